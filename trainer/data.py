@@ -92,9 +92,7 @@ def _torchvision(dataset: str, root: Path, *, download: bool) -> tuple[Tensor, T
     if dataset == "cifar10":
         train = datasets.CIFAR10(str(root), train=True, download=download).data
         held_out = datasets.CIFAR10(str(root), train=False, download=download).data
-        return tuple(
-            torch.as_tensor(x).permute(0, 3, 1, 2).contiguous() for x in (train, held_out)
-        )
+        return _channels_first(train), _channels_first(held_out)
     unlabelled = datasets.STL10(str(root), split="unlabeled", download=download).data
     held_out = datasets.STL10(str(root), split="test", download=download).data
     return _resize_to_32(unlabelled), _resize_to_32(held_out)

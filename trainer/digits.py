@@ -4,11 +4,11 @@ None of these is an Inception score, and none is called one: the distance is FD-
 distance of the classifier's features), the score the joint class score. The classifier is shipped
 with the package; `python -m trainer.digits FILE` trains it again from nothing.
 
-A sample is *valid* if each of its three channels passes the gate and is classified with more than
-0.8 confidence. The gate is a distance to the nearest training digit, which 99 % of the held-out
-digits keep when noise N(0, 0.3) is added to them: wide enough for what small GANs draw, and nothing
-of uniform or binary noise, of shuffled pixels or of a constant passes both. Modes are counted among
-valid samples: without the gate uniform noise would score 914 of 1000 modes.
+A sample is *valid* if each of its three channels passes the gate and is classified with more
+than 0.8 confidence. The gate is a distance to the nearest training digit that 99 % of the
+held-out digits keep when noise N(0, 0.3) is added to them: wide enough for what small GANs draw,
+while of uniform or binary noise, shuffled pixels and constants nothing is valid. Modes are counted
+among valid samples: without the gate uniform noise would score 914 of 1000 modes.
 """
 
 from __future__ import annotations

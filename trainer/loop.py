@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from trainer import digits
-from trainer.collapse import Thresholds, Verdict, judge, spectrum_left
+from trainer.collapse import DEFAULT_THRESHOLDS, Thresholds, Verdict, judge, spectrum_left
 from trainer.config import TrialConfig
 from trainer.data import Images, dequantise, quantise
 from trainer.losses import discriminator_loss, generator_loss
@@ -63,7 +63,7 @@ def train(
     state: TrainState,
     data: Images,
     scorer: digits.Scorer | None,
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> Iterator[Evaluation]:
     """Trains on from `state`, in place, and yields an evaluation of it whenever one is due.
 

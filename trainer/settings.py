@@ -15,7 +15,7 @@ from typing import TypeVar
 
 
 class UsageError(ValueError):
-    """Bad input, found before any work started: one line that says what is wrong and what helps."""
+    """Bad input, found before any work started: one line on what is wrong and what helps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +145,8 @@ PROFILES: Mapping[str, Profile] = {
         channels=_identity(_CHANNELS),
         dataset={"cifar10": "cifar10", "stl10": "stl10", "imagenet": "imagenet"},
     ),
-    # Table I in miniature: half the width, batch sizes 16 * (batch / 8) ** (1 / 3) to the nearest
-    # multiple of 4, a fiftieth of the iterations. STL-10's rows share their sizes with
+    # Table I in miniature: widths 16 * log2(CH / 16), batch sizes 16 * (batch / 8) ** (1 / 3) to
+    # the nearest multiple of 4, a fiftieth of the iterations. STL-10's rows share their sizes with
     # CIFAR-10's, so they run on the digits at 16x16; ImageNet's rows have sizes of their own
     # and run on the 8x8 digits, unconditionally.
     "digits": Profile(
@@ -162,7 +162,7 @@ PROFILES: Mapping[str, Profile] = {
         batch_size={
             8: 16, 16: 20, 32: 24, 64: 32, 128: 40, 256: 52, 512: 64, 1024: 80, 2048: 100,
         },
-        channels={32: 16, 64: 32, 128: 64, 256: 128},
+        channels={32: 16, 64: 32, 128: 48, 256: 64},
         dataset={"cifar10": "digits8", "stl10": "digits16", "imagenet": "digits8"},
     ),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Table I as data, its scaling to the digits, and the identity of a trial."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -31,6 +32,8 @@ def test_digits_scaling_keeps_the_order_of_batch_sizes_and_widths():
     digits = PROFILES["digits"]
     for table in (digits.batch_size, digits.channels):
         assert list(table.values()) == sorted(set(table.values()))
+    for channels, scaled in digits.channels.items():
+        assert scaled == 16 * math.log2(channels / 16)
     for batch, scaled in digits.batch_size.items():
         assert abs(scaled - 16 * (batch / 8) ** (1 / 3)) <= 2
 

@@ -1,0 +1,62 @@
+# Every target sets up what it needs: a fresh clone and Python 3.11 to 3.13 are enough.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+RESULTS ?= results
+PORT ?= 8000
+
+# One thread per process: trials set their own count, and two trials with more would fight.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else \
+		f"Python 3.11 to 3.13 is needed, but $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "installing into $(VENV) (torch is large: one to five minutes)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.PHONY: setup
+setup: $(READY)  ## create .venv and install
+
+.PHONY: demo
+demo: $(READY)  ## train a small real sweep on this machine (about 10 minutes on 2 cores)
+	$(BIN)/python -m sweep.table1 --profile digits --name demo --results $(RESULTS) \
+		--settings C_32-32,B_64-64,A_64-128 --methods sn,sr-static,sn-renorm --seeds 0,1
+
+.PHONY: serve
+serve: $(READY)  ## serve the results on http://localhost:8000 (PORT=, RESULTS=)
+	$(BIN)/python -m api --results $(RESULTS) --port $(PORT)
+
+.PHONY: check
+check: $(READY)  ## ruff, pyright and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+.PHONY: test
+test: check  ## check, then every test that is not slow
+	$(BIN)/pytest -m 'not slow'
+
+.PHONY: test-all
+test-all: test  ## test, then the slow campaigns
+	$(BIN)/pytest -m slow
+
+.PHONY: bench
+bench: $(READY)  ## print the benchmarks' ratios
+	$(BIN)/python tests/benchmarks/iteration.py
+
+.PHONY: clean
+clean:  ## remove .venv and caches; results stay
+	rm -rf $(VENV) build *.egg-info .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
