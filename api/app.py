@@ -1,0 +1,71 @@
+"""The application: put together here, nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
+
+from api import figure_routes, pages, problems, routes
+from api.caching import NotModified
+from api.guard import Guard
+from api.queries import NotFound
+from api.service import open_service
+from sweep.results import Store
+
+# A small store is read before the first answer; a big one while the service answers 503.
+FIRST_PASS_SECONDS = 2.0
+DESCRIPTION = """\
+Sweeps over SN-GAN and SR-GAN training, what was measured so far, and the paper's Table II.
+
+A number that is not finite is null, and `nonfinite` says which it was. Everything that is read
+from the store has an ETag. Errors are `application/problem+json`.
+"""
+
+
+def create_app(root: str | Path, token: str | None = None) -> FastAPI:
+    """The service over the store at `root`. Raises StoreError if that is no folder or URI."""
+    service = open_service(Store(root))
+
+    @contextlib.asynccontextmanager
+    async def watching(_: FastAPI) -> AsyncIterator[None]:
+        service.watcher.start(FIRST_PASS_SECONDS)
+        yield
+        service.watcher.stop()
+
+    app = FastAPI(
+        title="srgan-sweep",
+        description=DESCRIPTION,
+        lifespan=watching,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    problems.install(app)
+    app.add_exception_handler(NotFound, _refused)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(NotModified, lambda request, error: Response(status_code=304))
+    app.add_middleware(GZipMiddleware, minimum_size=1000)
+    app.add_middleware(Guard, token=token)
+    app.include_router(routes.router)
+    app.include_router(figure_routes.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
+    return app
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """A page where a person asked, a problem where a program did."""
+    status, detail, headers = 404, str(error), {}
+    if isinstance(error, HTTPException):
+        status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
+    refusal = pages.refusal if pages.is_page(request.url.path) else problems.problem
+    response = refusal(request, status, detail)
+    response.headers.update(headers)
+    return response

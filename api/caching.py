@@ -1,0 +1,48 @@
+"""ETags: a response is fresh as long as what it was made from, and what made it, is the same."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+from fastapi import Request
+
+PACKAGE = Path(__file__).parent
+
+
+class NotModified(Exception):
+    """The client has it already: 304."""
+
+
+def conditional(request: Request, version: str, media: str = "application/json") -> None:
+    """Gives the response an ETag over `version`, address and media type.
+
+    Raises NotModified if the client has it. Weak, because the bytes depend on compression.
+    """
+    query = "&".join(sorted(request.url.query.split("&")))
+    parts = [code_version(), version, media, request.url.path, query]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+    request.state.headers = {
+        "ETag": f'W/"{digest}"',
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept, Accept-Encoding, Authorization",
+    }
+    known = [tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")]
+    if f'"{digest}"' in known or "*" in known:
+        raise NotModified
+
+
+def _if_none_match(request: Request) -> str:
+    return ",".join(request.headers.getlist("if-none-match"))
+
+
+@functools.cache
+def code_version() -> str:
+    """Of the code and the templates: a new version of the service answers anew."""
+    patterns = ("*.py", "templates/*", "static/*")
+    files = sorted(file for pattern in patterns for file in PACKAGE.glob(pattern))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16]

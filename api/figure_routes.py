@@ -1,0 +1,93 @@
+"""Figures as JSON for the pages: parse, ask, draw."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from api import comparison, figures, models, paper_figures, queries, reads
+from api.caching import conditional
+from api.problems import RESPONSES
+from api.routes import Now, Serving, known_parameters
+from trainer.settings import PROFILES, SETTINGS, lookup
+
+router = APIRouter(
+    prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
+    responses=RESPONSES,
+)  # fmt: skip
+
+Layer = Annotated[int, Query(ge=0, lt=figures.LAYERS)]
+Profile = Annotated[str, Query()]
+
+
+@router.get("/trials/{trial_id}/curves")
+def curves(request: Request, snapshot: Now, service: Serving, trial_id: str) -> models.Figure:
+    """Score, modes, losses and gap over iterations."""
+    record = queries.record(snapshot, trial_id)
+    _tag_trial(request, service, trial_id, snapshot.id, "evaluations")
+    rows = [queries.evaluation(row) for row in reads.evaluations(service.store, trial_id)]
+    source = f"/trials/{trial_id}/evaluations"
+    return figures.curves(queries.trial(record), rows, source)
+
+
+@router.get("/trials/{trial_id}/spectra")
+def spectra(
+    request: Request, snapshot: Now, service: Serving, trial_id: str, layer: Layer = 4
+) -> models.Figure:
+    """The spectrum of a layer over iterations."""
+    record = queries.record(snapshot, trial_id)
+    _tag_trial(request, service, trial_id, snapshot.id, "spectra")
+    rows = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
+    source = f"/trials/{trial_id}/spectra?layer={layer}"
+    return figures.heat_map(queries.trial(record), rows, layer, source)
+
+
+@router.get("/fig5")
+def fig5(
+    request: Request, snapshot: Now, service: Serving, trial_id: str, layer: Layer = 4
+) -> models.Figure:
+    """Spectrum, score and modes of one run."""
+    record = queries.record(snapshot, trial_id)
+    _tag_trial(request, service, trial_id, snapshot.id, "evaluations", "spectra")
+    rows = [queries.evaluation(row) for row in reads.evaluations(service.store, trial_id)]
+    of_layer = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
+    source = f"/trials/{trial_id}/spectra?layer={layer}"
+    return paper_figures.figure_5(queries.trial(record), rows, of_layer, layer, source)
+
+
+@router.get("/fig8")
+def fig8(
+    request: Request, snapshot: Now, setting: str, profile: Profile = "digits"
+) -> models.Figure:
+    """Best score against i of one setting."""
+    conditional(request, snapshot.id)
+    filters = _one(setting, profile)
+    trials = [queries.trial(record) for record in queries.matching(snapshot, filters)]
+    source = f"/results?setting={setting}&profile={profile}&limit={queries.MAX_LIMIT}"
+    return paper_figures.figure_8(trials, source)
+
+
+def _one(setting: str, profile: str) -> queries.Filters:
+    lookup("setting", SETTINGS, setting)
+    lookup("profile", PROFILES, profile)
+    return queries.Filters(setting=[setting], profile=[profile])
+
+
+@router.get("/seeds")
+def seeds(
+    request: Request, snapshot: Now, service: Serving, profile: Profile = "digits"
+) -> models.Figure:
+    """Every seed's best score by setting and method."""
+    conditional(request, snapshot.id)
+    lookup("profile", PROFILES, profile)
+    rows = comparison.setting_scores(snapshot, service.curves)
+    return paper_figures.seeds(rows, profile, "/table2")
+
+
+def _tag_trial(
+    request: Request, service: Serving, trial_id: str, snapshot_id: str, *tables: str
+) -> None:
+    """The marks are in the snapshot, the lines in files of their own."""
+    paths = [reads.table_path(table, trial_id) for table in tables]
+    conditional(request, " ".join([snapshot_id, *(reads.stamp(service.store, p) for p in paths)]))

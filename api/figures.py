@@ -1,0 +1,158 @@
+"""What every figure shares, and a trial's. Pure; a figure with nothing to draw says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from api.models import Evaluation, Figure, Spectrum, Trial
+from api.nonfinite import without_nonfinite
+
+# Okabe and Ito's colours. Blue does not lift, orange lifts; the lighter of each is the control.
+COLOURS = {
+    "sn": "#0072B2",
+    "sn-renorm": "#56B4E9",
+    "sr-static": "#D55E00",
+    "sr-lift": "#E69F00",
+}
+OTHER_COLOUR = "#009E73"
+SCORE_NAMES = {"fd_digits": "FD-digits", "fid": "FID"}
+# Rows of a heat map: more than a screen shows of a spectrum, and a small answer.
+HEAT_ROWS = 96
+LAYERS = 10
+
+
+def colour(method: str) -> str:
+    return COLOURS.get(method, OTHER_COLOUR)
+
+
+def score_of(trial: Trial) -> str:
+    """The distance that decides about the trial: `fd_digits` or `fid`."""
+    return "fd_digits" if trial.dataset.startswith("digits") else "fid"
+
+
+def no_figure(why: str, source: str) -> Figure:
+    return Figure(data=[], layout={}, source=source, empty=why)
+
+
+def finished(figure: go.Figure, source: str, height: int) -> Figure:
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 64, "r": 16, "t": 36, "b": 48},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 13},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hoverlabel={"namelength": -1},
+    )
+    figure.update_xaxes(zeroline=False, automargin=True)
+    figure.update_yaxes(zeroline=False, automargin=True)
+    plain = without_nonfinite(_plain(figure.to_plotly_json()))
+    return Figure(data=plain["data"], layout=plain["layout"], source=source)
+
+
+def _plain(value: Any) -> Any:
+    """The same without NumPy, which Plotly makes of what it is given."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def curves(trial: Trial, rows: Sequence[Evaluation], source: str) -> Figure:
+    """Score, modes, losses and gap over iterations, one above the other, collapses marked."""
+    if not rows:
+        return no_figure("No evaluation has been written yet.", source)
+    score = score_of(trial)
+    panels = [
+        (f"{SCORE_NAMES[score]} (lower is better)", {score: "solid"}),
+        ("modes of 1000", {"modes": "solid"}),
+        ("hinge losses: L_D solid, L_G dotted", {"d_loss": "solid", "g_loss": "dot"}),
+        ("D(real) − D(fake)", {"gap": "solid"}),
+    ]
+    figure = make_subplots(
+        rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.05,
+        subplot_titles=[title for title, _ in panels],
+    )  # fmt: skip
+    for panel, (_, lines) in enumerate(panels, start=1):
+        for field, dash in lines.items():
+            line = {"color": colour(trial.method), "width": 2, "dash": dash}
+            figure.add_scatter(
+                x=[row.iteration for row in rows], y=[getattr(row, field) for row in rows],
+                name=field, mode="lines+markers", line=line, marker={"size": 5},
+                showlegend=False, connectgaps=False, row=panel, col=1,
+            )  # fmt: skip
+    figure.update_annotations(x=0, xanchor="left", font={"size": 13})
+    figure.update_xaxes(title_text="iteration", row=len(panels), col=1)
+    mark_collapses(figure, trial, over_heat=False)
+    figure.update_xaxes(range=span(rows))
+    return finished(figure, source, 780)
+
+
+def span(rows: Sequence[Evaluation] | Sequence[Spectrum]) -> list[float]:
+    """The axis by the data alone: labels of marks would widen it."""
+    first, last = rows[0].iteration, rows[-1].iteration
+    pad = max(1.0, 0.04 * (last - first))
+    return [first - pad, last + pad]
+
+
+def heat_map(trial: Trial, rows: Sequence[Spectrum], layer: int, source: str) -> Figure:
+    """All singular values of a layer over iterations, each collapse a vertical line."""
+    if not rows:
+        return no_figure("No spectrum has been written yet.", source)
+    figure = go.Figure(heat(rows))
+    figure.update_xaxes(title_text="iteration", range=span(rows))
+    figure.update_yaxes(title_text=f"layer_{layer}: index / r")
+    mark_collapses(figure, trial, over_heat=True)
+    return finished(figure, source, 380)
+
+
+def heat(rows: Sequence[Spectrum]) -> go.Heatmap:
+    """Columns are iterations, the largest singular value at the bottom, brightness sigma_k/s_1."""
+    grid = np.linspace(0, 1, min(HEAT_ROWS, max(len(row.singular_values) for row in rows)))
+    columns = []
+    for row in rows:
+        values = np.array(row.singular_values, dtype=float)
+        index = np.linspace(0, 1, len(values))
+        columns.append(np.interp(grid, index, values / values[0]))
+    return go.Heatmap(
+        x=[row.iteration for row in rows], y=grid.round(4), z=np.array(columns).T.round(4),
+        zmin=0, zmax=1, colorscale="Viridis",
+        colorbar={"title": {"text": "σ / σ₁"}, "thickness": 12, "outlinewidth": 0},
+        hovertemplate="iteration %{x}<br>index/r %{y:.2f}<br>σ/σ₁ %{z:.3f}<extra></extra>",
+    )  # fmt: skip
+
+
+def mark_collapses(figure: go.Figure, trial: Trial, *, over_heat: bool) -> None:
+    """A solid line where mode collapse began, a dashed one for spectral, dotted for the rest."""
+    marks = [
+        ("mode collapse", trial.mode_collapse_at, "solid", 1.0),
+        ("spectral collapse", trial.spectral_collapse_at, "dash", 0.93),
+        ("dead D", trial.dead_at, "dot", 0.86),
+        ("diverged", trial.diverged_at, "dot", 0.79),
+    ]
+    for name, at, dash, height in marks:
+        if at is None:
+            continue
+        right = at >= 0.5 * (trial.iteration or trial.iterations)
+        figure.add_shape(
+            type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", xref="x", name="mark",
+            line={"dash": dash, "width": 2, "color": "white" if over_heat else "#CC79A7"},
+        )  # fmt: skip
+        figure.add_annotation(
+            x=at, y=height, yref="paper", xref="x", text=f"{name}, {at}", showarrow=False,
+            xanchor="right" if right else "left", xshift=-5 if right else 5, yanchor="top",
+            name="mark",
+            bgcolor="rgba(0,0,0,0.6)" if over_heat else "#CC79A7",
+            font={"color": "white" if over_heat else "black", "size": 12}, borderpad=2,
+        )  # fmt: skip

@@ -1,0 +1,89 @@
+"""One table, three faces: which one a request wants, and CSV and Parquet of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+FORMATS = {"json": JSON, "csv": CSV, "parquet": PARQUET}
+
+
+def negotiate(request: Request, format: str | None) -> str:
+    """The media type by `?format=`, else by Accept, JSON where either will do.
+
+    Raises a 406 with the types that there are.
+    """
+    if format is not None:
+        if format in FORMATS:
+            return FORMATS[format]
+        raise HTTPException(406, f"no format {format!r}; there are: {', '.join(FORMATS)}")
+    accept = request.headers.get("accept") or "*/*"
+    ranges = [_media_range(part) for part in accept.split(",")]
+    quality = {media: _quality(media, ranges) for media in FORMATS.values()}
+    best = max(quality, key=lambda media: quality[media])
+    if quality[best] <= 0:
+        raise HTTPException(406, f"cannot answer as {accept}; there are: {', '.join(quality)}")
+    return best
+
+
+def _media_range(text: str) -> tuple[str, float]:
+    name, *parameters = (part.strip() for part in text.split(";"))
+    value = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+    try:
+        return name.lower(), float(value)
+    except ValueError:
+        return name.lower(), 0.0
+
+
+def _quality(media: str, ranges: list[tuple[str, float]]) -> float:
+    """Of the most specific range that covers the type; 0 if none does (RFC 9110, 12.5.1)."""
+    given = dict(ranges)
+    for name in (media, f"{media.split('/')[0]}/*", "*/*"):
+        if name in given:
+            return given[name]
+    return 0.0
+
+
+def file_response(media: str, table: pa.Table, name: str) -> Response:
+    """The table as a CSV or Parquet file of that name."""
+    content, ending = (csv_of(table), "csv") if media == CSV else (parquet_of(table), "parquet")
+    disposition = f'attachment; filename="{name}.{ending}"'
+    return Response(content, media_type=media, headers={"Content-Disposition": disposition})
+
+
+def parquet_of(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def csv_of(table: pa.Table) -> bytes:
+    """RFC 4180 in UTF-8: null is empty, NaN is `nan`, a list is a JSON array."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(table.column_names)
+    writer.writerows([_cell(value) for value in row.values()] for row in table.to_pylist())
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return value.isoformat()
+        case list() | dict():
+            return json.dumps(value)
+        case str() if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+            return f"'{value}"  # a spreadsheet would run it as a formula
+    return value

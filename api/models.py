@@ -1,0 +1,221 @@
+"""What the service promises: the response of every route.
+
+A number that is not finite is null, and `nonfinite` says by field which it was.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+Nonfinite = Annotated[
+    dict[str, Literal["nan", "inf", "-inf"]],
+    Field(description="fields that are null because they were not finite"),
+]
+
+
+class Scores(BaseModel):
+    """Scores of one evaluation; null where a score is not measured in the profile."""
+
+    n_samples: int | None = Field(description="generated images behind the scores")
+    inception_score: float | None = Field(description="higher is better")
+    fid: float | None = Field(description="lower is better")
+    modes: int | None = Field(description="of 1000, among valid samples")
+    reverse_kl: float | None = Field(description="nats")
+    valid_share: float | None = Field(description="0 to 1")
+    fd_digits: float | None = Field(description="not an FID; lower is better")
+    joint_class_score: float | None = Field(description="1 to 1000, higher is better")
+    modes_ungated: int | None = Field(description="of 1000, over all samples")
+    reverse_kl_ungated: float | None = Field(description="nats, over all samples")
+    nonfinite: Nonfinite = {}
+
+
+class ScoresAt(Scores):
+    """Scores and the iteration that they belong to."""
+
+    iteration: int
+
+
+class Trial(BaseModel):
+    """One training run: what it is, how it stands, what was seen."""
+
+    trial_id: str
+    profile: str
+    setting: str = Field(description="row of Table I")
+    group: str
+    setting_batch_size: int = Field(description="as Table I has it")
+    setting_channels: int = Field(description="as Table I has it")
+    batch_size: int = Field(description="real images per D update, as run")
+    micro_batch: int | None
+    channels: int = Field(description="width of D, as run")
+    dataset: str
+    method: str
+    form: str | None
+    i_ratio: float | None = Field(description="share of singular values lifted")
+    seed: int
+    status: str = Field(description="planned, running, completed, collapsed, failed, stopped")
+    stop_reason: str | None
+    mode_collapse_at: int | None = Field(description="iteration at which it began")
+    spectral_collapse_at: int | None = Field(description="iteration at which it began")
+    dead_at: int | None
+    diverged_at: int | None
+    iteration: int | None = Field(description="G updates done")
+    iterations: int = Field(description="G updates planned")
+    best: ScoresAt | None = Field(description="of the lowest distance before mode collapse")
+    final: ScoresAt | None = Field(description="the last, at the full sample count")
+    first_spectrum_left: float | None = Field(description="mean sigma_2/sigma_1 of 3x3 layers")
+    final_spectrum_left: float | None
+    objective: float | None = Field(description="what a search minimises")
+    protocol: dict[str, Any] | None = Field(description="extractor, weights hash, sample counts")
+    seconds: float | None
+    started_at: datetime | None
+    updated_at: datetime | None
+    nonfinite: Nonfinite = {}
+
+
+class TrialPage(BaseModel):
+    """A page of trials, sorted by id."""
+
+    items: list[Trial]
+    next_cursor: str | None = Field(description="null on the last page")
+    snapshot: str = Field(description="changes if and only if the store's content changed")
+
+
+class TrialDetail(Trial):
+    """A trial and everything that is stored beside its scores."""
+
+    sweeps: list[str] = Field(description="sweeps whose plan has the trial")
+    config: dict[str, Any] | None = Field(description="everything that can change a number")
+    thresholds: dict[str, Any] | None = Field(description="collapse thresholds in force")
+    verdict_rules: dict[str, Any] | None = Field(description="the rule behind each collapse")
+    software: dict[str, Any] | None
+    host: str | None
+    attempt: str | None
+    traceback: str | None
+    snapshot: str
+
+
+class Evaluation(Scores):
+    """What was measured at one iteration. Lists have one value per layer, layer_0 first."""
+
+    iteration: int
+    seconds: float | None
+    d_loss: float | None
+    g_loss: float | None
+    d_real: float | None
+    d_fake: float | None
+    gap: float | None = Field(description="d_real - d_fake")
+    d_spread: float | None
+    spectrum_left: float | None = Field(description="mean sigma_2/sigma_1 of 3x3 layers")
+    sigma1: list[float | None] | None
+    sigma2_ratio: list[float | None] | None
+    mean_ratio: list[float | None] | None
+    stable_rank: list[float | None] | None
+    effective_rank: list[float | None] | None
+    finite: bool | None
+
+
+class Evaluations(BaseModel):
+    trial_id: str
+    items: list[Evaluation] = Field(description="oldest first")
+
+
+class Spectrum(BaseModel):
+    iteration: int
+    layer: int = Field(description="layer_0 .. layer_9 of the paper")
+    singular_values: list[float | None] = Field(description="of W / sigma, descending")
+
+
+class Spectra(BaseModel):
+    trial_id: str
+    items: list[Spectrum]
+
+
+class Sample(BaseModel):
+    iteration: int
+    url: str
+
+
+class Samples(BaseModel):
+    trial_id: str
+    items: list[Sample]
+
+
+class Progress(BaseModel):
+    """How much of a plan is done; a trial that ended early, by collapse or stop, is."""
+
+    trials: int
+    trials_ended: int
+    iterations: int
+    iterations_done: int
+    share: float = Field(description="iterations done of planned, 0 to 1")
+
+
+class Sweep(BaseModel):
+    """A named list of planned trials and how it stands."""
+
+    name: str
+    state: Literal["planned", "running", "stalled", "interrupted", "failed", "finished", "unknown"]
+    sentence: str = Field(description="the state in words")
+    counts: dict[str, int] = Field(description="trials by status")
+    progress: Progress
+    eta_seconds: float | None = Field(description="as the driver estimates it, while it runs")
+    started_at: datetime | None
+    heartbeat: datetime | None = Field(description="when the driver last wrote")
+    updated_at: datetime | None = Field(description="when a trial last wrote")
+    host: str | None
+    attempt: str | None
+    command: str | None
+    slots: int | None
+    nonfinite: Nonfinite = {}
+
+
+class SweepList(BaseModel):
+    items: list[Sweep]
+    snapshot: str
+
+
+class SweepDetail(Sweep):
+    trials: list[str] = Field(description="trial ids in the plan's order")
+    snapshot: str
+
+
+class Figure(BaseModel):
+    """A Plotly figure; `empty` says why there is nothing to draw."""
+
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+    source: str = Field(description="address of the data behind the figure")
+    empty: str | None = None
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    ready: bool
+    reason: str | None = Field(description="why it is not")
+    results: str = Field(description="root of the store")
+    trials: int
+    sweeps: int
+    skipped: int = Field(description="files that could not be read")
+    skipped_files: dict[str, str] = Field(description="why, of the first 20")
+    snapshot: str | None
+    refreshed_at: datetime | None
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[dict[str, Any]] | None = Field(
+        default=None, description="invalid parameters, one by one"
+    )

@@ -1,0 +1,29 @@
+"""NaN and infinity are results, and JSON has none: null, and beside it what it was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def without_nonfinite(value: Any) -> Any:
+    """The same value with null for every number in it that is not finite, at any depth."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: without_nonfinite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [without_nonfinite(item) for item in value]
+    return value
+
+
+def finite(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with null for what is not finite, and `nonfinite` to say what it was."""
+    odd = {
+        name: "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+        for name, value in fields.items()
+        if isinstance(value, float) and not math.isfinite(value)
+    }
+    return {name: without_nonfinite(value) for name, value in fields.items()} | {"nonfinite": odd}

@@ -1,0 +1,64 @@
+"""Errors as RFC 9457 has them: `application/problem+json`, whatever went wrong."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from api.models import Problem
+from api.snapshot import log
+from sweep.results import StoreError
+from trainer.settings import UsageError
+
+MEDIA_TYPE = "application/problem+json"
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": HTTPStatus(status).phrase}
+    for status in (404, 422, 500, 503)
+}
+
+
+def problem(request: Request, status: int, detail: str, **more: Any) -> Response:
+    """The response; `more` are further members of the problem."""
+    body = Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        request_id=getattr(request.state, "request_id", ""),
+        **more,
+    )
+    return JSONResponse(body.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Every error that is no refusal of HTTP's own becomes a problem here."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(UsageError, lambda r, e: problem(r, 422, str(e)))
+    app.add_exception_handler(StoreError, _unreadable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _invalid(request: Request, error: Any) -> Response:
+    errors = [
+        {"parameter": ".".join(map(str, e["loc"][1:])), "says": e["msg"], "value": str(e["input"])}
+        for e in error.errors()
+    ]
+    detail = "; ".join(f"{e['parameter']}: {e['says']} (got {e['value']!r})" for e in errors)
+    return problem(request, 422, detail, errors=errors)
+
+
+def _unreadable(request: Request, error: Exception) -> Response:
+    log.warning("%s", error)
+    return problem(request, 500, str(error))
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    # The traceback goes to the log; the answer must not carry what it may contain.
+    log.error("%s %s failed, request %s", request.method, request.url.path,
+              request.state.request_id)  # fmt: skip
+    return problem(request, 500, "the service failed; its log says why under this id")

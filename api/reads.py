@@ -1,0 +1,86 @@
+"""What is read when it is asked for: curves, spectra, samples. None of it is in the snapshot."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from api.snapshot import Row, log, rows_of
+from sweep.results import Store, StoreError
+
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+
+
+def stamp(store: Store, path: str) -> str:
+    """Size and time of a file: changes when it is replaced. Empty if there is none."""
+    info = store.fs.get_file_info(f"{store.base}/{path}")
+    return f"{info.size}-{info.mtime_ns}" if info.type == pafs.FileType.File else ""
+
+
+def table_path(table: str, trial_id: str) -> str:
+    return f"{table}/{trial_id}.parquet"
+
+
+def evaluations(store: Store, trial_id: str) -> Sequence[Row]:
+    """Oldest first. Raises StoreError if the file is not what it should be."""
+    return _evaluations_at(store, trial_id, stamp(store, table_path("evaluations", trial_id)))
+
+
+# About 60 KB each: Table II over and over is then not a thousand files over and over.
+@functools.lru_cache(maxsize=1024)
+def _evaluations_at(store: Store, trial_id: str, _stamp: str) -> Sequence[Row]:
+    rows = _rows(store, "evaluations", trial_id)
+    return sorted(rows, key=lambda row: row["iteration"])
+
+
+def curves_or_none(store: Store, trial_id: str) -> Sequence[Row]:
+    """The same for a page of many trials: a file that cannot be read is logged and has no rows."""
+    try:
+        return evaluations(store, trial_id)
+    except StoreError as error:
+        log.warning("%s", error)
+        return []
+
+
+def spectra(store: Store, trial_id: str, layer: int | None) -> list[dict[str, Any]]:
+    """By layer and iteration; of all layers if `layer` is None. Raises StoreError."""
+    rows = _rows(store, "spectra", trial_id)
+    chosen = [row for row in rows if layer is None or row["layer"] == layer]
+    return sorted(chosen, key=lambda row: (row["layer"], row["iteration"]))
+
+
+def _rows(store: Store, table: str, trial_id: str) -> list[dict[str, Any]]:
+    path = table_path(table, trial_id)
+    try:
+        raw = store.read(path)
+        rows = [] if raw is None else rows_of(table, raw)
+        if any(row["trial_id"] != trial_id for row in rows):
+            raise ValueError("it holds rows of another trial")
+    except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
+        raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    return rows
+
+
+def sample_iterations(store: Store, trial_id: str) -> list[int]:
+    """Iterations with a grid of images, ascending."""
+    files = store.list(f"samples/{trial_id}")
+    names = [PurePosixPath(file.path) for file in files]
+    return sorted(int(n.stem) for n in names if n.suffix == ".png" and n.stem.isdecimal())
+
+
+def sample_path(trial_id: str, iteration: int) -> str:
+    return f"samples/{trial_id}/{iteration}.png"
+
+
+def sample(store: Store, trial_id: str, iteration: int) -> bytes | None:
+    """The grid as a PNG; None if there is none. Raises StoreError if the file is no whole PNG."""
+    path = sample_path(trial_id, iteration)
+    content = store.read(path)
+    if content is not None and not (content.startswith(PNG_START) and content.endswith(PNG_END)):
+        raise StoreError(f"{path} cannot be read: it is not a whole PNG")
+    return content

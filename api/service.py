@@ -1,0 +1,92 @@
+"""What a running service holds, and how a request gets at it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+from api import progress, reads
+from api.caching import conditional
+from api.models import Readiness
+from api.snapshot import Row, Snapshot, Watcher
+from sweep.results import Store
+
+# The watcher looks every second or so; after this long without a pass, answers may be old.
+OLD = timedelta(seconds=60)
+NAMED_FILES = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Service:
+    """The store, and the thread that keeps a snapshot of it."""
+
+    store: Store
+    watcher: Watcher
+    curves: Callable[[str], Sequence[Row]]
+
+    @property
+    def root(self) -> str:
+        """Where the store is, without credentials that its URI may hold."""
+        return re.sub(r"//[^/@]*@", "//", self.store.root)
+
+    def readiness(self) -> Readiness:
+        watcher, snapshot = self.watcher, self.watcher.current
+        skipped = snapshot.skipped if snapshot else {}
+        reason = self._not_ready(snapshot)
+        return Readiness(
+            ready=reason is None,
+            reason=reason,
+            results=self.root,
+            trials=len(snapshot.records) if snapshot else 0,
+            sweeps=len(progress.sweep_names(snapshot)) if snapshot else 0,
+            skipped=len(skipped),
+            skipped_files=dict(list(skipped.items())[:NAMED_FILES]),
+            snapshot=snapshot.id if snapshot else None,
+            refreshed_at=watcher.refreshed_at,
+        )
+
+    def _not_ready(self, snapshot: Snapshot | None) -> str | None:
+        refreshed = self.watcher.refreshed_at
+        if self.watcher.error:
+            return self.watcher.error
+        if snapshot is None or refreshed is None:
+            return "the store is being read for the first time"
+        if not snapshot.exists:
+            return f"there are no results at {self.root} yet: `make demo` writes some"
+        if datetime.now(UTC) - refreshed > OLD:
+            return f"the store was last read at {refreshed:%H:%M:%S} UTC"
+        return None
+
+
+def open_service(store: Store) -> Service:
+    """A service over the store, not yet watching it."""
+    return Service(store, Watcher(store), functools.partial(reads.curves_or_none, store))
+
+
+def service_of(request: Request) -> Service:
+    return request.app.state.service
+
+
+def now_serving(request: Request) -> Snapshot:
+    """The snapshot that the request is answered from. 503 until there is a first one."""
+    watcher = service_of(request).watcher
+    if watcher.current is None:
+        reason = watcher.error or "the store is being read for the first time"
+        raise HTTPException(503, reason, headers={"Retry-After": "1"})
+    return watcher.current
+
+
+def tag_sweeps(request: Request, snapshot: Snapshot) -> datetime:
+    """ETag of an answer that tells how sweeps stand; returns the time that it is told for.
+
+    A sweep becomes stalled by the clock, with nothing written to the store.
+    """
+    now = datetime.now(UTC)
+    conditional(request, f"{snapshot.id} {progress.states(snapshot, now)}")
+    return now

@@ -1,0 +1,226 @@
+"""The store as it is now, in memory: refreshed beside the requests, which never wait for it.
+
+A pass lists `trials/` and `sweeps/` and reads again only what changed (size or time) or is so
+young that its time could hide a second change. What cannot be read is skipped and named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from sweep.results import SCHEMAS, Store, StoredFile, conform
+
+log = logging.getLogger("api")
+
+Row = Mapping[str, Any]
+
+# File systems keep times as coarse as 2 s; a younger file may change again under the same time.
+YOUNG_NS = 2_000_000_000
+PERIOD = 1.0
+# A pass takes at most this share of the time, however slow the store is.
+BUSY_SHARE = 0.2
+
+_NO_TRIAL = dict.fromkeys(SCHEMAS["trials"].names)
+_IDENTITY = [name for name in SCHEMAS["sweeps"].names if name in _NO_TRIAL]
+
+
+class Driver(BaseModel):
+    """What a sweep's driver says of itself in `sweeps/<sweep>.json`."""
+
+    sweep: str
+    state: str
+    heartbeat: datetime
+    started_at: datetime | None = None
+    host: str | None = None
+    attempt: str | None = None
+    command: str | None = None
+    slots: int | None = None
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What the store held at one moment. `id` follows from the content of its files alone.
+
+    `records` has every known trial by id, in the order of `ids`: its row of `trials`, or for one
+    that is only planned the same columns, null but for its identity and its status.
+    """
+
+    id: str
+    exists: bool
+    ids: Sequence[str]
+    records: Mapping[str, Row]
+    plans: Mapping[str, Sequence[Row]]
+    drivers: Mapping[str, Driver]
+    skipped: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Held:
+    file: StoredFile
+    settled: bool
+    digest: str
+    content: Any
+    problem: str | None
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Keeps `current` up to date from a thread of its own; `error` says why it cannot."""
+
+    store: Store
+    current: Snapshot | None = None
+    error: str | None = None
+    refreshed_at: datetime | None = None
+    _held: dict[str, _Held] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _first: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self, patience: float) -> None:
+        """Starts the thread and waits at most `patience` s for its first pass."""
+        self._thread = threading.Thread(target=self._run, name="store watcher", daemon=True)
+        self._thread.start()
+        self._first.wait(patience)
+
+    def stop(self) -> None:
+        """Ends the thread after the pass it is in."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def refresh(self) -> None:
+        """One pass. If the store cannot be listed, the snapshot stays and `error` says why."""
+        try:
+            changed = self._pass()
+        except (OSError, pa.ArrowException) as error:
+            message = f"cannot list {self.store.root}: {error}"
+            if message != self.error:
+                log.warning("%s", message)
+            self.error = message
+            return
+        exists = _exists(self.store)
+        if changed or self.current is None or self.current.exists != exists:
+            self.current = _snapshot(exists, self._held.values())
+        self.error = None
+        self.refreshed_at = datetime.now(UTC)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            started = time.monotonic()
+            try:
+                self.refresh()
+            except Exception as error:  # the thread must outlive any file that it is shown
+                log.exception("the store could not be read")
+                self.error = f"cannot read {self.store.root}: {error}"
+            self._first.set()
+            self._stop.wait(max(PERIOD, (time.monotonic() - started) / BUSY_SHARE))
+
+    def _pass(self) -> bool:
+        files = {f.path: f for folder in ("trials", "sweeps") for f in self.store.list(folder)}
+        files = {path: f for path, f in files.items() if not path.endswith(".control.json")}
+        gone = self._held.keys() - files.keys()
+        for path in gone:
+            del self._held[path]
+        changed = bool(gone)
+        for path, file in files.items():
+            held = self._held.get(path)
+            if held and held.settled and held.file == file:
+                continue
+            fresh = _read(self.store, file)
+            if fresh.problem and (held is None or held.problem != fresh.problem):
+                log.warning("skipped %s: %s", path, fresh.problem)
+            self._held[path] = fresh
+            changed |= held is None or held.digest != fresh.digest
+        return changed
+
+
+def _read(store: Store, file: StoredFile) -> _Held:
+    settled = time.time_ns() - file.mtime_ns > YOUNG_NS
+    content, problem, digest = None, None, "unread"
+    try:
+        raw = store.read(file.path) or b""
+        digest = hashlib.sha256(raw).hexdigest()
+        content = _parser(file.path)(file.key, raw)
+    except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
+        problem = str(error).splitlines()[0]
+    return _Held(file, settled, digest, content, problem)
+
+
+def _parser(path: str) -> Callable[[str, bytes], Any]:
+    if path.startswith("trials/") and path.endswith(".parquet"):
+        return _trial
+    if path.endswith(".parquet"):
+        return _plan
+    if path.startswith("sweeps/") and path.endswith(".json"):
+        return _driver
+    raise ValueError("not a file of the store")
+
+
+def rows_of(table: str, raw: bytes) -> list[dict[str, Any]]:
+    """The rows of a stored file. Raises an Arrow error or ValueError if it is not one."""
+    # Threads cost more than they save on a file of one row group.
+    stored = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
+    current = stored.schema.equals(SCHEMAS[table])
+    return (stored if current else conform(stored, table)).to_pylist()
+
+
+def _trial(key: str, raw: bytes) -> Row:
+    rows = rows_of("trials", raw)
+    if [row["trial_id"] for row in rows] != [key]:
+        raise ValueError("does not hold the one row of the trial that it is named after")
+    return rows[0]
+
+
+def _plan(key: str, raw: bytes) -> Sequence[Row]:
+    rows = rows_of("sweeps", raw)
+    if any(row["sweep"] != key or not row["trial_id"] for row in rows):
+        raise ValueError("is not the plan of the sweep that it is named after")
+    return sorted(rows, key=lambda row: row["position"])
+
+
+def _driver(key: str, raw: bytes) -> Driver:
+    driver = Driver.model_validate_json(raw)
+    if driver.heartbeat.tzinfo is None:
+        driver.heartbeat = driver.heartbeat.replace(tzinfo=UTC)
+    return driver
+
+
+def _exists(store: Store) -> bool:
+    return store.fs.get_file_info(store.base).type == pafs.FileType.Directory
+
+
+def _snapshot(exists: bool, held: Iterable[_Held]) -> Snapshot:
+    files = sorted(held, key=lambda one: one.file.path)
+    listing = "\n".join(f"{one.file.path} {one.digest}" for one in files)
+    good = [one for one in files if one.problem is None]
+    trials = {one.file.key: one.content for one in good if one.file.path.startswith("trials/")}
+    plans = {one.file.key: one.content for one in good if isinstance(one.content, list)}
+    planned = {
+        row["trial_id"]: _NO_TRIAL | {k: row[k] for k in _IDENTITY} | {"status": "planned"}
+        for plan in plans.values()
+        for row in plan
+    }
+    records = planned | trials
+    ids = sorted(records)
+    return Snapshot(
+        id=hashlib.sha256(f"{exists}\n{listing}".encode()).hexdigest()[:16],
+        exists=exists,
+        ids=ids,
+        records={trial_id: records[trial_id] for trial_id in ids},
+        plans=plans,
+        drivers={one.file.key: one.content for one in good if isinstance(one.content, Driver)},
+        skipped={one.file.path: one.problem for one in files if one.problem is not None},
+    )

@@ -1,0 +1,185 @@
+"""The watcher: what a pass sees, skips, and does not read again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from types import ModuleType
+
+import httpx2
+import pytest
+
+from api.snapshot import Snapshot, Watcher
+from sweep.results import Store
+
+
+def look(store: Store) -> Snapshot:
+    watcher = Watcher(store)
+    watcher.refresh()
+    assert watcher.error is None
+    assert watcher.current is not None
+    return watcher.current
+
+
+def age(root: Path, seconds: float = 10) -> None:
+    """As if every file had been written that long ago."""
+    then = time.time() - seconds
+    for path in root.rglob("*"):
+        os.utime(path, (then, then))
+
+
+def test_the_id_follows_from_content_alone(tmp_path: Path, kit: ModuleType) -> None:
+    root = tmp_path / "results"
+    store, who = Store(root), kit.identity("C_32-32", "sn", 0)
+    empty = look(store)
+    assert not empty.exists
+    kit.write_trial(store, who)
+    one = look(store)
+    age(root)
+    kit.write_trial(store, who)
+    assert look(store).id == one.id != empty.id
+    kit.write_trial(store, who, "running")
+    assert look(store).id != one.id
+
+
+def test_only_what_changed_is_read_again(
+    tmp_path: Path, kit: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    trials = [kit.identity("C_32-32", "sn", seed) for seed in range(3)]
+    for who in trials:
+        kit.write_trial(store, who)
+    age(tmp_path)
+    read: list[str] = []
+
+    def counted(self: Store, path: str) -> bytes | None:
+        read.append(path)
+        return original(self, path)
+
+    original = Store.read
+    monkeypatch.setattr(Store, "read", counted)
+    watcher = Watcher(store)
+    watcher.refresh()
+    assert len(read) == 3
+    first = watcher.current
+    watcher.refresh()
+    assert len(read) == 3
+    assert watcher.current is first
+    kit.write_trial(store, trials[1], "running")
+    path = f"trials/{trials[1]['trial_id']}.parquet"
+    watcher.refresh()
+    watcher.refresh()
+    # Read on both passes: it is so young that its time could hide a second change.
+    assert read[3:] == [path, path]
+    assert watcher.current is not None
+    assert watcher.current.records[trials[1]["trial_id"]]["status"] == "running"
+    (tmp_path / path).unlink()
+    watcher.refresh()
+    assert len(watcher.current.records) == 2
+
+
+def test_damaged_and_foreign_files(
+    tmp_path: Path, kit: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path)
+    good, cut, other = (kit.identity("C_32-32", "sn", seed) for seed in range(3))
+    for who in (good, cut, other):
+        kit.write_trial(store, who)
+    path = tmp_path / f"trials/{cut['trial_id']}.parquet"
+    path.write_bytes(path.read_bytes()[:-200])
+    (tmp_path / f"trials/{other['trial_id']}.parquet").rename(tmp_path / "trials/alias.parquet")
+    (tmp_path / "trials/notes.txt").write_text("hello")
+    (tmp_path / "trials/other.parquet").write_bytes(b"")
+    kit.write_plan(store, "demo", [good])
+    store.write("sweeps/broken.json", b'{"sweep": "broken", "state"')
+    store.write("sweeps/demo.control.json", b"{}")
+    store.write("trials/.hidden", b"")
+    watcher = Watcher(store)
+    with caplog.at_level(logging.WARNING):
+        watcher.refresh()
+        watcher.refresh()
+    assert watcher.current is not None
+    assert list(watcher.current.records) == [good["trial_id"]]
+    bad = {
+        f"trials/{cut['trial_id']}.parquet", "trials/alias.parquet", "trials/notes.txt",
+        "trials/other.parquet", "sweeps/broken.json",
+    }  # fmt: skip
+    assert set(watcher.current.skipped) == bad
+    logged = [record.getMessage() for record in caplog.records]
+    assert len(logged) == len(bad)
+    assert all(any(path in line for line in logged) for path in bad)
+
+
+def test_served_beside_damage(tmp_path: Path, kit: ModuleType) -> None:
+    store, who = Store(tmp_path), kit.identity("C_32-32", "sn", 0)
+    kit.write_trial(store, who)
+    trial_id = who["trial_id"]
+    for folder in ("evaluations", "spectra"):
+        (tmp_path / f"{folder}/{trial_id}.parquet").write_bytes(b"PAR1 no")
+    (tmp_path / f"samples/{trial_id}/0.png").write_bytes(kit.png(0)[:-5])
+    (tmp_path / "trials/notes.txt").write_text("hello")
+    with kit.serving(tmp_path) as http:
+        ready = http.get("/readyz").json()
+        assert (ready["ready"], ready["trials"], ready["skipped"]) == (True, 1, 1)
+        assert ready["skipped_files"] == {"trials/notes.txt": "not a file of the store"}
+        for path in ("evaluations", "spectra", "samples/0"):
+            response = http.get(f"/trials/{trial_id}/{path}")
+            assert response.status_code == 500
+            assert "cannot be read" in response.json()["detail"]
+        for path in ("/results", "/table2", "/paper", "/", f"/view/trials/{trial_id}"):
+            assert http.get(path).status_code == 200
+
+
+def test_no_store_yet(tmp_path: Path, kit: ModuleType) -> None:
+    root = tmp_path / "later"
+    with kit.serving(root) as http:
+        assert http.get("/healthz").json() == {"status": "ok"}
+        ready = http.get("/readyz")
+        assert ready.status_code == 503
+        assert str(root) in ready.json()["reason"]
+        assert http.get("/results").json()["items"] == []
+        assert len(http.get("/table2").json()["items"]) == 26
+        assert "make demo" in http.get("/").text
+        assert "unknown sweep" in http.get("/results?sweep=x").json()["detail"]
+        kit.write_trial(Store(root), kit.identity("C_32-32", "sn", 0))
+        kit.wait_for(lambda: http.get("/readyz").status_code == 200)
+        assert len(http.get("/results").json()["items"]) == 1
+
+
+def test_while_a_sweep_is_writing(tmp_path: Path, kit: ModuleType) -> None:
+    store, who = Store(tmp_path), kit.identity("C_32-32", "sr-static", 0)
+    kit.write_plan(store, "live", [who])
+    kit.write_driver(store, "live")
+
+    def status(http: httpx2.Client) -> str:
+        return http.get("/results?sweep=live").json()["items"][0]["status"]
+
+    with kit.serving(tmp_path) as http:
+        assert status(http) == "planned"
+        tag = http.get("/sweeps/live").headers["etag"]
+        for next_status in ("running", "completed"):
+            kit.write_trial(store, who, next_status)
+            kit.wait_for(lambda next_status=next_status: status(http) == next_status)
+        response = http.get("/sweeps/live", headers={"If-None-Match": tag})
+        assert response.status_code == 200
+        assert response.json()["progress"]["share"] == 1.0
+
+
+def test_a_store_that_goes_away(
+    tmp_path: Path, kit: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    kit.write_trial(store, kit.identity("C_32-32", "sn", 0))
+    watcher = Watcher(store)
+    watcher.refresh()
+
+    def fails(self: Store, folder: str) -> list[object]:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(Store, "list", fails)
+    watcher.refresh()
+    assert watcher.error == f"cannot list {tmp_path}: no route to host"
+    assert watcher.current is not None
+    assert len(watcher.current.records) == 1
