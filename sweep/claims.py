@@ -1,0 +1,209 @@
+"""Ownership of files in the store: one writer at a time. The store and the standard library only.
+
+A claim is a small JSON file: `attempt` (the id of the start that holds it), `host`, `pid`,
+`pid_started` (so that a reused pid is not taken for the holder), `heartbeat` (ISO 8601, UTC).
+
+- A start that finds a live foreign claim waits. A claim is dead, and is taken over, when its
+  process is gone (seen at once on the same host) or its heartbeat is older than STALE_SECONDS.
+- A holder checks the claim before it replaces a file, and ends when it was superseded.
+
+What remains. On a local or shared POSIX file system, claims change under a file lock, so two
+starts never both hold one; but a holder that is suspended between its check and its replace for
+longer than STALE_SECONDS can still replace one file after it was superseded. Object stores have
+no lock: two starts that take a claim within SETTLE_SECONDS of each other both write it, the later
+put wins, and the other one sees that when it reads the claim again, unless its own put is delayed
+for longer than that. Either way a file is replaced whole and holds rows of the same trial.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sweep.results import Store
+
+BEAT_SECONDS = 10.0
+STALE_SECONDS = 60.0
+SETTLE_SECONDS = 0.5
+RUNNING = "running"
+
+
+class Superseded(RuntimeError):
+    """Another start has taken the claim over; this one must write nothing more."""
+
+
+class Claim:
+    """A claim that is held: its heartbeat goes on in a thread until it is released or lost."""
+
+    def __init__(self, store: Store, path: str, record: dict[str, Any], every: float) -> None:
+        self.store = store
+        self.path = path
+        self.attempt: str = record["attempt"]
+        self._record = record
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, args=(every,), daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises Superseded unless the claim is still this one's."""
+        if (read(self.store, self.path) or {}).get("attempt") != self.attempt:
+            raise Superseded(f"{self.path} was taken over")
+
+    def write(self, path: str, content: bytes) -> None:
+        """Replaces a file that this claim covers. Raises Superseded."""
+        self.check()
+        self.store.write(path, content)
+
+    def write_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Replaces rows that this claim covers. Raises Superseded."""
+        self.check()
+        self.store.write_rows(table, key, rows)
+
+    def delete(self, path: str) -> None:
+        """Removes a file that this claim covers. Raises Superseded."""
+        self.check()
+        self.store.delete(path)
+
+    def tell(self, **details: Any) -> None:
+        """Adds to what the claim says; written with the next heartbeat."""
+        self._record = {**self._record, **details}
+
+    def release(self, state: str | None = None) -> None:
+        """Gives the claim up if it is still held: removed, or kept as a record of its end."""
+        self._ended.set()
+        self._thread.join()
+        with _locked(self.store, self.path):
+            if (read(self.store, self.path) or {}).get("attempt") != self.attempt:
+                return
+            if state is None:
+                self.store.delete(self.path)
+            else:
+                self.tell(state=state)
+                self._write()
+
+    def _write(self) -> None:
+        self._record["heartbeat"] = datetime.now(UTC).isoformat()
+        self.store.write(self.path, json.dumps(self._record).encode())
+
+    def _beat(self, every: float) -> None:
+        while not self._ended.wait(every):
+            try:
+                with _locked(self.store, self.path):
+                    self.check()
+                    self._write()
+            except Superseded:
+                return
+            except OSError:
+                # A store that is away for a while: after STALE_SECONDS others may take over,
+                # and the holder's next check tells it.
+                continue
+
+
+def acquire(
+    store: Store,
+    path: str,
+    *,
+    every: float = BEAT_SECONDS,
+    wait: bool = True,
+    waiting: Callable[[Mapping[str, Any]], None] | None = None,
+    **details: Any,
+) -> Claim | None:
+    """The claim at `path`, once it is free or dead; `details` stand in it beside the holder.
+
+    While a live foreign claim is there, `waiting` is told of it once, and the call waits; with
+    `wait` false it returns None instead.
+    """
+    record = {**details, **_myself(), "attempt": uuid.uuid4().hex[:12]}
+    while True:
+        with _locked(store, path):
+            holder = read(store, path)
+            if holder is None or not is_live(holder):
+                record["heartbeat"] = datetime.now(UTC).isoformat()
+                store.write(path, json.dumps(record).encode())
+                holder = None
+        if holder is None and _settled(store, path, record["attempt"]):
+            return Claim(store, path, record, every)
+        if not wait:
+            return None
+        if waiting is not None and holder is not None:
+            waiting(holder)
+            waiting = None
+        time.sleep(1)
+
+
+def _settled(store: Store, path: str, attempt: str) -> bool:
+    """Whether the claim just written stands. Under a lock it does; an object store has none."""
+    if store.is_local:
+        return True
+    time.sleep(SETTLE_SECONDS)
+    return (read(store, path) or {}).get("attempt") == attempt
+
+
+def read(store: Store, path: str) -> dict[str, Any] | None:
+    """What the claim says; None if there is none or it is no claim."""
+    content = store.read(path)
+    try:
+        record = json.loads(content) if content else None
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def is_live(record: Mapping[str, Any]) -> bool:
+    """Whether the holder of a claim can still write."""
+    if record.get("state", RUNNING) != RUNNING:
+        return False
+    if record.get("host") == socket.gethostname():
+        started = process_started(int(record["pid"]))
+        if started is None or started != record.get("pid_started"):
+            return False
+    heartbeat = datetime.fromisoformat(record["heartbeat"])
+    return datetime.now(UTC) - heartbeat <= timedelta(seconds=STALE_SECONDS)
+
+
+def process_started(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None if it is gone or a zombie.
+
+    Where there is no /proc it is 0 for every process that exists.
+    """
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        return 0
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name, in parentheses, may itself hold spaces and parentheses.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _myself() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "pid_started": process_started(pid)}
+
+
+@contextmanager
+def _locked(store: Store, path: str) -> Iterator[None]:
+    """Holds the lock of the claim's folder, where the store is a file system."""
+    if not store.is_local:
+        yield
+        return
+    folder = Path(store.base) / Path(path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

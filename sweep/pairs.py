@@ -1,0 +1,139 @@
+"""Paired differences: a method against SN, seed by seed. Standard library only.
+
+SN and the other methods of a seed see the same data, noise and initial weights, so their
+difference is more certain than either number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Mapping[str, Any]
+FINISHED = ("completed", "collapsed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedDifference:
+    """A seed's distances under `sn` and under the other method at the last common iteration."""
+
+    seed: int
+    iteration: int
+    sn: float
+    other: float
+    difference: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """Method minus SN: below 0 the method is better. `interval` is the 95 % paired t interval,
+    None for fewer than three seeds."""
+
+    n: int
+    seeds: list[SeedDifference]
+    mean: float
+    interval: tuple[float, float] | None
+
+
+def configuration(row: Row) -> dict[str, Any]:
+    """All that can change a number, but for what a pair or a mean goes over."""
+    config = json.loads(row["config"] or "{}")
+    return {k: v for k, v in config.items() if k not in ("seed", "method", "i_ratio")}
+
+
+def score_name(row: Row) -> str:
+    """The distance that decides about the best evaluation; lower is better."""
+    return "fd_digits" if row["dataset"].startswith("digits") else "fid"
+
+
+def paired_differences(
+    methods: Mapping[str, Sequence[Row]], curves: Callable[[str], Sequence[Row]]
+) -> dict[str, PairedDifference]:
+    """Of each method that shares a finished seed with `sn`; `methods` are rows of `trials`.
+
+    A pair is formed only of trials of one configuration, at the last iteration that both have
+    evaluated: a stopped SN run ends before its twin.
+    """
+    differences = {}
+    twins = {row["seed"]: row for row in methods.get("sn", ()) if row["status"] in FINISHED}
+    for method, rows in methods.items():
+        seeds = [
+            seed
+            for row in rows
+            if method != "sn"
+            and row["status"] in FINISHED
+            and (twin := twins.get(row["seed"])) is not None
+            and configuration(row) == configuration(twin)
+            and (seed := _seed_difference(twin, row, curves)) is not None
+        ]
+        if seeds:
+            values = [seed.difference for seed in seeds]
+            differences[method] = PairedDifference(
+                n=len(seeds),
+                seeds=seeds,
+                mean=statistics.fmean(values),
+                interval=t_interval(values) if len(seeds) > 2 else None,
+            )
+    return differences
+
+
+def _seed_difference(
+    sn: Row, other: Row, curves: Callable[[str], Sequence[Row]]
+) -> SeedDifference | None:
+    score = score_name(sn)
+    values = [
+        {row["iteration"]: row[score] for row in curves(trial["trial_id"])}
+        for trial in (sn, other)
+    ]
+    common = [
+        iteration
+        for iteration, value in values[0].items()
+        if value is not None and values[1].get(iteration) is not None
+    ]
+    if not common:
+        return None
+    at = max(common)
+    a, b = values[0][at], values[1][at]
+    return SeedDifference(seed=sn["seed"], iteration=at, sn=a, other=b, difference=b - a)
+
+
+def sample_sd(values: Sequence[float]) -> float:
+    """Over n - 1, of at least two values; NaN if one is, where `statistics.stdev` raises."""
+    mean = statistics.fmean(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % confidence interval of the mean of at least two values, by Student's t."""
+    n = len(values)
+    half = t_quantile(n - 1) * sample_sd(values) / math.sqrt(n)
+    mean = statistics.fmean(values)
+    return mean - half, mean + half
+
+
+def t_quantile(degrees: int, share: float = 0.95) -> float:
+    """The t that |T| stays below with probability `share`, by bisection."""
+    low, high = 0.0, 1e3
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _t_inside(middle, degrees) < share:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _t_inside(t: float, degrees: int) -> float:
+    """P(|T| < t) for whole degrees of freedom; Abramowitz and Stegun, 26.7.3 and 26.7.4."""
+    angle = math.atan(t / math.sqrt(degrees))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = degrees % 2
+    total, term = 0.0, cosine if odd else 1.0
+    for k in range(2 + odd, degrees + 1, 2):
+        total += term
+        term *= cosine**2 * (k - 1) / k
+    return 2 / math.pi * (angle + sine * total) if odd else sine * total

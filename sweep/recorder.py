@@ -1,0 +1,214 @@
+"""Writes what a trial measures, in the order that a resume relies on, and reports it."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from sweep.claims import Claim
+from sweep.results import StoredFile
+from sweep.rows import best_record, evaluation_rows, spectrum_rows, trial_row
+from trainer.collapse import Record, Thresholds, Verdict, judge
+from trainer.config import TrialConfig
+from trainer.digits import Scorer
+from trainer.loop import Evaluation
+from trainer.settings import METHODS
+from trainer.state import TrainState, from_bytes, initial_state, to_bytes
+
+THRESHOLDS = Thresholds()
+KEPT_CHECKPOINTS = 2
+
+
+class Recorder:
+    """The files of one trial. Every write is covered by the trial's claim.
+
+    `report` is told of every evaluation and of the end: a small dict of finite values.
+    """
+
+    def __init__(
+        self, config: TrialConfig, claim: Claim, report: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self.config = config
+        self.id = config.trial_id
+        self.claim = claim
+        self.report = report
+        self.protocol: dict[str, Any] = {}
+        self.history: Sequence[Record] = ()
+        self.verdict: Verdict | None = None
+        self.resumed_at = 0
+        self.seconds = self.seconds_before = 0.0
+        self.spectra: list[dict[str, Any]] = []
+        rows = claim.store.read_rows("trials", self.id)
+        self.started_at = rows[0]["started_at"] if rows else datetime.now(UTC)
+
+    def resume(self, scorer: Scorer | None) -> TrainState:
+        """The state of the latest checkpoint, else a new one, with the files cut back to it."""
+        self.protocol = protocol(self.config, scorer)
+        state = self._latest_state()
+        at = state.iteration if state.history else -1
+        for sample in self._files("samples"):
+            if _iteration(sample) > at:
+                self.claim.delete(sample.path)
+        stored = self.claim.store.read_rows("spectra", self.id)
+        self.spectra = [row for row in stored if row["iteration"] <= at]
+        self.history = state.history
+        if state.history:
+            self.verdict = judge(
+                state.history,
+                self.config.iterations,
+                projected=METHODS[self.config.method].form is not None,
+                thresholds=THRESHOLDS,
+            )
+        self.resumed_at = state.iteration
+        self.seconds = self.seconds_before = state.seconds
+        self._write_curves()
+        self._write_trial("running")
+        return state
+
+    def _latest_state(self) -> TrainState:
+        checkpoints = sorted(self._files("checkpoints"), key=_iteration)
+        content = self.claim.store.read(checkpoints[-1].path) if checkpoints else None
+        if content is None:
+            return initial_state(self.config)
+        return from_bytes(self.config, content)
+
+    def evaluation(self, state: TrainState, evaluation: Evaluation) -> None:
+        """Rows first, then the checkpoint, then the report."""
+        at = evaluation.iteration
+        self.history, self.verdict, self.seconds = state.history, evaluation.verdict, state.seconds
+        self.claim.write(f"samples/{self.id}/{at}.png", evaluation.samples)
+        self.spectra += spectrum_rows(self.id, at, evaluation.spectra)
+        self._write_curves()
+        self._write_trial("running")
+        self.claim.write(f"checkpoints/{self.id}/{at}.pt", to_bytes(self.config, state))
+        self._drop_checkpoints(THRESHOLDS.patience)
+        self._report("running", evaluation.record)
+
+    def ended(self, state: TrainState, scores: Mapping[str, float]) -> None:
+        """The trial's last row: one that was stopped before its planned end has collapsed."""
+        self.seconds = state.seconds
+        whole = state.iteration == self.config.iterations and self.history[-1]["finite"]
+        status = "completed" if whole else "collapsed"
+        reason = None if whole or self.verdict is None else self.verdict.stop
+        self._write_trial(status, scores=scores, stop_reason=reason)
+        self._drop_checkpoints(0)
+        self._report(status, {**self.history[-1], **scores})
+
+    def failed(self, traceback: str) -> None:
+        """Keeps what was measured before the failure."""
+        self._write_trial("failed", traceback=traceback)
+        self.report({"trial": self.id, "status": "failed"})
+
+    def _write_trial(
+        self,
+        status: str,
+        *,
+        scores: Mapping[str, float] | None = None,
+        stop_reason: str | None = None,
+        traceback: str | None = None,
+    ) -> None:
+        row = trial_row(self.config, self.history, self.verdict, THRESHOLDS, scores)
+        row |= {
+            "status": status,
+            "stop_reason": stop_reason,
+            "protocol": json.dumps(self.protocol),
+            "software": json.dumps(software()),
+            "host": platform.node(),
+            "attempt": self.claim.attempt,
+            "seconds": self.seconds,
+            "started_at": self.started_at,
+            "updated_at": datetime.now(UTC),
+            "traceback": traceback,
+        }
+        self.claim.write_rows("trials", self.id, [row])
+
+    def _write_curves(self) -> None:
+        self.claim.write_rows("spectra", self.id, self.spectra)
+        rows = evaluation_rows(self.id, self.history)
+        self.claim.write_rows("evaluations", self.id, rows)
+
+    def _files(self, folder: str) -> list[StoredFile]:
+        return self.claim.store.list(f"{folder}/{self.id}")
+
+    def _drop_checkpoints(self, patience: int) -> None:
+        """Keeps the newest two and the best before mode collapse.
+
+        A collapse is seen `patience` evaluations late and then takes the best back to before it,
+        so until the end what was the best up to so many evaluations ago is kept too.
+        """
+        histories = [self.history[: len(self.history) - k] for k in range(patience + 1)]
+        bests = [self._best(history) for history in histories]
+        kept = {best["iteration"] for best in bests if best is not None}
+        kept |= {record["iteration"] for record in self.history[-KEPT_CHECKPOINTS:]}
+        for checkpoint in self._files("checkpoints"):
+            if _iteration(checkpoint) not in kept:
+                self.claim.delete(checkpoint.path)
+
+    def _best(self, history: Sequence[Record]) -> Record | None:
+        at = None if self.verdict is None else self.verdict.mode_collapse_at
+        return best_record(history, self.config.score_name, at)
+
+    def _report(self, status: str, record: Record) -> None:
+        best = self._best(self.history)
+        measured = {
+            "distance": record.get(self.config.score_name),
+            "best": best and best[self.config.score_name],
+            "modes": record.get("modes"),
+            "spectrum_left": record["spectrum_left"],
+        }
+        self.report(
+            {
+                # Not `trial_id`: Tune puts an id of its own there.
+                "trial": self.id,
+                "status": status,
+                "iteration": record["iteration"],
+                "resumed_at": self.resumed_at,
+                "spent": self.seconds - self.seconds_before,
+                "verdict": self.verdict.words if self.verdict else "healthy",
+                # Tune's schedulers and searchers refuse what is not finite.
+                **{k: v for k, v in measured.items() if v is not None and math.isfinite(v)},
+            }
+        )
+
+
+def protocol(config: TrialConfig, scorer: Scorer | None) -> dict[str, Any]:
+    """Where the stored scores come from: extractor, weights, sample counts, reference."""
+    if scorer is None:
+        return {
+            "extractor": None,
+            "reason": "IS and FID are null: this version has no Inception network",
+        }
+    return {
+        "extractor": "digit classifier of trainer/digits.py, per colour channel",
+        "classifier_sha256": config.scorer,
+        "held_out_accuracy": scorer.held_out_accuracy,
+        "gate_radius": scorer.gate_radius,
+        "curve_samples": config.curve_samples,
+        "final_samples": config.final_samples,
+        "reference": "all stacked training digits, exact",
+    }
+
+
+@lru_cache(maxsize=1)
+def software() -> dict[str, str | None]:
+    """Versions of what the numbers depend on."""
+    versions: dict[str, str | None] = {"python": platform.python_version()}
+    for name in ("torch", "ray", "srgan-sweep"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # a working directory that is not installed
+            versions[name] = None
+    return versions | {"torch": torch.__version__, "platform": sys.platform}
+
+
+def _iteration(file: StoredFile) -> int:
+    return int(file.key)

@@ -1,0 +1,138 @@
+"""What a run knows -> what is kept: the only mapping from evaluations to stored rows.
+
+Pure functions of a configuration and of the history of its evaluations, the records of
+`trainer.loop`. No torch, no Ray.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweep.results import SCORE_NAMES
+from trainer.collapse import Record, Thresholds, Verdict
+from trainer.config import TrialConfig
+from trainer.settings import METHODS, SETTINGS
+
+# What the objective is where no distance could be measured: worse than any measured one (noise
+# scores below 5,000 in FD-digits, below 500 in FID), and finite, as samplers ignore NaN.
+PENALTY = 10_000.0
+
+
+def identity_row(config: TrialConfig) -> dict[str, Any]:
+    """The columns that a plan and a trial share."""
+    setting = SETTINGS[config.setting]
+    return {
+        "trial_id": config.trial_id,
+        "profile": config.profile,
+        "setting": config.setting,
+        "group": setting.group,
+        "setting_batch_size": setting.batch_size,
+        "setting_channels": setting.channels,
+        "batch_size": config.batch_size,
+        "micro_batch": config.batch_size,
+        "channels": config.channels,
+        "dataset": config.dataset,
+        "method": config.method,
+        "form": METHODS[config.method].form,
+        "i_ratio": config.i_ratio,
+        "seed": config.seed,
+        "iterations": config.iterations,
+    }
+
+
+def plan_rows(sweep: str, trials: Sequence[TrialConfig]) -> list[dict[str, Any]]:
+    """Rows of `sweeps`, in the order of `trials`."""
+    return [
+        {
+            "sweep": sweep,
+            "position": position,
+            "operations": config.operations,
+            **identity_row(config),
+        }
+        for position, config in enumerate(trials)
+    ]
+
+
+def evaluation_rows(trial_id: str, history: Sequence[Record]) -> list[dict[str, Any]]:
+    """Rows of `evaluations`; a score that this trial's protocol does not measure is None."""
+    unmeasured = dict.fromkeys(SCORE_NAMES)
+    return [{"trial_id": trial_id, **unmeasured, **record} for record in history]
+
+
+def spectrum_rows(
+    trial_id: str, iteration: int, spectra: Sequence[Sequence[float]]
+) -> list[dict[str, Any]]:
+    """Rows of `spectra` of one evaluation, one per layer."""
+    return [
+        {
+            "trial_id": trial_id,
+            "iteration": iteration,
+            "layer": layer,
+            "singular_values": list(values),
+        }
+        for layer, values in enumerate(spectra)
+    ]
+
+
+def best_record(
+    history: Sequence[Record], score: str, mode_collapse_at: int | None
+) -> Record | None:
+    """The evaluation with the lowest `score` before mode collapse, for every method alike.
+
+    None if none has a number there; NaN is no number. Of equal ones it is the first.
+    """
+    before = [
+        record
+        for record in history
+        if (mode_collapse_at is None or record["iteration"] < mode_collapse_at)
+        and _is_number(record.get(score))
+    ]
+    return min(before, key=lambda record: record[score], default=None)
+
+
+def objective(best: Record | None, score: str) -> float:
+    """What a search minimises: the best distance, PENALTY if there is none. Always finite."""
+    return PENALTY if best is None else float(best[score])
+
+
+def trial_row(
+    config: TrialConfig,
+    history: Sequence[Record],
+    verdict: Verdict | None,
+    thresholds: Thresholds,
+    final_scores: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """The trial's row without its bookkeeping (status, protocol, host, times).
+
+    `final_scores` are given when the trial has ended; until then the `final_*` columns are None.
+    """
+    first, last = (history[0], history[-1]) if history else (None, None)
+    at = None if verdict is None else verdict.mode_collapse_at
+    best = best_record(history, config.score_name, at)
+    ended = last if final_scores is not None else None
+    return {
+        **identity_row(config),
+        "mode_collapse_at": at,
+        "spectral_collapse_at": verdict and verdict.spectral_collapse_at,
+        "dead_at": verdict and verdict.dead_at,
+        "diverged_at": verdict and verdict.diverged_at,
+        "verdict_rules": json.dumps(dict(verdict.rules) if verdict else {}),
+        "iteration": last["iteration"] if last else 0,
+        "best_iteration": best and best["iteration"],
+        **{f"best_{name}": best and best.get(name) for name in SCORE_NAMES},
+        "final_iteration": ended and ended["iteration"],
+        **{f"final_{name}": (final_scores or {}).get(name) for name in SCORE_NAMES},
+        "first_spectrum_left": first and first["spectrum_left"],
+        "final_spectrum_left": ended and ended["spectrum_left"],
+        "objective": objective(best, config.score_name),
+        "config": json.dumps(dataclasses.asdict(config), sort_keys=True),
+        "thresholds": json.dumps(dataclasses.asdict(thresholds)),
+    }
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)

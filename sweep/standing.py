@@ -1,0 +1,135 @@
+"""What the store has of a plan, and what follows: what to run, to resume, to remove, to settle."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sweep.claims import acquire
+from sweep.results import FINISHED, Store, default_root
+from sweep.space import Plan
+from trainer.config import TrialConfig
+from trainer.settings import UsageError
+
+OWN_TABLES = ("trials", "evaluations", "spectra")
+OWN_FOLDERS = ("samples", "checkpoints")
+# For how long an ended sweep looks for its last workers to be gone.
+PATIENCE_SECONDS = 5.0
+
+
+def results_root(given: str | None) -> str | None:
+    """Where results go; None if only the cluster can tell: in a Ray job that names no place."""
+    root = given or os.environ.get("SWEEP_RESULTS")
+    in_job = "RAY_JOB_ID" in os.environ or "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+    if not in_job:
+        return root or default_root()
+    if root and "://" not in root and not Path(root).expanduser().is_absolute():
+        raise UsageError(
+            f"--results {root} lies in the job's own folder, which goes with the job: "
+            "give an absolute path or a URI"
+        )
+    return root
+
+
+def without_secrets(text: str) -> str:
+    """The text with the user part of any URI left out: it may hold an access key."""
+    return re.sub(r"://[^/@\s]+@", "://", text)
+
+
+def default_name(experiment: str, plan: Plan) -> str:
+    """The same plan has the same name."""
+    ids = "\n".join(sorted(config.trial_id for config in plan.trials))
+    return f"{experiment}-{plan.profile}-{hashlib.sha256(ids.encode()).hexdigest()[:6]}"
+
+
+def check_name(store: Store, name: str, plan: Plan) -> None:
+    """Raises UsageError if the name cannot be one, or belongs to trials that the plan lacks."""
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name[0] in "-.":
+        raise UsageError(f"--name {name!r} may hold letters, digits, '-', '_' and '.' only")
+    planned = {config.trial_id for config in plan.trials}
+    others = [
+        r["trial_id"] for r in store.read_rows("sweeps", name) if r["trial_id"] not in planned
+    ]
+    if others:
+        raise UsageError(
+            f"sweep {name!r} has {len(others)} trials that are not in this plan, for example "
+            f"{others[0]}: give another --name, or plan those too"
+        )
+
+
+def to_run(
+    plan: Plan, rows: Mapping[str, Mapping[str, Any]], *, stop_on_collapse: bool, fresh: bool
+) -> list[TrialConfig]:
+    """The trials that are not done, longest first. `rows` are the stored ones by trial id."""
+    return [
+        config
+        for config in plan.trials
+        if fresh or not is_done(rows.get(config.trial_id), stop_on_collapse=stop_on_collapse)
+    ]
+
+
+def is_done(row: Mapping[str, Any] | None, *, stop_on_collapse: bool) -> bool:
+    """A collapsed trial goes on when collapse no longer stops it; a diverged one never does."""
+    if row is None or row["status"] not in FINISHED:
+        return False
+    return row["status"] == "completed" or stop_on_collapse or row["diverged_at"] is not None
+
+
+def erase(store: Store, trials: Sequence[TrialConfig], say: Callable[[str], None]) -> None:
+    """Removes the trials' own files, each trial under its claim; says what goes."""
+    for trial_id, paths in own_files(store, [config.trial_id for config in trials]).items():
+        say(f"removing the {len(paths)} files of {trial_id}")
+        claim = acquire(store, f"claims/{trial_id}.json")
+        assert claim is not None  # acquire() waits
+        for path in paths:
+            claim.delete(path)
+        claim.release()
+
+
+def own_files(store: Store, trial_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Every stored file of each trial that has one, but for its claim."""
+    wanted = set(trial_ids)
+    found: dict[str, list[str]] = {}
+    for table in OWN_TABLES:
+        for file in store.list(table):
+            if file.key in wanted:
+                found.setdefault(file.key, []).append(file.path)
+    for trial_id in trial_ids:
+        for folder in OWN_FOLDERS:
+            for file in store.list(f"{folder}/{trial_id}"):
+                found.setdefault(trial_id, []).append(file.path)
+    return found
+
+
+def settle(
+    store: Store, trials: Sequence[TrialConfig], status: str, errors: Mapping[str, str]
+) -> None:
+    """Writes `status` for trials that were left `running` by a process that is gone.
+
+    One whose claim is still live is left alone: whoever holds it will write its row.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for config in trials:
+        rows = store.read_rows("trials", config.trial_id)
+        if not rows or rows[0]["status"] != "running":
+            continue
+        path = f"claims/{config.trial_id}.json"
+        claim = acquire(store, path, wait=False)
+        while claim is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+            claim = acquire(store, path, wait=False)
+        if claim is None:
+            continue
+        row = store.read_rows("trials", config.trial_id)[0] | {
+            "status": status,
+            "updated_at": datetime.now(UTC),
+            "traceback": errors.get(config.trial_id),
+        }
+        claim.write_rows("trials", config.trial_id, [row])
+        claim.release()

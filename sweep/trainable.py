@@ -1,0 +1,102 @@
+"""One trial as a Ray Tune function trainable: claim, resume from the store, train, write, report.
+
+Whoever starts a trial (a retry, a new driver, another cluster), it goes on from its own latest
+checkpoint, found by its id. Rows are written before the checkpoint that they belong to; on resume
+the files are cut back to the checkpoint, so what came after it is measured and written again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sweep.claims import Superseded, acquire
+from sweep.recorder import THRESHOLDS, Recorder
+from sweep.results import Store
+from trainer import data, digits
+from trainer.collapse import Verdict
+from trainer.config import TrialConfig
+from trainer.loop import final_scores, train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a trial needs beside its configuration; none of it can change a number."""
+
+    results: str
+    data_root: str | None = None
+    download: bool = False
+    stop_on_collapse: bool = True
+
+
+def run_trial(config: Mapping[str, Any]) -> None:
+    """The Ray Tune trainable: `config` holds `trial` and `task`, both as plain dicts."""
+    from ray import tune
+
+    run(TrialConfig(**config["trial"]), Task(**config["task"]), tune.report)
+
+
+def run(config: TrialConfig, task: Task, report: Callable[[dict[str, Any]], None]) -> None:
+    """Makes sure that the trial exists in the store; what goes wrong is recorded as `failed`.
+
+    `report` gets a small dict of finite values at every evaluation, and one at the end.
+    """
+    claim = acquire(Store(task.results), f"claims/{config.trial_id}.json")
+    assert claim is not None  # acquire() waits
+    recorder = Recorder(config, claim, report)
+    try:
+        _train(config, task, recorder)
+    except Superseded:
+        report({"trial": config.trial_id, "status": "superseded"})
+    except Exception:
+        recorder.failed(traceback.format_exc())
+    finally:
+        claim.release()
+
+
+def _train(config: TrialConfig, task: Task, recorder: Recorder) -> None:
+    # The number of threads is set in the thread that trains: OpenMP counts per thread.
+    torch.set_num_threads(config.threads)
+    scorer = _scorer(config.device) if config.scorer else None
+    state = recorder.resume(scorer)
+    images = _images(config.dataset, config.device, task.data_root, task.download)
+    if not _ends(recorder.verdict, task):
+        for evaluation in train(config, state, images, scorer, THRESHOLDS):
+            recorder.evaluation(state, evaluation)
+            if _ends(evaluation.verdict, task):
+                break
+    began = time.perf_counter()
+    scores = final_scores(config, state, scorer)
+    state.seconds += time.perf_counter() - began
+    recorder.ended(state, scores)
+
+
+def _ends(verdict: Verdict | None, task: Task) -> bool:
+    if verdict is None:
+        return False
+    return verdict.diverged_at is not None or bool(verdict.stop and task.stop_on_collapse)
+
+
+# An actor that is used again for another trial finds data and scorer in memory.
+@lru_cache(maxsize=2)
+def _images(dataset: str, device: str, root: str | None, download: bool) -> data.Images:
+    path = None if root is None else Path(root)
+    if path is None or not download:
+        return data.load(dataset, device, path)
+    path.mkdir(parents=True, exist_ok=True)
+    with open(path / ".download.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # trials that start together download once
+        return data.load(dataset, device, path, download=True)
+
+
+@lru_cache(maxsize=1)
+def _scorer(device: str) -> digits.Scorer:
+    return digits.load_scorer(device)

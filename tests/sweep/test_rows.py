@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from sweep.recorder import THRESHOLDS
+from sweep.results import SCHEMAS, SCORE_NAMES, columns
+from sweep.rows import (
+    PENALTY,
+    best_record,
+    evaluation_rows,
+    objective,
+    plan_rows,
+    spectrum_rows,
+    trial_row,
+)
+from trainer import data, digits
+from trainer.collapse import judge
+from trainer.config import trial_config
+from trainer.loop import Evaluation, train
+from trainer.state import initial_state
+
+CONFIG = trial_config("digits", "C_32-32", "sr-static", 0, iterations=1)
+BOOKKEEPING = {
+    "status",
+    "stop_reason",
+    "protocol",
+    "software",
+    "host",
+    "attempt",
+    "seconds",
+    "started_at",
+    "updated_at",
+    "traceback",
+}
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    """The trainer's own first evaluation, so that a name cannot drift apart from a column."""
+    state = initial_state(CONFIG)
+    images = data.load(CONFIG.dataset, CONFIG.device)
+    return next(train(CONFIG, state, images, digits.load_scorer(CONFIG.device)))
+
+
+def test_an_evaluation_fills_exactly_the_schema(evaluation: Evaluation) -> None:
+    (row,) = evaluation_rows("t", [evaluation.record])
+    assert set(row) == set(SCHEMAS["evaluations"].names)
+    assert {name for name, value in row.items() if value is None} == {"inception_score", "fid"}
+    assert columns("evaluations", [row]).num_rows == 1
+
+
+def test_spectra_fill_exactly_the_schema(evaluation: Evaluation) -> None:
+    rows = spectrum_rows("t", 0, evaluation.spectra)
+    assert [row["layer"] for row in rows] == list(range(10))
+    assert all(set(row) == set(SCHEMAS["spectra"].names) for row in rows)
+    assert columns("spectra", rows).num_rows == 10
+
+
+def test_a_trial_fills_exactly_the_schema(evaluation: Evaluation) -> None:
+    row = trial_row(CONFIG, [evaluation.record], evaluation.verdict, THRESHOLDS)
+    assert set(row) | BOOKKEEPING == set(SCHEMAS["trials"].names)
+    assert not set(row) & BOOKKEEPING
+    assert row["best_fd_digits"] == evaluation.record["fd_digits"]
+    assert all(row[f"final_{name}"] is None for name in SCORE_NAMES)
+    assert json.loads(row["config"])["learning_rate"] == CONFIG.learning_rate
+
+
+def test_a_plan_fills_exactly_the_schema() -> None:
+    (row,) = plan_rows("s", [CONFIG])
+    assert set(row) == set(SCHEMAS["sweeps"].names)
+    assert (row["setting_batch_size"], row["setting_channels"]) == (32, 32)
+
+
+def test_a_trial_before_its_first_evaluation() -> None:
+    row = trial_row(CONFIG, [], None, THRESHOLDS)
+    assert (row["iteration"], row["objective"], row["best_iteration"]) == (0, PENALTY, None)
+
+
+def history(*distances: float | None) -> list[dict]:
+    return [{"iteration": 75 * k, "fd_digits": d} for k, d in enumerate(distances)]
+
+
+def test_best_is_the_lowest_before_mode_collapse() -> None:
+    records = history(1600.0, 900.0, 1000.0, 800.0, 700.0)
+    best = best_record(records, "fd_digits", None)
+    before = best_record(records, "fd_digits", 225)
+    assert best is not None
+    assert before is not None
+    assert (best["iteration"], before["iteration"]) == (300, 75)
+
+
+def test_best_counts_the_first_evaluation_and_the_first_of_equals() -> None:
+    best = best_record(history(500.0, 500.0, 900.0), "fd_digits", None)
+    assert best is not None
+    assert best["iteration"] == 0
+
+
+def test_what_is_no_number_is_not_best() -> None:
+    best = best_record(history(math.nan, 1600.0, None, math.inf), "fd_digits", None)
+    assert best is not None
+    assert best["iteration"] == 75
+    assert best_record(history(math.nan), "fd_digits", None) is None
+    assert best_record(history(900.0), "fd_digits", 0) is None
+
+
+@pytest.mark.parametrize("distances", [(), (math.nan,), (None,), (1600.0, math.nan)])
+def test_the_objective_is_always_finite(distances: tuple[float, ...]) -> None:
+    value = objective(best_record(history(*distances), "fd_digits", None), "fd_digits")
+    assert math.isfinite(value)
+    assert value == (1600.0 if 1600.0 in distances else PENALTY)
+
+
+def test_the_end_is_the_last_evaluation_with_the_full_scores(evaluation: Evaluation) -> None:
+    last = evaluation.record | {"iteration": 1, "spectrum_left": 0.5}
+    records = [evaluation.record, last]
+    verdict = judge(records, 1, projected=True)
+    row = trial_row(CONFIG, records, verdict, THRESHOLDS, {"fd_digits": 7.0, "n_samples": 10_000})
+    assert (row["final_iteration"], row["final_fd_digits"], row["final_n_samples"]) == (
+        1,
+        7.0,
+        10_000,
+    )
+    assert (row["final_spectrum_left"], row["final_modes"]) == (0.5, None)
+    assert row["first_spectrum_left"] == evaluation.record["spectrum_left"]

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sweep.claims import acquire
+from sweep.results import Store
+from sweep.rows import plan_rows
+from sweep.space import grid
+from sweep.standing import (
+    check_name,
+    default_name,
+    erase,
+    is_done,
+    own_files,
+    results_root,
+    settle,
+    to_run,
+    without_secrets,
+)
+from trainer.settings import UsageError
+
+PLAN = grid("digits", ["C_8-32", "C_16-32"], ["sn"], [0])
+FIRST, SECOND = (config.trial_id for config in PLAN.trials)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("status", "diverged_at", "with_stop", "without"),
+    [
+        ("completed", None, True, True),
+        ("collapsed", None, True, False),
+        ("collapsed", 75, True, True),
+        ("running", None, False, False),
+        ("stopped", None, False, False),
+        ("failed", None, False, False),
+    ],
+)
+def test_what_is_done(
+    status: str, diverged_at: int | None, with_stop: bool, without: bool
+) -> None:
+    row = {"status": status, "diverged_at": diverged_at}
+    assert is_done(row, stop_on_collapse=True) is with_stop
+    assert is_done(row, stop_on_collapse=False) is without
+    assert not is_done(None, stop_on_collapse=True)
+
+
+def test_what_is_missing_is_run_in_the_plans_order() -> None:
+    rows = {FIRST: {"status": "completed", "diverged_at": None}}
+    assert to_run(PLAN, rows, stop_on_collapse=True, fresh=False) == PLAN.trials[1:]
+    assert to_run(PLAN, rows, stop_on_collapse=True, fresh=True) == PLAN.trials
+
+
+def test_a_plan_has_a_name_of_its_own() -> None:
+    other = grid("digits", ["C_8-32"], ["sn"], [0])
+    assert default_name("table1", PLAN) == default_name("table1", PLAN)
+    assert default_name("table1", PLAN) != default_name("table1", other)
+    assert default_name("table1", PLAN).startswith("table1-digits-")
+
+
+def test_a_name_may_grow_and_not_shrink(store: Store) -> None:
+    small = grid("digits", ["C_8-32"], ["sn"], [0])
+    store.write_rows("sweeps", "s", plan_rows("s", small.trials))
+    check_name(store, "s", PLAN)
+    store.write_rows("sweeps", "s", plan_rows("s", PLAN.trials))
+    with pytest.raises(UsageError, match="1 trials that are not in this plan"):
+        check_name(store, "s", small)
+
+
+def test_a_trials_own_files_are_removed_and_no_others(store: Store) -> None:
+    for trial_id in (FIRST, SECOND):
+        store.write_rows("trials", trial_id, [{"trial_id": trial_id}])
+        store.write(f"samples/{trial_id}/0.png", b"1")
+    kept = own_files(store, [SECOND])
+    said: list[str] = []
+    erase(store, PLAN.trials[:1], said.append)
+    assert said == [f"removing the 2 files of {FIRST}"]
+    assert own_files(store, [FIRST, SECOND]) == kept
+    assert store.list("claims") == []
+
+
+def test_a_trial_left_running_is_settled(store: Store) -> None:
+    row = {"trial_id": FIRST, "status": "running", "iteration": 75}
+    store.write_rows("trials", FIRST, [row])
+    store.write_rows("trials", SECOND, [row | {"trial_id": SECOND, "status": "completed"}])
+    settle(store, PLAN.trials, "failed", {FIRST: "the worker died"})
+    rows = store.read_all("trials", [FIRST, SECOND])
+    assert (rows[FIRST]["status"], rows[FIRST]["traceback"]) == ("failed", "the worker died")
+    assert rows[FIRST]["iteration"] == 75
+    assert rows[FIRST]["updated_at"].date() == datetime.now(UTC).date()
+    assert rows[SECOND]["status"] == "completed"
+    assert store.list("claims") == []
+
+
+def test_a_trial_that_another_process_runs_is_left_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write_rows("trials", FIRST, [{"trial_id": FIRST, "status": "running"}])
+    claim = acquire(store, f"claims/{FIRST}.json")
+    assert claim is not None
+    monkeypatch.setattr("sweep.standing.PATIENCE_SECONDS", 0.1)
+    settle(store, PLAN.trials[:1], "stopped", {})
+    assert store.read_rows("trials", FIRST)[0]["status"] == "running"
+    claim.release()
+
+
+def test_where_results_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SWEEP_RESULTS", "RAY_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR"):
+        monkeypatch.delenv(name, raising=False)
+    assert results_root("here") == "here"
+    assert results_root(None) == "results"
+    monkeypatch.setenv("SWEEP_RESULTS", "/there")
+    assert results_root(None) == "/there"
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert results_root(None) == "/there"
+    assert results_root("s3://bucket/x") == "s3://bucket/x"
+    monkeypatch.delenv("SWEEP_RESULTS")
+    assert results_root(None) is None
+    with pytest.raises(UsageError, match="absolute path"):
+        results_root("here")
+
+
+def test_an_access_key_is_not_told() -> None:
+    command = "table1 --results 's3://KEY:SECRET@bucket/x' --name a@b"
+    assert without_secrets(command) == "table1 --results 's3://bucket/x' --name a@b"
+    assert without_secrets("/home/a@b/results") == "/home/a@b/results"

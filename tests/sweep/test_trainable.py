@@ -1,0 +1,182 @@
+"""Trials without Ray: what is in the store when one ends, fails, or goes on from a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.results import SCHEMAS, Store
+from sweep.trainable import Task, run
+from trainer.config import TrialConfig, trial_config
+
+CONFIG = trial_config("digits", "C_8-32", "sr-static", 0, iterations=6)
+# What may differ between two runs of one trial.
+PASSING = {"seconds", "started_at", "updated_at", "host", "attempt"}
+
+
+def trial(root: Path, config: TrialConfig = CONFIG, **task: Any) -> list[dict[str, Any]]:
+    """Runs a trial here; returns what it reported."""
+    reports: list[dict[str, Any]] = []
+    task.setdefault("stop_on_collapse", False)
+    run(config, Task(results=str(root), **task), reports.append)
+    return reports
+
+
+def contents(root: Path) -> dict[str, Any]:
+    """All that is stored of CONFIG, without times, host and attempt; NaN as text."""
+    store = Store(root)
+    tables = {
+        table: [
+            {k: repr(v) for k, v in row.items() if k not in PASSING}
+            for row in store.read_rows(table, CONFIG.trial_id)
+        ]
+        for table in ("trials", "evaluations", "spectra")
+    }
+    samples = {f.key: store.read(f.path) for f in store.list(f"samples/{CONFIG.trial_id}")}
+    checkpoints = [f.key for f in store.list(f"checkpoints/{CONFIG.trial_id}")]
+    return {**tables, "samples": samples, "checkpoints": checkpoints}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with CONFIG run without interruption, and its reports beside it."""
+    root = tmp_path_factory.mktemp("whole")
+    reports = trial(root)
+    (root / "reports.json").write_text(json.dumps(reports, allow_nan=False))
+    return root
+
+
+def test_a_completed_trial(whole: Path) -> None:
+    store = Store(whole)
+    (row,) = store.read_rows("trials", CONFIG.trial_id)
+    evaluations = store.read_rows("evaluations", CONFIG.trial_id)
+    assert [e["iteration"] for e in evaluations] == list(range(7))
+    assert (row["status"], row["iteration"], row["final_iteration"]) == ("completed", 6, 6)
+    assert row["final_n_samples"] == 10_000
+    assert row["objective"] == row["best_fd_digits"]
+    assert row["best_fd_digits"] in [e["fd_digits"] for e in evaluations]
+    assert row["micro_batch"] == row["batch_size"]
+    assert row["seconds"] > evaluations[-1]["seconds"]
+    protocol, software = json.loads(row["protocol"]), json.loads(row["software"])
+    assert protocol["classifier_sha256"] == CONFIG.scorer
+    assert 0.9 < protocol["held_out_accuracy"] <= 1
+    assert set(software) >= {"python", "torch", "ray", "srgan-sweep"}
+    assert json.loads(row["thresholds"])["patience"] == 3
+    missing = {name for name, value in row.items() if value is None}
+    assert missing >= {"traceback", "stop_reason", "final_fid", "best_fid"}
+    assert set(row) == set(SCHEMAS["trials"].names)
+
+
+def test_every_evaluation_has_its_spectra_and_samples(whole: Path) -> None:
+    store = Store(whole)
+    spectra = store.read_rows("spectra", CONFIG.trial_id)
+    assert sorted((r["iteration"], r["layer"]) for r in spectra) == [
+        (iteration, layer) for iteration in range(7) for layer in range(10)
+    ]
+    for row in spectra:
+        values = row["singular_values"]
+        assert values == sorted(values, reverse=True)
+    samples = store.list(f"samples/{CONFIG.trial_id}")
+    assert sorted(int(f.key) for f in samples) == list(range(7))
+    content = store.read(samples[0].path)
+    assert content is not None
+    assert content.startswith(b"\x89PNG")
+
+
+def test_the_newest_two_checkpoints_and_the_best_are_kept(whole: Path) -> None:
+    store = Store(whole)
+    (row,) = store.read_rows("trials", CONFIG.trial_id)
+    kept = {int(f.key) for f in store.list(f"checkpoints/{CONFIG.trial_id}")}
+    assert kept == {5, 6, row["best_iteration"]}
+
+
+def test_no_claim_is_left(whole: Path) -> None:
+    assert Store(whole).list("claims") == []
+
+
+def test_reports_are_small_and_finite(whole: Path) -> None:
+    reports = json.loads((whole / "reports.json").read_text())
+    assert [r["iteration"] for r in reports] == [*range(7), 6]
+    assert [r["status"] for r in reports] == ["running"] * 7 + ["completed"]
+    assert {r["trial"] for r in reports} == {CONFIG.trial_id}
+    assert all(len(r) < 15 for r in reports)
+
+
+def test_a_killed_trial_goes_on_and_is_the_same(
+    whole: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    code = (
+        "import sys; from trainer.config import trial_config\n"
+        "from sweep.trainable import Task, run\n"
+        "run(trial_config('digits', 'C_8-32', 'sr-static', 0, iterations=6),\n"
+        "    Task(results=sys.argv[1], stop_on_collapse=False), lambda report: None)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)
+    checkpoint = tmp_path / f"checkpoints/{CONFIG.trial_id}/2.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
+    stored = Store(tmp_path).read_rows("trials", CONFIG.trial_id)
+    assert stored[0]["status"] == "running"
+    reports = trial(tmp_path)
+    assert 2 <= reports[0]["iteration"] - 1 == reports[0]["resumed_at"]
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_what_came_after_the_checkpoint_is_written_again(whole: Path, tmp_path: Path) -> None:
+    """As after a kill between the rows and the checkpoint: rows of 5 and 6, checkpoint of 4."""
+    store = Store(tmp_path)
+    for file in (path for path in whole.rglob("*") if path.is_file()):
+        store.write(str(file.relative_to(whole)), file.read_bytes())
+    for at in (5, 6):
+        store.delete(f"checkpoints/{CONFIG.trial_id}/{at}.pt")
+    best = contents(whole)["checkpoints"]
+    reports = trial(tmp_path)
+    assert reports[0]["iteration"] > 0
+    assert contents(tmp_path) | {"checkpoints": best} == contents(whole)
+
+
+def test_collapse_stops_a_trial_and_it_can_go_on(whole: Path, tmp_path: Path) -> None:
+    """So few iterations never become good: the verdict comes before the planned end."""
+    config = trial_config("digits", "C_8-32", "sr-static", 0, iterations=10)
+    reports = trial(tmp_path, config, stop_on_collapse=True)
+    (row,) = Store(tmp_path).read_rows("trials", config.trial_id)
+    assert (row["status"], reports[-1]["status"]) == ("collapsed", "collapsed")
+    assert row["stop_reason"] == "mode collapse"
+    assert row["mode_collapse_at"] < row["iteration"] < 10
+    assert row["best_iteration"] < row["mode_collapse_at"]
+    kept = [int(f.key) for f in Store(tmp_path).list(f"checkpoints/{config.trial_id}")]
+    assert row["best_iteration"] in kept, "a rescue branches from the best before the collapse"
+    began = row["started_at"]
+
+    stopped_at = row["iteration"]
+    reports = trial(tmp_path, config, stop_on_collapse=False)
+    (row,) = Store(tmp_path).read_rows("trials", config.trial_id)
+    assert reports[0]["resumed_at"] == stopped_at
+    assert (row["status"], row["iteration"], row["stop_reason"]) == ("completed", 10, None)
+    assert row["started_at"] == began
+    rows = Store(tmp_path).read_rows("evaluations", config.trial_id)
+    assert [r["iteration"] for r in rows] == list(range(11))
+
+
+def test_a_trial_that_raises_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / f"checkpoints/{CONFIG.trial_id}/3.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no checkpoint")
+    reports = trial(tmp_path)
+    assert reports == [{"trial": CONFIG.trial_id, "status": "failed"}]
+    (row,) = Store(tmp_path).read_rows("trials", CONFIG.trial_id)
+    assert row["status"] == "failed"
+    assert "Traceback" in row["traceback"]
+    assert "from_bytes" in row["traceback"]
+    assert Store(tmp_path).list("claims") == []
