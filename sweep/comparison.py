@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from sweep.paper import MethodResult, PairedDifference, Published, SeedResult, SettingRow
 from sweep.progress import number
+from trainer.config import TrialConfig
 
 HEADER = ("setting", "method", "seed", "status", "modes", "best (at)", "final", "spectrum", "seen")
 SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID"}
@@ -108,3 +111,23 @@ def control_lines(controls: Mapping[str, Mapping[str, Any]]) -> str:
         f"valid share {scores['valid_share']:.2f} ({scores['n_samples']} images)"
         for name, scores in controls.items()
     )
+
+
+def control_rows(trials: Sequence[TrialConfig]) -> dict[str, dict[str, Any]]:
+    """The scores of held-out real images, of noise and of a constant, by data set.
+
+    Measured in a process of its own: the driver does without torch.
+    """
+    datasets = {config.dataset: config for config in trials if config.scorer}
+    rows: dict[str, dict[str, Any]] = {}
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for dataset, config in datasets.items():
+            scores = pool.submit(_control_scores, dataset, config.final_samples).result()
+            rows |= {f"{name}, {dataset}": value for name, value in scores.items()}
+    return rows
+
+
+def _control_scores(dataset: str, n: int) -> dict[str, dict[str, float]]:
+    from trainer import data, digits
+
+    return digits.control_scores(data.load(dataset, "cpu"), digits.load_scorer("cpu"), n)

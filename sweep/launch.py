@@ -6,20 +6,18 @@ ended, however it ended.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sweep.claims import RUNNING, Claim, Superseded, acquire
-from sweep.comparison import CAVEATS, comparison, control_lines
+from sweep.comparison import CAVEATS, comparison, control_lines, control_rows
 from sweep.paper import table2
 from sweep.progress import Progress, Show, display, duration, progress_of
 from sweep.results import FINISHED, Store
@@ -244,7 +242,7 @@ def _conclude(
     lines = ["", comparison(compared, plan.profile)]
     controls = {}
     if options.controls:
-        controls = control_rows(plan)
+        controls = control_rows(plan.trials)
         lines += ["    for orientation, images that no GAN drew:", control_lines(controls)]
     lines += ["", CAVEATS[plan.profile], ""]
     lines += [f"skipped {setting}: {reason}" for setting, reason in plan.skipped.items()]
@@ -270,26 +268,6 @@ def _conclude(
         wall_seconds=wall,
         slots=progress.slots,
     )
-
-
-def control_rows(plan: Plan) -> dict[str, dict[str, Any]]:
-    """The scores of held-out real images, of noise and of a constant, by data set.
-
-    Measured in a process of its own: the driver does without torch.
-    """
-    datasets = {config.dataset: config for config in plan.trials if config.scorer}
-    rows: dict[str, dict[str, Any]] = {}
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for dataset, config in datasets.items():
-            scores = pool.submit(_control_scores, dataset, config.final_samples).result()
-            rows |= {f"{name}, {dataset}": value for name, value in scores.items()}
-    return rows
-
-
-def _control_scores(dataset: str, n: int) -> dict[str, dict[str, float]]:
-    from trainer import data, digits
-
-    return digits.control_scores(data.load(dataset, "cpu"), digits.load_scorer("cpu"), n)
 
 
 def _disconnect() -> None:
