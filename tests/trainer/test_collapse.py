@@ -78,8 +78,16 @@ def test_spectrum_and_gap_together_stop_only_without_projection(projected, stop)
     assert bool(verdict(records, projected).stop) == stop
 
 
-def test_a_dip_before_the_burn_in_does_not_count():
-    assert verdict(history(ratio=lambda k: 0.5 if k in (1, 2, 3) else 0.95)).words == "healthy"
+def test_a_dip_in_the_first_half_does_not_count():
+    recovers = history(ratio=lambda k: 0.5 if 2 <= k < 12 else 0.95)
+    assert verdict(recovers).words == "healthy"
+
+
+def test_spectral_collapse_began_where_its_streak_began():
+    lasts = history(ratio=lambda k: 0.5 if k >= 4 else 0.95)
+    assert verdict(lasts).spectral_collapse_at == 4 * PERIOD
+    seen = [verdict(lasts[:n]).spectral_collapse_at is not None for n in range(1, 22)]
+    assert seen.index(True) == 12, "the third evaluation from half of the run on"
 
 
 def test_shortcuts_do_not_vote():
