@@ -148,12 +148,12 @@ def test_what_came_after_the_checkpoint_is_written_again(whole: Path, tmp_path: 
 
 def test_collapse_stops_a_trial_and_it_can_go_on(whole: Path, tmp_path: Path) -> None:
     """So few iterations never become good: the verdict comes before the planned end."""
-    config = trial_config("digits", "C_8-32", "sr-static", 0, iterations=10)
+    config = trial_config("digits", "C_8-32", "sr-static", 0, iterations=16)
     reports = trial(tmp_path, config, stop_on_collapse=True)
     (row,) = Store(tmp_path).read_rows("trials", config.trial_id)
     assert (row["status"], reports[-1]["status"]) == ("collapsed", "collapsed")
     assert row["stop_reason"] == "mode collapse"
-    assert row["mode_collapse_at"] < row["iteration"] < 10
+    assert row["mode_collapse_at"] < row["iteration"] < 16
     assert row["best_iteration"] < row["mode_collapse_at"]
     kept = [int(f.key) for f in Store(tmp_path).list(f"checkpoints/{config.trial_id}")]
     assert row["best_iteration"] in kept, "a rescue branches from the best before the collapse"
@@ -163,10 +163,10 @@ def test_collapse_stops_a_trial_and_it_can_go_on(whole: Path, tmp_path: Path) ->
     reports = trial(tmp_path, config, stop_on_collapse=False)
     (row,) = Store(tmp_path).read_rows("trials", config.trial_id)
     assert reports[0]["resumed_at"] == stopped_at
-    assert (row["status"], row["iteration"], row["stop_reason"]) == ("completed", 10, None)
+    assert (row["status"], row["iteration"], row["stop_reason"]) == ("completed", 16, None)
     assert row["started_at"] == began
     rows = Store(tmp_path).read_rows("evaluations", config.trial_id)
-    assert [r["iteration"] for r in rows] == list(range(11))
+    assert [r["iteration"] for r in rows] == list(range(17))
 
 
 def test_a_trial_that_raises_is_recorded(tmp_path: Path) -> None:
