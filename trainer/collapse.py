@@ -141,8 +141,7 @@ def _mode_collapse(
     history: Sequence[Record], burn_in: float, t: Thresholds
 ) -> tuple[int | None, str]:
     """Modes fell from the best so far, or never rose; None where modes are not counted."""
-    if not history or "modes" not in history[0]:
-        return None, ""
+    history = [r for r in history if "modes" in r]
     # A run that never rose is bad from the start; it counts as collapsed from the burn-in on.
     risen_late = [r for r in history if r["iteration"] >= burn_in]
     never = _streak(risen_late, t.patience, lambda r: r["modes"] < t.modes_never)

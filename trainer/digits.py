@@ -95,7 +95,7 @@ def scores(images: Tensor, scorer: Scorer) -> dict[str, float]:
     parts = [_classify(chunk, scorer) for chunk in images.split(2500)]
     features, probabilities, near = (torch.cat(part) for part in zip(*parts, strict=True))
     confidence, digit = probabilities.max(2)
-    labels = digit @ torch.tensor([100, 10, 1], device=digit.device)
+    labels = (digit * torch.tensor([100, 10, 1], device=digit.device)).sum(1)
     valid = near.all(1) & (confidence > CONFIDENCE).all(1)
     modes, reverse_kl = metrics.count_modes(labels[valid])
     modes_ungated, reverse_kl_ungated = metrics.count_modes(labels)

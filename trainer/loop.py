@@ -37,15 +37,17 @@ from trainer.state import TrainState
 
 GRID = 8
 D_SAMPLES = 512
+SAMPLES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """What is measured at one iteration.
 
-    `record` is the row of scalars and per-layer summaries that the state keeps; `spectra` the
-    singular values of every layer's W / sigma as the forward pass sees it, [10][r] descending;
-    `samples` a PNG of 8x8 images of the same latent vectors at every evaluation.
+    `record` is the row of scalars and per-layer summaries that the state keeps, without scores
+    where there is no scorer or a number is not finite; `spectra` the singular values of every
+    layer's W / sigma as the forward pass sees it, [10][r] descending; `samples` a PNG of 8x8
+    images of the same latent vectors at every evaluation.
     """
 
     record: dict[str, Any]
@@ -159,10 +161,10 @@ def _evaluation(
 ) -> Evaluation:
     record, spectra = measure_discriminator(config, state, data)
     record = {"iteration": state.iteration, "d_loss": losses[0], "g_loss": losses[1], **record}
-    if scorer is not None:
+    trained = losses if state.iteration else ()
+    record["finite"] = all(map(math.isfinite, (*trained, record["gap"])))
+    if scorer is not None and record["finite"]:
         record |= digits.scores(samples(config, state, config.curve_samples), scorer)
-    record["finite"] = state.iteration == 0 or all(map(math.isfinite, losses))
-    record["finite"] = record["finite"] and math.isfinite(record["gap"])
     state.seconds = time.perf_counter() - started
     record["seconds"] = state.seconds
     state.history.append(record)
@@ -207,9 +209,8 @@ def measure_discriminator(
 def samples(config: TrialConfig, state: TrainState, n: int) -> Tensor:
     """uint8 [n, 3, H, H] of fixed latent vectors, with running batch statistics."""
     rng = generator(config.device, config.seed, 0, f"{n} samples")
-    return torch.cat(
-        [quantise(_generate(config, state, len(part), rng)) for part in torch.empty(n).split(1000)]
-    )
+    parts = (min(SAMPLES_AT_ONCE, n - k) for k in range(0, n, SAMPLES_AT_ONCE))
+    return torch.cat([quantise(_generate(config, state, part, rng)) for part in parts])
 
 
 def _generate(config: TrialConfig, state: TrainState, n: int, rng: torch.Generator) -> Tensor:
@@ -222,8 +223,11 @@ def _generate(config: TrialConfig, state: TrainState, n: int, rng: torch.Generat
 def final_scores(
     config: TrialConfig, state: TrainState, scorer: digits.Scorer | None
 ) -> dict[str, float]:
-    """The scores of the state as it is, at the full sample count; empty without a scorer."""
-    if scorer is None:
+    """The scores of the state as it is, at the full sample count.
+
+    Empty without a scorer, and of a state that is not finite: it draws no images to score.
+    """
+    if scorer is None or (state.history and not state.history[-1]["finite"]):
         return {}
     return digits.scores(samples(config, state, config.final_samples), scorer)
 

@@ -233,6 +233,9 @@ def test_nan_ends_the_run_and_is_on_record(images, scorer, method):
     assert [e.iteration for e in evaluations] == [0, 5, 10]
     assert evaluations[-1].verdict.diverged_at == 10
     assert math.isnan(evaluations[-1].record["gap"])
+    assert "modes" in evaluations[0].record
+    assert "modes" not in evaluations[-1].record, "images that are not finite have no score"
+    assert final_scores(config, state, scorer) == {}
 
 
 def test_nan_in_the_generator_alone_is_divergence_too(images, scorer):
