@@ -10,6 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -144,3 +145,19 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"a\.json"):
         store.write("sweeps/a.json", b"1")
     assert [path.name for path in (tmp_path / "sweeps").iterdir()] == ["a.json"]
+
+
+def test_pandas_reads_a_folder_of_the_store_while_it_is_written(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for trial_id in ("a", "b"):
+        rows = [{"trial_id": trial_id, "iteration": k, "sigma1": [1.0, k]} for k in (0, 50)]
+        store.write_rows("evaluations", trial_id, rows)
+    (tmp_path / "evaluations/.b.parquet.7.tmp").write_bytes(b"half a file")
+    frame = pd.read_parquet(tmp_path / "evaluations")
+    assert sorted(zip(frame.trial_id, frame.iteration, strict=True)) == [
+        ("a", 0),
+        ("a", 50),
+        ("b", 0),
+        ("b", 50),
+    ]
+    assert frame.sigma1.iloc[1].tolist() == [1.0, 50.0]
