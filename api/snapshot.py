@@ -17,10 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from sweep.results import SCHEMAS, Store, StoredFile, conform
+from sweep.results import SCHEMAS, Store, StoredFile, parse
 
 log = logging.getLogger("api")
 
@@ -171,9 +170,7 @@ def _parser(path: str) -> Callable[[str, bytes], Any]:
 
 def rows_of(table: str, raw: bytes) -> list[dict[str, Any]]:
     """The rows of a stored file. Raises an Arrow error or ValueError if it is not one."""
-    # Threads cost more than they save on a file of one row group.
-    stored = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
-    return conform(stored, table).to_pylist()
+    return parse(raw, table).to_pylist()
 
 
 def _trial(key: str, raw: bytes) -> Row:

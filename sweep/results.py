@@ -250,12 +250,21 @@ class Store:
     def read_table(self, table: str, key: str) -> pa.Table | None:
         """The same as an Arrow table of the current schema: columns added since are null."""
         content = self.read(f"{table}/{key}.parquet")
-        return None if content is None else conform(pq.read_table(pa.BufferReader(content)), table)
+        return None if content is None else parse(content, table)
 
     def read_all(self, table: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The single row of each key that has a file."""
         found = {key: self.read_rows(table, key) for key in keys}
         return {key: rows[0] for key, rows in found.items() if rows}
+
+
+def parse(content: bytes, table: str) -> pa.Table:
+    """A stored file in the current schema. Raises an Arrow error or ValueError if it is none.
+
+    One thread: a pool costs more than it saves on one row group, and a process that ends soon
+    after Arrow has started one is now and then aborted by it.
+    """
+    return conform(pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False), table)
 
 
 def conform(stored: pa.Table, table: str) -> pa.Table:

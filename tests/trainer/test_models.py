@@ -61,7 +61,7 @@ def test_start_is_glorot_with_zero_biases():
         generator.l1: math.sqrt(6 / (128 + 64 * 16)),
     }
     for layer, bound in bounds.items():
-        assert layer.weight.abs().max() == pytest.approx(bound, rel=0.02)
+        assert layer.weight.abs().max().item() == pytest.approx(bound, rel=0.02)
 
 
 def test_u_moves_only_in_advance():
