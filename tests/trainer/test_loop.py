@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from trainer import data, digits
+from trainer import data, digits, loop
 from trainer.config import trial_config
 from trainer.loop import (
     final_scores,
@@ -121,14 +121,31 @@ def test_learning_rate_falls_linearly_to_zero(images):
         assert rate == pytest.approx(config.learning_rate * left)
 
 
-@pytest.mark.parametrize("n_critic", [1, 3])
-def test_projection_follows_every_d_update_of_each_fifth_iteration(images, monkeypatch, n_critic):
-    config = small("sr-static", n_critic=n_critic)
-    state, calls = initial_state(config), []
-    monkeypatch.setattr("trainer.loop.project", lambda c, s: calls.append(s.iteration))
+def test_order_of_updates_is_the_released_one(images, monkeypatch):
+    """n_critic updates of D; each is followed by a projection in every fifth iteration; G once,
+    after the first."""
+    config, state, order = small("sr-static", n_critic=3), initial_state(small()), []
+
+    def noted(name):
+        real = getattr(loop, name)
+
+        def call(*arguments):
+            order.append((state.iteration, name, *arguments[3:]))
+            return real(*arguments)
+
+        monkeypatch.setattr(loop, name, call)
+
+    for name in ("update_discriminator", "project", "update_generator"):
+        noted(name)
     for _ in range(11):
         train_iteration(config, state, images)
-    assert calls == [k for k in (0, 5, 10) for _ in range(n_critic)]
+
+    d, g, p = ("update_discriminator",), ("update_generator",), ("project",)
+    projected = [(*d, 0), p, g, (*d, 1), p, (*d, 2), p]
+    plain = [(*d, 0), g, (*d, 1), (*d, 2)]
+    assert order == [
+        (k, *step) for k in range(11) for step in (projected if k % 5 == 0 else plain)
+    ]
 
 
 @pytest.mark.parametrize("method", METHODS)
