@@ -9,6 +9,7 @@ from typing import Any
 
 from sweep.paper import MethodResult, PairedDifference, Published, SeedResult, SettingRow
 from sweep.progress import number
+from trainer.collapse import SIGNALS, in_words
 from trainer.config import TrialConfig
 
 HEADER = ("setting", "method", "seed", "status", "modes", "best (at)", "final", "spectrum", "seen")
@@ -60,13 +61,6 @@ def _setting_lines(row: SettingRow, profile: str) -> Iterator[tuple[str, ...] | 
 
 
 def _seed_cells(setting: str, method: str, seed: SeedResult) -> tuple[str, ...]:
-    seen = {
-        "mode collapse": seed.mode_collapse_at,
-        "spectral collapse": seed.spectral_collapse_at,
-        "dead D": seed.dead_at,
-        "diverged": seed.diverged_at,
-    }
-    said = [f"{name} at {at}" for name, at in seen.items() if at is not None]
     best = "" if seed.best is None else f"{seed.best:.0f} ({seed.best_iteration})"
     return (
         setting,
@@ -77,7 +71,7 @@ def _seed_cells(setting: str, method: str, seed: SeedResult) -> tuple[str, ...]:
         best,
         number(seed.final),
         number(seed.spectrum_left, 2),
-        ", ".join(said) or "healthy",
+        in_words({name: getattr(seed, name) for name in SIGNALS}),
     )
 
 

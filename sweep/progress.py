@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sweep.results import FINISHED
+from trainer.collapse import in_words
 from trainer.config import TrialConfig
 
 ENDED = (*FINISHED, "failed", "superseded")
@@ -39,7 +40,7 @@ class TrialProgress:
     distance: float | None = None
     best: float | None = None
     spectrum_left: float | None = None
-    verdict: str = "healthy"
+    verdict: str = ""
 
     @property
     def operations_left(self) -> float:
@@ -123,6 +124,7 @@ def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
         trial.distance = row[f"final_{config.score_name}"]
         trial.best = row[f"best_{config.score_name}"]
         trial.spectrum_left = row["final_spectrum_left"]
+        trial.verdict = in_words(row)
     return trial
 
 
@@ -153,7 +155,8 @@ def trial_line(progress: Progress, trial: TrialProgress) -> str:
         parts.append(f"FD {trial.distance:.0f}")
     if trial.spectrum_left is not None:
         parts.append(f"spectrum {trial.spectrum_left:.2f}")
-    return "  ".join([*parts, trial.verdict, f"ETA {duration(progress.eta_seconds)}"])
+    parts += [trial.verdict, f"ETA {duration(progress.eta_seconds)}"]
+    return "  ".join(filter(None, parts))
 
 
 @contextmanager

@@ -63,15 +63,21 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """The verdict in a few words: `healthy`, or every signal with its iteration."""
-        seen = {
-            "diverged": self.diverged_at,
-            "dead D": self.dead_at,
-            "mode collapse": self.mode_collapse_at,
-            "spectral collapse": self.spectral_collapse_at,
-        }
-        said = [f"{name} at {at}" for name, at in seen.items() if at is not None]
-        return ", ".join(said) or "healthy"
+        return in_words({name: getattr(self, name) for name in SIGNALS})
+
+
+SIGNALS = {
+    "mode_collapse_at": "mode collapse",
+    "spectral_collapse_at": "spectral collapse",
+    "dead_at": "dead D",
+    "diverged_at": "diverged",
+}
+
+
+def in_words(seen: Mapping[str, int | None]) -> str:
+    """`healthy`, or every signal that was seen with its iteration; keys as in SIGNALS."""
+    said = [f"{word} at {seen[name]}" for name, word in SIGNALS.items() if seen[name] is not None]
+    return ", ".join(said) or "healthy"
 
 
 def judge(

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from sweep.progress import Progress, duration, plain, progress_of, trial_line
+from sweep.results import SCHEMAS
 from trainer.config import trial_config
 
 FAST = trial_config("digits", "C_8-32", "sn", 0, iterations=100)
@@ -45,6 +46,18 @@ def test_the_eta_follows_measured_time_per_operation() -> None:
     # By then each trial is taken at its own speed: 10 s and 30 s left, side by side.
     assert progress.eta_seconds == pytest.approx(30.0)
     assert progress.busy_seconds == 40.0
+
+
+def test_a_trial_that_had_ended_before_shows_what_was_seen_of_it() -> None:
+    row = dict.fromkeys(SCHEMAS["trials"].names) | {
+        "status": "collapsed",
+        "iteration": 70,
+        "mode_collapse_at": 30,
+        "spectral_collapse_at": 55,
+    }
+    progress = started((FAST.trial_id, row))
+    assert progress.trials[FAST.trial_id].verdict == "mode collapse at 30, spectral collapse at 55"
+    assert progress.trials[SLOW.trial_id].verdict == "", "nothing is known of a planned trial"
 
 
 def test_a_resumed_trial_is_not_timed_by_what_others_did() -> None:
