@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+from sweep.display import number
 from sweep.paper import MethodResult, PairedDifference, Published, SeedResult, SettingRow
-from sweep.progress import number
 from trainer.collapse import SIGNALS, in_words
 from trainer.config import TrialConfig
 

@@ -18,8 +18,9 @@ from typing import Any
 
 from sweep.claims import RUNNING, Claim, Superseded, acquire
 from sweep.comparison import CAVEATS, comparison, control_lines, control_rows
+from sweep.display import Show, display, duration
 from sweep.paper import table2
-from sweep.progress import Progress, Show, display, duration, progress_of
+from sweep.progress import Progress, progress_of
 from sweep.results import FINISHED, Store
 from sweep.rows import plan_rows
 from sweep.space import Plan

@@ -1,15 +1,11 @@
-"""How far a sweep is, and three ways to show it: a live table, plain lines, JSON lines."""
+"""How far every trial of a sweep is, and when the last one will be done."""
 
 from __future__ import annotations
 
-import json
-import math
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.results import FINISHED
@@ -17,9 +13,6 @@ from trainer.collapse import in_words
 from trainer.config import TrialConfig
 
 ENDED = (*FINISHED, "failed", "superseded")
-
-# An event by name with its fields; `text` is for people, the rest for programs.
-Show = Callable[..., None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,163 +119,3 @@ def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
         trial.spectrum_left = row["final_spectrum_left"]
         trial.verdict = in_words(row)
     return trial
-
-
-def duration(seconds: float | None) -> str:
-    """`3 h 05 min`, `12 min`, `40 s`; `?` if unknown."""
-    if seconds is None:
-        return "?"
-    if seconds < 99:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def number(value: float | None, digits: int = 0) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def trial_line(progress: Progress, trial: TrialProgress) -> str:
-    """One line on an evaluation or an end."""
-    parts = [
-        f"[{progress.ended}/{len(progress.trials)}]",
-        f"{trial.setting} {trial.method} seed {trial.seed}:",
-        f"{trial.status} {trial.iteration}/{trial.iterations}",
-    ]
-    if trial.modes is not None:
-        parts.append(f"modes {trial.modes}")
-    if trial.distance is not None:
-        parts.append(f"FD {trial.distance:.0f}")
-    if trial.spectrum_left is not None:
-        parts.append(f"spectrum {trial.spectrum_left:.2f}")
-    parts += [trial.verdict, f"ETA {duration(progress.eta_seconds)}"]
-    return "  ".join(filter(None, parts))
-
-
-@contextmanager
-def display(*, as_json: bool) -> Iterator[Show]:
-    """How events are shown: `show("trial", progress=..., trial=...)`, `show("note", text=...)`.
-
-    JSON lines on request, a live table on a terminal, plain lines otherwise.
-    """
-    if as_json:
-        yield _show_json
-    elif sys.stdout.isatty():
-        with _live_table() as show:
-            yield show
-    else:
-        yield _show_line
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _show_line(
-    event: str,
-    *,
-    text: str = "",
-    progress: Progress | None = None,
-    trial: TrialProgress | None = None,
-    **_: Any,
-) -> None:
-    if event == "trial" and progress is not None and trial is not None:
-        _say(trial_line(progress, trial))
-    elif text:
-        _say(text)
-
-
-def _show_json(
-    event: str,
-    *,
-    text: str = "",
-    progress: Progress | None = None,
-    trial: TrialProgress | None = None,
-    **fields: Any,
-) -> None:
-    if trial is not None:
-        fields |= asdict(trial)
-    if progress is not None:
-        fields |= {"counts": progress.counts, "eta_seconds": progress.eta_seconds}
-    if text and not fields:
-        fields["text"] = text
-    _say(json.dumps(plain({"event": event, **fields})))
-
-
-def plain(value: Any) -> Any:
-    """The value with None for what JSON lacks: NaN and infinities."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
-
-
-@contextmanager
-def _live_table() -> Iterator[Show]:
-    from rich.console import Console
-    from rich.live import Live
-
-    console = Console()
-    seen: list[Progress] = []
-
-    def render() -> Any:
-        return progress_table(seen[-1], console.height) if seen else ""
-
-    with Live(get_renderable=render, console=console, refresh_per_second=2) as live:
-
-        def show(
-            event: str, *, text: str = "", progress: Progress | None = None, **_: Any
-        ) -> None:
-            if progress is not None:
-                seen.append(progress)
-                del seen[:-1]
-            if event == "end":
-                # The summary follows on a screen that stands still.
-                live.stop()
-            if text:
-                console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        yield show
-
-
-def progress_table(progress: Progress, height: int) -> Any:
-    """A rich table: running trials first, then those ended last, as many as fit."""
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    total = sum(trial.operations for trial in progress.trials.values())
-    left = sum(trial.operations_left for trial in progress.trials.values())
-    counts = ", ".join(f"{n} {status}" for status, n in sorted(progress.counts.items()))
-    elapsed = duration(time.monotonic() - progress.began)
-    table = Table(
-        title=f"{counts}  |  {elapsed} gone, {duration(progress.eta_seconds)} to go",
-        title_justify="left",
-        caption_justify="left",
-    )
-    for name in ("setting", "method", "seed", "state", "iteration"):
-        table.add_column(name)
-    for name in ("modes", "FD", "spectrum left"):
-        table.add_column(name, justify="right")
-    table.add_column("seen")
-    order = {"running": 0, "failed": 1, "completed": 2, "collapsed": 2, "planned": 3}
-    rows = sorted(progress.trials.values(), key=lambda trial: order.get(trial.status, 2))
-    for trial in rows[: max(4, height - 9)]:
-        table.add_row(
-            trial.setting,
-            trial.method,
-            str(trial.seed),
-            trial.status,
-            f"{trial.iteration}/{trial.iterations}",
-            number(trial.modes),
-            number(trial.distance),
-            number(trial.spectrum_left, 2),
-            trial.verdict,
-        )
-    grid = Table.grid()
-    grid.add_row(table)
-    grid.add_row(ProgressBar(total=total, completed=total - left))
-    return grid
