@@ -155,7 +155,7 @@ def _claimed(
     if options.fresh:
         erase(store, todo, lambda text: show("note", text=text))
     if todo:
-        _execute(store, claim, todo, options, progress, show)
+        _execute(store, claim, plan, todo, options, progress, show)
     _conclude(store, plan, options, progress, time.monotonic() - began, show)
     rows = store.read_all("trials", [config.trial_id for config in plan.trials])
     ended = [rows.get(config.trial_id, {}).get("status") for config in plan.trials]
@@ -184,6 +184,7 @@ def _slots(todo: Sequence[TrialConfig], max_concurrent: int | None, show: Show) 
 def _execute(
     store: Store,
     claim: Claim,
+    plan: Plan,
     todo: Sequence[TrialConfig],
     options: Options,
     progress: Progress,
@@ -221,12 +222,12 @@ def _execute(
     except KeyboardInterrupt:
         # Only when its process has gone is a trial's claim free.
         execution.disconnect()
-        settle(store, todo, "stopped", {})
+        settle(store, plan.trials, "stopped", {})
         raise
     except Exception:
         claim.check()  # Tune wraps what a callback raises
         raise
-    settle(store, todo, "failed", errors)
+    settle(store, plan.trials, "failed", errors)
 
 
 def _conclude(

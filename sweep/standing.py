@@ -110,14 +110,17 @@ def own_files(store: Store, trial_ids: Sequence[str]) -> dict[str, list[str]]:
 def settle(
     store: Store, trials: Sequence[TrialConfig], status: str, errors: Mapping[str, str]
 ) -> None:
-    """Writes `status` for trials that were left `running` by a process that is gone.
+    """Writes `status` for trials left `running` by a process that is gone, and frees its claims.
 
-    One whose claim is still live is left alone: whoever holds it will write its row.
+    One whose claim is still live is left alone: whoever holds it will write its row. A process
+    can also end between its last row and the release of its claim, or before its first row.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
+    claimed = {file.key for file in store.list("claims")}
+    rows = store.read_all("trials", [config.trial_id for config in trials])
     for config in trials:
-        rows = store.read_rows("trials", config.trial_id)
-        if not rows or rows[0]["status"] != "running":
+        row = rows.get(config.trial_id, {})
+        if row.get("status") != "running" and config.trial_id not in claimed:
             continue
         path = f"claims/{config.trial_id}.json"
         claim = acquire(store, path, wait=False)
@@ -126,10 +129,9 @@ def settle(
             claim = acquire(store, path, wait=False)
         if claim is None:
             continue
-        row = store.read_rows("trials", config.trial_id)[0] | {
-            "status": status,
-            "updated_at": datetime.now(UTC),
-            "traceback": errors.get(config.trial_id),
-        }
-        claim.write_rows("trials", config.trial_id, [row])
+        for row in store.read_rows("trials", config.trial_id):
+            if row["status"] == "running":
+                ended = {"status": status, "traceback": errors.get(config.trial_id)}
+                now = datetime.now(UTC)
+                claim.write_rows("trials", config.trial_id, [row | ended | {"updated_at": now}])
         claim.release()

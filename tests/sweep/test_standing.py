@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,6 +98,19 @@ def test_a_trial_left_running_is_settled(store: Store) -> None:
     assert rows[FIRST]["updated_at"].date() == datetime.now(UTC).date()
     assert rows[SECOND]["status"] == "completed"
     assert store.list("claims") == []
+
+
+def test_a_dead_claim_is_freed_whatever_its_trial_came_to(store: Store) -> None:
+    """A process can be killed after its last row, or before its first."""
+    store.write_rows("trials", FIRST, [{"trial_id": FIRST, "status": "completed"}])
+    dead = {"host": socket.gethostname(), "pid": 0, "pid_started": 1, "attempt": "a"}
+    dead["heartbeat"] = datetime.now(UTC).isoformat()
+    for trial_id in (FIRST, SECOND):
+        store.write(f"claims/{trial_id}.json", json.dumps(dead).encode())
+    settle(store, PLAN.trials, "stopped", {})
+    assert store.list("claims") == []
+    assert store.read_rows("trials", FIRST)[0]["status"] == "completed"
+    assert store.read_rows("trials", SECOND) == []
 
 
 def test_a_trial_that_another_process_runs_is_left_alone(
