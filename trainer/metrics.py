@@ -5,6 +5,8 @@ Shapes: features[N, d]; probabilities[N, 3, 10], the softmax per colour channel 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -21,10 +23,14 @@ def frechet_distance(
     mean_1: Tensor, covariance_1: Tensor, mean_2: Tensor, covariance_2: Tensor
 ) -> float:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2), never below 0."""
+    if not (covariance_1.isfinite().all() and covariance_2.isfinite().all()):
+        return math.nan  # which eigh would refuse
     root = _symmetric_root(covariance_1)
     cross = torch.linalg.eigvalsh(root @ covariance_2 @ root).clamp(min=0).sqrt().sum()
     trace = covariance_1.trace() + covariance_2.trace() - 2 * cross
-    return max(0.0, float((mean_1 - mean_2).square().sum() + trace))
+    distance = float((mean_1 - mean_2).square().sum() + trace)
+    # Not max(): of 0.0 and NaN it would give 0.0, the best score there is.
+    return 0.0 if distance < 0 else distance
 
 
 def _symmetric_root(matrix: Tensor) -> Tensor:

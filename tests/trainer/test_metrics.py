@@ -58,3 +58,17 @@ def test_joint_class_score_counts_certain_and_equal_classes():
     assert joint_class_score(one_hot[index]) == pytest.approx(1000)
     assert joint_class_score(one_hot[index[:, :1].expand(-1, 3)]) == pytest.approx(10)
     assert joint_class_score(torch.full((20, 3, 10), 0.1)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_frechet_distance_of_nan_means_is_nan_and_not_the_best_score(side):
+    sides = [gaussian(5, seed) for seed in (0, 1)]
+    sides[side][0][0] = torch.nan
+    assert math.isnan(frechet_distance(*sides[0], *sides[1]))
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_frechet_distance_of_nan_features_is_nan(side):
+    features = [torch.randn(20, 4, generator=torch.Generator().manual_seed(k)) for k in (0, 1)]
+    features[side][3, 2] = torch.nan
+    assert math.isnan(frechet_distance(*statistics(features[0]), *statistics(features[1])))
