@@ -1,0 +1,34 @@
+# Trains: trainer, sweep and Ray, with the CUDA libraries that torch's wheel brings.
+#   docker build -f deploy/docker/trainer.Dockerfile -t srgan-sweep-trainer:0.1.0 .
+FROM python:3.11-slim
+
+# KubeRay's probes call wget. `ray up` copies files into the container with rsync, and its head
+# reaches the other nodes with ssh.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends openssh-client rsync wget \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /opt/sweep
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+# Dependencies alone, from empty packages: a layer of gigabytes that a change of code leaves as it
+# is. boto3 is for a head that `ray up` starts on AWS, which starts the other nodes.
+RUN mkdir trainer sweep api \
+    && pip install --no-cache-dir -c constraints.txt '.[sweep]' boto3
+COPY trainer trainer
+COPY sweep sweep
+COPY api api
+RUN pip install --no-cache-dir --no-deps --force-reinstall .
+
+# The api image has the same user: both meet on one volume. `ray up` reads HOME from the image.
+RUN useradd --uid 1000 --create-home sweep \
+    && install -d -o sweep -g sweep /results /data /home/sweep/.ray
+ENV HOME=/home/sweep \
+    PYTHONUNBUFFERED=1 \
+    RAY_USAGE_STATS_ENABLED=0 \
+    XDG_CACHE_HOME=/data/cache
+USER 1000:1000
+# Not /opt/sweep: Python would import the sources there instead of what was installed.
+WORKDIR /home/sweep
+VOLUME /results
+
+CMD ["python", "-m", "sweep.table1", "--help"]
