@@ -1,37 +1,102 @@
-"""Real images: the digits that scikit-learn ships, stacked; CIFAR-10 and STL-10 by torchvision.
+"""Real images: the digits that scikit-learn ships, stacked; CIFAR-10, STL-10 and ImageNet.
 
-A data set is uint8 and lives whole on the training device; a batch is gathered there. Stacked
-digits draw three digits independently, one per colour channel: 10^3 = 1000 known modes.
+Small sets are uint8 and live whole on the training device; a batch is gathered there. ImageNet is
+read while it is trained on (`trainer.stream`) and is drawn from in the same way. Stacked digits
+draw three digits independently, one per colour channel: 10^3 = 1000 known modes.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from trainer.config import missing_reason
-from trainer.settings import UsageError
+from trainer.availability import LAYOUTS, imagenet_folder, missing_reason
+from trainer.settings import DATASETS, UsageError
+
+if TYPE_CHECKING:
+    from trainer.stream import ImageStream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """`train` and `held_out` are uint8 [N, C, H, H]; with `stacked`, C is 1 and three draws
-    make the channels of one image."""
+    """A data set that lives on the device.
+
+    `train` and `held_out` are uint8 [N, C, H, H]; with `stacked`, C is 1 and three draws make the
+    channels of one image. Labels are int64 [N], None for a set that is not conditional.
+    """
 
     train: Tensor
     held_out: Tensor
     stacked: bool
+    train_labels: Tensor | None = None
+    held_out_labels: Tensor | None = None
 
-    def draw(self, n: int, rng: torch.Generator, *, held_out: bool = False) -> Tensor:
-        """uint8 [n, 3, H, H], drawn with replacement."""
+    def draw(
+        self, n: int, rng: torch.Generator, *, held_out: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """(dequantised float32 [n, 3, H, H], labels int64 [n] or None), with replacement."""
+        labels = self.held_out_labels if held_out else self.train_labels
+        images, index = self._gather(n, rng, held_out)
+        return dequantise(images, rng), None if labels is None else labels[index]
+
+    # Nothing is read ahead here, so an evaluation draws like the training does.
+    draw_fixed = draw
+
+    def draw_uint8(self, n: int, rng: torch.Generator, *, held_out: bool = False) -> Tensor:
+        """uint8 [n, 3, H, H], the images of `draw` as they are stored."""
+        return self._gather(n, rng, held_out)[0]
+
+    def _gather(self, n: int, rng: torch.Generator, held_out: bool) -> tuple[Tensor, Tensor]:
         pool = self.held_out if held_out else self.train
         shape = (n, 3) if self.stacked else (n,)
         index = torch.randint(len(pool), shape, generator=rng, device=pool.device)
-        return pool[index].squeeze(2) if self.stacked else pool[index]
+        return (pool[index].squeeze(2) if self.stacked else pool[index]), index
+
+    def follow(
+        self, seed: int, iteration: int, n_critic: int, batch_size: int, micro_batch: int
+    ) -> None:
+        """Does nothing: every image is on the device already."""
+
+    def close(self) -> None:
+        """Does nothing: no process reads ahead."""
+
+    def real_dataset(self) -> Dataset[Tensor]:
+        """The training images in their order, each uint8 [3, H, H] on the CPU."""
+        return _Listed(self._listed())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the bytes of the training images in their order."""
+        return hashlib.sha256(self._listed().numpy().data).hexdigest()
+
+    def _listed(self) -> Tensor:
+        if self.stacked:
+            raise ValueError("stacked digits are combined when drawn: there is no list of them")
+        return self.train.cpu()
+
+
+@dataclass(frozen=True, eq=False)
+class _Listed(Dataset[Tensor]):
+    images: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.images[index]
+
+
+def draw_purpose(k: int, j: int = 0) -> str:
+    """What micro-batch j of an iteration's k-th D update is drawn for, both counted from 0."""
+    return f"D update {k}.{j}" if j else f"D update {k}"
 
 
 def dequantise(images: Tensor, rng: torch.Generator) -> Tensor:
@@ -45,15 +110,45 @@ def quantise(images: Tensor) -> Tensor:
     return (images * 127.5 + 127.5).clamp_(0, 255).to(torch.uint8)
 
 
-def load(dataset: str, device: str, root: Path | None = None, *, download: bool = False) -> Images:
-    """The named data set on `device`. Raises UsageError when it is not there."""
+def load(
+    dataset: str, device: str, root: Path | None = None, *, download: bool = False
+) -> Images | ImageStream:
+    """The named set of images for training on `device`.
+
+    Raises UsageError when it is not there, incomplete or damaged.
+    """
     if dataset.startswith("digits"):
         return _digits(device, resolution=int(dataset.removeprefix("digits")))
+    if dataset not in LAYOUTS:
+        raise UsageError(f"no set of images is called {dataset!r}: {', '.join(LAYOUTS)}")
     if missing := missing_reason(dataset, root, download=download):
         raise UsageError(missing)
     assert root is not None
-    train, held_out = _torchvision(dataset, root, download=download)
-    return Images(train=train.to(device), held_out=held_out.to(device), stacked=False)
+    if dataset == "imagenet":
+        from trainer.stream import imagenet
+
+        folder = imagenet_folder(root)
+        assert folder is not None
+        return imagenet(folder, device)
+    read = _stl10 if dataset == "stl10" else _cifar10
+    try:
+        train, train_labels, held_out, held_out_labels = read(root, download)
+    except (OSError, RuntimeError) as error:
+        # torchvision's RuntimeError speaks of its own arguments.
+        checked = isinstance(error, RuntimeError)
+        reason = "a file is missing or has another checksum" if checked else error
+        raise UsageError(
+            f"{dataset} cannot be read from {root}: {reason}; "
+            f"put {LAYOUTS[dataset]} there again, or give --download"
+        ) from error
+    conditional = DATASETS[dataset].classes is not None
+    return Images(
+        train=train.to(device),
+        held_out=held_out.to(device),
+        stacked=False,
+        train_labels=train_labels.to(device) if conditional else None,
+        held_out_labels=held_out_labels.to(device) if conditional else None,
+    )
 
 
 def digit_pools() -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -85,21 +180,36 @@ def _digits(device: str, resolution: int) -> Images:
     return Images(train=train, held_out=held_out, stacked=True)
 
 
-def _torchvision(dataset: str, root: Path, *, download: bool) -> tuple[Tensor, Tensor]:
-    """uint8 [N, 3, 32, 32] for training and held out; STL-10 trains on its unlabelled part."""
-    from torchvision import datasets
+def _cifar10(root: Path, download: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """uint8 [N, 3, 32, 32] and int64 [N], training and held out: 50,000 and 10,000 images."""
+    from torchvision.datasets import CIFAR10
 
-    if dataset == "cifar10":
-        train = datasets.CIFAR10(str(root), train=True, download=download).data
-        held_out = datasets.CIFAR10(str(root), train=False, download=download).data
-        return _channels_first(train), _channels_first(held_out)
-    unlabelled = datasets.STL10(str(root), split="unlabeled", download=download).data
-    held_out = datasets.STL10(str(root), split="test", download=download).data
-    return _resize_to_32(unlabelled), _resize_to_32(held_out)
+    train = CIFAR10(str(root), train=True, download=download)
+    held_out = CIFAR10(str(root), train=False)
+    return (
+        torch.as_tensor(train.data).permute(0, 3, 1, 2).contiguous(),
+        torch.as_tensor(train.targets),
+        torch.as_tensor(held_out.data).permute(0, 3, 1, 2).contiguous(),
+        torch.as_tensor(held_out.targets),
+    )
 
 
-def _channels_first(images) -> Tensor:
-    return torch.as_tensor(images).permute(0, 3, 1, 2).contiguous()
+def _stl10(root: Path, download: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """uint8 [N, 3, 32, 32] and int64 [N], training and held out: 100,000 and 8,000 images.
+
+    The paper names no splits. SN-GAN was trained on the unlabelled part alone, whose labels are
+    -1 here, and so is this; the test part is held out and the labelled training part not used.
+    """
+    from torchvision.datasets import STL10
+
+    train = STL10(str(root), split="unlabeled", download=download)
+    held_out = STL10(str(root), split="test")
+    return (
+        _resize_to_32(train.data),
+        torch.as_tensor(train.labels).long(),
+        _resize_to_32(held_out.data),
+        torch.as_tensor(held_out.labels).long(),
+    )
 
 
 def _resize_to_32(images) -> Tensor:

@@ -27,7 +27,7 @@ def test_digit_pools_are_a_stratified_partition():
 @pytest.mark.parametrize("resolution", [8, 16])
 def test_stacked_digits_have_three_independent_channels(resolution):
     images = data.load(f"digits{resolution}", "cpu")
-    drawn = images.draw(4000, rng())
+    drawn = images.draw_uint8(4000, rng())
     assert drawn.shape == (4000, 3, resolution, resolution)
     assert drawn.dtype == torch.uint8
     ink = drawn.float().mean((2, 3))
@@ -56,58 +56,159 @@ def test_quantisation_clips():
     assert data.quantise(x).tolist() == [0, 0, 127, 255, 255]
 
 
+@pytest.mark.parametrize("held_out", [False, True])
+def test_a_draw_takes_three_indices_each_and_then_the_noise_from_one_generator(held_out):
+    digits = data.load("digits8", "cpu")
+    pool = digits.held_out if held_out else digits.train
+    g = rng()
+    index = torch.randint(len(pool), (50, 3), generator=g)
+    stored = torch.stack([pool[index[:, channel], 0] for channel in range(3)], 1)
+    expected = (stored + torch.rand((50, 3, 8, 8), generator=g)) / 128 - 1
+    drawn, labels = digits.draw(50, rng(), held_out=held_out)
+    assert labels is None
+    assert drawn.dtype == torch.float32
+    assert torch.equal(drawn, expected)
+    assert torch.equal(digits.draw_uint8(50, rng(), held_out=held_out), stored)
+    assert torch.equal(digits.draw_fixed(50, rng(), held_out=held_out)[0], expected)
+
+
 def test_draws_repeat_for_the_same_seed_iteration_and_purpose():
     images = data.load("digits8", "cpu")
-    a, b, c = (images.draw(8, generator("cpu", 0, k, "D update 0")) for k in (7, 7, 8))
+    a, b, c = (images.draw(8, generator("cpu", 0, k, "D update 0"))[0] for k in (7, 7, 8))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
 
 
+def test_purposes_of_micro_batches_differ_and_the_first_is_the_undivided_one():
+    purposes = [data.draw_purpose(k, j) for k in range(12) for j in range(12)]
+    assert len(set(purposes)) == 144
+    assert data.draw_purpose(3) == data.draw_purpose(3, 0) == "D update 3"
+    assert data.draw_purpose(3, 2) == "D update 3.2"
+
+
+def test_stacked_digits_are_no_list_of_images():
+    digits = data.load("digits8", "cpu")
+    with pytest.raises(ValueError, match="there is no list of them"):
+        digits.real_dataset()
+    with pytest.raises(ValueError, match="there is no list of them"):
+        _ = digits.fingerprint
+
+
+def cifar10_row(image):
+    """One row of a CIFAR-10 file for uint8 [3, 32, 32]: all red, all green, all blue, by rows."""
+    return image.reshape(3072).numpy()
+
+
 def write_cifar10(root, monkeypatch):
-    """Batches of five images in CIFAR-10's own pickled format, with their checksums."""
+    """25 and 5 random images in CIFAR-10's own pickled batches; returns them and their labels.
+
+    torchvision knows the checksums of the real files; here it is told those of the small ones,
+    so that its check runs and a damaged file is found.
+    """
     from torchvision.datasets import CIFAR10
 
     folder = root / "cifar-10-batches-py"
     folder.mkdir()
+    images = torch.randint(256, (30, 3, 32, 32), dtype=torch.uint8, generator=rng())
+    labels = [(7 * k) % 10 for k in range(30)]
     sums = {}
-    names = [f"data_batch_{k}" for k in range(1, 6)] + ["test_batch", "batches.meta"]
+    names = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]
     for k, name in enumerate(names):
-        pixels = np.full((5, 3072), k, dtype=np.uint8)
-        pixels[:, :1024] += 100
-        content = {"data": pixels, "labels": [0] * 5, "label_names": ["plane"]}
-        (folder / name).write_bytes(pickle.dumps(content))
+        five = slice(5 * k, 5 * k + 5)
+        rows = np.stack([cifar10_row(image) for image in images[five]])
+        (folder / name).write_bytes(pickle.dumps({"data": rows, "labels": labels[five]}))
         sums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    meta = folder / "batches.meta"
+    meta.write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
+    digest = hashlib.md5(meta.read_bytes()).hexdigest()
     monkeypatch.setattr(CIFAR10, "train_list", [[n, sums[n]] for n in names[:5]])
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
-    meta = {"filename": "batches.meta", "key": "label_names", "md5": sums["batches.meta"]}
-    monkeypatch.setattr(CIFAR10, "meta", meta)
+    monkeypatch.setattr(
+        CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": digest}
+    )
+    return images, torch.tensor(labels)
 
 
 def test_cifar10_from_its_own_format(tmp_path, monkeypatch):
+    images, _ = write_cifar10(tmp_path, monkeypatch)
+    cifar10 = data.load("cifar10", "cpu", tmp_path)
+    assert torch.equal(cifar10.train, images[:25])
+    assert torch.equal(cifar10.held_out, images[25:])
+    drawn, labels = cifar10.draw(7, rng())
+    assert labels is None
+    assert drawn.shape == (7, 3, 32, 32)
+
+
+def test_conditional_cifar10_is_the_same_files_with_labels(tmp_path, monkeypatch):
+    images, labels = write_cifar10(tmp_path, monkeypatch)
+    cifar10 = data.load("cifar10-conditional", "cpu", tmp_path)
+    plain = data.load("cifar10", "cpu", tmp_path)
+    for held_out, begin in ((False, 0), (True, 25)):
+        drawn, drawn_labels = cifar10.draw(64, rng(), held_out=held_out)
+        assert torch.equal(drawn, plain.draw(64, rng(), held_out=held_out)[0])
+        assert drawn_labels.dtype == torch.int64
+        part = slice(begin, begin + 25)
+        distance = torch.cdist(((drawn + 1) * 128).flatten(1), images[part].float().flatten(1))
+        assert torch.equal(drawn_labels, labels[part][distance.argmin(1)])
+
+
+def test_the_list_for_statistics_is_the_training_images_and_has_a_fingerprint(
+    tmp_path, monkeypatch
+):
+    images, _ = write_cifar10(tmp_path, monkeypatch)
+    cifar10 = data.load("cifar10", "cpu", tmp_path)
+    listed = cifar10.real_dataset()
+    assert len(listed) == 25
+    assert torch.equal(torch.stack([listed[k] for k in range(25)]), images[:25])
+    assert cifar10.fingerprint == hashlib.sha256(images[:25].numpy().tobytes()).hexdigest()
+    changed = data.Images(train=images[1:26], held_out=images[:1], stacked=False)
+    assert changed.fingerprint != cifar10.fingerprint
+
+
+def test_a_damaged_cifar10_is_one_line(tmp_path, monkeypatch):
     write_cifar10(tmp_path, monkeypatch)
-    images = data.load("cifar10", "cpu", tmp_path)
-    assert images.train.shape == (25, 3, 32, 32)
-    assert images.held_out.shape == (5, 3, 32, 32)
-    assert images.train[:, 0].unique().tolist() == [100, 101, 102, 103, 104]
-    assert images.train[:, 1].unique().tolist() == [0, 1, 2, 3, 4]
-    assert images.draw(7, rng()).shape == (7, 3, 32, 32)
+    with open(tmp_path / "cifar-10-batches-py" / "data_batch_3", "ab") as file:
+        file.write(b"x")
+    with pytest.raises(
+        UsageError, match=r"cifar10 cannot be read from .*another checksum; put cifar-10-"
+    ):
+        data.load("cifar10", "cpu", tmp_path)
+
+
+def write_stl10(root, monkeypatch, unlabelled, test):
+    """Random images uint8 [N, 3, 96, 96] as STL-10's binary files: column by column, no header.
+
+    torchvision's check of the checksums is turned off: the real ones are of 2.6 GB.
+    """
+    from torchvision.datasets import STL10
+
+    folder = root / "stl10_binary"
+    folder.mkdir()
+    for name, images in (("unlabeled_X.bin", unlabelled), ("test_X.bin", test)):
+        images.transpose(2, 3).numpy().tofile(folder / name)
+    np.arange(1, len(test) + 1, dtype=np.uint8).tofile(folder / "test_y.bin")
+    (folder / "class_names.txt").write_text("plane\n")
+    monkeypatch.setattr(STL10, "_check_integrity", lambda self: True)
 
 
 def test_stl10_is_resized_by_averaging(tmp_path, monkeypatch):
-    from torchvision.datasets import STL10
-
-    folder = tmp_path / "stl10_binary"
-    folder.mkdir()
-    pixels = np.arange(96, dtype=np.uint8)[None, None, None, :].repeat(96, 2).repeat(3, 1)
-    for name in ("unlabeled_X.bin", "test_X.bin"):
-        # The file holds columns first; torchvision turns them back.
-        pixels.repeat(4, 0).transpose(0, 1, 3, 2).tofile(folder / name)
-    np.ones(4, dtype=np.uint8).tofile(folder / "test_y.bin")
-    (folder / "class_names.txt").write_text("plane\n")
-    monkeypatch.setattr(STL10, "_check_integrity", lambda self: True)
+    unlabelled, test = (
+        torch.randint(256, (n, 3, 96, 96), dtype=torch.uint8, generator=rng()) for n in (4, 2)
+    )
+    write_stl10(tmp_path, monkeypatch, unlabelled, test)
     images = data.load("stl10", "cpu", tmp_path)
-    assert images.train.shape == images.held_out.shape == (4, 3, 32, 32)
-    assert images.train[0, 0, 0].tolist() == [3 * k + 1 for k in range(32)]
+    assert images.train_labels is None
+    for got, large in ((images.train, unlabelled), (images.held_out, test)):
+        means = large.double().unflatten(3, (32, 3)).unflatten(2, (32, 3)).mean((3, 5))
+        assert torch.equal(got, means.round().to(torch.uint8))
+
+
+def test_stl10_without_a_file_is_one_line(tmp_path, monkeypatch):
+    images = torch.zeros(1, 3, 96, 96, dtype=torch.uint8)
+    write_stl10(tmp_path, monkeypatch, images, images)
+    (tmp_path / "stl10_binary" / "test_X.bin").unlink()
+    with pytest.raises(UsageError, match=r"stl10 cannot be read from .*test_X.bin"):
+        data.load("stl10", "cpu", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +216,8 @@ def test_stl10_is_resized_by_averaging(tmp_path, monkeypatch):
     [
         ("cifar10", None, "--data-root, which must hold cifar-10-batches-py/"),
         ("stl10", "here", "no stl10 under .*: put stl10_binary/ .* or give --download"),
-        ("imagenet", "here", "conditional 128x128 networks, which this version lacks"),
+        ("imagenet", "here", "no imagenet under .*: put imagenet/train/ .* cannot be downloaded"),
+        ("ring8", "here", "no set of images is called 'ring8'"),
     ],
 )
 def test_missing_data_says_what_to_do(tmp_path, dataset, root, said):
