@@ -1,24 +1,21 @@
 """One run without Ray: `python -m trainer --setting C_32-32 --profile digits --method sr-static`.
 
-Prints one JSON object per evaluation when piped, a progress line on a terminal. The folder given
-by --out holds evaluations.jsonl, spectra/, samples/, checkpoint.pt and result.json; the same
-command again goes on from the checkpoint.
+Prints one JSON object per evaluation when piped, a progress line on a terminal.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
-import math
 import os
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
-from trainer.config import TrialConfig, trial_config
-from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError
+from trainer.availability import missing_reason
+from trainer.config import PRECISIONS, TrialConfig, trial_config
+from trainer.methods import METHODS, NUDGE_EVERY, NUDGE_GAMMA, NUDGE_K
+from trainer.protocols import missing_reason as no_scores_reason
+from trainer.protocols import weights_hash, weights_path
+from trainer.settings import DATASETS, PROFILES, SETTINGS, TOYS, UsageError, lookup
 
 USAGE = 2
 
@@ -26,21 +23,100 @@ USAGE = 2
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m trainer",
-        description="Train one GAN of Table I and record what happens to its spectrum.",
-        epilog="example: python -m trainer --profile digits --setting C_32-32 --method sr-static "
-        "--seed 0 --out runs/c32",
+        description="Train one GAN and record what happens to its discriminator's spectrum.",
+        epilog="examples: python -m trainer --profile digits --setting C_32-32 --method sr-static "
+        "--out runs/c32; python -m trainer --dataset ring8 --method jare; "
+        "python -m trainer --setting A_64-128 --data-root data --download --out runs/a64",
     )
-    p.add_argument("--profile", default="paper", help=f"{' or '.join(PROFILES)} (default paper)")
-    p.add_argument("--setting", metavar="NAME", help=f"row of Table I: {', '.join(SETTINGS)}")
-    p.add_argument("--method", default="sn", help=f"{', '.join(METHODS)} (default sn)")
-    p.add_argument("--i-ratio", type=float, help="share of singular values lifted (default 0.5)")
-    p.add_argument("--seed", type=int, default=0, help="default 0")
-    p.add_argument("--iterations", type=int, help="G updates (default: the profile's)")
-    p.add_argument("--out", type=Path, metavar="DIR", help="where to write; nothing without it")
-    p.add_argument("--data-root", type=Path, metavar="DIR", help="where torchvision's data lie")
-    p.add_argument("--download", action="store_true", help="download the data set if missing")
-    p.add_argument("--device", help="cpu or cuda (default: the profile's)")
-    p.add_argument(
+    what = p.add_argument_group("what is trained")
+    what.add_argument(
+        "--profile", default="paper", help=f"{' or '.join(PROFILES)} (default paper)"
+    )
+    what.add_argument("--setting", metavar="NAME", help=f"row of Table I: {', '.join(SETTINGS)}")
+    what.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help=f"instead of the setting's own, or a toy problem: {', '.join(DATASETS)}",
+    )
+    what.add_argument("--method", default="sn", help="see --list-methods (default sn)")
+    what.add_argument("--seed", type=int, default=0, help="default 0")
+    what.add_argument("--iterations", type=int, metavar="N", help="G updates")
+    what.add_argument("--precision", help=f"{' or '.join(PRECISIONS)} (default float32)")
+    what.add_argument("--device", help="cpu or cuda (default: the profile's)")
+    what.add_argument("--threads", type=int, metavar="N", help="CPU threads (default 1)")
+    what.add_argument(
+        "--micro-batch", type=int, metavar="N", help="images through the networks at once"
+    )
+    what.add_argument("--evaluate-every", type=int, metavar="N", help="iterations")
+
+    how = p.add_argument_group("the method's numbers")
+    how.add_argument("--i-ratio", type=float, help="share of singular values lifted (default 0.5)")
+    how.add_argument(
+        "--projection-period", type=int, metavar="N", help="iterations between two (default 5)"
+    )
+    how.add_argument(
+        "--projection-burst",
+        action=argparse.BooleanOptionalAction,
+        help="project after every D update of each Nth iteration, as released (default), or after "
+        "every Nth D update",
+    )
+    how.add_argument("--penalty-weight", type=float, metavar="GAMMA", help="default: the source's")
+    how.add_argument("--nudge-k", type=int, metavar="K", help=f"directions (default {NUDGE_K})")
+    how.add_argument(
+        "--nudge-every", type=int, metavar="N", help=f"iterations (default {NUDGE_EVERY})"
+    )
+    how.add_argument(
+        "--nudge-gamma",
+        type=float,
+        metavar="GAMMA",
+        help=f"what is left of the gradient along them (default {NUDGE_GAMMA}; 1 is plain Adam)",
+    )
+
+    measured = p.add_argument_group("what is measured")
+    measured.add_argument(
+        "--hessian",
+        type=int,
+        metavar="K",
+        help="log the K largest eigenvalues of both players' Hessians at every evaluation",
+    )
+    measured.add_argument(
+        "--inception-weights",
+        type=Path,
+        metavar="FILE",
+        help="for IS and FID (default: INCEPTION_WEIGHTS)",
+    )
+    measured.add_argument(
+        "--allow-other-weights",
+        action="store_true",
+        help="take a file that is not the reference one; every number is marked",
+    )
+    measured.add_argument(
+        "--require-scores", action="store_true", help="refuse to train without IS and FID"
+    )
+    measured.add_argument("--curve-protocol", metavar="NAME", help="default paper-5k")
+    measured.add_argument("--final-protocol", metavar="NAME", help="default modern-50k")
+
+    where = p.add_argument_group("where from and to")
+    where.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write; nothing without it"
+    )
+    where.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on from the checkpoint in --out (default), or refuse if there is one",
+    )
+    where.add_argument(
+        "--from-checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="branch off another run's checkpoint.pt, for example with another method",
+    )
+    where.add_argument(
+        "--data-root", type=Path, metavar="DIR", help="where torchvision's data lie"
+    )
+    where.add_argument("--download", action="store_true", help="download the data set if missing")
+    where.add_argument(
         "--stop-on-collapse",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -60,139 +136,90 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.list_methods:
             for name, method in METHODS.items():
-                say(f"{name:10}  {method.formula}  [{method.source}]")
+                sys.stdout.write(f"{name:18}  {method.formula}\n{'':18}  [{method.source}]\n")
             return 0
         if args.controls:
+            from trainer.run import print_controls
+
             return print_controls()
-        if args.setting is None:
-            raise UsageError("--setting is missing; for example --setting C_32-32")
-        config = trial_config(
-            args.profile,
-            args.setting,
-            args.method,
-            args.seed,
-            i_ratio=args.i_ratio,
-            iterations=args.iterations,
-            device=args.device,
-        )
+        config = configuration(args)
+        from trainer.run import run
+
         return run(config, args)
     except UsageError as error:
         sys.stderr.write(f"python -m trainer: {error}\n")
         return USAGE
+    except BrokenPipeError:
+        # Whoever read stdout has gone, as `| head` does. Python flushes it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
-def run(config: TrialConfig, args: argparse.Namespace) -> int:
-    """Trains, writes and prints; returns the exit code. Raises UsageError before any work."""
-    import torch
-
-    from trainer import data, digits
-    from trainer.loop import final_scores, train
-    from trainer.state import to_bytes
-
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no GPU is visible here; --device cpu trains without one, slowly")
-    torch.set_num_threads(config.threads)
-    images = data.load(config.dataset, config.device, args.data_root, download=args.download)
-    scorer = digits.load_scorer(config.device) if config.scorer else None
-    state = open_run(config, args.out)
-    if scorer is None:
-        sys.stderr.write("IS and FID are not measured: this version has no Inception network\n")
-    verdict = "no evaluation was due"
-    first, began = state.iteration, time.monotonic()
-    for evaluation in train(config, state, images, scorer):
-        if args.out:
-            replace(args.out / f"samples/{evaluation.iteration}.png", evaluation.samples)
-            replace(args.out / f"spectra/{evaluation.iteration}.json", dump(evaluation.spectra))
-            history = b"\n".join(dump(record) for record in state.history)
-            replace(args.out / "evaluations.jsonl", history + b"\n")
-            replace(args.out / "checkpoint.pt", to_bytes(config, state))
-        verdict = evaluation.verdict.words
-        speed = (time.monotonic() - began) / max(1, state.iteration - first)
-        report(config, evaluation.record, verdict, speed)
-        if evaluation.verdict.stop and args.stop_on_collapse:
-            break
-    result = {
-        "trial_id": config.trial_id,
-        "iteration": state.iteration,
-        "seconds": state.seconds,
-        "verdict": verdict,
-        "final": final_scores(config, state, scorer),
-    }
-    if args.out:
-        replace(args.out / "result.json", dump(result))
-    say("\n" * sys.stdout.isatty() + dump(result).decode())
-    return 0
-
-
-def open_run(config: TrialConfig, out: Path | None) -> Any:
-    """The state to go on from; `out` is made if need be. Raises UsageError if it cannot serve."""
-    from trainer.state import from_bytes, initial_state
-
-    if out is None:
-        return initial_state(config)
-    try:
-        for folder in ("samples", "spectra"):
-            (out / folder).mkdir(parents=True, exist_ok=True)
-        if (out / "checkpoint.pt").exists():
-            return from_bytes(config, (out / "checkpoint.pt").read_bytes())
-        replace(out / "config.json", dump(dataclasses.asdict(config)))
-    except OSError as error:
-        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
-    return initial_state(config)
-
-
-def report(config: TrialConfig, record: dict[str, Any], verdict: str, speed: float) -> None:
-    """One JSON line, or on a terminal the progress line again. `speed` is in s per iteration."""
-    if not sys.stdout.isatty():
-        say(dump({**record, "verdict": verdict}).decode())
-        return
-    done, planned = record["iteration"], config.iterations
-    eta = round(speed * (planned - done))
-    modes = f"modes {record['modes']}  FD-digits {record['fd_digits']:.0f}  " * ("modes" in record)
-    sys.stdout.write(
-        f"\r\x1b[K{config.setting} {config.method} seed {config.seed}  {done}/{planned}  {modes}"
-        f"gap {record['gap']:.3f}  spectrum {record['spectrum_left']:.2f}  {verdict}  "
-        f"ETA {eta // 60}:{eta % 60:02d}"
+def configuration(args: argparse.Namespace) -> TrialConfig:
+    """What the arguments ask for. Raises UsageError where that cannot be, or is not there."""
+    profile, setting = args.profile, args.setting
+    if args.dataset is not None:
+        lookup("data set", DATASETS, args.dataset)
+    if args.dataset in TOYS:
+        if setting is not None:
+            raise UsageError(f"{args.dataset} is no data set for a row of Table I: drop --setting")
+        profile, setting = "toy", args.dataset
+    if setting is None:
+        raise UsageError("--setting is missing; for example --setting C_32-32")
+    parent, parent_iteration = _parent(args.from_checkpoint)
+    config = trial_config(
+        profile,
+        setting,
+        args.method,
+        args.seed,
+        dataset=args.dataset,
+        iterations=args.iterations,
+        device=args.device,
+        precision=args.precision,
+        threads=args.threads,
+        micro_batch=args.micro_batch,
+        evaluate_every=args.evaluate_every,
+        i_ratio=args.i_ratio,
+        projection_period=args.projection_period,
+        projection_burst=args.projection_burst,
+        penalty_weight=args.penalty_weight,
+        nudge_k=args.nudge_k,
+        nudge_every=args.nudge_every,
+        nudge_gamma=args.nudge_gamma,
+        hessian_k=args.hessian,
+        scorer=_inception(args, profile),
+        curve_protocol=args.curve_protocol,
+        final_protocol=args.final_protocol,
+        parent=parent,
+        parent_iteration=parent_iteration,
     )
-    sys.stdout.flush()
+    if missing := missing_reason(config.dataset, args.data_root, download=args.download):
+        raise UsageError(missing)
+    return config
 
 
-def print_controls() -> int:
-    """What the scores of the digits profile say of images that are not generated."""
-    from trainer import data, digits
-
-    n = PROFILES["digits"].final_samples
-    rows = digits.control_scores(data.load("digits8", "cpu"), digits.load_scorer("cpu"), n)
-    for name, scores in rows.items():
-        say(dump({"control": name, **scores}).decode())
-    return 0
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def dump(value: Any) -> bytes:
-    """JSON; numbers that are not finite become null, for JSON has no word for them."""
-    return json.dumps(_finite(value)).encode()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
+def _inception(args: argparse.Namespace, profile: str) -> str | None:
+    """The hash of the Inception weights; None for a profile, or a run, without such scores."""
+    if profile != "paper":
         return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return value
+    weights = weights_path(args.inception_weights)
+    if reason := no_scores_reason(weights):
+        if args.require_scores or args.inception_weights is not None:
+            raise UsageError(reason)
+        return None
+    assert weights is not None
+    return weights_hash(weights)
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Replaces the file as a whole, so that a reader or a crash never meets half of it."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+def _parent(checkpoint: Path | None) -> tuple[str | None, int | None]:
+    if checkpoint is None:
+        return None, None
+    from trainer.state import origin
+
+    try:
+        return origin(checkpoint.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot read {checkpoint}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -10,15 +10,33 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from trainer.settings import (
+from trainer.costs import operations
+from trainer.methods import (
     DEFAULT_I_RATIO,
     METHODS,
-    PROFILES,
+    NOT_ADDITIVE,
+    NUDGE_EVERY,
+    NUDGE_GAMMA,
+    NUDGE_K,
     PROJECTION_PERIOD,
+    Method,
+)
+from trainer.protocols import protocol
+from trainer.settings import (
+    DATASETS,
+    PROFILES,
     SETTINGS,
+    TOY_BATCH_SIZE,
+    TOY_CHANNELS,
+    TOY_PENALTY_WEIGHTS,
+    TOYS,
+    Recipe,
     UsageError,
     lookup,
 )
@@ -26,92 +44,111 @@ from trainer.settings import (
 # Raised whenever the same configuration would give other numbers than before.
 SEMANTICS = 1
 
-RESOLUTION = {"digits8": 8, "digits16": 16, "cifar10": 32, "stl10": 32, "imagenet": 128}
-HOW_TO_GET = {
-    "cifar10": "cifar-10-batches-py/ as unpacked from cifar-10-python.tar.gz",
-    "stl10": "stl10_binary/ as unpacked from stl10_binary.tar.gz",
-}
 CLASSIFIER_FILE = Path(__file__).with_name("digits_classifier.pt")
+PRECISIONS = ("float32", "bf16")
+_COUNTS = (
+    "iterations",
+    "batch_size",
+    "micro_batch",
+    "channels",
+    "generator_channels",
+    "n_critic",
+    "threads",
+    "evaluate_every",
+    "projection_period",
+    "nudge_k",
+    "nudge_every",
+    "hessian_k",
+)
+_WITH_OWN_SCORES = ("digits8", "digits16", "ring8", "grid25", "affine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialConfig:
-    """Everything that can change a number of one training run.
+    """Everything that can change a number of one training run; None where it does not apply.
 
-    `batch_size` is the number of real images per D update. `i_ratio` is None for methods that
-    lift nothing. `scorer` is the SHA-256 of the network that the scores come from, None where
-    this version has none.
+    `batch_size` is the number of real images per D update, in parts of `micro_batch`. `scorer` is
+    the SHA-256 of the network that the scores come from, None where there is none. Protocols name
+    how Inception scores are taken, on the curve and at the end. A branch goes on from iteration
+    `parent_iteration` of the trial `parent`. `hessian_k` eigenvalues of G's and of D's Hessian are
+    logged at every evaluation.
     """
 
     profile: str
     setting: str
     method: str
-    i_ratio: float | None
     seed: int
     dataset: str
-    resolution: int
-    scorer: str | None
+    resolution: int | None
     batch_size: int
+    micro_batch: int
     generator_batch_size: int
     channels: int
     generator_channels: int
+    generator_normalisation: str
     latent_size: int
     n_critic: int
     iterations: int
+    loss: str
+    optimiser: str
     learning_rate: float
+    discriminator_learning_rate: float
     beta1: float
     beta2: float
-    projection_period: int
+    decays: bool
     evaluate_every: int
     curve_samples: int
     final_samples: int
     precision: str
     device: str
     threads: int
+    i_ratio: float | None = None
+    projection_period: int | None = None
+    projection_burst: bool | None = None
+    penalty_weight: float | None = None
+    nudge_k: int | None = None
+    nudge_every: int | None = None
+    nudge_gamma: float | None = None
+    hessian_k: int | None = None
+    scorer: str | None = None
+    curve_protocol: str | None = None
+    final_protocol: str | None = None
+    parent: str | None = None
+    parent_iteration: int | None = None
     semantics: int = SEMANTICS
 
     def __post_init__(self) -> None:
-        _check_at_least(1, self, "iterations", "batch_size", "channels", "evaluate_every")
-        _check_at_least(0, self, "seed")
-        if self.i_ratio is not None and not (0 < self.i_ratio <= 1):
-            raise UsageError(f"i_ratio must be in (0, 1], but got {self.i_ratio:g}")
+        _check_numbers(self)
+        _check_method(self, METHODS[self.method])
 
     @property
     def trial_id(self) -> str:
-        """`<profile>.<setting>.<method>.<i or ->.s<seed>-<hash8>`."""
-        canonical = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        digest = hashlib.sha256(canonical.encode()).hexdigest()[:8]
+        """`<profile>.<setting>.<method>.<i or ->.s<seed>-<hash8>`.
+
+        A field that does not apply is not hashed, so that a new one renames no old trial.
+        """
+        applies = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        digest = hashlib.sha256(json.dumps(applies, sort_keys=True).encode()).hexdigest()[:8]
         i = "-" if self.i_ratio is None else f"{self.i_ratio:g}"
         return f"{self.profile}.{self.setting}.{self.method}.{i}.s{self.seed}-{digest}"
 
     @property
     def score_name(self) -> str:
         """Which distance decides about the best evaluation: lower is better."""
-        return "fd_digits" if self.dataset.startswith("digits") else "fid"
+        if self.dataset.startswith("digits"):
+            return "fd_digits"
+        if self.resolution is not None:
+            return "fid"
+        return "mode_distance" if DATASETS[self.dataset].modes else "equilibrium_distance"
+
+    @property
+    def classes(self) -> int | None:
+        return DATASETS[self.dataset].classes
 
     @property
     def operations(self) -> float:
-        """Multiply-adds of the whole run, forward and backward, to order trials by length.
-
-        Convolutions only. D sees real and fake images in each of its updates and fakes once
-        more in G's update; a backward pass counts as two forward passes.
-        """
-        generator, discriminator = network_operations(self)
-        d_update = self.batch_size * (generator + 6 * discriminator)
-        g_update = self.generator_batch_size * (3 * generator + 2 * discriminator)
-        return self.iterations * (self.n_critic * d_update + g_update)
-
-
-def network_operations(config: TrialConfig) -> tuple[float, float]:
-    """Multiply-adds per image of G and of D, one forward pass each."""
-    pixels = config.resolution**2
-    g, d = config.generator_channels, config.channels
-    generator = config.latent_size * g * pixels / 64 + 27 * g * pixels
-    for block in (1 / 16, 1 / 4, 1):
-        generator += (18 + 1 / 4) * g * g * pixels * block
-    discriminator = pixels * (27 * d + 9 * d * d + 3 * d / 4)
-    discriminator += pixels / 4 * (18 + 1 / 4) * d * d + pixels / 16 * 36 * d * d
-    return generator, discriminator
+        """Multiply-adds of the whole run, to order trials by length."""
+        return operations(self)
 
 
 def trial_config(
@@ -120,73 +157,157 @@ def trial_config(
     method: str,
     seed: int,
     *,
-    i_ratio: float | None = None,
+    dataset: str | None = None,
     iterations: int | None = None,
-    device: str | None = None,
+    **changes: Any,
 ) -> TrialConfig:
     """The configuration of a named trial. Raises UsageError for a name or value that is not one.
 
-    `iterations` shortens or lengthens the profile's run (the learning rate still ends at 0, and
-    there are as many evaluations). `i_ratio` defaults to the paper's 0.5 where a method lifts.
+    `iterations` shortens or lengthens the recipe's run (a rate that decays still ends at 0, and
+    there are as many evaluations). `changes` are fields of TrialConfig; None leaves the default.
+    For a toy problem `profile` is `toy` and `setting` its name.
     """
-    p = lookup("profile", PROFILES, profile)
-    s = lookup("setting", SETTINGS, setting)
     m = lookup("method", METHODS, method)
-    if i_ratio is not None and not m.lifts:
-        raise UsageError(f"method {method!r} lifts no singular values and takes no i_ratio")
-    dataset = p.dataset[s.dataset]
-    length = p.iterations if iterations is None else iterations
-    batch_size = p.batch_size[s.batch_size]
-    return TrialConfig(
-        profile=profile,
-        setting=setting,
-        method=method,
-        i_ratio=(DEFAULT_I_RATIO if i_ratio is None else i_ratio) if m.lifts else None,
-        seed=seed,
-        dataset=dataset,
-        resolution=RESOLUTION[dataset],
-        scorer=classifier_hash() if dataset.startswith("digits") else None,
-        batch_size=batch_size,
-        generator_batch_size=p.generator_batch_factor * batch_size,
-        channels=p.channels[s.channels],
-        generator_channels=p.generator_channels,
-        latent_size=128,
-        n_critic=p.n_critic,
-        iterations=length,
-        learning_rate=p.learning_rate,
-        beta1=0.0,
-        beta2=0.9,
-        projection_period=PROJECTION_PERIOD,
-        evaluate_every=max(1, math.ceil(length * p.evaluate_every / p.iterations)),
-        curve_samples=p.curve_samples,
-        final_samples=p.final_samples,
-        precision="float32",
-        device=device or p.device,
-        threads=1,
-    )
+    if profile == "toy":
+        dataset = setting
+        recipe = lookup("toy problem", TOYS, setting)
+        batch_size, channels = TOY_BATCH_SIZE, TOY_CHANNELS
+    else:
+        p = lookup("profile", PROFILES, profile)
+        s = lookup("setting", SETTINGS, setting)
+        dataset = dataset or p.dataset[s.dataset]
+        recipe = lookup(f"data set of the {profile} profile", p.recipes, dataset)
+        batch_size, channels = p.batch_size[s.batch_size], p.channels[s.channels]
+    length = recipe.iterations if iterations is None else iterations
+    together = m.simultaneous
+    values = _taken_over(recipe) | {
+        "profile": profile,
+        "setting": setting,
+        "method": method,
+        "seed": seed,
+        "dataset": dataset,
+        "resolution": DATASETS[dataset].resolution,
+        "scorer": classifier_hash() if dataset.startswith("digits") else None,
+        "batch_size": batch_size,
+        "micro_batch": min(batch_size, recipe.micro_batch or batch_size),
+        # Players that step at once look at the same images.
+        "generator_batch_size": batch_size * (1 if together else recipe.generator_batch_factor),
+        "channels": channels,
+        "n_critic": 1 if together else recipe.n_critic,
+        "iterations": length,
+        "loss": m.loss if recipe.loss is None or m.loss == "wasserstein" else recipe.loss,
+        "discriminator_learning_rate": recipe.discriminator_learning_rate or recipe.learning_rate,
+        "beta1": 0.0,
+        "evaluate_every": max(1, math.ceil(length * recipe.evaluate_every / recipe.iterations)),
+        "precision": "float32",
+        "threads": 1,
+        **_method_defaults(dataset, method, m),
+    }
+    values |= {name: value for name, value in changes.items() if value is not None}
+    return TrialConfig(**(values | _protocols(values)))
 
 
-def missing_reason(dataset: str, root: Path | None, *, download: bool = False) -> str | None:
-    """Why the data set cannot be read, and what to do; None when it can or may be downloaded."""
-    if dataset.startswith("digits"):
-        return None
-    if dataset == "imagenet":
-        return "imagenet needs the conditional 128x128 networks, which this version lacks"
-    layout = HOW_TO_GET[dataset]
-    if root is None:
-        return f"{dataset} is read from --data-root, which must hold {layout}"
-    if not download and not (root / layout.split("/")[0]).is_dir():
-        return f"no {dataset} under {root}: put {layout} there, or give --download"
-    return None
+def _protocols(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Protocols by their one label, with their sample counts; none where nothing is scored."""
+    if values["dataset"] in _WITH_OWN_SCORES:
+        for name in ("curve_protocol", "final_protocol"):
+            if values[name] is not None:
+                raise UsageError(
+                    f"{values['dataset']} has scores of its own and takes no {name}, "
+                    f"but got {values[name]!r}"
+                )
+        return {}
+    curve, final = protocol(values["curve_protocol"]), protocol(values["final_protocol"])
+    if values["scorer"] is None:
+        return {"curve_protocol": None, "final_protocol": None}
+    return {
+        "curve_protocol": curve.name,
+        "final_protocol": final.name,
+        "curve_samples": curve.samples,
+        "final_samples": final.samples,
+    }
 
 
+def _taken_over(recipe: Recipe) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(TrialConfig)}
+    return {k: v for k, v in dataclasses.asdict(recipe).items() if k in names}
+
+
+def _method_defaults(dataset: str, name: str, method: Method) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if method.lifts:
+        values["i_ratio"] = DEFAULT_I_RATIO
+    if method.form == "project":
+        values |= {"projection_period": PROJECTION_PERIOD, "projection_burst": True}
+    if method.penalty:
+        weight = TOY_PENALTY_WEIGHTS.get((dataset, name), method.penalty_weight)
+        values["penalty_weight"] = weight
+    if method.nudges:
+        values |= {
+            "nudge_k": NUDGE_K,
+            "nudge_every": NUDGE_EVERY,
+            "nudge_gamma": NUDGE_GAMMA,
+            "hessian_k": NUDGE_K,
+        }
+    return values
+
+
+@lru_cache(maxsize=1)
 def classifier_hash() -> str:
     """SHA-256 of the digit classifier that is shipped with the package."""
     return hashlib.sha256(CLASSIFIER_FILE.read_bytes()).hexdigest()
 
 
-def _check_at_least(least: int, config: TrialConfig, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if value < least:
-            raise UsageError(f"{name} must be at least {least}, but got {value}")
+def _check_numbers(c: TrialConfig) -> None:
+    for name in _COUNTS:
+        value = getattr(c, name)
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be at least 1, but got {value}")
+    if c.seed < 0:
+        raise UsageError(f"seed must be at least 0, but got {c.seed}")
+    if c.i_ratio is not None and not 0 < c.i_ratio <= 1:
+        raise UsageError(f"i_ratio must be in (0, 1], but got {c.i_ratio:g}")
+    if c.nudge_gamma is not None and not 0 <= c.nudge_gamma < math.inf:
+        raise UsageError(f"nudge_gamma must be at least 0, but got {c.nudge_gamma:g}")
+    if c.penalty_weight is not None and not 0 <= c.penalty_weight < math.inf:
+        raise UsageError(f"penalty_weight must be at least 0, but got {c.penalty_weight:g}")
+    if c.batch_size % c.micro_batch:
+        raise UsageError(
+            f"batch_size {c.batch_size} is not a multiple of micro_batch {c.micro_batch}"
+        )
+    if c.precision not in PRECISIONS:
+        raise UsageError(f"precision {c.precision!r} is none of {', '.join(PRECISIONS)}")
+    if c.parent_iteration is not None and not 0 <= c.parent_iteration < c.iterations:
+        raise UsageError(
+            f"the snapshot is of iteration {c.parent_iteration}, so --iterations must be more "
+            f"than that, but got {c.iterations}"
+        )
+
+
+def _check_method(c: TrialConfig, method: Method) -> None:
+    takes = {
+        "i_ratio": (method.lifts, "lifts no singular values by rank"),
+        "projection_period": (method.form == "project", "overwrites no weights"),
+        "projection_burst": (method.form == "project", "overwrites no weights"),
+        "penalty_weight": (method.penalty is not None, "has no penalty"),
+        "nudge_k": (method.nudges, "nudges no gradient"),
+        "nudge_every": (method.nudges, "nudges no gradient"),
+        "nudge_gamma": (method.nudges, "nudges no gradient"),
+    }
+    for name, (applies, reason) in takes.items():
+        if getattr(c, name) is not None and not applies:
+            raise UsageError(f"method {c.method!r} {reason} and takes no {name}")
+    if method.simultaneous and c.precision != "float32":
+        raise UsageError(
+            f"method {c.method!r} differentiates twice and needs float32, not {c.precision}"
+        )
+    if c.micro_batch < c.batch_size and method.penalty in NOT_ADDITIVE:
+        raise UsageError(
+            f"method {c.method!r} penalises the norm of the batch's mean gradient, which is no "
+            f"sum over parts of a batch: micro_batch must be {c.batch_size}, not {c.micro_batch}"
+        )
+    if c.dataset == "affine" and not method.simultaneous:
+        raise UsageError(
+            f"the affine problem is one of simultaneous methods: simgd, jare or conopt, "
+            f"not {c.method}"
+        )

@@ -17,14 +17,16 @@ import argparse
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import metrics
-from trainer.config import CLASSIFIER_FILE
+from trainer.config import CLASSIFIER_FILE, classifier_hash
 from trainer.data import Images, digit_pools
 from trainer.randomness import generator
 
@@ -60,7 +62,21 @@ class Scorer:
     mean: Tensor
     covariance: Tensor
 
+    def scores(self, samples: Tensor, protocol: str | None = None) -> dict[str, float]:
+        """Every score of uint8 samples[N, 3, H, H]; there is one protocol, and it has no name."""
+        return scores(samples, self)
 
+    def protocol_record(self, protocol: str | None = None) -> dict[str, Any]:
+        return {
+            "extractor": "digit classifier of trainer/digits.py, per colour channel",
+            "classifier_sha256": classifier_hash(),
+            "held_out_accuracy": self.held_out_accuracy,
+            "gate_radius": self.gate_radius,
+            "reference": "all stacked training digits, exact",
+        }
+
+
+@lru_cache(maxsize=1)
 def load_scorer(device: str, path: Path = CLASSIFIER_FILE) -> Scorer:
     """Reads the shipped classifier and takes the statistics of all stacked training digits.
 
@@ -134,7 +150,7 @@ def nearest_distance(points: Tensor, neighbours: Tensor) -> Tensor:
 def control_scores(data: Images, scorer: Scorer, n: int) -> dict[str, dict[str, float]]:
     """What the scores say of held-out real images, of uniform noise and of a constant image."""
     device = data.train.device
-    real = data.draw(n, generator(device, 0, 0, "control"), held_out=True)
+    real = data.draw_uint8(n, generator(device, 0, 0, "control"), held_out=True)
     rng = generator(device, 0, 0, "control noise")
     noise = torch.randint(256, real.shape, generator=rng, dtype=torch.uint8, device=device)
     images = {"held-out real": real, "noise": noise, "constant": torch.full_like(real, 127)}

@@ -1,19 +1,52 @@
-"""The hinge loss, Eq. (6). D(x) is a tensor [B]; both losses are to be minimised.
+"""The losses, each a pair of functions of D's outputs on real and on generated images, both [B].
 
-Eq. (6) is printed as the objective that D maximises; its negative stands here.
+Every one is to be minimised and is the mean of a per-image term, so it adds up over the parts of
+a batch.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]."""
-    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """`real` and `fake` are D's terms per image, `generator` G's loss, of D's outputs on fakes."""
+
+    real: Callable[[Tensor], Tensor]
+    fake: Callable[[Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return self.real(real).mean() + self.fake(fake).mean()
 
 
-def generator_loss(fake: Tensor) -> Tensor:
-    """-E[D(G(z))]."""
-    return -fake.mean()
+LOSSES: Mapping[str, Loss] = {
+    # Eq. (6) is printed as the objective that D maximises; its negative stands here.
+    "hinge": Loss(
+        lambda real: F.relu(1 - real),
+        lambda fake: F.relu(1 + fake),
+        lambda fake: -fake.mean(),
+    ),
+    # Goodfellow et al. 2014 with the generator loss that they trained with.
+    "non-saturating": Loss(
+        lambda real: F.softplus(-real),
+        F.softplus,
+        lambda fake: F.softplus(-fake).mean(),
+    ),
+    # L_G = -L_D, as in JARE's toy problems, less the real term, which has no gradient in G.
+    "zero-sum": Loss(
+        lambda real: F.softplus(-real),
+        F.softplus,
+        lambda fake: -F.softplus(fake).mean(),
+    ),
+    "wasserstein": Loss(
+        lambda real: -real,
+        lambda fake: fake,
+        lambda fake: -fake.mean(),
+    ),
+}

@@ -1,106 +1,109 @@
-"""The SN-GAN ResNet of the released code: generator and discriminator for 8, 16 and 32 pixels.
+"""The SN-GAN ResNets of the released codes: generator and projection discriminator.
 
-Layer for layer the networks of the paper's Fig. 13(a) and of the released CIFAR code, at any power
-of two from 8 to 32 pixels: the generator starts from resolution / 8. Images are [B, 3, H, H] in
-[-1, 1], latent vectors z[B, latent]. Weights start Glorot uniform, biases at zero.
+At 8, 16 and 32 pixels the networks of the paper's Fig. 13(a) and of the released CIFAR code, layer
+for layer (the generator starts from resolution / 8); at 128 pixels those of Fig. 13(b) and of the
+released ImageNet code. Images are [B, 3, H, H] in [-1, 1], latent vectors z[B, latent], labels
+int64 [B] for data sets with classes. Weights start Glorot uniform, biases at zero.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.spectral import power_iteration, spectral_norm
+from trainer.layers import Conv2d, Embedding, Layer, Linear
+
+LARGE = 128
 
 
-class SNConv2d(nn.Conv2d):
-    """Convolution with W / sigma in place of W. u and v move only in `advance`."""
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation, with a scale and shift per class where there are classes."""
 
-    u: Tensor
-    v: Tensor
+    def __init__(self, channels: int, classes: int | None) -> None:
+        # Chainer's defaults, which the released code keeps: eps 2e-5, averages decay by 0.9.
+        super().__init__(channels, eps=2e-5, momentum=0.1, affine=classes is None)
+        if classes is not None:
+            self.gamma = nn.Parameter(torch.ones(classes, channels))
+            self.beta = nn.Parameter(torch.zeros(classes, channels))
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
-        self.register_buffer("u", torch.zeros(out_channels))
-        self.register_buffer("v", torch.zeros(self.weight[0].numel()))
-
-    def forward(self, input: Tensor) -> Tensor:
-        sigma = spectral_norm(self.weight, self.u, self.v)
-        return F.conv2d(input, self.weight / sigma, self.bias, padding=self.padding)
-
-
-class SNLinear(nn.Linear):
-    """Linear layer without bias, W / sigma in place of W. u and v move only in `advance`."""
-
-    u: Tensor
-    v: Tensor
-
-    def __init__(self, in_features: int, out_features: int) -> None:
-        super().__init__(in_features, out_features, bias=False)
-        self.register_buffer("u", torch.zeros(out_features))
-        self.register_buffer("v", torch.zeros(in_features))
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight / spectral_norm(self.weight, self.u, self.v))
-
-
-@torch.no_grad()
-def advance(layers: Sequence[SNConv2d | SNLinear]) -> None:
-    """One power iteration in every layer: once per update of D and once per update of G."""
-    for layer in layers:
-        u, v = power_iteration(layer.weight, layer.u)
-        layer.u.copy_(u)
-        layer.v.copy_(v)
+    def forward(self, input: Tensor, labels: Tensor | None = None) -> Tensor:
+        h = super().forward(input)
+        if self.affine:
+            return h
+        return self.gamma[labels, :, None, None] * h + self.beta[labels, :, None, None]
 
 
 class GeneratorBlock(nn.Module):
     """BN, ReLU, upsample x2, conv, BN, ReLU, conv; shortcut: upsample x2, 1x1 conv."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, classes: int | None, normalisation: str
+    ) -> None:
         super().__init__()
-        self.bn1 = batch_norm(channels)
-        self.c1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.bn2 = batch_norm(channels)
-        self.c2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.c_sc = nn.Conv2d(channels, channels, 1)
+        self.bn1 = BatchNorm2d(in_channels, classes)
+        self.c1 = Conv2d(in_channels, out_channels, 3, normalisation=normalisation)
+        self.bn2 = BatchNorm2d(out_channels, classes)
+        self.c2 = Conv2d(out_channels, out_channels, 3, normalisation=normalisation)
+        self.c_sc = Conv2d(in_channels, out_channels, 1, normalisation=normalisation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.c1(upsample(F.relu(self.bn1(x))))
-        h = self.c2(F.relu(self.bn2(h)))
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        h = self.c1(upsample(F.relu(self.bn1(x, labels))))
+        h = self.c2(F.relu(self.bn2(h, labels)))
         # A 1x1 convolution commutes with nearest upsampling and is four times cheaper before it.
         return h + upsample(self.c_sc(x))
 
 
 class Generator(nn.Module):
-    """z[B, latent] -> images[B, 3, resolution, resolution] in (-1, 1)."""
+    """z[B, latent], labels[B] -> images[B, 3, resolution, resolution] in (-1, 1).
 
-    def __init__(self, resolution: int, channels: int, latent_size: int) -> None:
+    `channels` is the width of the last block: of every block at up to 32 pixels, of 16, 16, 8, 4,
+    2 and 1 times as many at 128 pixels.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int,
+        latent_size: int,
+        classes: int | None = None,
+        normalisation: str = "none",
+    ) -> None:
         super().__init__()
-        self.bottom = resolution // 8
-        self.l1 = nn.Linear(latent_size, channels * self.bottom**2)
-        self.blocks = nn.ModuleList(GeneratorBlock(channels) for _ in range(3))
-        self.bn = batch_norm(channels)
-        self.c = nn.Conv2d(channels, 3, 3, padding=1)
+        large = resolution == LARGE
+        widths = [channels * k for k in ((16, 16, 8, 4, 2, 1) if large else (1, 1, 1, 1))]
+        self.bottom = resolution // 2 ** (len(widths) - 1)
+        self.l1 = Linear(latent_size, widths[0] * self.bottom**2, normalisation=normalisation)
+        self.blocks = nn.ModuleList(
+            GeneratorBlock(wide, narrow, classes, normalisation)
+            for wide, narrow in pairwise(widths)
+        )
+        self.bn = BatchNorm2d(channels, None)
+        self.c = Conv2d(channels, 3, 3, normalisation=normalisation)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.l1(z).unflatten(1, (-1, self.bottom, self.bottom))
         for block in self.blocks:
-            h = block(h)
+            h = block(h, labels)
         return torch.tanh(self.c(F.relu(self.bn(h))))
+
+    def normalised_layers(self) -> Sequence[Layer]:
+        """All layers if G is spectrally normalised, as the paper does on ImageNet; else none."""
+        layers = [module for module in self.modules() if isinstance(module, Layer)]
+        return [layer for layer in layers if layer.normalisation == "sn"]
 
 
 class FirstDiscriminatorBlock(nn.Module):
     """conv, ReLU, conv, pool; shortcut: pool, 1x1 conv. No ReLU on the images themselves."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, normalisation: str) -> None:
         super().__init__()
-        self.c1 = SNConv2d(3, channels, 3)
-        self.c2 = SNConv2d(channels, channels, 3)
-        self.c_sc = SNConv2d(3, channels, 1)
+        self.c1 = Conv2d(3, channels, 3, normalisation=normalisation)
+        self.c2 = Conv2d(channels, channels, 3, normalisation=normalisation)
+        self.c_sc = Conv2d(3, channels, 1, normalisation=normalisation)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.c2(F.relu(self.c1(x)))
@@ -108,13 +111,20 @@ class FirstDiscriminatorBlock(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """ReLU, conv, ReLU, conv, and with `down` a pool; shortcut: identity, or 1x1 conv and pool."""
+    """ReLU, conv, ReLU, conv, and with `down` a pool; shortcut: identity, or 1x1 conv and pool.
 
-    def __init__(self, channels: int, *, down: bool) -> None:
+    The width changes in the second convolution: between the two it is that of the input.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, normalisation: str, *, down: bool
+    ) -> None:
         super().__init__()
-        self.c1 = SNConv2d(channels, channels, 3)
-        self.c2 = SNConv2d(channels, channels, 3)
-        self.c_sc = SNConv2d(channels, channels, 1) if down else None
+        self.c1 = Conv2d(in_channels, in_channels, 3, normalisation=normalisation)
+        self.c2 = Conv2d(in_channels, out_channels, 3, normalisation=normalisation)
+        self.c_sc = (
+            Conv2d(in_channels, out_channels, 1, normalisation=normalisation) if down else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.c2(F.relu(self.c1(F.relu(x))))
@@ -125,55 +135,50 @@ class DiscriminatorBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """images[B, 3, H, H] -> D(x)[B]: four blocks of width CH, ReLU, sum over pixels, linear."""
+    """images[B, 3, H, H], labels[B] -> D(x)[B]: blocks, ReLU, sum over pixels h, l(h) + <e_y, h>.
 
-    def __init__(self, channels: int) -> None:
+    At up to 32 pixels four blocks of width `channels` and a linear layer without bias; at 128
+    pixels six, of 1, 2, 4, 8, 16 and 16 times `channels`, and a linear layer with bias.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int,
+        classes: int | None = None,
+        normalisation: str = "sn",
+    ) -> None:
         super().__init__()
-        self.block1 = FirstDiscriminatorBlock(channels)
-        self.block2 = DiscriminatorBlock(channels, down=True)
-        self.block3 = DiscriminatorBlock(channels, down=False)
-        self.block4 = DiscriminatorBlock(channels, down=False)
-        self.l5 = SNLinear(channels, 1)
+        large = resolution == LARGE
+        widths = [channels * k for k in ((1, 2, 4, 8, 16, 16) if large else (1, 1, 1, 1))]
+        downs = [True] * 4 + [False] if large else [True, False, False]
+        self.blocks = nn.ModuleList([FirstDiscriminatorBlock(channels, normalisation)])
+        for (narrow, wide), down in zip(pairwise(widths), downs, strict=True):
+            self.blocks.append(DiscriminatorBlock(narrow, wide, normalisation, down=down))
+        self.last = Linear(widths[-1], 1, bias=large, normalisation=normalisation)
+        self.embedding = (
+            None
+            if classes is None
+            else Embedding(classes, widths[-1], normalisation=normalisation)
+        )
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.block4(self.block3(self.block2(self.block1(x))))
-        return self.l5(F.relu(h).sum(dim=(2, 3))).squeeze(1)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        h = F.relu(x).sum(dim=(2, 3))
+        out = self.last(h).squeeze(1)
+        return out if self.embedding is None else out + (self.embedding(labels) * h).sum(1)
 
-    def convolutions(self) -> list[SNConv2d]:
-        """layer_0 .. layer_9 as the paper numbers them; 2 and 5 are the 1x1 shortcuts."""
-        b1, b2, b3, b4 = self.block1, self.block2, self.block3, self.block4
-        assert b2.c_sc is not None
-        return [b1.c1, b1.c2, b1.c_sc, b2.c1, b2.c2, b2.c_sc, b3.c1, b3.c2, b4.c1, b4.c2]
+    def regularised_layers(self) -> Sequence[Conv2d]:
+        """The convolutions, layer_0 .. layer_9 (layer_16 at 128 pixels) as the paper numbers
+        them: of every block the two 3x3 ones, then the 1x1 shortcut if it has one."""
+        found = [conv for block in self.blocks for conv in (block.c1, block.c2, block.c_sc)]
+        return [conv for conv in found if isinstance(conv, Conv2d)]
 
-    def normalised_layers(self) -> list[SNConv2d | SNLinear]:
-        return [*self.convolutions(), self.l5]
-
-
-LAYERS = 10
-SHORTCUT_LAYERS = (2, 5)
+    def normalised_layers(self) -> Sequence[Layer]:
+        rest = [self.last] if self.embedding is None else [self.last, self.embedding]
+        return [*self.regularised_layers(), *rest]
 
 
 def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
-def batch_norm(channels: int) -> nn.BatchNorm2d:
-    # Chainer's defaults, which the released code keeps: eps 2e-5, running averages decay by 0.9.
-    return nn.BatchNorm2d(channels, eps=2e-5, momentum=0.1)
-
-
-@torch.no_grad()
-def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Released initial weights: Glorot uniform, gain sqrt(2) for the 3x3 convolutions in blocks
-    and 1 for shortcuts, the first and last layers; zero biases; u ~ N(0, I) and one iteration."""
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            inside = name.endswith((".c1", ".c2"))
-            nn.init.xavier_uniform_(
-                module.weight, gain=math.sqrt(2) if inside else 1.0, generator=generator
-            )
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        if isinstance(module, SNConv2d | SNLinear):
-            module.u.normal_(generator=generator)
-            advance([module])

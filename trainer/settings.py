@@ -1,17 +1,21 @@
-"""Table I of the paper, the two profiles that run it, and the methods. Standard library only.
+"""Table I of the paper, the data sets, and the profiles that run it. Standard library only.
 
 A *setting* is a row of Table I. A *profile* says what a setting becomes when it is run: `paper`
 is the real thing, `digits` the same 26 rows scaled down to the digits that scikit-learn ships.
-A *method* says what is done to the discriminator's weights.
+Beside them stand the toy problems, whose answers are known.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+
+# This module is the one of the trainer that the service may import.
+from trainer.methods import METHODS as METHODS
 
 
 class UsageError(ValueError):
@@ -53,60 +57,34 @@ SETTINGS: Mapping[str, Setting] = _table_i()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """What is done to D's convolution weights beside spectral normalization.
+class Dataset:
+    """`resolution` in pixels, None for points in the plane; `classes` where training is
+    conditional on them; `modes` where the modes are known and counted."""
 
-    Every `PROJECTION_PERIOD`th iteration, after each of its D updates, the weight W of each
-    convolution is overwritten (form `project`, as released): `lifts` raises sigma_2..sigma_i to
-    sigma_1 (static compensation, Eq. 9), `renormalises` divides by sigma_1. With the two
-    controls, SN against SR is a 2x2 experiment.
-    """
-
-    lifts: bool
-    renormalises: bool
-    formula: str
-    source: str
-
-    @property
-    def form(self) -> str | None:
-        return "project" if self.lifts or self.renormalises else None
+    resolution: int | None
+    classes: int | None = None
+    modes: int | None = None
 
 
-METHODS: Mapping[str, Method] = {
-    "sn": Method(
-        lifts=False,
-        renormalises=False,
-        formula="W_SN = W / sigma_1",
-        source="Eq. (4); Miyato et al. 2018",
-    ),
-    "sr-static": Method(
-        lifts=True,
-        renormalises=True,
-        formula="sn, and W <- U diag(1, .., 1, sigma_{i+1}/sigma_1, ..) V^T",
-        source="released CIFAR code, updater; Eqs. (9), (10)",
-    ),
-    "sn-renorm": Method(
-        lifts=False,
-        renormalises=True,
-        formula="sn, and W <- W / sigma_1: the control without the lift",
-        source="control, not in the paper",
-    ),
-    "sr-lift": Method(
-        lifts=True,
-        renormalises=False,
-        formula="sn, and W <- U diag(sigma_1, .., sigma_1, sigma_{i+1}, ..) V^T: lift only",
-        source="control, not in the paper",
-    ),
+DATASETS: Mapping[str, Dataset] = {
+    "cifar10": Dataset(resolution=32),
+    "cifar10-conditional": Dataset(resolution=32, classes=10),
+    "stl10": Dataset(resolution=32),
+    "imagenet": Dataset(resolution=128, classes=1000),
+    "digits8": Dataset(resolution=8, modes=1000),
+    "digits16": Dataset(resolution=16, modes=1000),
+    "ring8": Dataset(resolution=None, modes=8),
+    "grid25": Dataset(resolution=None, modes=25),
+    "affine": Dataset(resolution=None),
 }
-
-# `iteration % 5 == 0` in the released updater; the paper does not mention a period.
-PROJECTION_PERIOD = 5
-DEFAULT_I_RATIO = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """How the rows of Table I are run: networks, optimiser, length, and what is measured when."""
+class Recipe:
+    """How a run is run: networks, optimiser, length, and what is measured when.
+
+    `loss` is None where it is the method's. `micro_batch` is None where a batch is not divided.
+    """
 
     device: str
     generator_channels: int
@@ -117,6 +95,23 @@ class Profile:
     evaluate_every: int
     curve_samples: int
     final_samples: int
+    curve_protocol: str | None = None
+    final_protocol: str | None = None
+    discriminator_learning_rate: float | None = None
+    beta2: float = 0.9
+    decays: bool = True
+    optimiser: str = "adam"
+    loss: str | None = None
+    generator_normalisation: str = "none"
+    micro_batch: int | None = None
+    latent_size: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What the rows of Table I become: a recipe per data set, and sizes by the paper's sizes."""
+
+    recipes: Mapping[str, Recipe]
     batch_size: Mapping[int, int]
     channels: Mapping[int, int]
     dataset: Mapping[str, str]
@@ -129,18 +124,58 @@ def _identity(values: Sequence[int]) -> dict[int, int]:
 _BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 _CHANNELS = (32, 64, 128, 256)
 
+# Released CIFAR code: Adam 2e-4, n_dis 5, G batch twice D's, 50k iterations, linear decay.
+_CIFAR = Recipe(
+    device="cuda",
+    generator_channels=256,
+    generator_batch_factor=2,
+    n_critic=5,
+    learning_rate=2e-4,
+    iterations=50_000,
+    evaluate_every=1_000,
+    curve_samples=5_000,
+    final_samples=50_000,
+    curve_protocol="paper-5k",
+    final_protocol="modern-50k",
+)
+
+# Released ImageNet code: n_dis 1, G 1e-4 and D 4e-4, beta2 0.999 (the paper says 0.9), 500k
+# iterations without decay, 32 images through the networks at once, G spectrally normalised too.
+_IMAGENET = dataclasses.replace(
+    _CIFAR,
+    generator_channels=64,
+    generator_batch_factor=1,
+    n_critic=1,
+    learning_rate=1e-4,
+    discriminator_learning_rate=4e-4,
+    beta2=0.999,
+    decays=False,
+    iterations=500_000,
+    evaluate_every=5_000,
+    generator_normalisation="sn",
+    micro_batch=32,
+)
+
+_DIGITS = Recipe(
+    device="cpu",
+    generator_channels=32,
+    generator_batch_factor=1,
+    n_critic=1,
+    learning_rate=2e-3,
+    iterations=1_000,
+    evaluate_every=50,
+    curve_samples=1_000,
+    final_samples=10_000,
+)
+
 PROFILES: Mapping[str, Profile] = {
-    # Released CIFAR code: Adam 2e-4, n_dis 5, G batch twice D's, 50k iterations.
     "paper": Profile(
-        device="cuda",
-        generator_channels=256,
-        generator_batch_factor=2,
-        n_critic=5,
-        learning_rate=2e-4,
-        iterations=50_000,
-        evaluate_every=1_000,
-        curve_samples=5_000,
-        final_samples=5_000,
+        recipes={
+            "cifar10": _CIFAR,
+            "cifar10-conditional": _CIFAR,
+            "stl10": _CIFAR,
+            "imagenet": _IMAGENET,
+        },
         batch_size=_identity(_BATCH_SIZES),
         channels=_identity(_CHANNELS),
         dataset={"cifar10": "cifar10", "stl10": "stl10", "imagenet": "imagenet"},
@@ -150,15 +185,7 @@ PROFILES: Mapping[str, Profile] = {
     # CIFAR-10's, so they run on the digits at 16x16; ImageNet's rows have sizes of their own
     # and run on the 8x8 digits, unconditionally.
     "digits": Profile(
-        device="cpu",
-        generator_channels=32,
-        generator_batch_factor=1,
-        n_critic=1,
-        learning_rate=2e-3,
-        iterations=1_000,
-        evaluate_every=50,
-        curve_samples=1_000,
-        final_samples=10_000,
+        recipes={"digits8": _DIGITS, "digits16": _DIGITS},
         batch_size={
             8: 16, 16: 20, 32: 24, 64: 32, 128: 40, 256: 52, 512: 64, 1024: 80, 2048: 100,
         },
@@ -166,6 +193,44 @@ PROFILES: Mapping[str, Profile] = {
         dataset={"cifar10": "digits8", "stl10": "digits16", "imagenet": "digits8"},
     ),
 }  # fmt: skip
+
+# JARE's released toy problems (Affine_GAN, GMM_GAN): zero-sum loss, RMSProp or plain gradient
+# descent at a constant rate. They are no rows of Table I: the data set is all of the setting.
+_RING = Recipe(
+    device="cpu",
+    generator_channels=256,
+    generator_batch_factor=1,
+    n_critic=1,
+    learning_rate=1e-4,
+    iterations=12_000,
+    evaluate_every=500,
+    curve_samples=2_560,
+    final_samples=2_560,
+    decays=False,
+    optimiser="rmsprop",
+    loss="zero-sum",
+    latent_size=64,
+)
+TOY_BATCH_SIZE = 128
+TOY_CHANNELS = 256
+TOYS: Mapping[str, Recipe] = {
+    "ring8": _RING,
+    "grid25": _RING,
+    "affine": dataclasses.replace(
+        _RING,
+        generator_channels=2,
+        optimiser="sgd",
+        learning_rate=1e-3,
+        iterations=15_000,
+        latent_size=2,
+    ),
+}
+# The penalty weights of JARE's toy problems, where they are not the method's own.
+TOY_PENALTY_WEIGHTS: Mapping[tuple[str, str], float] = {
+    ("ring8", "jare"): 1000.0,
+    ("grid25", "jare"): 1000.0,
+    ("affine", "jare"): 10.0,
+}
 
 
 T = TypeVar("T")

@@ -12,6 +12,7 @@ at the ties that a projection leaves, the derivative of svd and eigh is NaN.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -57,17 +58,57 @@ def compensate(weight: Tensor, i: int, *, renormalise: bool) -> Tensor:
     i = 1 lifts nothing. A zero or non-finite weight comes back as it is: there is nothing to
     compensate in the one, and the other is for the loop to see and end the run on.
     """
+    factors = _factorise(weight)
+    if factors is None:
+        return weight
+    count = min(max(i, 1), len(factors.sigma))
+    return _raised(weight, factors, torch.ones_like(factors.sigma[:count]), renormalise)
+
+
+def compensate_dynamic(
+    weight: Tensor, gamma: Tensor | None, *, renormalise: bool
+) -> tuple[Tensor, Tensor | None]:
+    """W with every sigma_k raised to gamma_k sigma_1, and the new gamma[r] (float64).
+
+    gamma_k is the highest sigma_k / sigma_1 of all calls so far (Eq. 9, dynamic). The first call,
+    with gamma None, only records. Zero and non-finite weights as in `compensate`.
+    """
+    factors = _factorise(weight)
+    if factors is None:
+        return weight, gamma
+    ratio = factors.sigma / factors.sigma[0]
+    if gamma is None:
+        return weight, ratio
+    gamma = torch.maximum(gamma, ratio)
+    return _raised(weight, factors, gamma, renormalise), gamma
+
+
+class _Factors(NamedTuple):
+    """W's smaller side first, M[r, n] / scale, with its sigma[r] descending and u[r, r]."""
+
+    wide: Tensor
+    scale: Tensor
+    sigma: Tensor
+    u: Tensor
+
+
+def _factorise(weight: Tensor) -> _Factors | None:
     gram, scale = _scaled_gram(weight)
     if scale == 0 or not torch.isfinite(gram).all():
-        return weight
+        return None
     eigenvalues, u = torch.linalg.eigh(gram)
-    sigma, u = eigenvalues.clamp(min=0).sqrt().flip(0), u.flip(1)
-    wide = _wide(weight).double() / scale
-    i = min(max(i, 1), len(sigma))
+    wide = _wide(weight).detach().double() / scale
+    return _Factors(wide, scale, eigenvalues.clamp(min=0).sqrt().flip(0), u.flip(1))
+
+
+def _raised(weight: Tensor, factors: _Factors, target: Tensor, renormalise: bool) -> Tensor:
+    """W with sigma_k at target_k sigma_1 for the first len(target) of them."""
+    wide, scale, sigma, u = factors
+    i = len(target)
     if sigma[i - 1] < RANK_DEFICIENT * sigma[0]:
-        lifted = _lift_rank_deficient(wide, i)
+        lifted = _lift_rank_deficient(wide, target)
     else:
-        gain = sigma[0] / sigma[:i] - 1
+        gain = target * sigma[0] / sigma[:i] - 1
         lifted = wide + (u[:, :i] * gain) @ (u[:, :i].mT @ wide)
     result = lifted / sigma[0] if renormalise else lifted * scale
     matrix = as_matrix(weight)
@@ -75,11 +116,102 @@ def compensate(weight: Tensor, i: int, *, renormalise: bool) -> Tensor:
     return result.to(weight.dtype).reshape(weight.shape).contiguous()
 
 
-def _lift_rank_deficient(wide: Tensor, i: int) -> Tensor:
+def _lift_rank_deficient(wide: Tensor, target: Tensor) -> Tensor:
     """The same lift by SVD, which completes the missing singular vectors orthonormally."""
     u, sigma, vh = torch.linalg.svd(wide, full_matrices=False)
-    sigma[:i] = sigma[0].clone()
+    sigma[: len(target)] = target * sigma[0].clone()
     return (u * sigma) @ vh
+
+
+class Compensation(NamedTuple):
+    """The constants of Eq. (10) for one weight: W_SR = W / sigma_1 + sum over the compensated k
+    of (t_k - sigma_k / sigma_1) u_k v_k^T. Columns of `u`[out, c] and `v`[in * kh * kw, c]."""
+
+    sigma1: Tensor
+    u1: Tensor
+    v1: Tensor
+    sigma: Tensor
+    u: Tensor
+    v: Tensor
+    target: Tensor
+
+
+def static_compensation(weight: Tensor, i: int) -> Compensation | None:
+    """Eq. (10) with t_k = 1 for k = 2..i; None for a zero or non-finite weight."""
+    found = _singular_triplets(weight, i)
+    if found is None:
+        return None
+    sigma, u, v = found
+    target = torch.ones_like(sigma[1:])
+    return _compensation(weight, sigma, u, v, slice(1, None), target)
+
+
+def dynamic_compensation(
+    weight: Tensor, gamma: Tensor | None
+) -> tuple[Compensation | None, Tensor | None]:
+    """Eq. (10) with t_k = gamma_k where that is above sigma_k / sigma_1, and the new gamma[r].
+
+    The first call, with gamma None, compensates nothing. None for a zero or non-finite weight.
+    """
+    found = _singular_triplets(weight, min(as_matrix(weight).shape))
+    if found is None:
+        return None, gamma
+    sigma, u, v = found
+    ratio = sigma / sigma[0]
+    gamma = ratio if gamma is None else torch.maximum(gamma, ratio)
+    raised = gamma > ratio
+    return _compensation(weight, sigma, u, v, raised, gamma[raised]), gamma
+
+
+def _singular_triplets(weight: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor] | None:
+    """sigma[c], u[out, c] and v[in * kh * kw, c] in float64, the largest first."""
+    factors = _factorise(weight)
+    if factors is None:
+        return None
+    wide, scale, sigma, u = factors
+    count = min(max(count, 1), len(sigma))
+    if sigma[count - 1] < RANK_DEFICIENT * sigma[0]:
+        u, sigma, vh = torch.linalg.svd(wide, full_matrices=False)
+        v = vh.mT[:, :count]
+    else:
+        v = wide.mT @ u[:, :count] / sigma[:count]
+    matrix = as_matrix(weight)
+    sides = (u[:, :count], v) if matrix.shape[0] <= matrix.shape[1] else (v, u[:, :count])
+    return sigma[:count] * scale, *sides
+
+
+def _compensation(
+    weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor, chosen: slice | Tensor, target: Tensor
+) -> Compensation:
+    columns = (sigma[0], u[:, 0], v[:, 0], sigma[chosen], u[:, chosen], v[:, chosen], target)
+    return Compensation(*(x.to(weight.dtype) for x in columns))
+
+
+def apply_compensation(weight: Tensor, constants: Compensation) -> Tensor:
+    """W_SR of Eq. (10), with the gradient of Eq. (11): singular vectors count as constants."""
+    return _Compensated.apply(as_matrix(weight), *constants).view_as(weight)  # type: ignore[union-attr]
+
+
+class _Compensated(torch.autograd.Function):
+    """Eq. (10) and Eq. (11) in two thin products. C are the compensated k, g_k = u_k^T G v_k.
+
+    dL/dW = (G - sum_C g_k u_k v_k^T) / sigma_1
+            - (<G, W> - sum_C g_k sigma_k) / sigma_1^2 u_1 v_1^T
+    """
+
+    @staticmethod
+    def forward(ctx, matrix, sigma1, u1, v1, sigma, u, v, target):
+        ctx.save_for_backward(matrix, sigma1, u1, v1, sigma, u, v)
+        return matrix / sigma1 + (u * (target - sigma / sigma1)) @ v.mT
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        (gradient,) = gradients
+        matrix, sigma1, u1, v1, sigma, u, v = ctx.saved_tensors
+        g = ((u.mT @ gradient) * v.mT).sum(1)
+        through_sigma1 = ((gradient * matrix).sum() - g @ sigma) / sigma1.square()
+        result = (gradient - (u * g) @ v.mT) / sigma1 - through_sigma1 * torch.outer(u1, v1)
+        return result, *7 * [None]
 
 
 def _wide(weight: Tensor) -> Tensor:

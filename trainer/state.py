@@ -7,92 +7,129 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainer.config import TrialConfig
-from trainer.models import Discriminator, Generator, initialise
-from trainer.randomness import generator
+from trainer.networks import build
 from trainer.settings import UsageError
+
+_MODULES = ("generator", "discriminator", "generator_optimiser", "discriminator_optimiser")
+_VALUES = ("gamma", "directions", "iteration", "seconds", "history")
 
 
 @dataclass(slots=True, kw_only=True)
 class TrainState:
     """Networks with their singular vectors, optimisers, and everything measured so far.
 
-    `iteration` counts finished iterations, `seconds` the time they and the evaluations took in
-    all attempts. `history` holds the scalar record of every evaluation: verdicts rest on it.
+    `gamma` holds, per regularised layer of D, the highest sigma_k / sigma_1 [r] that dynamic
+    compensation has seen, None before its first call; `directions` [n, P] what NuGAN nudges G's
+    gradient away from. `iteration` counts finished iterations, `seconds` the time that they and
+    the evaluations took in all attempts. `history` holds the scalar record of every evaluation:
+    verdicts rest on it.
     """
 
-    generator: Generator
-    discriminator: Discriminator
-    generator_optimiser: torch.optim.Adam
-    discriminator_optimiser: torch.optim.Adam
+    generator: Any
+    discriminator: Any
+    generator_optimiser: torch.optim.Optimizer
+    discriminator_optimiser: torch.optim.Optimizer
+    gamma: list[Tensor | None]
+    directions: Tensor | None = None
     iteration: int = 0
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def initial_state(config: TrialConfig) -> TrainState:
-    """The state before the first iteration; the same weights for every method of a seed."""
-    g = Generator(config.resolution, config.generator_channels, config.latent_size)
-    d = Discriminator(config.channels)
-    # Drawn on the CPU whatever the device, so that a seed means the same start everywhere.
-    initialise(g, generator("cpu", config.seed, 0, "initial generator"))
-    initialise(d, generator("cpu", config.seed, 0, "initial discriminator"))
-    return _with_optimisers(config, g.to(config.device), d.to(config.device))
-
-
-def _with_optimisers(config: TrialConfig, g: Generator, d: Discriminator) -> TrainState:
-    # Convolutions run 5 to 20 % faster on a CPU with the channels innermost; the same numbers.
-    for network in (g, d):
-        network.to(memory_format=torch.channels_last)
-    options = {
-        "lr": config.learning_rate,
-        "betas": (config.beta1, config.beta2),
-        "fused": True,
-    }
+    """The state before the first iteration."""
+    g, d = build(config)
+    if config.resolution is not None:
+        # Convolutions run 5 to 20 % faster on a CPU with the channels innermost; the same numbers.
+        for network in (g, d):
+            network.to(memory_format=torch.channels_last)
     return TrainState(
         generator=g,
         discriminator=d,
-        generator_optimiser=torch.optim.Adam(g.parameters(), **options),
-        discriminator_optimiser=torch.optim.Adam(d.parameters(), **options),
+        generator_optimiser=_optimiser(config, g, config.learning_rate),
+        discriminator_optimiser=_optimiser(config, d, config.discriminator_learning_rate),
+        gamma=[None] * len(d.regularised_layers()),
     )
+
+
+def _optimiser(config: TrialConfig, network, rate: float) -> torch.optim.Optimizer:
+    parameters = network.parameters()
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(parameters, lr=rate)
+    if config.optimiser == "rmsprop":
+        # TensorFlow's defaults, with which JARE's toy problems were released.
+        return torch.optim.RMSprop(parameters, lr=rate, alpha=0.9, eps=1e-10)
+    betas = (config.beta1, config.beta2)
+    return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
 
 
 def to_bytes(config: TrialConfig, state: TrainState) -> bytes:
-    """The state as a file that `from_bytes` reads."""
+    """The state as a file that `from_bytes` and `branch` read."""
+    stored = {name: getattr(state, name).state_dict() for name in _MODULES}
+    stored |= {name: getattr(state, name) for name in _VALUES}
     buffer = io.BytesIO()
-    torch.save(
-        {
-            "trial_id": config.trial_id,
-            "generator": state.generator.state_dict(),
-            "discriminator": state.discriminator.state_dict(),
-            "generator_optimiser": state.generator_optimiser.state_dict(),
-            "discriminator_optimiser": state.discriminator_optimiser.state_dict(),
-            "iteration": state.iteration,
-            "seconds": state.seconds,
-            "history": state.history,
-        },
-        buffer,
-    )
+    torch.save(stored | {"trial_id": config.trial_id}, buffer)
     return buffer.getvalue()
 
 
 def from_bytes(config: TrialConfig, content: bytes) -> TrainState:
-    """The stored state. Raises UsageError if it belongs to another configuration."""
-    stored = torch.load(io.BytesIO(content), map_location=config.device, weights_only=True)
+    """The stored state. Raises UsageError if it is none, or of another configuration."""
+    stored = _read(config, content)
     if stored["trial_id"] != config.trial_id:
         raise UsageError(
             f"the checkpoint belongs to {stored['trial_id']}, not to {config.trial_id}"
         )
     state = initial_state(config)
-    for name in (
-        "generator",
-        "discriminator",
-        "generator_optimiser",
-        "discriminator_optimiser",
-    ):
-        getattr(state, name).load_state_dict(stored[name])
-    state.iteration = stored["iteration"]
-    state.seconds = stored["seconds"]
-    state.history = stored["history"]
+    _load_modules(state, stored, config.trial_id)
+    for name in _VALUES:
+        setattr(state, name, stored[name])
     return state
+
+
+def origin(content: bytes) -> tuple[str, int]:
+    """(trial id, iteration) of a stored state. Raises UsageError if it is none."""
+    stored = _read(None, content)
+    return stored["trial_id"], stored["iteration"]
+
+
+def branch(config: TrialConfig, content: bytes) -> TrainState:
+    """A run of `config` that goes on from another run's stored state (the paper's Fig. 6).
+
+    Networks, singular vectors, optimisers and the iteration are taken over; the history, and what
+    belongs to the other run's method, begin anew. Raises UsageError if the networks do not fit.
+    """
+    stored = _read(config, content)
+    if (stored["trial_id"], stored["iteration"]) != (config.parent, config.parent_iteration):
+        raise UsageError(
+            f"the snapshot is {stored['trial_id']} at iteration {stored['iteration']}, not "
+            f"{config.parent} at {config.parent_iteration}"
+        )
+    state = initial_state(config)
+    _load_modules(state, stored, stored["trial_id"])
+    state.iteration = stored["iteration"]
+    return state
+
+
+def _read(config: TrialConfig | None, content: bytes) -> dict[str, Any]:
+    device = "cpu" if config is None else config.device
+    try:
+        stored = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except Exception as error:  # its unpickler raises many kinds, whose words mislead
+        raise UsageError("no checkpoint of this trainer, or a damaged one") from error
+    if not isinstance(stored, dict):
+        raise UsageError(f"no checkpoint of this trainer: it holds a {type(stored).__name__}")
+    if missing := {*_MODULES, *_VALUES, "trial_id"} - set(stored):
+        raise UsageError(f"no checkpoint of this trainer: it lacks {', '.join(sorted(missing))}")
+    return stored
+
+
+def _load_modules(state: TrainState, stored: dict[str, Any], trial_id: str) -> None:
+    try:
+        for name in _MODULES:
+            getattr(state, name).load_state_dict(stored[name])
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
+        reason = str(error).partition("\n")[2].partition("\n")[0].strip() or str(error)
+        raise UsageError(f"the networks of {trial_id} do not fit: {reason}") from error

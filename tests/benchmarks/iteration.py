@@ -12,7 +12,6 @@ In the digits profile, where the parts are milliseconds, whole periods are timed
 """
 
 import argparse
-import dataclasses
 import platform
 import statistics
 import time
@@ -21,14 +20,15 @@ import torch
 
 from trainer.config import TrialConfig, trial_config
 from trainer.data import Images, load
-from trainer.loop import project, train_iteration, update_discriminator, update_generator
-from trainer.models import advance
-from trainer.settings import PROJECTION_PERIOD
+from trainer.layers import advance
+from trainer.methods import METHODS, PROJECTION_PERIOD
+from trainer.projection import project
 from trainer.state import initial_state
+from trainer.updates import train_iteration, update_discriminator, update_generator
 
 PAPER_SHAPES = ("C_16-32", "B_16-64", "A_16-128", "A_64-128")
 DIGITS_SETTINGS = ("C_32-32", "B_64-64", "A_64-128")
-METHODS = ("sr-static", "sn-renorm", "sr-lift")
+PROJECTED = tuple(name for name, method in METHODS.items() if method.form == "project")
 
 
 def seconds(work, device: str) -> float:
@@ -54,9 +54,10 @@ def medians(parts: dict, repetitions: int, device: str) -> dict[str, float]:
 
 def parts_of(config: TrialConfig, data: Images) -> dict:
     state = initial_state(config)
-    configs = {method: dataclasses.replace(config, method=method) for method in METHODS}
-    for method in ("sr-static", "sr-lift"):
-        configs[method] = dataclasses.replace(configs[method], i_ratio=0.5)
+    configs = {
+        method: trial_config("paper", config.setting, method, 0, device=config.device)
+        for method in PROJECTED
+    }
     parts = {
         "D": lambda: update_discriminator(config, state, data, 0),
         "G": lambda: update_generator(config, state),
@@ -69,13 +70,12 @@ def parts_of(config: TrialConfig, data: Images) -> dict:
 
 def paper_shape(setting: str, repetitions: int, device: str) -> None:
     config = trial_config("paper", setting, "sn", 0, device=device)
-    shape = (1000, 3, config.resolution, config.resolution)
-    pixels = torch.randint(256, shape, dtype=torch.uint8, device=device)
+    pixels = torch.randint(256, (1000, 3, 32, 32), dtype=torch.uint8, device=device)
     data = Images(train=pixels, held_out=pixels[:1], stacked=False)
     t = medians(parts_of(config, data), repetitions, device)
     whole = config.n_critic * t["D"] + t["G"]
     ratios = "  ".join(
-        f"{m} {1 + config.n_critic * t[m] / (PROJECTION_PERIOD * whole):.4f}" for m in METHODS
+        f"{m} {1 + config.n_critic * t[m] / (PROJECTION_PERIOD * whole):.4f}" for m in PROJECTED
     )
     say(f"{setting:10} {whole:8.3f} s  power iteration {t['power iteration'] / t['D']:.4f} of a "
         f"D update  over SN: {ratios}")  # fmt: skip
@@ -84,7 +84,7 @@ def paper_shape(setting: str, repetitions: int, device: str) -> None:
 def digits_setting(setting: str, repetitions: int) -> None:
     data = load("digits8", "cpu")
     parts = {}
-    for method in ("sn", *METHODS):
+    for method in METHODS:
         config = trial_config("digits", setting, method, 0)
         state = initial_state(config)
 
@@ -94,7 +94,7 @@ def digits_setting(setting: str, repetitions: int) -> None:
 
         parts[method] = period
     t = medians(parts, 4 * repetitions, "cpu")
-    ratios = "  ".join(f"{m} {t[m] / t['sn']:.4f}" for m in METHODS)
+    ratios = "  ".join(f"{m} {t[m] / t['sn']:.3f}" for m in METHODS)
     say(f"{setting:10} {t['sn'] / PROJECTION_PERIOD * 1000:8.1f} ms  over SN: {ratios}")
 
 

@@ -4,17 +4,27 @@ import math
 
 import pytest
 
-from trainer.collapse import Thresholds, judge, spectrum_left
+from trainer.collapse import (
+    DEFAULT_THRESHOLDS,
+    SIGNALS,
+    TOY_THRESHOLDS,
+    Thresholds,
+    in_words,
+    judge,
+    spectrum_left,
+    thresholds_for,
+    verdict_on,
+    voting_layers,
+)
+from trainer.config import trial_config
+from trainer.methods import METHODS
+from trainer.models import Discriminator
 
 PERIOD, ITERATIONS = 50, 1000
 
 
 def history(modes=400, ratio=0.95, gap=0.5, spread=0.5, finite=True, n=21):
     """Each argument is a value or a function of the evaluation's number."""
-
-    def at(value, k):
-        return value(k) if callable(value) else value
-
     return [
         {
             "iteration": PERIOD * k,
@@ -28,8 +38,22 @@ def history(modes=400, ratio=0.95, gap=0.5, spread=0.5, finite=True, n=21):
     ]
 
 
-def verdict(records, projected=False):
-    return judge(records, ITERATIONS, projected=projected)
+def scored(inception_score=8.0, fid=20.0, **others):
+    """A history without modes: scores are values or functions of the evaluation's number."""
+    records = history(**others)
+    for k, record in enumerate(records):
+        del record["modes"]
+        record["inception_score"] = at(inception_score, k) if k else 1.5
+        record["fid"] = at(fid, k) if k else 300.0
+    return records
+
+
+def at(value, k):
+    return value(k) if callable(value) else value
+
+
+def verdict(records, projected=False, modes=1000):
+    return judge(records, ITERATIONS, projected=projected, modes=modes)
 
 
 def test_healthy():
@@ -95,7 +119,7 @@ def test_shortcuts_do_not_vote():
     for record in records[1:]:
         record["sigma2_ratio"] = [0.01 if k in (2, 5) else 0.95 for k in range(10)]
     assert verdict(records).words == "healthy"
-    assert spectrum_left(records[-1]) == pytest.approx(0.95)
+    assert spectrum_left(records[-1]["sigma2_ratio"]) == pytest.approx(0.95)
 
 
 def test_dead_discriminator_is_its_own_verdict():
@@ -112,12 +136,248 @@ def test_divergence_stops_at_once():
     assert v.stop == "diverged"
 
 
-def test_without_mode_counts_quality_says_nothing():
-    records = history()
+def test_evaluations_without_mode_counts_are_passed_over():
+    records = history(modes=lambda k: 400 if k < 12 else 1)
+    del records[13]["modes"]
+    assert verdict(records).mode_collapse_at == 12 * PERIOD
     for record in records:
-        del record["modes"]
+        record.pop("modes", None)
     assert verdict(records).mode_collapse_at is None
 
 
 def test_empty_history():
     assert verdict([]).words == "healthy"
+
+
+# The number of modes that there are.
+
+
+def test_thresholds_are_shares_of_the_modes_that_there_are():
+    never = 0.03 * 200
+    assert verdict(history(modes=never), modes=200).words == "healthy"
+    assert verdict(history(modes=never - 1), modes=200).mode_collapse_at == 300
+    assert verdict(history(modes=never - 1), modes=100).words == "healthy"
+
+
+def test_a_fall_from_a_count_that_was_never_good_is_no_fall():
+    """Best 40 of 1000 is below twice what counts as risen: neither rule speaks."""
+    assert verdict(history(modes=lambda k: 40 if k == 5 else 30)).words == "healthy"
+    assert verdict(history(modes=lambda k: 60 if k == 5 else 29), modes=900).words != "healthy"
+
+
+def test_the_earlier_of_the_two_mode_rules_speaks():
+    fell = history(modes=lambda k: 100 if k == 2 else 10)
+    v = verdict(fell)
+    assert v.mode_collapse_at == 3 * PERIOD, "it fell before the burn-in"
+    assert "best so far" in v.rules["mode_collapse"]
+
+
+# Inception scores, where modes are not known.
+
+
+def test_without_modes_and_without_scores_quality_says_nothing():
+    records = history()
+    for record in records:
+        del record["modes"]
+    for none in (records, [dict(r, fid=None, inception_score=None) for r in records]):
+        v = verdict(none, modes=None)
+        assert (v.words, v.rules, v.stop) == ("healthy", {}, None)
+
+
+def test_good_scores_are_healthy():
+    assert verdict(scored(), modes=None).words == "healthy"
+
+
+def test_scores_that_fall_and_rise_from_their_best():
+    t = Thresholds()
+
+    def judged(inception_score, fid):
+        records = scored(
+            lambda k: 8 if k < 12 else inception_score, lambda k: 20 if k < 12 else fid
+        )
+        return verdict(records, modes=None)
+
+    v = judged(t.is_fell * 8 - 0.01, t.fid_rose * 20 + 0.01)
+    assert v.mode_collapse_at == 12 * PERIOD
+    assert v.rules["mode_collapse"].startswith("IS below 0.75 of its best and FID above 1.5 of")
+    assert v.stop == "mode collapse"
+    assert judged(t.is_fell * 8 - 0.01, t.fid_rose * 20 - 0.01).words == "healthy"
+    assert judged(t.is_fell * 8 + 0.01, t.fid_rose * 20 + 0.01).words == "healthy"
+
+
+def test_scores_that_were_never_good():
+    t = Thresholds()
+    v = verdict(scored(2.0, t.fid_never * 300 + 1), modes=None)
+    assert v.mode_collapse_at == t.burn_in * ITERATIONS
+    assert v.rules["mode_collapse"].startswith("FID above 0.6 of the first one after the burn-in")
+    assert verdict(scored(2.0, t.fid_never * 300 - 1), modes=None).words == "healthy"
+
+
+def as_branch(records):
+    """The same records as those of a run that began at iteration 5000 of another."""
+    return [{**record, "iteration": 5000 + record["iteration"]} for record in records]
+
+
+def test_a_branch_of_a_good_network_need_not_get_better_still():
+    records = scored(8.0, 70.0)
+    records[0] |= {"fid": 71.0, "inception_score": 8.0}
+    assert verdict(records, modes=None).mode_collapse_at is not None
+    assert verdict(as_branch(records), modes=None).mode_collapse_at is None
+
+
+def test_a_branch_of_a_collapsed_network_is_measured_from_its_own_best():
+    """It recovers and falls again, which its first spectrum, a bad one, would not show."""
+    falls = history(ratio=lambda k: 0.5 if k < 4 or k > 14 else 0.95)
+    assert verdict(falls).spectral_collapse_at is None
+    assert verdict(as_branch(falls)).spectral_collapse_at == 5000 + 15 * PERIOD
+
+
+def test_bad_scores_count_when_they_last():
+    brief = scored(fid=lambda k: 200 if k in (12, 13) else 20, inception_score=2.0)
+    assert verdict(brief, modes=None).words == "healthy"
+
+
+def test_evaluations_without_scores_are_passed_over():
+    records = scored(lambda k: 8 if k < 12 else 3, lambda k: 20 if k < 12 else 90)
+    records[13] |= {"fid": None, "inception_score": None}
+    v = verdict(records, modes=None)
+    assert v.mode_collapse_at == 12 * PERIOD
+    assert verdict(records[:15], modes=None).words == "healthy", "two bad ones so far"
+
+
+def test_modes_speak_where_they_are_known_and_scores_do_not():
+    records = [
+        a | {"modes": b["modes"]} for a, b in zip(scored(2.0, 280.0), history(), strict=True)
+    ]
+    assert verdict(records, modes=1000).words == "healthy"
+    assert verdict(records, modes=None).mode_collapse_at is not None
+
+
+# Which layers vote.
+
+
+@pytest.mark.parametrize(
+    ("layers", "shortcuts"), [(10, {2, 5}), (17, {2, 5, 8, 11, 14}), (5, set()), (0, set())]
+)
+def test_voting_layers(layers, shortcuts):
+    assert voting_layers(layers) == [k for k in range(layers) if k not in shortcuts]
+
+
+def test_shortcuts_are_the_1x1_convolutions_of_the_networks():
+    for d in (Discriminator(32, 4), Discriminator(128, 2, 3)):
+        layers = d.regularised_layers()
+        large = [k for k, layer in enumerate(layers) if layer.weight.shape[2] == 3]
+        assert voting_layers(len(layers)) == large
+
+
+def test_one_layer_that_fell_is_not_two():
+    records = history()
+    for record in records[1:]:
+        record["sigma2_ratio"] = [0.1 if k == 4 else 0.95 for k in range(10)]
+    assert verdict(records).words == "healthy"
+    for record in records[1:]:
+        record["sigma2_ratio"][7] = 0.1
+    assert verdict(records).spectral_collapse_at == PERIOD
+
+
+def test_a_discriminator_without_layers_has_no_spectrum_left():
+    records = history(n=3)
+    for record in records:
+        record["sigma2_ratio"] = []
+    assert math.isnan(spectrum_left([]))
+    assert verdict(records).spectral_collapse_at is None
+
+
+# By configuration.
+
+
+def test_verdict_on_a_trial_takes_modes_and_length_from_it():
+    digits = trial_config("digits", "C_32-32", "sn", 0)
+    assert (digits.iterations, digits.evaluate_every) == (ITERATIONS, PERIOD)
+    for records in (history(), history(modes=3), history(modes=lambda k: 400 if k < 12 else 1)):
+        assert verdict_on(digits, records) == verdict(records)
+    longer = trial_config("digits", "C_32-32", "sn", 0, iterations=2 * ITERATIONS)
+    assert verdict_on(longer, history(modes=3)).mode_collapse_at == 600
+    cifar = trial_config("paper", "C_32-32", "sn", 0, iterations=ITERATIONS)
+    assert verdict_on(cifar, scored(2.0, 290.0)) == verdict(scored(2.0, 290.0), modes=None)
+    assert verdict_on(cifar, scored(2.0, 290.0)).mode_collapse_at == 300
+
+
+def test_the_spectrum_stops_only_methods_that_leave_it_alone():
+    records = history(ratio=lambda k: 0.95 if k < 10 else 0.5, gap=lambda k: 0.5 if k < 12 else 0)
+    stopped = {
+        method
+        for method in METHODS
+        if verdict_on(trial_config("digits", "C_32-32", method, 0), records).stop
+    }
+    assert stopped == {method for method in METHODS if METHODS[method].form is None}
+
+
+def test_toys_have_thresholds_of_their_own():
+    assert thresholds_for(trial_config("digits", "C_32-32", "sn", 0)) is DEFAULT_THRESHOLDS
+    assert thresholds_for(trial_config("paper", "C_32-32", "sn", 0)) is DEFAULT_THRESHOLDS
+    ring = trial_config("toy", "ring8", "jare", 0, iterations=ITERATIONS)
+    assert thresholds_for(ring) is TOY_THRESHOLDS
+    for modes, collapsed_at in ((8, None), (4, None), (3, 500), (1, 500)):
+        assert verdict_on(ring, history(modes=modes)).mode_collapse_at == collapsed_at
+    affine = trial_config("toy", "affine", "jare", 0, iterations=ITERATIONS)
+    assert (
+        verdict_on(affine, [{**r, "sigma2_ratio": []} for r in history(modes=0)]).words
+        == "healthy"
+    )
+
+
+# NaN.
+
+
+def test_nan_is_divergence_and_no_other_verdict():
+    """A run whose last evaluation is all NaN has diverged; nothing else is known of it."""
+    records = history(n=8)
+    nan = math.nan
+    records[7] |= {
+        "finite": False, "gap": nan, "d_spread": nan, "sigma2_ratio": 10 * [nan], "modes": 0,
+    }  # fmt: skip
+    v = verdict(records)
+    assert v.words == "diverged at 350"
+    assert v.stop == "diverged"
+    assert v.rules == {"diverged": "a loss or a weight is not finite"}
+
+
+def test_nan_in_one_measure_does_not_hide_a_collapse_seen_in_another():
+    records = history(modes=lambda k: 400 if k < 12 else 1, gap=math.nan, spread=math.nan)
+    for record in records:
+        record["sigma2_ratio"] = 10 * [math.nan]
+    v = verdict(records)
+    assert v.mode_collapse_at == 12 * PERIOD
+    assert (v.dead_at, v.spectral_collapse_at) == (None, None)
+
+
+def test_scores_that_are_nan_do_not_become_the_best():
+    def fid(k):
+        return math.nan if k == 3 else 20 if k < 12 else 90
+
+    records = scored(lambda k: math.nan if k == 3 else 8 if k < 12 else 3, fid)
+    assert verdict(records, modes=None).mode_collapse_at == 12 * PERIOD
+
+
+# Words.
+
+
+def test_words_name_every_signal_with_its_iteration():
+    none = dict.fromkeys(SIGNALS)
+    assert in_words(none) == "healthy"
+    assert in_words(none | {"dead_at": 0}) == "dead D at 0"
+    seen = {"mode_collapse_at": 600, "spectral_collapse_at": 550}
+    assert in_words(none | seen) == "mode collapse at 600, spectral collapse at 550"
+
+
+def test_signals_are_kept_apart():
+    records = history(
+        modes=lambda k: 400 if k < 12 else 1,
+        ratio=lambda k: 0.95 if k < 11 else 0.5,
+        spread=lambda k: 0.5 if k < 15 else 0,
+    )
+    v = verdict(records)
+    assert (v.mode_collapse_at, v.spectral_collapse_at, v.dead_at) == (600, 550, 750)
+    assert set(v.rules) == {"mode_collapse", "spectral_collapse", "dead"}
+    assert v.stop == "mode collapse"

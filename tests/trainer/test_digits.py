@@ -52,7 +52,7 @@ def test_no_constant_is_valid(scorer, level):
 def test_binary_noise_and_shuffled_digits_are_not_valid(images, scorer):
     rng = torch.Generator().manual_seed(0)
     binary = 255 * torch.randint(2, (2000, 3, 8, 8), generator=rng, dtype=torch.uint8)
-    real = images.draw(2000, rng)
+    real = images.draw_uint8(2000, rng)
     shuffled = real.flatten(2)[:, :, torch.randperm(64, generator=rng)].view_as(real)
     for junk in (binary, shuffled):
         assert digits.scores(junk, scorer)["valid_share"] < 0.001
@@ -69,7 +69,7 @@ def test_known_numbers_of_modes(images, scorer):
 
 def test_exact_statistics_are_the_limit_of_drawn_ones(images, scorer):
     def distance(n):
-        cells = digits.unit_cells(images.draw(n, generator("cpu", 0, 0, "test")))
+        cells = digits.unit_cells(images.draw_uint8(n, generator("cpu", 0, 0, "test")))
         features = scorer.classifier(cells)[0].view(n, -1)
         return metrics.frechet_distance(
             *metrics.statistics(features), scorer.mean, scorer.covariance
@@ -84,7 +84,8 @@ def test_scores_do_not_depend_on_the_resolution(scorer):
     small, large = data.load("digits8", "cpu"), data.load("digits16", "cpu")
     rng = [generator("cpu", 0, 0, "test") for _ in range(2)]
     a, b = (
-        digits.scores(d.draw(500, r), scorer) for d, r in zip((small, large), rng, strict=True)
+        digits.scores(d.draw_uint8(500, r), scorer)
+        for d, r in zip((small, large), rng, strict=True)
     )
     assert a == pytest.approx(b, rel=1e-5)
 

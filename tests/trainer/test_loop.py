@@ -1,34 +1,34 @@
-"""The loop: one step against the formulas, pairs, evaluation without side effects, resumption."""
+"""The loop: what an evaluation holds, runs without side effects, resumption, NaN."""
 
-import copy
-import dataclasses
 import math
 
 import pytest
 import torch
 
-from trainer import data, digits, loop
+from trainer import data, digits, measure, updates
 from trainer.config import trial_config
-from trainer.loop import (
-    final_scores,
-    samples,
-    train,
-    train_iteration,
-    update_discriminator,
-    update_generator,
-)
-from trainer.models import Discriminator
-from trainer.randomness import generator
-from trainer.settings import METHODS, UsageError
-from trainer.spectral import compensate, lifted_count, spectrum
+from trainer.loop import final_scores, train
+from trainer.methods import METHODS
+from trainer.projection import stable_ranks
+from trainer.scorers import load_scorer
+from trainer.sources import load_source
 from trainer.state import from_bytes, initial_state, to_bytes
+from trainer.updates import train_iteration
 
 torch.set_num_threads(1)
 
+SLOW = pytest.mark.slow
+TIMES = ("seconds", "images_per_second")
+
 
 def small(method="sn", seed=0, **changes):
-    config = trial_config("digits", "C_8-32", method, seed, iterations=20)
-    return dataclasses.replace(config, channels=4, generator_channels=4, **changes)
+    sizes = {"channels": 4, "generator_channels": 4, "curve_samples": 100}
+    return trial_config("digits", "C_8-32", method, seed, iterations=12, **(sizes | changes))
+
+
+def toy(dataset, method, **changes):
+    sizes = {"channels": 8, "generator_channels": 8} if dataset == "ring8" else {}
+    return trial_config("toy", dataset, method, 0, iterations=12, **(sizes | changes))
 
 
 @pytest.fixture(scope="module")
@@ -41,189 +41,172 @@ def scorer():
     return digits.load_scorer("cpu")
 
 
-def weights(state):
-    networks = (state.generator, state.discriminator)
-    return [v.clone() for net in networks for v in net.state_dict().values()]
+@pytest.fixture
+def few_images(monkeypatch):
+    """A Hessian of less work than the 256 images that are behind it."""
+    for module in (measure, updates):
+        monkeypatch.setattr(module, "HESSIAN_BATCH", 16)
+
+
+def tensors(state):
+    found = [
+        v.clone() for n in (state.generator, state.discriminator) for v in n.state_dict().values()
+    ]
+    for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
+        found += [v.clone() for kept in optimiser.state.values() for v in kept.values()]
+    found += [gamma for gamma in state.gamma if gamma is not None]
+    return found if state.directions is None else [*found, state.directions]
 
 
 def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def plain_discriminator(d, x, norms):
-    """D written out with the weights of `d` over given norms: no module of ours in it."""
-    F = torch.nn.functional
-
-    def conv(layer, h):
-        w = layer.weight / norms[layer]
-        return F.conv2d(h, w, layer.bias, padding=w.shape[-1] // 2)
-
-    b = d.block1
-    h = F.avg_pool2d(conv(b.c2, F.relu(conv(b.c1, x))), 2) + conv(b.c_sc, F.avg_pool2d(x, 2))
-    b = d.block2
-    main = conv(b.c2, F.relu(conv(b.c1, F.relu(h))))
-    h = F.avg_pool2d(main, 2) + F.avg_pool2d(conv(b.c_sc, h), 2)
-    for b in (d.block3, d.block4):
-        h = h + conv(b.c2, F.relu(conv(b.c1, F.relu(h))))
-    return F.relu(h).sum((2, 3)) @ (d.l5.weight / norms[d.l5]).flatten()
+def timeless(records):
+    return repr([{k: v for k, v in record.items() if k not in TIMES} for record in records])
 
 
-@pytest.mark.parametrize("setting", ["C_8-32", "A_16-128"])
-def test_one_update_of_d_is_adam_on_the_hinge_loss(images, setting):
-    config = trial_config("digits", setting, "sn", 0)
+def trained(config, source, scorer=None):
     state = initial_state(config)
-    d = copy.deepcopy(state.discriminator)
-    rng = generator("cpu", config.seed, 0, "D update 0")
-    n = config.batch_size
-    index = torch.randint(1437, (n, 3), generator=rng)
-    byte = images.train[index].squeeze(2)
-    real = (byte + torch.rand(byte.shape, generator=rng)) / 128 - 1
-    fake = copy.deepcopy(state.generator)(torch.randn(n, 128, generator=rng)).detach()
-    norms = {}
-    for layer in d.normalised_layers():
-        w = layer.weight.flatten(1)
-        v = w.T @ layer.u
-        v = (v / v.norm()).detach()
-        u = w @ v
-        u = (u / u.norm()).detach()
-        norms[layer] = u @ w @ v
-    loss = torch.clamp(1 - plain_discriminator(d, real, norms), min=0).mean()
-    loss = loss + torch.clamp(1 + plain_discriminator(d, fake, norms), min=0).mean()
-    gradients = torch.autograd.grad(loss, list(d.parameters()))
-
-    stated = update_discriminator(config, state, images, 0)
-
-    assert float(stated) == pytest.approx(loss.item(), rel=1e-5)
-    moved = state.discriminator.named_parameters()
-    for (name, after), before, g in zip(moved, d.parameters(), gradients, strict=True):
-        # Adam's first step with beta_1 = 0: lr g / (|g| + eps); no sign where g is rounding.
-        step = (after - before) / config.learning_rate
-        clear = g.abs() > 1e-5
-        torch.testing.assert_close(step[clear], -g.sign()[clear], atol=2e-3, rtol=0, msg=name)
-
-
-def test_update_of_g_leaves_d_alone(images):
-    state = initial_state(small())
-    before = [p.clone() for p in state.discriminator.parameters()]
-    g = [p.clone() for p in state.generator.parameters()]
-    update_generator(small(), state)
-    assert same(before, state.discriminator.parameters())
-    assert not same(g, state.generator.parameters())
-    assert all(p.requires_grad for p in state.discriminator.parameters())
-
-
-def test_learning_rate_falls_linearly_to_zero(images):
-    config, state = small(), initial_state(small())
-    for _ in range(config.iterations):
-        train_iteration(config, state, images)
-        rate = state.discriminator_optimiser.param_groups[0]["lr"]
-        left = 1 - (state.iteration - 1) / config.iterations
-        assert rate == pytest.approx(config.learning_rate * left)
-
-
-def test_order_of_updates_is_the_released_one(images, monkeypatch):
-    """n_critic updates of D; each is followed by a projection in every fifth iteration; G once,
-    after the first."""
-    config, state, order = small("sr-static", n_critic=3), initial_state(small()), []
-
-    def noted(name):
-        real = getattr(loop, name)
-
-        def call(*arguments):
-            order.append((state.iteration, name, *arguments[3:]))
-            return real(*arguments)
-
-        monkeypatch.setattr(loop, name, call)
-
-    for name in ("update_discriminator", "project", "update_generator"):
-        noted(name)
-    for _ in range(11):
-        train_iteration(config, state, images)
-
-    d, g, p = ("update_discriminator",), ("update_generator",), ("project",)
-    projected = [(*d, 0), p, g, (*d, 1), p, (*d, 2), p]
-    plain = [(*d, 0), g, (*d, 1), (*d, 2)]
-    assert order == [
-        (k, *step) for k in range(11) for step in (projected if k % 5 == 0 else plain)
-    ]
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_what_each_method_leaves_of_the_spectrum(images, method):
-    config, state = small(method), initial_state(small(method))
-    sn = initial_state(small())
-    update_discriminator(small(), sn, images, 0)
-    train_iteration(config, state, images)
-    m = METHODS[method]
-    layers = zip(state.discriminator.convolutions(), sn.discriminator.convolutions(), strict=True)
-    for layer, plain in layers:
-        i = lifted_count(0.5, plain.weight) if m.lifts else 1
-        sigma, before = spectrum(layer.weight), spectrum(plain.weight)
-        truth = before.clone()
-        truth[:i] = before[0]
-        truth = truth / before[0] if m.renormalises else truth
-        torch.testing.assert_close(sigma, truth, rtol=1e-5, atol=1e-6)
-
-
-def test_linear_layer_is_never_projected(images):
-    config, state, sn = small("sr-static"), initial_state(small()), initial_state(small())
-    train_iteration(config, state, images)
-    train_iteration(small(), sn, images)
-    assert torch.equal(state.discriminator.l5.weight, sn.discriminator.l5.weight)
-
-
-def test_methods_of_one_seed_start_alike_and_see_the_same(images):
-    states = [initial_state(small(method)) for method in METHODS]
-    assert all(same(weights(states[0]), weights(s)) for s in states[1:])
-    losses = [
-        update_discriminator(small(m), s, images, 0) for m, s in zip(METHODS, states, strict=True)
-    ]
-    assert len({float(loss) for loss in losses}) == 1
-    assert not same(weights(states[0]), weights(initial_state(small(seed=1))))
-
-
-def test_evaluations_do_not_disturb_the_training(images, scorer):
-    often, seldom = small(evaluate_every=3), small(evaluate_every=20)
-    states = []
-    for config in (often, seldom):
-        state = initial_state(config)
-        for _ in train(config, state, images, scorer):
-            continue
-        states.append(state)
-    assert same(weights(states[0]), weights(states[1]))
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_resumed_run_is_the_same_run(images, scorer, method):
-    config = small(method, evaluate_every=4)
-    whole = initial_state(config)
-    records = [e.record for e in train(config, whole, images, scorer)]
-
-    state = initial_state(config)
-    for evaluation in train(config, state, images, scorer):
-        if evaluation.iteration == 8:
-            break
-    state = from_bytes(config, to_bytes(config, state))
-    for _ in train(config, state, images, scorer):
-        continue
-
-    assert same(weights(whole), weights(state))
-    timeless = [[{**r, "seconds": 0} for r in rows] for rows in (records, state.history)]
-    assert repr(timeless[0]) == repr(timeless[1])
+    return state, list(train(config, state, source, scorer))
 
 
 def test_what_an_evaluation_holds(images, scorer):
-    config = small(evaluate_every=10)
-    evaluations = list(train(config, initial_state(config), images, scorer))
-    assert [e.iteration for e in evaluations] == [0, 10, 20]
+    config = small(evaluate_every=5)
+    state, evaluations = trained(config, images, scorer)
+    assert [e.iteration for e in evaluations] == [0, 5, 10, 12]
     first, last = evaluations[0], evaluations[-1]
     assert math.isnan(first.record["d_loss"])
+    assert math.isnan(first.record["images_per_second"])
     assert last.record["d_loss"] > 0
+    assert math.isnan(last.record["d_penalty_ratio"])
     assert last.record["n_samples"] == config.curve_samples
+    assert last.record["images_per_second"] > 0
+    assert "gpu_memory" not in last.record
     assert [len(sigma) for sigma in last.spectra] == [4, 4, 3, 4, 4, 4, 4, 4, 4, 4]
     assert all(sigma == sorted(sigma, reverse=True) for sigma in last.spectra)
+    assert [len(e.outputs) for e in evaluations] == [6, 6, 6, 6]
     assert last.samples.startswith(b"\x89PNG")
-    assert first.record["seconds"] < last.record["seconds"]
+    assert first.record["seconds"] < last.record["seconds"] == state.seconds
+    assert state.history == [e.record for e in evaluations]
+
+
+def test_losses_are_means_over_the_interval(images):
+    config = small(evaluate_every=4)
+    state, rows = initial_state(config), []
+    for _ in range(8):
+        rows.append(train_iteration(config, state, images)[:2])
+    _, evaluations = trained(config, images)
+    for k, evaluation in enumerate(evaluations[1:3]):
+        d_loss, g_loss = torch.stack(rows[4 * k : 4 * k + 4]).mean(0).tolist()
+        assert evaluation.record["d_loss"] == pytest.approx(d_loss, rel=1e-6)
+        assert evaluation.record["g_loss"] == pytest.approx(g_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("method", ["sn", "none", "wn", "sr-static"])
+def test_stable_ranks_of_every_iteration(images, method):
+    config = small(method, evaluate_every=5)
+    _, evaluations = trained(config, images)
+    state, expected = initial_state(config), []
+    for _ in range(config.iterations):
+        train_iteration(config, state, images)
+        expected.append(stable_ranks(state))
+    whole = torch.stack(expected, dim=1)
+    assert evaluations[0].stable_ranks == []
+    for evaluation, part in zip(evaluations[1:], whole.split(5, dim=1), strict=True):
+        assert evaluation.stable_ranks == part.tolist()
+
+
+def test_a_network_without_layers_has_no_stable_ranks():
+    _, evaluations = trained(toy("affine", "jare"), load_source("affine", "cpu", None))
+    assert [e.stable_ranks for e in evaluations] == [[], *[[]] * (len(evaluations) - 1)]
+
+
+def test_evaluations_do_not_disturb_the_training(images, scorer, few_images):
+    often, seldom = small(evaluate_every=6, hessian_k=1), small(evaluate_every=12)
+    states = [trained(config, images, s)[0] for config, s in ((often, scorer), (seldom, None))]
+    assert same(*map(tensors, states))
+
+
+@pytest.mark.parametrize(
+    "method", ["jare", *(pytest.param(m, marks=SLOW) for m in ("r1", "sr-dynamic-reparam"))]
+)
+def test_logging_the_hessian_leaves_the_training_as_it_is(images, few_images, method):
+    logged, plain = (
+        trained(small(method, evaluate_every=12, **changes), images)
+        for changes in ({"hessian_k": 2}, {})
+    )
+    assert same(tensors(logged[0]), tensors(plain[0]))
+    for ours, theirs in zip(logged[1], plain[1], strict=True):
+        kept = {k: v for k, v in ours.record.items() if "hessian" not in k}
+        assert timeless([kept]) == timeless([theirs.record])
+        assert len(ours.record["g_hessian"]) == len(ours.record["d_hessian"]) == 2
+
+
+# Together they hold all that a state may hold; the others run in the same code.
+FAST = ("sr-static", "sr-dynamic", "sr-dynamic-reparam", "wn", "jare", "wgan-gp")
+CASES = [("digits8", m) if m in FAST else pytest.param("digits8", m, marks=SLOW) for m in METHODS]
+CASES += [("ring8", "jare"), ("ring8", "sn"), ("affine", "jare"), ("affine", "conopt")]
+
+
+@pytest.mark.parametrize(("dataset", "method"), CASES)
+def test_resumed_run_is_the_same_run(few_images, dataset, method):
+    """Saved at iteration 7 of 12, between two projections and after the first Hessian."""
+    changes = {"nudge_every": 5, "hessian_k": 1} if METHODS[method].nudges else {}
+    config = small(method, evaluate_every=7, **changes)
+    if dataset != "digits8":
+        config = toy(dataset, method, evaluate_every=7)
+    source = load_source(dataset, "cpu", None)
+    whole = initial_state(config)
+    records = [e.record for e in train(config, whole, source, load_scorer(config, source, whole))]
+
+    state = initial_state(config)
+    for evaluation in train(config, state, source, load_scorer(config, source, state)):
+        if evaluation.iteration == 7:
+            break
+    state = from_bytes(config, to_bytes(config, state))
+    for _ in train(config, state, source, load_scorer(config, source, state)):
+        continue
+
+    assert [r["iteration"] for r in state.history] == [0, 7, 12]
+    assert same(tensors(whole), tensors(state))
+    assert timeless(records) == timeless(state.history)
+
+
+def test_seconds_add_up_over_attempts(images):
+    config = small(evaluate_every=6)
+    state = initial_state(config)
+    state.seconds = 100.0
+    for evaluation in train(config, state, images, None):
+        assert evaluation.record["seconds"] > 100
+
+
+class Watched:
+    """A source that tells what was asked of it."""
+
+    def __init__(self, source):
+        self.source, self.asked = source, []
+
+    def __getattr__(self, name):
+        def call(*arguments, **named):
+            if name in ("follow", "close"):
+                self.asked.append((name, *arguments))
+            return getattr(self.source, name)(*arguments, **named)
+
+        return call
+
+
+def test_source_is_told_where_training_goes_on_and_when_it_ends(images):
+    config = small(evaluate_every=4, micro_batch=8)
+    state, source = initial_state(config), Watched(images)
+    for evaluation in train(config, state, source, None):
+        if evaluation.iteration == 4:
+            break
+    # The generator was left: its `finally` has run.
+    assert source.asked == [("follow", 0, 0, 1, 16, 8), ("close",)]
+    for _ in train(config, state, source, None):
+        continue
+    assert source.asked[2:] == [("follow", 0, 4, 1, 16, 8), ("close",)]
 
 
 def test_final_scores_rest_on_the_full_count(images, scorer):
@@ -232,13 +215,39 @@ def test_final_scores_rest_on_the_full_count(images, scorer):
     assert final_scores(config, initial_state(config), None) == {}
 
 
-def test_samples_come_from_fixed_latent_vectors():
-    config, state = small(), initial_state(small())
-    assert torch.equal(samples(config, state, 64), samples(config, state, 64))
+def test_protocols_of_the_curve_and_of_the_end_reach_the_scorer(images):
+    asked = []
+
+    class Scorer:
+        def scores(self, samples, protocol):
+            asked.append((len(samples), protocol))
+            return {"fid": 1.0, "inception_score": 2.0}
+
+    source = data.Images(
+        train=torch.zeros(4, 3, 32, 32, dtype=torch.uint8),
+        held_out=torch.zeros(4, 3, 32, 32, dtype=torch.uint8),
+        stacked=False,
+    )
+    sizes = {"device": "cpu", "channels": 4, "generator_channels": 4, "scorer": "0" * 64}
+    names = {"curve_protocol": "paper-20", "final_protocol": "modern-30"}
+    config = trial_config("paper", "B_8-64", "sn", 0, iterations=1, **sizes, **names)
+    state = initial_state(config)
+    records = [e.record for e in train(config, state, source, Scorer())]
+    assert [r["fid"] for r in records] == [1.0, 1.0]
+    assert final_scores(config, state, Scorer())["inception_score"] == 2.0
+    assert asked == [(20, "paper-20"), (20, "paper-20"), (30, "modern-30")]
 
 
-@pytest.mark.parametrize("method", ["sn", "sr-static"])
-def test_nan_ends_the_run_and_is_on_record(images, scorer, method):
+@pytest.mark.parametrize(
+    "method",
+    [
+        "sn",
+        "sr-static",
+        *(pytest.param(m, marks=SLOW) for m in ("sr-dynamic-reparam", "nugan", "jare")),
+    ],
+)
+@pytest.mark.parametrize("network", ["discriminator", "generator"])
+def test_nan_ends_the_run_and_is_on_record(images, scorer, few_images, method, network):
     config = small(method, evaluate_every=5)
     state = initial_state(config)
     evaluations = []
@@ -246,35 +255,31 @@ def test_nan_ends_the_run_and_is_on_record(images, scorer, method):
         evaluations.append(evaluation)
         if evaluation.iteration == 5:
             with torch.no_grad():
-                state.discriminator.block3.c1.weight[0, 0, 0, 0] = math.nan
+                getattr(state, network).blocks[-1].c1.weight[0, 0, 0, 0] = math.nan
     assert [e.iteration for e in evaluations] == [0, 5, 10]
-    assert evaluations[-1].verdict.diverged_at == 10
-    assert math.isnan(evaluations[-1].record["gap"])
+    last = evaluations[-1]
+    assert last.verdict.stop == "diverged"
+    assert last.verdict.diverged_at == 10
+    assert evaluations[1].verdict.diverged_at is None
+    assert math.isnan(last.record["gap"])
+    assert math.isnan(last.record["d_loss"])
+    assert not last.record["finite"]
     assert "modes" in evaluations[0].record
-    assert "modes" not in evaluations[-1].record, "images that are not finite have no score"
+    assert "modes" not in last.record, "images that are not finite have no score"
+    counted = {(row["images"], row["quantity"]): row["not_finite"] for row in last.outputs}
+    assert counted["generated", "d"] == counted["generated", "d_loss"] == 512
     assert final_scores(config, state, scorer) == {}
+    # Its record is kept, and whoever goes on from it ends at once.
+    again = from_bytes(config, to_bytes(config, state))
+    assert list(train(config, again, images, scorer)) == []
+    assert timeless(again.history) == timeless(state.history)
 
 
-def test_nan_in_the_generator_alone_is_divergence_too(images, scorer):
-    config = small(evaluate_every=5)
+def test_numbers_that_only_the_evaluation_sees_end_the_run_too(images):
+    """Batch norm trains on the batch's own statistics, and draws with the running ones."""
+    config = small(evaluate_every=4)
     state = initial_state(config)
-    for evaluation in train(config, state, images, scorer):
-        if evaluation.iteration == 0:
-            with torch.no_grad():
-                state.generator.c.weight.fill_(math.nan)
-    assert evaluation.verdict.stop == "diverged"
-
-
-def test_checkpoint_of_another_configuration_is_refused():
-    config = small()
-    content = to_bytes(config, initial_state(config))
-    with pytest.raises(UsageError, match=r"belongs to digits\.C_8-32\.sn"):
-        from_bytes(small(seed=1), content)
-
-
-def test_compensation_of_the_initial_weights_lifts_half():
-    d = Discriminator(16)
-    torch.nn.init.normal_(d.block3.c1.weight)
-    sigma = spectrum(compensate(d.block3.c1.weight, 8, renormalise=True))
-    assert sigma[7] == pytest.approx(1, abs=1e-5)
-    assert sigma[8] < 0.99
+    state.generator.bn.running_var.fill_(math.nan)
+    evaluations = list(train(config, state, images, None))
+    assert [e.verdict.stop for e in evaluations] == ["diverged"]
+    assert evaluations[0].verdict.diverged_at == 0

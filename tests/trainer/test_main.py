@@ -2,19 +2,27 @@
 
 import json
 import os
+import pickle
 import pty
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 
 from trainer.__main__ import main
+from trainer.methods import METHODS
 
-RUN = [sys.executable, "-m", "trainer", "--profile", "digits", "--setting", "C_8-32"]
-RUN += ["--no-stop-on-collapse"]
+torch.set_num_threads(1)
+
+DIGITS = ["--profile", "digits", "--setting", "C_8-32"]
+PYTHON = [sys.executable, "-m", "trainer"]
+RUN = [*PYTHON, *DIGITS, "--no-stop-on-collapse"]
+RING = ["--dataset", "ring8", "--method", "simgd"]
+TIMES = ("seconds", "images_per_second")
 
 
 def run(*arguments, **kwargs):
@@ -28,51 +36,107 @@ def lines(text):
 
 
 def timeless(record):
-    return {k: v for k, v in record.items() if k != "seconds"}
+    return {k: v for k, v in record.items() if k not in TIMES}
 
 
+def files(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def refused(capsys, *arguments):
+    """The one line on stderr with which the command ends."""
+    capsys.readouterr()
+    assert main([str(a) for a in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.count("\n") == 1
+    assert err.startswith("python -m trainer: ")
+    return err
+
+
+@pytest.fixture(scope="module")
+def cifar(tmp_path_factory):
+    """A data root with 16x5 and 16 images in the layout of CIFAR-10, and the tool to relax the
+    check of the real archive's checksums."""
+    from torchvision.datasets import CIFAR10
+
+    root = tmp_path_factory.mktemp("data")
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    names = [name for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list)]
+    for name in names:
+        images = rng.integers(0, 256, (16, 3 * 32 * 32), dtype=np.uint8)
+        labels = [int(v) for v in rng.integers(0, 10, 16)]
+        (folder / name).write_bytes(pickle.dumps({"data": images, "labels": labels}))
+    meta = {"label_names": [f"class {k}" for k in range(10)]}
+    (folder / CIFAR10.meta["filename"]).write_bytes(pickle.dumps(meta))
+    return root
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    from torchvision.datasets import CIFAR10, cifar
+
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
+    monkeypatch.setattr(cifar, "check_integrity", lambda *_: True)
+    monkeypatch.delenv("INCEPTION_WEIGHTS", raising=False)
+
+
+@pytest.mark.slow
 def test_json_lines_when_piped(tmp_path):
-    done = run("--method", "sr-static", "--iterations", 10, "--out", tmp_path)
+    done = run("--method", "sr-static", "--iterations", 2, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
     *evaluations, result = lines(done.stdout)
-    assert [e["iteration"] for e in evaluations] == list(range(11))
+    assert [e["iteration"] for e in evaluations] == list(range(3))
     assert evaluations[0]["d_loss"] is None
     assert result["final"]["n_samples"] == 10_000
     stored = lines((tmp_path / "evaluations.jsonl").read_text())
     assert stored == [{k: v for k, v in e.items() if k != "verdict"} for e in evaluations]
     assert json.loads((tmp_path / "result.json").read_text()) == result
-    assert len(list((tmp_path / "samples").glob("*.png"))) == 11
-    spectra = json.loads((tmp_path / "spectra/10.json").read_text())
-    assert [len(s) for s in spectra] == [16, 16, 3] + [16] * 7
+    assert len(list((tmp_path / "samples").glob("*.png"))) == 3
+    spectra = json.loads((tmp_path / "spectra/2.json").read_text())
+    assert [len(s) for s in spectra["singular_values"]] == [16, 16, 3] + [16] * 7
 
 
-def test_killed_run_goes_on_and_ends_in_the_same_numbers(tmp_path):
-    arguments = ["--method", "sr-static", "--iterations", "20", "--seed", "1"]
+@pytest.mark.parametrize(
+    "what", [RING[:2], pytest.param(DIGITS, marks=pytest.mark.slow)], ids=["ring8", "digits"]
+)
+def test_killed_run_goes_on_and_ends_in_the_same_numbers(tmp_path, what):
+    """Two processes of one seed give the same numbers, and so does one that was killed."""
+    command = [*PYTHON, *what, "--method", "sr-dynamic", "--iterations", "12", "--seed", "1"]
+    command += ["--evaluate-every", "1", "--no-stop-on-collapse", "--out"]
+
+    def to_its_end(folder):
+        return subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=200)
+
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run(*arguments, "--out", whole).returncode == 0
-    process = subprocess.Popen(
-        [*RUN, *arguments, "--out", str(killed)], stdout=subprocess.PIPE, text=True
-    )
+    assert to_its_end(whole).returncode == 0
+    process = subprocess.Popen([*command, str(killed)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     seen = [json.loads(process.stdout.readline())["iteration"] for _ in range(7)]
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    assert not (killed / "result.json").exists()
 
-    again = run(*arguments, "--out", killed)
+    again = to_its_end(killed)
 
     assert again.returncode == 0, again.stderr
     assert lines(again.stdout)[0]["iteration"] > seen[-2], "nothing checkpointed is done twice"
     for name in ("evaluations.jsonl", "result.json"):
         ours, theirs = (lines((d / name).read_text()) for d in (killed, whole))
         assert [timeless(r) for r in ours] == [timeless(r) for r in theirs]
-    assert sorted(p.name for p in (killed / "spectra").iterdir()) == sorted(
-        p.name for p in (whole / "spectra").iterdir()
+    ours, theirs = (
+        {k: v for k, v in files(folder).items() if k.startswith(("spectra", "outputs", "samples"))}
+        for folder in (killed, whole)
     )
+    assert {k: v for k, v in ours.items() if ".tmp" not in k} == theirs
 
 
 def test_progress_line_on_a_terminal():
     parent, child = pty.openpty()
-    process = subprocess.Popen([*RUN, "--iterations", "3"], stdout=child, stderr=child)
+    process = subprocess.Popen([*PYTHON, *RING, "--iterations", "3"], stdout=child, stderr=child)
     os.close(child)
     shown, deadline = b"", time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -83,45 +147,261 @@ def test_progress_line_on_a_terminal():
     os.close(parent)
     assert process.wait(10) == 0
     text = shown.decode()
-    assert "\r\x1b[KC_8-32 sn seed 0  3/3  modes" in text
+    assert "\r\x1b[Kring8 simgd seed 0  3/3  modes" in text
     assert "ETA 0:0" in text
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_gone_is_no_error():
+    process = subprocess.Popen(
+        [*PYTHON, *RING, "--iterations", "60", "--evaluate-every", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert json.loads(process.stdout.readline())["iteration"] == 0
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 1
+    process.stderr.close()
+
+
+# Bad input
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--setting", "C_8-23"], "unknown setting 'C_8-23'; did you mean: C_8-32"),
+        (["--profile", "digit"], "unknown profile 'digit'; did you mean: digits"),
         (["--method", "sr"], "unknown method 'sr'; did you mean: s"),
+        (["--dataset", "cifar"], "unknown data set 'cifar'; did you mean: cifar10"),
+        (["--dataset", "cifar10"], "unknown data set of the digits profile 'cifar10'"),
+        (["--dataset", "ring8"], "ring8 is no data set for a row of Table I: drop --setting"),
         (["--i-ratio", "0", "--method", "sr-static"], "i_ratio must be in (0, 1], but got 0"),
+        (["--i-ratio", "1.5", "--method", "sr-static"], "in (0, 1], but got 1.5"),
+        (["--i-ratio", "nan", "--method", "sr-static"], "in (0, 1], but got nan"),
+        (["--i-ratio", "0.5"], "method 'sn' lifts no singular values by rank and takes no i"),
+        (["--micro-batch", "5"], "batch_size 16 is not a multiple of micro_batch 5"),
+        (["--micro-batch", "32"], "batch_size 16 is not a multiple of micro_batch 32"),
+        (["--micro-batch", "0"], "micro_batch must be at least 1, but got 0"),
+        (["--method", "jare", "--micro-batch", "8"], "micro_batch must be 16, not 8"),
+        (["--method", "jare", "--precision", "bf16"], "needs float32, not bf16"),
+        (["--precision", "fp8"], "precision 'fp8' is none of float32, bf16"),
         (["--iterations", "0"], "iterations must be at least 1, but got 0"),
+        (["--seed", "-1"], "seed must be at least 0, but got -1"),
+        (["--threads", "0"], "threads must be at least 1, but got 0"),
+        (["--penalty-weight", "-1", "--method", "r1"], "penalty_weight must be at least 0"),
+        (["--device", "gpu"], "unknown device 'gpu': cpu, cuda, or cuda:N"),
         (["--device", "cuda"], "no GPU is visible here"),
         (["--profile", "paper", "--device", "cpu"], "cifar10 is read from --data-root"),
         (["--out", "/proc/nowhere"], "cannot write to /proc/nowhere"),
+        (["--from-checkpoint", "/nowhere.pt"], "cannot read /nowhere.pt: No such file"),
+        (["--from-checkpoint", "/etc/hostname"], "no checkpoint of this trainer"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, said, capsys):
     if "no GPU" in said and torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    assert main(["--profile", "digits", "--setting", "C_8-32", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert said in err
-    assert err.count("\n") == 1
-    assert not out
+    assert said in refused(capsys, *DIGITS, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("setting", "dataset", "layout"),
+    [
+        ("C_8-32", "cifar10", "cifar-10-batches-py/ as unpacked from cifar-10-python.tar.gz"),
+        ("E_64-128", "stl10", "stl10_binary/ as unpacked from stl10_binary.tar.gz"),
+        ("E_512-64", "imagenet", "imagenet/train/ and imagenet/val/"),
+    ],
+)
+def test_missing_data_are_described(setting, dataset, layout, tmp_path, capsys):
+    arguments = ["--setting", setting, "--device", "cpu", "--out", tmp_path / "out"]
+    said = refused(capsys, *arguments)
+    assert f"{dataset} is read from --data-root, which must hold {layout}" in said
+    said = refused(capsys, *arguments, "--data-root", tmp_path)
+    assert f"no {dataset} under {tmp_path}: put {layout}" in said
+    assert ("give --download" in said) == (dataset != "imagenet")
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_data_are_named(cifar, tmp_path, capsys):
+    arguments = ["--setting", "C_8-32", "--device", "cpu", "--data-root", cifar]
+    said = refused(capsys, *arguments, "--out", tmp_path / "out")
+    assert (
+        f"cifar10 cannot be read from {cifar}: a file is missing or has another checksum" in said
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_checkpoint_of_another_run_is_not_overwritten(tmp_path, capsys):
-    arguments = ["--profile", "digits", "--setting", "C_8-32", "--out", str(tmp_path)]
-    assert main([*arguments, "--iterations", "1"]) == 0
-    before = (tmp_path / "checkpoint.pt").read_bytes()
-    capsys.readouterr()
-    assert main([*arguments, "--iterations", "1", "--seed", "1"]) == 2
-    assert "the checkpoint belongs to digits.C_8-32.sn.-.s0" in capsys.readouterr().err
-    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    arguments = [*RING, "--iterations", "1", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    before = files(tmp_path)
+    said = refused(capsys, *arguments, "--seed", "1")
+    assert "the checkpoint belongs to toy.ring8.simgd.-.s0" in said
+    assert "give another --out" in said
+    assert "holds a run already" in refused(capsys, *arguments, "--no-resume")
+    assert files(tmp_path) == before
 
 
-def test_methods_and_controls_can_be_listed(capsys):
+# Toys, branches
+
+
+def test_toys_run_by_their_name_alone(capsys):
+    assert main(["--dataset", "ring8", "--method", "jare", "--iterations", "2"]) == 0
+    *evaluations, result = lines(capsys.readouterr().out)
+    assert result["trial_id"].startswith("toy.ring8.jare.-.s0-")
+    assert {"modes", "valid_share", "reverse_kl"} <= set(evaluations[-1])
+    assert result["final"]["n_samples"] == 2560
+    assert result["protocol"]["final"]["modes"] == 8
+    assert evaluations[-1]["d_penalty_ratio"] > 0
+
+
+def test_affine_problem_prints_its_eigenvalues(capsys):
+    assert main(["--dataset", "affine", "--method", "jare", "--iterations", "20"]) == 0
+    *evaluations, result = lines(capsys.readouterr().out)
+    assert evaluations[0]["equilibrium_distance"] == pytest.approx(0.1)
+    eigenvalues = result["equilibrium"]["eigenvalues"]
+    # The released code's own gamma is 10: B = s/2 + 5, C = 6.5 with s = 0.49 and 4.49.
+    sums = {0.49: -(0.245 + 5), 4.49: -(2.245 + 5)}
+    assert sum(real for real, _ in eigenvalues) == pytest.approx(sum(sums.values()), abs=1e-4)
+    product = np.prod([complex(*pair) for pair in eigenvalues])
+    assert product == pytest.approx(6.5**2, rel=1e-5)
+    said = refused(capsys, "--dataset", "affine", "--method", "sn")
+    assert "simgd, jare or conopt, not sn" in said
+
+
+def test_a_branch_goes_on_from_another_runs_snapshot(tmp_path, capsys):
+    """Fig. 6 in small: SN, and from its snapshot SR with dynamic compensation."""
+    sn, sr = tmp_path / "sn", tmp_path / "sr"
+    common = [*RING[:2], "--evaluate-every", "2"]
+    assert main([*common, "--iterations", "4", "--out", str(sn)]) == 0
+    parent = lines(capsys.readouterr().out)
+    before = files(sn)
+    branch = [*common, "--method", "sr-dynamic", "--iterations", "8", "--out", str(sr)]
+    branch += ["--from-checkpoint", str(sn / "checkpoint.pt")]
+    assert main(branch) == 0
+    *evaluations, result = lines(capsys.readouterr().out)
+    assert [e["iteration"] for e in evaluations] == [4, 6, 8]
+    assert evaluations[0]["gap"] == parent[-2]["gap"]
+    config = json.loads((sr / "config.json").read_text())
+    assert (config["parent"], config["parent_iteration"]) == (parent[-1]["trial_id"], 4)
+    assert ".sr-dynamic." in result["trial_id"]
+    assert files(sn) == before
+    assert main(branch) == 0, "the same command again finds its own checkpoint"
+    assert lines(capsys.readouterr().out) == [result]
+    said = refused(capsys, *branch[:-2], "--from-checkpoint", sn / "checkpoint.pt", "--seed", 1)
+    assert "give another --out" in said
+    other = [*DIGITS, "--iterations", "8"]
+    said = refused(capsys, *other, "--from-checkpoint", sn / "checkpoint.pt")
+    assert f"the networks of {parent[-1]['trial_id']} do not fit: Missing key" in said
+    # Its end must lie after the snapshot.
+    said = refused(capsys, *RING, "--iterations", 4, "--from-checkpoint", sn / "checkpoint.pt")
+    assert "the snapshot is of iteration 4" in said
+
+
+# Inception scores
+
+
+PAPER = ["--setting", "C_8-32", "--device", "cpu", "--iterations", "1", "--micro-batch", "4"]
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """The paper's recipe with a generator that a CPU can run."""
+    import dataclasses
+
+    from trainer import config
+
+    recipe = dataclasses.replace(
+        config.PROFILES["paper"].recipes["cifar10"], generator_channels=4, n_critic=1
+    )
+    monkeypatch.setitem(config.PROFILES["paper"].recipes, "cifar10", recipe)
+
+
+def test_without_weights_the_run_says_so_at_its_start(cifar, unchecked, narrow, tmp_path, capsys):
+    arguments = [*PAPER, "--data-root", str(cifar), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith("IS and FID are not measured: no Inception weights: take weights-")
+    assert "INCEPTION_WEIGHTS" in err
+    assert "torch-fidelity's release" in err
+    assert err.count("\n") == 1
+    *evaluations, result = lines(out)
+    assert [e["iteration"] for e in evaluations] == [0, 1]
+    assert result["final"] == {}
+    assert result["protocol"] is None
+    assert not {"fid", "inception_score"} & set(evaluations[-1])
+    assert evaluations[-1]["d_loss"] > 0
+
+    said = refused(
+        capsys, *PAPER, "--data-root", cifar, "--require-scores", "--out", tmp_path / "b"
+    )
+    assert "no Inception weights: take weights-inception" in said
+    assert not (tmp_path / "b").exists()
+    missing = tmp_path / "none.pth"
+    said = refused(capsys, *PAPER, "--data-root", cifar, "--inception-weights", missing)
+    assert f"no Inception weights at {missing}" in said
+
+
+def test_wrong_weights_are_refused(
+    cifar, unchecked, narrow, random_weights, tmp_path, monkeypatch, capsys
+):
+    weights = ["--inception-weights", random_weights, "--data-root", cifar]
+    out = tmp_path / "out"
+    said = refused(capsys, *PAPER, *weights, "--out", out)
+    assert f"{random_weights} is not the reference Inception file" in said
+    assert files(out) == {}
+    monkeypatch.setenv("INCEPTION_WEIGHTS", str(random_weights))
+    said = refused(capsys, *PAPER, "--data-root", cifar)
+    assert "is not the reference Inception file" in said
+    said = refused(capsys, *PAPER, *weights, "--curve-protocol", "paper-many")
+    assert "unknown protocol 'paper-many'" in said
+
+
+def test_other_weights_that_are_allowed_mark_every_number(
+    cifar, unchecked, narrow, random_weights, tiny_scorer, monkeypatch, tmp_path, capsys
+):
+    """From the flag to the record; the network itself stands in for Inception here."""
+    import hashlib
+
+    from trainer import inception
+
+    digest = hashlib.sha256(random_weights.read_bytes()).hexdigest()
+
+    def load(device, weights, real, fingerprint, *, allow_other_weights, **_):
+        assert allow_other_weights
+        return tiny_scorer(real, fingerprint=fingerprint, weights_sha256=digest)
+
+    monkeypatch.setattr(inception, "load_scorer", load)
+    arguments = [*PAPER, "--data-root", str(cifar), "--out", str(tmp_path / "out")]
+    arguments += ["--inception-weights", str(random_weights), "--allow-other-weights"]
+    arguments += ["--curve-protocol", "paper-20", "--final-protocol", "paper-40"]
+    assert main(arguments) == 0
+    *evaluations, result = lines(capsys.readouterr().out)
+    assert all(e["n_samples"] == 20 and e["fid"] > 0 for e in evaluations)
+    assert result["final"]["n_samples"] == 40
+    for record in result["protocol"].values():
+        assert record["weights_sha256"] == digest
+        assert record["reference_weights"] is False
+
+
+# What is printed and nothing else
+
+
+def test_methods_can_be_listed(capsys):
     assert main(["--list-methods"]) == 0
-    assert "W_SN = W / sigma_1" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    for name, method in METHODS.items():
+        assert f"{name:18}  {method.formula}\n{'':18}  [{method.source}]\n" in out
+    assert "W_SN = W / sigma_1" in out
+    assert "our reading of the abstract" in out
+
+
+@pytest.mark.slow
+def test_controls_of_the_digits_scores(capsys):
     assert main(["--controls"]) == 0
     rows = lines(capsys.readouterr().out)
     assert {r["control"]: r["modes"] for r in rows} == {
@@ -131,9 +411,24 @@ def test_methods_and_controls_can_be_listed(capsys):
     }
 
 
-def test_help_starts_without_torch():
+@pytest.mark.parametrize("arguments", [["--help"], ["--list-methods"], [*DIGITS, "--seed", "-1"]])
+def test_what_trains_nothing_starts_without_torch(arguments):
+    """Half a second at most, where torch alone takes seconds; the process tells its own time."""
     script = (
-        "import sys; from trainer.__main__ import parser; parser(); print('torch' in sys.modules)"
+        "import sys, time; from trainer.__main__ import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'sklearn', 'PIL'} & set(sys.modules)\n"
+        "print(sorted(heavy), time.process_time() < 0.5)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "False", done.stderr
+    assert done.stdout.splitlines()[-1] == "[] True", done.stderr
+
+
+def test_help_names_every_option_with_an_example():
+    done = subprocess.run([*PYTHON, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    what = "setting method i-ratio seed iterations precision device data-root download resume"
+    for option in f"{what} out from-checkpoint require-scores hessian".split(" "):
+        assert f"--{option}" in done.stdout
+    assert "examples: python -m trainer --profile digits" in done.stdout

@@ -1,25 +1,30 @@
-"""Spectra and compensation against numpy's float64 SVD, then invariants, then degenerate input."""
+"""Spectra, compensation and Eq. (11) against numpy's float64 SVD; invariants; degenerate input."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from torch.nn.utils import parametrizations
 
-from trainer.models import SNConv2d, advance
 from trainer.spectral import (
+    Compensation,
+    apply_compensation,
     as_matrix,
     compensate,
+    compensate_dynamic,
+    dynamic_compensation,
     effective_rank,
     lifted_count,
     power_iteration,
     spectral_norm,
     spectrum,
     stable_rank,
+    static_compensation,
 )
 
 SHAPES = {"wide": (64, 64, 3, 3), "tall": (64, 3, 3, 3), "shortcut": (64, 3, 1, 1)}
+# How many singular values of a rank-deficient weight are not zero.
+NOT_ZERO = 5
 
 
 def with_spectrum(shape, sigma, seed=0):
@@ -114,18 +119,8 @@ def test_i_of_one_lifts_nothing():
     torch.testing.assert_close(renormalised, weight / spectrum(weight)[0].float())
 
 
-def test_zero_weights_are_left_alone():
-    weight = torch.zeros(8, 8, 3, 3)
-    assert compensate(weight, 4, renormalise=True) is weight
-    assert spectrum(weight).tolist() == [0.0] * 8
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_non_finite_weights_stay_visible(bad):
-    weight = torch.ones(8, 8, 3, 3)
-    weight[0, 0, 0, 0] = bad
-    assert compensate(weight, 4, renormalise=True) is weight
-    assert spectrum(weight).isnan().all()
+def test_spectrum_of_zero_weights_is_zero():
+    assert spectrum(torch.zeros(8, 8, 3, 3)).tolist() == [0.0] * 8
 
 
 def test_how_many_values_are_lifted():
@@ -153,27 +148,397 @@ def test_spectral_norm_converges_to_sigma_1():
     assert float(sigma) == pytest.approx(float(spectrum(weight)[0]), rel=1e-4)
 
 
-def test_layer_agrees_with_torchs_spectral_norm():
-    """The same u after each iteration; of the same u and v, output and gradient, in float64.
+# Dynamic compensation.
 
-    Torch ends an iteration half a step later than we do, with v = W^T u normalised.
+
+def dynamic_reference(weight, gamma, renormalise):
+    """Eq. (9), dynamic, by float64 SVD: every sigma_k at gamma_k sigma_1."""
+    u, s, vt = np.linalg.svd(as_matrix(weight).double().numpy(), full_matrices=False)
+    gamma = np.maximum(gamma, s / s[0])
+    return (u * (gamma * (1 if renormalise else s[0]))) @ vt, gamma
+
+
+@pytest.mark.parametrize("renormalise", [True, False])
+@pytest.mark.parametrize("after", SPECTRA)
+@pytest.mark.parametrize("before", ["healthy", "collapsed"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_dynamic_compensation_is_that_of_a_float64_svd(shape, before, after, renormalise):
+    r = rank(shape)
+    _, gamma = compensate_dynamic(
+        with_spectrum(shape, SPECTRA[before](r)), None, renormalise=renormalise
+    )
+    weight = with_spectrum(shape, SPECTRA[after](r), seed=1)
+    ours, new_gamma = compensate_dynamic(weight, gamma, renormalise=renormalise)
+    truth, gamma_truth = dynamic_reference(weight, gamma.numpy(), renormalise)
+    np.testing.assert_allclose(new_gamma.numpy(), gamma_truth, rtol=1e-5)
+    ours = as_matrix(ours).double().numpy()
+    if after == "tied":
+        # Within a tie any singular vectors serve, and theirs may get different gammas.
+        ours, truth = (np.linalg.svd(x, compute_uv=False) for x in (ours, truth))
+    assert np.linalg.norm(ours - truth) <= 1e-5 * np.linalg.norm(truth)
+
+
+def test_the_first_dynamic_call_only_records():
+    weight = with_spectrum((16, 16, 3, 3), SPECTRA["power law"](16))
+    same, gamma = compensate_dynamic(weight, None, renormalise=True)
+    assert same is weight
+    np.testing.assert_allclose(gamma, 1 / np.arange(1, 17), rtol=1e-5)
+    assert gamma.dtype == torch.float64
+
+
+def test_gamma_is_the_running_maximum_of_the_ratios():
+    r, gamma = 12, None
+    ratios = []
+    rng = np.random.default_rng(0)
+    for seed in range(6):
+        sigma = np.sort(rng.uniform(0.01, 3, r))[::-1]
+        ratios.append(sigma / sigma[0])
+        _, new = compensate_dynamic(
+            with_spectrum((r, r, 3, 3), sigma, seed), gamma, renormalise=False
+        )
+        assert gamma is None or (new >= gamma).all()
+        gamma = new
+        np.testing.assert_allclose(gamma, np.max(ratios, axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("renormalise", "kept"), [(False, 7.5), (True, 1.0)])
+def test_sigma_1_is_kept_unless_renormalised(renormalise, kept):
+    weight = with_spectrum((16, 16, 3, 3), SPECTRA["raw scale"](16))
+    gamma = torch.linspace(1, 0.6, 16).double()
+    raised, _ = compensate_dynamic(weight, gamma, renormalise=renormalise)
+    torch.testing.assert_close(spectrum(raised), kept * gamma, rtol=1e-5, atol=0)
+    assert float(spectrum(compensate(weight, 8, renormalise=renormalise))[0]) == pytest.approx(
+        kept, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("renormalise", [True, False])
+def test_projecting_twice_with_the_same_gamma_changes_nothing(renormalise):
+    weight = with_spectrum((32, 32, 3, 3), SPECTRA["collapsed"](32))
+    gamma = torch.linspace(1, 0.5, 32).double()
+    once, gamma = compensate_dynamic(weight, gamma, renormalise=renormalise)
+    twice, again = compensate_dynamic(once, gamma, renormalise=renormalise)
+    torch.testing.assert_close(twice, once)
+    torch.testing.assert_close(again, gamma, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(24, 12, 3, 3), (40, 4, 3, 3)], ids=["wide", "tall"])
+def test_dynamic_compensation_completes_missing_directions(shape):
+    r = rank(shape)
+    sigma = np.concatenate([np.linspace(1, 0.8, NOT_ZERO), np.zeros(r - NOT_ZERO)])
+    gamma = torch.linspace(1, 0.5, r).double()
+    raised, _ = compensate_dynamic(with_spectrum(shape, sigma), gamma, renormalise=True)
+    expected = np.maximum(gamma.numpy(), sigma)
+    np.testing.assert_allclose(spectrum(raised).numpy(), expected, rtol=1e-5)
+
+
+# Degenerate input, in both forms.
+
+
+def test_static_compensation_completes_missing_directions_of_a_tall_weight():
+    sigma = np.concatenate([np.linspace(1, 0.8, NOT_ZERO), np.zeros(36 - NOT_ZERO)])
+    weight = with_spectrum((50, 4, 3, 3), 3 * sigma)
+    lifted = spectrum(compensate(weight, 18, renormalise=False)).numpy()
+    np.testing.assert_allclose(lifted[:18], 3, rtol=1e-5)
+    assert lifted[18:].max() < 3e-6
+
+
+BAD = {
+    "zero": 0.0,
+    "nan": math.nan,
+    "inf": math.inf,
+    "-inf": -math.inf,
+}
+
+
+def bad_weight(value):
+    weight = torch.zeros(8, 8, 3, 3) if value == 0 else torch.ones(8, 8, 3, 3)
+    weight[0, 0, 0, 0] = value
+    return weight
+
+
+@pytest.mark.parametrize("value", BAD.values(), ids=BAD)
+def test_what_cannot_be_compensated_comes_back_as_it_is(value):
+    weight, gamma = bad_weight(value), torch.ones(8).double()
+    assert compensate(weight, 4, renormalise=True) is weight
+    for recorded in (None, gamma):
+        same, kept = compensate_dynamic(weight, recorded, renormalise=True)
+        assert same is weight
+        assert kept is recorded
+        constants, kept = dynamic_compensation(weight, recorded)
+        assert constants is None
+        assert kept is recorded
+    assert static_compensation(weight, 4) is None
+
+
+@pytest.mark.parametrize("value", list(BAD.values())[1:], ids=list(BAD)[1:])
+def test_spectrum_of_a_weight_that_is_not_finite_is_nan(value):
+    assert spectrum(bad_weight(value)).isnan().all()
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-30, 1e15, 1e25])
+def test_scale_does_not_matter_to_any_form(scale):
+    weight = with_spectrum((16, 16, 3, 3), np.linspace(1, 0.1, 16)).double()
+    gamma = torch.linspace(1, 0.4, 16).double()
+    for form in (
+        lambda w: compensate(w, 8, renormalise=True),
+        lambda w: compensate_dynamic(w, gamma, renormalise=True)[0],
+        lambda w: apply_compensation(w, static_compensation(w, 8)),
+        lambda w: apply_compensation(w, dynamic_compensation(w, gamma)[0]),
+    ):
+        torch.testing.assert_close(form(weight * scale), form(weight), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("i", [0, -3, 17, 1000])
+def test_i_is_kept_within_one_and_r(i):
+    weight = with_spectrum((16, 16, 3, 3), SPECTRA["power law"](16))
+    nearest = 1 if i < 1 else 16
+    assert torch.equal(
+        compensate(weight, i, renormalise=True), compensate(weight, nearest, renormalise=True)
+    )
+
+
+def test_compensation_keeps_shape_dtype_and_layout():
+    for shape in SHAPES.values():
+        weight = with_spectrum(shape, SPECTRA["healthy"](rank(shape)))
+        once = compensate(weight, 2, renormalise=True)
+        assert (once.shape, once.dtype) == (weight.shape, torch.float32)
+        assert once.is_contiguous()
+
+
+# Reparametrised: Eq. (10) and its gradient, Eq. (11).
+
+SIDES = {
+    "wide": (5, 8),
+    "tall": (8, 5),
+    "convolution": (4, 2, 3, 3),
+    "tall convolution": (9, 2, 2, 2),
+}
+
+
+def random_weight(shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+GAMMAS = torch.tensor([1.0, 0.95, 0.2, 0.9, 0.7, 0.05, 0.6, 0.5], dtype=torch.float64)
+
+
+def compensated(form, weight):
+    """Constants of Eq. (10), and (gamma_k) for every k that the form compensates, else None.
+
+    Dynamic: gammas of which some are above sigma_k / sigma_1 and some below.
     """
-    torch.manual_seed(0)
-    ours = SNConv2d(4, 6, 3).double()
-    theirs = torch.nn.Conv2d(4, 6, 3, padding=1).double()
-    theirs.load_state_dict({"weight": ours.weight, "bias": ours.bias})
-    theirs = parametrizations.spectral_norm(theirs, n_power_iterations=1)
-    norm = theirs.parametrizations.weight[0]
-    ours.u.copy_(norm._u)
-    x = torch.randn(2, 4, 5, 5).double()
-    for _ in range(3):
-        advance([ours])
-        b = theirs(x)
-        torch.testing.assert_close(ours.u, norm._u)
-        ours.v.copy_(norm._v)
-        a = ours(x)
-        torch.testing.assert_close(a, b)
-        (ours_grad,) = torch.autograd.grad(a.square().sum(), ours.weight)
-        original = theirs.parametrizations.weight.original
-        (theirs_grad,) = torch.autograd.grad(b.square().sum(), original)
-        torch.testing.assert_close(ours_grad, theirs_grad)
+    s = torch.linalg.svdvals(as_matrix(weight))
+    if form == "static":
+        i = 3
+        return static_compensation(weight, i), [None, *(i - 1) * [1.0], *(len(s) - i) * [None]]
+    recorded = GAMMAS[: len(s)]
+    constants, gamma = dynamic_compensation(weight, recorded)
+    torch.testing.assert_close(gamma, torch.maximum(recorded, s / s[0]))
+    targets = [g if g > x else None for g, x in zip(recorded.tolist(), s / s[0], strict=True)]
+    targets[0] = None
+    assert 0 < sum(t is not None for t in targets) < len(s) - 1, "some are raised, some are not"
+    return constants, targets
+
+
+def svd(weight):
+    """u_k and v_k as rows, sigma."""
+    u, s, vh = torch.linalg.svd(as_matrix(weight), full_matrices=False)
+    return u.mT, s, vh
+
+
+def assert_close(a, b, tolerance=1e-10):
+    assert (a - b).norm() <= tolerance * b.norm()
+
+
+FORMS = ["static", "dynamic"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", SIDES.values(), ids=SIDES)
+def test_equation_10(shape, form):
+    weight = random_weight(shape)
+    constants, targets = compensated(form, weight)
+    u, s, v = svd(weight)
+    # Sigma + Delta Sigma, divided by sigma_1.
+    raised = [x if t is None else t * s[0] for x, t in zip(s, targets, strict=True)]
+    truth = sum(x / s[0] * torch.outer(a, b) for x, a, b in zip(raised, u, v, strict=True))
+    ours = apply_compensation(weight, constants)
+    assert ours.shape == weight.shape
+    assert_close(as_matrix(ours), truth)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("spectrum_name", ["healthy", "collapsed", "deeply collapsed"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_equation_10_in_float32_is_that_of_a_float64_svd(shape, spectrum_name, form):
+    r = rank(shape)
+    weight = with_spectrum(shape, SPECTRA[spectrum_name](r))
+    if form == "static":
+        i = lifted_count(0.5, weight)
+        constants, truth = static_compensation(weight, i), reference(weight, i, True)
+    else:
+        gamma = np.linspace(1, 0.6, r)
+        constants, _ = dynamic_compensation(weight, torch.tensor(gamma))
+        truth, _ = dynamic_reference(weight, gamma, True)
+    ours = as_matrix(apply_compensation(weight, constants)).double().numpy()
+    assert np.linalg.norm(ours - truth) <= 1e-5 * np.linalg.norm(truth)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", SIDES.values(), ids=SIDES)
+def test_gradient_is_autograds_with_constant_singular_vectors(shape, form):
+    weight = random_weight(shape).requires_grad_()
+    constants, targets = compensated(form, weight.detach())
+    u, _, v = svd(weight.detach())
+    matrix = as_matrix(weight)
+    s = [a @ matrix @ b for a, b in zip(u, v, strict=True)]
+    written = matrix / s[0]
+    for k, t in enumerate(targets):
+        if t is not None:
+            written = written + (t - s[k] / s[0]) * torch.outer(u[k], v[k])
+    gradient = random_weight(matrix.shape, seed=1)
+    (truth,) = torch.autograd.grad(written, weight, gradient)
+    ours = apply_compensation(weight, constants)
+    (found,) = torch.autograd.grad(ours, weight, gradient.view_as(weight))
+    assert_close(found, truth)
+
+
+def equation_11(weight, targets, a, b):
+    """dW_SR / dW_ab as the paper prints it: four terms. Static has every gamma_k = 1."""
+    u, s, v = svd(weight)
+    matrix, sigma = as_matrix(weight), s[0]
+    e = torch.zeros_like(matrix)
+    e[a, b] = 1
+    first = torch.outer(u[0], v[0])
+    raised = [(k, t) for k, t in enumerate(targets) if t is not None]
+    delta = torch.zeros_like(matrix)
+    for k, t in raised:
+        delta += (t * sigma - s[k]) * torch.outer(u[k], v[k])
+    result = e - matrix / sigma * first[a, b] - delta / sigma * first[a, b]
+    for k, t in raised:
+        kth = torch.outer(u[k], v[k])
+        result += (t * first - kth)[a, b] * kth
+    return result / sigma
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", SIDES.values(), ids=SIDES)
+def test_gradient_is_equation_11(shape, form):
+    weight = random_weight(shape).requires_grad_()
+    constants, targets = compensated(form, weight.detach())
+    rows, columns = as_matrix(weight).shape
+    gradient = random_weight((rows, columns), seed=1)
+    truth = torch.empty(rows, columns, dtype=torch.float64)
+    for a in range(rows):
+        for b in range(columns):
+            truth[a, b] = (gradient * equation_11(weight.detach(), targets, a, b)).sum()
+    ours = apply_compensation(weight, constants)
+    (found,) = torch.autograd.grad(ours, weight, gradient.view_as(weight))
+    assert_close(as_matrix(found), truth)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gradient_is_that_of_finite_differences(form):
+    """By gradcheck, of W_SR with the vectors of W and the singular values of what is varied."""
+    weight = random_weight((4, 6))
+    constants, _ = compensated(form, weight)
+
+    def w_sr(x):
+        y = x.detach()
+        moved = constants._replace(
+            sigma1=constants.u1 @ y @ constants.v1,
+            sigma=((constants.u.mT @ y) * constants.v.mT).sum(1),
+        )
+        return apply_compensation(x, moved)
+
+    assert torch.autograd.gradcheck(w_sr, [weight.requires_grad_()])
+
+
+def with_and_without(constants, weight):
+    """W_SR and W_SN of the same singular vectors, each with its gradient."""
+    gradient = random_weight(weight.shape, seed=2)
+    sr = apply_compensation(weight, constants)
+    sn = weight / spectral_norm(weight, constants.u1, constants.v1)
+    (sr_gradient,) = torch.autograd.grad(sr, weight, gradient)
+    (sn_gradient,) = torch.autograd.grad(sn, weight, gradient)
+    return (sr, sr_gradient), (sn, sn_gradient)
+
+
+@pytest.mark.parametrize("shape", SIDES.values(), ids=SIDES)
+def test_reparam_with_i_of_one_is_spectral_normalization(shape):
+    weight = random_weight(shape).requires_grad_()
+    for sr, sn in zip(*with_and_without(static_compensation(weight, 1), weight), strict=True):
+        assert_close(sr, sn, 1e-12)
+    for sr, sn in zip(*with_and_without(static_compensation(weight, 2), weight), strict=True):
+        assert (sr - sn).norm() > 1e-3 * sn.norm(), "with i = 2 neither value nor gradient is"
+
+
+def test_the_first_dynamic_reparam_is_spectral_normalization():
+    weight = random_weight((5, 8)).requires_grad_()
+    constants, gamma = dynamic_compensation(weight, None)
+    s = torch.linalg.svdvals(weight)
+    torch.testing.assert_close(gamma, (s / s[0]).detach())
+    for sr, sn in zip(*with_and_without(constants, weight), strict=True):
+        assert_close(sr, sn, 1e-12)
+
+
+def test_project_with_i_of_one_is_the_control_and_not_spectral_normalization():
+    """The raw weight shrinks, which spectral normalization never does to it; W_SN stays."""
+    weight = with_spectrum((16, 16, 3, 3), SPECTRA["raw scale"](16))
+    projected = compensate(weight, 1, renormalise=True)
+    sigma = float(spectrum(weight)[0])
+    torch.testing.assert_close(projected, weight / sigma)
+    assert (projected - weight).norm() > 0.5 * weight.norm()
+    sn = weight / sigma
+    torch.testing.assert_close(projected / float(spectrum(projected)[0]), sn)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("form", FORMS)
+def test_no_nan_in_the_gradient_of_a_weight_that_was_just_projected(form, dtype):
+    """All its first i singular values are equal: the derivative of svd or eigh would be NaN."""
+    weight = with_spectrum((16, 16, 3, 3), SPECTRA["collapsed"](16)).to(dtype)
+    weight = compensate(weight, 8, renormalise=True).requires_grad_()
+    if form == "static":
+        constants = static_compensation(weight, 8)
+    else:
+        constants, _ = dynamic_compensation(weight, torch.linspace(1, 0.5, 16).double())
+    assert isinstance(constants, Compensation)
+    out = apply_compensation(weight, constants)
+    (gradient,) = torch.autograd.grad(out.square().sum() + out.sum(), weight)
+    assert out.isfinite().all()
+    assert gradient.isfinite().all()
+    if form == "static":
+        torch.testing.assert_close(out, weight.detach(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", [(20, 6, 2, 2), (30, 5, 2, 2)], ids=["wide", "tall"])
+def test_reparam_completes_missing_directions(shape, form):
+    r = rank(shape)
+    sigma = np.concatenate([np.linspace(1, 0.8, NOT_ZERO), np.zeros(r - NOT_ZERO)])
+    weight = with_spectrum(shape, sigma).requires_grad_()
+    i = r // 2
+    if form == "static":
+        constants = static_compensation(weight, i)
+        expected = np.concatenate([np.ones(i), np.zeros(r - i)])
+    else:
+        gamma = np.linspace(1, 0.5, r)
+        constants, _ = dynamic_compensation(weight, torch.tensor(gamma))
+        expected = np.maximum(gamma, sigma)
+    out = apply_compensation(weight, constants)
+    np.testing.assert_allclose(spectrum(out).numpy(), expected, atol=2e-6)
+    (gradient,) = torch.autograd.grad(out.square().sum(), weight)
+    assert gradient.isfinite().all()
+
+
+def test_constants_have_the_weights_dtype_and_no_gradient():
+    weight = with_spectrum((6, 6, 1, 1), SPECTRA["healthy"](6)).requires_grad_()
+    for constants in (
+        static_compensation(weight, 3),
+        dynamic_compensation(weight, torch.ones(6).double())[0],
+    ):
+        for constant in constants:
+            assert constant.dtype == torch.float32
+            assert not constant.requires_grad

@@ -1,0 +1,375 @@
+"""Configurations of named trials, their identity, and what is refused."""
+
+import dataclasses
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainer.config import TrialConfig, trial_config
+from trainer.methods import METHODS
+from trainer.protocols import REFERENCE_SHA256
+from trainer.settings import PROFILES, SETTINGS, TOYS, UsageError
+
+
+def numbers(config, *names):
+    return tuple(getattr(config, name) for name in names)
+
+
+# What a name becomes.
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("jare", "conopt")])
+def test_no_two_settings_become_the_same_trial(profile, method):
+    configs = [trial_config(profile, name, method, 0) for name in SETTINGS]
+    sizes = {(c.dataset, c.batch_size, c.channels) for c in configs}
+    assert len(sizes) == len({c.trial_id for c in configs}) == 26
+
+
+def test_paper_profile_is_table_i_itself():
+    for name, setting in SETTINGS.items():
+        c = trial_config("paper", name, "sn", 0)
+        assert (c.batch_size, c.channels, c.dataset) == (
+            setting.batch_size,
+            setting.channels,
+            setting.dataset,
+        )
+
+
+def test_cifar_trial():
+    c = trial_config("paper", "B_64-64", "sn", 0)
+    assert numbers(c, "resolution", "classes", "generator_channels", "latent_size") == (
+        32, None, 256, 128,
+    )  # fmt: skip
+    assert numbers(c, "batch_size", "micro_batch", "generator_batch_size") == (64, 64, 128)
+    assert numbers(c, "n_critic", "iterations", "loss", "optimiser") == (
+        5, 50_000, "hinge", "adam",
+    )  # fmt: skip
+    assert numbers(c, "learning_rate", "discriminator_learning_rate") == (2e-4, 2e-4)
+    assert numbers(c, "beta1", "beta2", "decays") == (0.0, 0.9, True)
+    assert isinstance(c.beta1, float), "torch refuses an int among its betas"
+    assert c.score_name == "fid"
+
+
+def test_imagenet_trial():
+    c = trial_config("paper", "E_2048-64", "sn", 0)
+    assert numbers(c, "resolution", "classes", "channels", "generator_channels") == (
+        128, 1000, 64, 64,
+    )  # fmt: skip
+    assert numbers(c, "batch_size", "micro_batch", "generator_batch_size") == (2048, 32, 2048)
+    assert numbers(c, "n_critic", "iterations", "decays") == (1, 500_000, False)
+    assert numbers(c, "learning_rate", "discriminator_learning_rate") == (1e-4, 4e-4)
+    assert numbers(c, "beta1", "beta2", "generator_normalisation") == (0.0, 0.999, "sn")
+
+
+def test_conditional_cifar_is_a_property_of_the_data_set():
+    plain = trial_config("paper", "A_64-128", "sn", 0)
+    c = trial_config("paper", "A_64-128", "sn", 0, dataset="cifar10-conditional")
+    assert numbers(c, "dataset", "resolution", "classes", "batch_size") == (
+        "cifar10-conditional", 32, 10, 64,
+    )  # fmt: skip
+    assert plain.classes is None
+    assert dataclasses.replace(c, dataset="cifar10") == plain
+    assert c.trial_id != plain.trial_id
+
+
+def test_toy_trials():
+    c = trial_config("toy", "ring8", "jare", 1)
+    assert numbers(c, "dataset", "resolution", "loss", "optimiser", "penalty_weight") == (
+        "ring8", None, "zero-sum", "rmsprop", 1000.0,
+    )  # fmt: skip
+    assert c.trial_id.startswith("toy.ring8.jare.-.s1-")
+    assert c.score_name == "mode_distance"
+    affine = trial_config("toy", "affine", "conopt", 0)
+    assert numbers(affine, "optimiser", "penalty_weight", "score_name") == (
+        "sgd", 10.0, "equilibrium_distance",
+    )  # fmt: skip
+
+
+def test_simultaneous_methods_show_both_players_the_same_batch():
+    for method in METHODS:
+        c = trial_config("paper", "A_64-128", method, 0)
+        together = METHODS[method].simultaneous
+        assert (c.n_critic, c.generator_batch_size) == ((1, 64) if together else (5, 128)), method
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_brings_the_numbers_it_takes_and_no_others(method):
+    m, c = METHODS[method], trial_config("digits", "C_32-32", method, 0)
+    assert c.i_ratio == (0.5 if m.lifts else None)
+    projects = m.form == "project"
+    assert (c.projection_period, c.projection_burst) == ((5, True) if projects else (None, None))
+    assert c.penalty_weight == m.penalty_weight
+    nudges = numbers(c, "nudge_k", "nudge_every", "nudge_gamma")
+    assert nudges == ((5, 100, 0.1) if m.nudges else (None, None, None))
+    assert c.loss == m.loss
+
+
+def test_none_among_the_changes_leaves_the_default():
+    plain = trial_config("digits", "C_32-32", "sr-static", 0)
+    assert trial_config("digits", "C_32-32", "sr-static", 0, i_ratio=None, loss=None) == plain
+
+
+def test_shorter_runs_are_evaluated_as_often():
+    full = trial_config("digits", "C_32-32", "sn", 0)
+    short = trial_config("digits", "C_32-32", "sn", 0, iterations=100)
+    assert full.iterations / full.evaluate_every == short.iterations / short.evaluate_every
+    assert trial_config("digits", "C_32-32", "sn", 0, iterations=3).evaluate_every == 1
+
+
+def test_protocols_apply_where_there_are_weights_and_have_one_label():
+    scored = trial_config(
+        "paper", "C_8-32", "sn", 0, scorer=REFERENCE_SHA256, curve_protocol="paper-2000"
+    )
+    assert numbers(scored, "curve_protocol", "curve_samples") == ("paper-2k", 2000)
+    assert numbers(scored, "final_protocol", "final_samples") == ("modern-50k", 50_000)
+    unscored = trial_config("paper", "C_8-32", "sn", 0)
+    assert numbers(unscored, "curve_protocol", "final_protocol") == (None, None)
+
+
+# Identity.
+
+# A change here means that nothing stored so far is found again: it must be on purpose.
+IDS = {
+    ("digits", "C_32-32", "sn", 0): "digits.C_32-32.sn.-.s0-5965ed5e",
+    ("paper", "B_64-64", "sr-static", 1): "paper.B_64-64.sr-static.0.5.s1-4b255b2e",
+}
+
+
+@pytest.mark.parametrize("arguments", IDS)
+def test_ids_as_they_are_stored(arguments):
+    assert trial_config(*arguments).trial_id == IDS[arguments]
+
+
+def test_the_id_is_the_same_in_another_process():
+    code = "from trainer.config import trial_config as t; print(t(*{!r}).trial_id)"
+    for arguments, expected in list(IDS.items())[:1]:
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(arguments)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[2],
+            env={"PYTHONHASHSEED": "7"},
+        )
+        assert done.stdout.strip() == expected
+
+
+def test_fields_that_do_not_apply_are_not_hashed():
+    """So that a new field of one method renames no trial of another."""
+
+    @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+    class Later(TrialConfig):
+        new_field: float | None = None
+
+    config = trial_config("digits", "C_32-32", "sn", 0)
+    values = dataclasses.asdict(config)
+    assert Later(**values).trial_id == config.trial_id
+    assert Later(**values, new_field=1.0).trial_id != config.trial_id
+
+
+# A valid other value of each field, where it is not twice the number or another string.
+OTHER = {
+    "resolution": 16,
+    "batch_size": 96,
+    "micro_batch": 1,
+    "i_ratio": 0.25,
+    "precision": "bf16",
+    "seed": 7,
+    "projection_burst": False,
+    "decays": False,
+    "beta1": 0.5,
+    "method": "sr-lift",
+}
+# And of the fields that are None in what is changed.
+ABSENT = {
+    "hessian_k": 2,
+    "curve_protocol": "paper-5k",
+    "final_protocol": "modern-50k",
+    "parent": "digits.C_32-32.sn.-.s0-5965ed5e",
+    "parent_iteration": 3,
+}
+OTHER_METHODS = {
+    "penalty_weight": ("r1", 3.0),
+    "nudge_k": ("nugan", 3),
+    "nudge_every": ("nugan", 3),
+    "nudge_gamma": ("nugan", 0.5),
+}
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(TrialConfig)])
+def test_every_field_changes_the_id(name):
+    method, value = OTHER_METHODS.get(name, ("sr-static", None))
+    config = trial_config("digits", "C_32-32", method, 0)
+    now = getattr(config, name)
+    if value is None:
+        value = OTHER.get(name, ABSENT.get(name))
+    if value is None:
+        value = f"{now}x" if isinstance(now, str) else 2 * now
+    assert value != now
+    changed = dataclasses.replace(config, **{name: value})
+    assert changed.trial_id != config.trial_id
+    if name not in ("profile", "setting", "method", "seed", "i_ratio"):
+        readable, _ = config.trial_id.rsplit("-", 1)
+        assert changed.trial_id.startswith(f"{readable}-"), "only the hash differs"
+
+
+def test_id_names_what_runs():
+    def readable(*arguments, **changes):
+        return trial_config(*arguments, **changes).trial_id.rsplit("-", 1)[0]
+
+    assert readable("digits", "C_32-32", "sr-static", 3) == "digits.C_32-32.sr-static.0.5.s3"
+    assert readable("digits", "C_32-32", "sn", 3) == "digits.C_32-32.sn.-.s3"
+    eighth = readable("paper", "A_16-128", "sr-lift", 0, i_ratio=0.125)
+    assert eighth == "paper.A_16-128.sr-lift.0.125.s0"
+
+
+# What is refused, in one line.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("digits", "C_32-23", "sn", 0), "unknown setting 'C_32-23'; did you mean: C_32-32"),
+        (("digits", "C_32-32", "sr_static", 0), "unknown method 'sr_static'; did you mean: sr-st"),
+        (("digit", "C_32-32", "sn", 0), "unknown profile 'digit'; did you mean: digits"),
+        (("toy", "ring9", "sn", 0), "unknown toy problem 'ring9'; did you mean: ring8"),
+        (("digits", "C_32-32", "sn", -1), "seed must be at least 0, but got -1"),
+    ],
+)
+def test_unknown_names(arguments, said):
+    with pytest.raises(UsageError) as error:
+        trial_config(*arguments)
+    assert str(error.value).startswith(said)
+
+
+CIFAR, IMAGENET = ("paper", "A_64-128"), ("paper", "E_512-64")
+REFUSED = [
+    (CIFAR, "sr-static", {"i_ratio": 0.0}, "i_ratio must be in (0, 1], but got 0"),
+    (CIFAR, "sr-static", {"i_ratio": -0.5}, "i_ratio must be in (0, 1], but got -0.5"),
+    (CIFAR, "sr-static", {"i_ratio": 1.01}, "i_ratio must be in (0, 1], but got 1.01"),
+    (CIFAR, "sr-static", {"i_ratio": math.nan}, "i_ratio must be in (0, 1], but got nan"),
+    (
+        CIFAR,
+        "sn",
+        {"i_ratio": 0.5},
+        "method 'sn' lifts no singular values by rank and takes no i_ratio",
+    ),
+    (
+        CIFAR,
+        "sr-dynamic",
+        {"i_ratio": 0.5},
+        "method 'sr-dynamic' lifts no singular values by rank and takes no i_ratio",
+    ),
+    (
+        CIFAR,
+        "sr-static-reparam",
+        {"projection_period": 5},
+        "method 'sr-static-reparam' overwrites no weights and takes no projection_period",
+    ),
+    (
+        CIFAR,
+        "sn",
+        {"projection_burst": False},
+        "method 'sn' overwrites no weights and takes no projection_burst",
+    ),
+    (
+        CIFAR,
+        "sn",
+        {"penalty_weight": 1.0},
+        "method 'sn' has no penalty and takes no penalty_weight",
+    ),
+    (CIFAR, "sn", {"nudge_k": 3}, "method 'sn' nudges no gradient and takes no nudge_k"),
+    (CIFAR, "sn", {"channels": 0}, "channels must be at least 1, but got 0"),
+    (CIFAR, "sn", {"channels": -4}, "channels must be at least 1, but got -4"),
+    (CIFAR, "sn", {"iterations": 0}, "iterations must be at least 1, but got 0"),
+    (CIFAR, "sn", {"evaluate_every": 0}, "evaluate_every must be at least 1, but got 0"),
+    (CIFAR, "sn", {"threads": 0}, "threads must be at least 1, but got 0"),
+    (CIFAR, "sn", {"micro_batch": 0}, "micro_batch must be at least 1, but got 0"),
+    (CIFAR, "sr-static", {"projection_period": 0}, "projection_period must be at least 1"),
+    (CIFAR, "nugan", {"nudge_every": 0}, "nudge_every must be at least 1, but got 0"),
+    (CIFAR, "sn", {"hessian_k": 0}, "hessian_k must be at least 1, but got 0"),
+    (CIFAR, "r1", {"penalty_weight": -1.0}, "penalty_weight must be at least 0, but got -1"),
+    (CIFAR, "r1", {"penalty_weight": math.nan}, "penalty_weight must be at least 0, but got nan"),
+    (CIFAR, "sn", {"micro_batch": 30}, "batch_size 64 is not a multiple of micro_batch 30"),
+    (CIFAR, "sn", {"micro_batch": 128}, "batch_size 64 is not a multiple of micro_batch 128"),
+    (CIFAR, "sn", {"precision": "fp16"}, "precision 'fp16' is none of float32, bf16"),
+    (
+        CIFAR,
+        "jare",
+        {"precision": "bf16"},
+        "method 'jare' differentiates twice and needs float32, not bf16",
+    ),
+    (
+        IMAGENET,
+        "jare",
+        {},
+        "method 'jare' penalises the norm of the batch's mean gradient, which is no sum over "
+        "parts of a batch: micro_batch must be 512, not 32",
+    ),
+    (
+        CIFAR,
+        "conopt",
+        {"micro_batch": 32},
+        "method 'conopt' penalises the norm of the batch's mean gradient, which is no sum over "
+        "parts of a batch: micro_batch must be 64, not 32",
+    ),
+    (
+        CIFAR,
+        "sn",
+        {"parent": "p", "parent_iteration": 50_000},
+        "the snapshot is of iteration 50000, so --iterations must be more than that, "
+        "but got 50000",
+    ),
+    (
+        CIFAR,
+        "sn",
+        {"parent": "p", "parent_iteration": -1},
+        "the snapshot is of iteration -1",
+    ),
+    (
+        CIFAR,
+        "sn",
+        {"dataset": "cifar100"},
+        "unknown data set of the paper profile 'cifar100'; did you mean: cifar10",
+    ),
+    (
+        CIFAR,
+        "sn",
+        {"scorer": "f" * 64, "curve_protocol": "best"},
+        "unknown protocol 'best': expected paper-N or modern-N",
+    ),
+    (
+        ("toy", "affine"),
+        "sn",
+        {},
+        "the affine problem is one of simultaneous methods: simgd, jare or conopt, not sn",
+    ),
+]
+
+
+@pytest.mark.parametrize(("names", "method", "changes", "said"), REFUSED)
+def test_refused(names, method, changes, said):
+    with pytest.raises(UsageError) as error:
+        trial_config(*names, method, 0, **changes)
+    assert str(error.value).startswith(said)
+    assert "\n" not in str(error.value)
+
+
+def test_borders_that_are_allowed():
+    for i_ratio in (1e-6, 1.0):
+        assert trial_config(*CIFAR, "sr-static", 0, i_ratio=i_ratio).i_ratio == i_ratio
+    assert trial_config(*CIFAR, "r1", 0, penalty_weight=0.0).penalty_weight == 0
+    assert trial_config(*CIFAR, "sn", 0, channels=1, micro_batch=1).channels == 1
+    assert trial_config(*IMAGENET, "jare", 0, micro_batch=512).micro_batch == 512
+    branch = trial_config(*CIFAR, "sn", 0, parent="p", parent_iteration=49_999)
+    assert branch.parent_iteration == 49_999
+    assert trial_config(*CIFAR, "sn", 0, precision="bf16").precision == "bf16"
+
+
+def test_every_toy_has_a_method():
+    for name in TOYS:
+        assert trial_config("toy", name, "simgd", 0).dataset == name

@@ -1,0 +1,83 @@
+"""What is said when memory does not suffice, against a device that holds so many images."""
+
+import pytest
+import torch
+
+from trainer import data, memory
+from trainer.config import trial_config
+from trainer.memory import out_of_memory_advice
+
+torch.set_num_threads(1)
+
+
+def small(method="sn", **changes):
+    sizes = {"channels": 4, "generator_channels": 4}
+    return trial_config("digits", "C_64-32", method, 0, **(sizes | changes))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return data.load("digits8", "cpu")
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """Gives the device room for so many images at once; lists the sizes that were tried."""
+    real, tried = memory.train_iteration, []
+
+    def limit(n):
+        def iteration(config, state, source):
+            tried.append(config.micro_batch)
+            if config.micro_batch > n:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return real(config, state, source)
+
+        monkeypatch.setattr(memory, "train_iteration", iteration)
+        return tried
+
+    return limit
+
+
+def test_the_largest_micro_batch_that_fits_is_named(images, room):
+    config, tried = small(batch_size=32, micro_batch=32), room(8)
+    said = out_of_memory_advice(config, images)
+    assert said == "out of memory at micro-batch 32 on cpu; 8 fits: --micro-batch 8"
+    assert tried == [16, 8]
+
+
+def test_halving_goes_on_from_the_micro_batch_and_ends_at_an_odd_one(images, room):
+    tried = room(1)
+    said = out_of_memory_advice(small(batch_size=24, micro_batch=12), images)
+    assert said.startswith("out of memory at micro-batch 12 on cpu; not even 3 fits")
+    assert tried == [6, 3]
+
+
+@pytest.mark.parametrize("method", ["jare", "conopt"])
+def test_a_batch_that_cannot_be_divided_is_not_tried(images, room, method):
+    tried = room(1)
+    said = out_of_memory_advice(small(method), images)
+    assert f"{method} cannot divide its batch" in said
+    assert tried == []
+
+
+def test_simultaneous_descent_can_divide_its_batch(images, room):
+    room(16)
+    assert "16 fits" in out_of_memory_advice(small("simgd"), images)
+
+
+def test_a_stream_reads_ahead_for_the_size_that_is_tried_and_ends(images, room):
+    asked = []
+
+    class Stream:
+        def draw(self, n, rng):
+            return images.draw(n, rng)
+
+        def follow(self, *arguments):
+            asked.append(arguments)
+
+        def close(self):
+            asked.append("closed")
+
+    room(16)
+    out_of_memory_advice(small(), Stream())
+    assert asked == [(0, 0, 1, 32, 16), "closed"]

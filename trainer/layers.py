@@ -1,0 +1,157 @@
+"""Layers whose weight is normalised in the forward pass: not at all, spectrally, or per row.
+
+A layer keeps the raw weight W as its parameter, so that optimisers, projections and penalties all
+see the same tensor; what the input meets is `effective_weight(layer)`. The singular vectors u and
+v of spectral normalization are buffers that move only in `advance`: once per update of D and once
+per update of G, however many forward passes these take.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer.spectral import (
+    Compensation,
+    apply_compensation,
+    as_matrix,
+    power_iteration,
+    spectral_norm,
+)
+
+NORMALISATIONS = ("none", "sn", "wn")
+
+
+class Conv2d(nn.Conv2d):
+    """Convolution, padded to keep the size of its input."""
+
+    u: Tensor
+    v: Tensor
+    gain: Tensor
+    compensation: Compensation | None = None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        bias: bool = True,
+        normalisation: str = "sn",
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias
+        )
+        self.normalisation = normalisation
+        _add_buffers(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, effective_weight(self), self.bias, padding=self.padding)
+
+
+class Linear(nn.Linear):
+    u: Tensor
+    v: Tensor
+    gain: Tensor
+    compensation: Compensation | None = None
+
+    def __init__(
+        self, in_features: int, out_features: int, *, bias: bool = True, normalisation: str = "sn"
+    ) -> None:
+        super().__init__(in_features, out_features, bias=bias)
+        self.normalisation = normalisation
+        _add_buffers(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, effective_weight(self), self.bias)
+
+
+class Embedding(nn.Embedding):
+    """One row per class."""
+
+    u: Tensor
+    v: Tensor
+    gain: Tensor
+    compensation: Compensation | None = None
+
+    def __init__(self, classes: int, features: int, *, normalisation: str = "sn") -> None:
+        super().__init__(classes, features)
+        self.normalisation = normalisation
+        _add_buffers(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(input, effective_weight(self))
+
+
+Layer = Conv2d | Linear | Embedding
+
+
+class Network(Protocol):
+    """What every generator and discriminator is beside an nn.Module."""
+
+    def normalised_layers(self) -> Sequence[Layer]: ...
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]: ...
+
+
+def _add_buffers(layer: Layer) -> None:
+    """Adds what the normalisation needs. u and v are there always: stable rank rests on them."""
+    rows, columns = as_matrix(layer.weight).shape
+    layer.register_buffer("u", torch.zeros(rows))
+    layer.register_buffer("v", torch.zeros(columns))
+    if layer.normalisation == "wn":
+        layer.gain = nn.Parameter(torch.ones(rows))
+
+
+def effective_weight(layer: Layer) -> Tensor:
+    """What stands in place of W: W, W / sigma (Eq. 4), g W / |row| (Salimans and Kingma 2016,
+    Eq. 2), or for the duration of a `reparam` update W_SR (Eq. 10).
+
+    Computed in the weight's own precision, whatever autocast is on.
+    """
+    weight = layer.weight
+    with torch.autocast(weight.device.type, enabled=False):
+        if layer.compensation is not None:
+            return apply_compensation(weight, layer.compensation)
+        if layer.normalisation == "sn":
+            return weight / spectral_norm(weight, layer.u, layer.v)
+        if layer.normalisation == "wn":
+            matrix = as_matrix(weight)
+            scale = (layer.gain / matrix.norm(dim=1)).unsqueeze(1)
+            return (matrix * scale).view_as(weight)
+        return weight
+
+
+@torch.no_grad()
+def advance(layers: Sequence[Layer]) -> None:
+    """One power iteration in every layer."""
+    for layer in layers:
+        u, v = power_iteration(layer.weight, layer.u)
+        layer.u.copy_(u)
+        layer.v.copy_(v)
+
+
+@torch.no_grad()
+def initialise(network: Network, generator: torch.Generator) -> None:
+    """Released initial weights: Glorot uniform, gain sqrt(2) for the 3x3 convolutions in blocks
+    and 1 for shortcuts, embeddings, the first and last layers; zero biases; in the network's
+    `normalised_layers()` u ~ N(0, I) and one iteration. Weight normalization starts from the same
+    function: its gains are the row norms."""
+    tracked = set(network.normalised_layers())
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear | Embedding):
+            inside = name.endswith((".c1", ".c2"))
+            nn.init.xavier_uniform_(
+                module.weight, gain=math.sqrt(2) if inside else 1.0, generator=generator
+            )
+            if isinstance(bias := getattr(module, "bias", None), Tensor):
+                nn.init.zeros_(bias)
+        if isinstance(module, Layer) and module in tracked:
+            module.u.normal_(generator=generator)
+            advance([module])
+            if module.normalisation == "wn":
+                module.gain.copy_(as_matrix(module.weight).norm(dim=1))

@@ -1,0 +1,177 @@
+"""What an evaluation measures: D's outputs, its spectra, Hessian eigenvalues, sample images."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer import hessian
+from trainer.collapse import spectrum_left
+from trainer.config import TrialConfig
+from trainer.data import quantise
+from trainer.layers import effective_weight
+from trainer.losses import LOSSES
+from trainer.methods import METHODS
+from trainer.randomness import generator
+from trainer.sources import Source
+from trainer.spectral import effective_rank, spectral_norm, spectrum, stable_rank
+from trainer.state import TrainState
+from trainer.toys import POINTS, scatter
+from trainer.updates import HESSIAN_BATCH, discriminator_loss, in_float32, latent, sharpest
+
+GRID = 8
+D_SAMPLES = 512
+SAMPLES_AT_ONCE = 1000
+BINS = 64
+
+
+@torch.no_grad()
+def discriminator_outputs(
+    config: TrialConfig, state: TrainState, data: Source
+) -> dict[str, Tensor]:
+    """D(x)[512] on fixed training and held-out samples and on samples of fixed latent vectors."""
+    d = state.discriminator
+    rng = generator(config.device, config.seed, 0, "evaluation of D")
+    training = d(*data.draw_fixed(D_SAMPLES, rng))
+    z, labels = latent(config, D_SAMPLES, rng)
+    generated = d(_generate(state, z, labels), labels)
+    rng = generator(config.device, config.seed, 0, "evaluation of D, held out")
+    test = d(*data.draw_fixed(D_SAMPLES, rng, held_out=True))
+    return {"training": training, "generated": generated, "test": test}
+
+
+def output_record(outputs: dict[str, Tensor]) -> dict[str, float]:
+    """D's mean outputs, the gap between real and generated, and how far its outputs spread."""
+    real, fake, test = outputs["training"], outputs["generated"], outputs["test"]
+    return {
+        "d_real": float(real.mean()),
+        "d_fake": float(fake.mean()),
+        "d_test": float(test.mean()),
+        "gap": float(real.mean() - fake.mean()),
+        "d_spread": float(torch.cat([real, fake]).std()),
+    }
+
+
+def histograms(config: TrialConfig, outputs: dict[str, Tensor]) -> list[dict[str, Any]]:
+    """Per set of images, histograms of D(x) and of D's loss on each image (Figs. 9 to 11).
+
+    64 equal bins between `low` and `high`, the smallest and the largest finite value; what is
+    not finite is counted apart.
+    """
+    loss = LOSSES[config.loss]
+    rows = []
+    for images, d_x in outputs.items():
+        losses = (loss.fake if images == "generated" else loss.real)(d_x)
+        for quantity, values in (("d", d_x), ("d_loss", losses)):
+            rows.append({"images": images, "quantity": quantity, **_histogram(values)})
+    return rows
+
+
+def _histogram(values: Tensor) -> dict[str, Any]:
+    values = values.double().cpu()
+    finite = values[values.isfinite()]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
+    counts = torch.histc(finite, BINS, low, high) if high > low else torch.zeros(BINS)
+    if high == low:
+        counts[0] = len(finite)
+    return {
+        "low": low,
+        "high": high,
+        "counts": [int(count) for count in counts],
+        "not_finite": len(values) - len(finite),
+    }
+
+
+@torch.no_grad()
+def spectra(state: TrainState, config: TrialConfig) -> tuple[dict[str, Any], list[list[float]]]:
+    """(per-layer summaries, singular values [layers][r] of the weights as the forward pass uses
+    them), of D's regularised layers; sigma_1 in the summaries is that of the raw weight W."""
+    layers = state.discriminator.regularised_layers()
+    raw = [spectrum(layer.weight) for layer in layers]
+    normalisation = METHODS[config.method].normalisation
+    if normalisation == "wn":
+        used = [spectrum(effective_weight(layer)) for layer in layers]
+    elif normalisation == "sn":
+        norms = [float(spectral_norm(c.weight, c.u, c.v)) for c in layers]
+        used = [sigma / norm for sigma, norm in zip(raw, norms, strict=True)]
+    else:
+        used = raw
+    shapes = used if normalisation == "wn" else raw
+    record: dict[str, Any] = {
+        "sigma1": [float(sigma[0]) for sigma in raw],
+        "sigma2_ratio": [float(sigma[1] / sigma[0]) for sigma in shapes],
+        "mean_ratio": [float(sigma.mean() / sigma[0]) for sigma in shapes],
+        "stable_rank": [float(stable_rank(sigma)) for sigma in shapes],
+        "effective_rank": [float(effective_rank(sigma)) for sigma in shapes],
+    }
+    record["spectrum_left"] = spectrum_left(record["sigma2_ratio"])
+    return record, [sigma.tolist() for sigma in used]
+
+
+def hessian_record(config: TrialConfig, state: TrainState, data: Source) -> dict[str, Any]:
+    """The largest eigenvalues of each player's Hessian, with the residuals of Lanczos."""
+    if config.hessian_k is None:
+        return {}
+    of_g = sharpest(config, state, config.hessian_k)
+    rng = generator(config.device, config.seed, state.iteration, "Hessian of D")
+    real, labels = data.draw_fixed(HESSIAN_BATCH, rng)
+    with hessian.frozen_buffers(state.generator, state.discriminator):
+        of_d = hessian.top_eigenvalues(
+            lambda: discriminator_loss(in_float32(config), state, real, labels, rng),
+            list(state.discriminator.parameters()),
+            config.hessian_k,
+            rng,
+        )
+    return {
+        "g_hessian": of_g.values.tolist(),
+        "g_hessian_residual": of_g.residuals.tolist(),
+        "d_hessian": of_d.values.tolist(),
+        "d_hessian_residual": of_d.residuals.tolist(),
+    }
+
+
+@torch.no_grad()
+def samples(config: TrialConfig, state: TrainState, n: int) -> Tensor:
+    """n samples of fixed latent vectors with running batch statistics: uint8 [n, 3, H, H], or
+    float32 [n, 2] in the plane."""
+    rng = generator(config.device, config.seed, 0, f"{n} samples")
+    found = []
+    for k in range(0, n, SAMPLES_AT_ONCE):
+        z, labels = latent(config, min(SAMPLES_AT_ONCE, n - k), rng)
+        images = _generate(state, z, labels)
+        found.append(images if config.resolution is None else quantise(images))
+    return torch.cat(found)
+
+
+def _generate(state: TrainState, z: Tensor, labels: Tensor | None) -> Tensor:
+    state.generator.eval()
+    images = state.generator(z, labels)
+    state.generator.train()
+    return images
+
+
+def picture(config: TrialConfig, state: TrainState) -> bytes:
+    """A PNG of samples of fixed latent vectors: a grid of 8x8 images, or points in the plane."""
+    if config.resolution is None:
+        points = samples(config, state, config.curve_samples)
+        source = POINTS[config.dataset](config.device)
+        return _png(scatter(points, source.centres))
+    images = samples(config, state, GRID**2)
+    height = images.shape[-1]
+    grid = images.unflatten(0, (GRID, GRID)).permute(0, 3, 1, 4, 2)
+    # Every pixel of a small image is shown as several.
+    return _png(grid.reshape(GRID * height, GRID * height, 3), zoom=max(1, 32 // height))
+
+
+def _png(pixels: Tensor, zoom: int = 1) -> bytes:
+    """Of uint8 pixels[H, W, 3]."""
+    from PIL import Image
+
+    height, width, _ = pixels.shape
+    image = Image.fromarray(pixels.cpu().numpy())
+    buffer = io.BytesIO()
+    image.resize((width * zoom, height * zoom), Image.Resampling.NEAREST).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,43 @@
+"""From a configuration to its generator and discriminator, with their first weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainer.affine import AffineDiscriminator, AffineGenerator
+from trainer.config import TrialConfig
+from trainer.layers import initialise
+from trainer.methods import METHODS
+from trainer.models import Discriminator, Generator
+from trainer.randomness import generator
+from trainer.toys import PointDiscriminator, PointGenerator
+
+
+def build(config: TrialConfig) -> tuple[Any, Any]:
+    """(G, D) on the configuration's device; the same weights for every method of a seed."""
+    g, d = _bare(config)
+    # Drawn on the CPU whatever the device, so that a seed means the same start everywhere.
+    initialise(g, generator("cpu", config.seed, 0, "initial generator"))
+    initialise(d, generator("cpu", config.seed, 0, "initial discriminator"))
+    return g.to(config.device), d.to(config.device)
+
+
+def _bare(config: TrialConfig) -> tuple[Any, Any]:
+    normalisation = METHODS[config.method].normalisation
+    if config.dataset == "affine":
+        return AffineGenerator(), AffineDiscriminator()
+    if config.resolution is None:
+        return (
+            PointGenerator(config.latent_size, config.generator_channels),
+            PointDiscriminator(config.channels, normalisation),
+        )
+    return (
+        Generator(
+            config.resolution,
+            config.generator_channels,
+            config.latent_size,
+            config.classes,
+            config.generator_normalisation,
+        ),
+        Discriminator(config.resolution, config.channels, config.classes, normalisation),
+    )

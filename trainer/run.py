@@ -1,0 +1,225 @@
+"""One run in a folder: evaluations.jsonl, spectra, outputs, samples, checkpoint.pt, result.json.
+
+Each is replaced as a whole, so that a reader or a crash never meets half of it; the same command
+again goes on from the checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer import affine, data, digits
+from trainer.collapse import verdict_on
+from trainer.config import TrialConfig
+from trainer.loop import Evaluation, Scorer, final_scores, train
+from trainer.memory import out_of_memory_advice
+from trainer.methods import METHODS
+from trainer.protocols import missing_reason, weights_path
+from trainer.scorers import load_scorer
+from trainer.settings import PROFILES, UsageError
+from trainer.sources import load_source
+from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
+
+
+def run(config: TrialConfig, args: argparse.Namespace) -> int:
+    """Trains, writes and prints; returns the exit code. Raises UsageError where it cannot."""
+    check_device(config.device)
+    torch.set_num_threads(config.threads)
+    source = load_source(config.dataset, config.device, args.data_root, download=args.download)
+    state = open_run(config, args)
+    scorer = load_scorer(
+        config, source, state, args.inception_weights, allow_other=args.allow_other_weights
+    )
+    if scorer is None:
+        reason = missing_reason(weights_path(args.inception_weights))
+        sys.stderr.write(f"IS and FID are not measured: {reason}\n")
+    if args.out and not state.history:
+        _writing(args.out, lambda out: replace(out / "config.json", dump(asdict(config))))
+    try:
+        return _train(config, args, state, source, scorer)
+    except torch.OutOfMemoryError:
+        # Tried only after this block: the error's traceback holds what filled the memory.
+        del state, scorer
+    raise UsageError(out_of_memory_advice(config, source))
+
+
+def check_device(device: str) -> None:
+    """Raises UsageError unless torch can train on it here."""
+    if (match := re.fullmatch(r"cpu|(cuda)(?::(\d+))?", device)) is None:
+        raise UsageError(f"unknown device {device!r}: cpu, cuda, or cuda:N for the Nth GPU")
+    cuda, index = match.groups()
+    if cuda and not torch.cuda.is_available():
+        raise UsageError("no GPU is visible here; --device cpu trains without one, slowly")
+    if cuda and int(index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"no {device} here: {torch.cuda.device_count()} GPUs, counted from 0")
+
+
+def _train(
+    config: TrialConfig, args: argparse.Namespace, state: TrainState, source: Any, scorer: Any
+) -> int:
+    verdict = verdict_on(config, state.history)
+    first, began = state.iteration, time.monotonic()
+    # A run that had stopped on collapse does not go on when the same command is given again.
+    ended = verdict.stop and args.stop_on_collapse
+    for evaluation in () if ended else train(config, state, source, scorer):
+        if args.out:
+            _writing(args.out, partial(write, config=config, state=state, evaluation=evaluation))
+        verdict = evaluation.verdict
+        speed = (time.monotonic() - began) / max(1, state.iteration - first)
+        report(config, evaluation.record, verdict.words, speed)
+        if verdict.stop and args.stop_on_collapse:
+            break
+    result = {
+        "trial_id": config.trial_id,
+        "iteration": state.iteration,
+        "seconds": state.seconds,
+        "verdict": verdict.words,
+        "final": final_scores(config, state, scorer),
+        "protocol": protocols(config, scorer),
+    }
+    if config.dataset == "affine":
+        result["equilibrium"] = equilibrium(config)
+    if args.out:
+        _writing(args.out, lambda out: replace(out / "result.json", dump(result)))
+    say("\n" * sys.stdout.isatty() + dump(result).decode())
+    return 0
+
+
+def open_run(config: TrialConfig, args: argparse.Namespace) -> TrainState:
+    """The state to go on from; --out is made if need be. Raises UsageError if it cannot serve."""
+    out: Path | None = args.out
+    if out is not None and (out / "checkpoint.pt").exists():
+        if not args.resume:
+            raise UsageError(f"{out} holds a run already: give another --out, or --resume")
+        try:
+            return from_bytes(config, read(out / "checkpoint.pt"))
+        except UsageError as error:
+            raise UsageError(f"in {out}: {error}; give another --out") from error
+    if args.from_checkpoint is None:
+        state = initial_state(config)
+    else:
+        state = branch(config, read(args.from_checkpoint))
+    if out is not None:
+        _writing(out, make_folders)
+    return state
+
+
+def make_folders(out: Path) -> None:
+    for folder in ("samples", "spectra", "outputs"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+
+
+def read(path: Path) -> bytes:
+    """The file's content. Raises UsageError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _writing(out: Path, step: Callable[[Path], None]) -> None:
+    """step(out). Raises UsageError if it cannot write."""
+    try:
+        step(out)
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
+
+
+def write(out: Path, config: TrialConfig, state: TrainState, evaluation: Evaluation) -> None:
+    """Everything that the evaluation measured, and the checkpoint last: a resume rests on it."""
+    at = evaluation.iteration
+    spectra = {"singular_values": evaluation.spectra, "stable_ranks": evaluation.stable_ranks}
+    replace(out / f"samples/{at}.png", evaluation.samples)
+    replace(out / f"spectra/{at}.json", dump(spectra))
+    replace(out / f"outputs/{at}.json", dump(evaluation.outputs))
+    history = b"\n".join(dump(record) for record in state.history)
+    replace(out / "evaluations.jsonl", history + b"\n")
+    replace(out / "checkpoint.pt", to_bytes(config, state))
+
+
+def report(config: TrialConfig, record: dict[str, Any], verdict: str, speed: float) -> None:
+    """One JSON line, or on a terminal the progress line again. `speed` is in s per iteration."""
+    if not sys.stdout.isatty():
+        say(dump({**record, "verdict": verdict}).decode())
+        return
+    done, planned = record["iteration"], config.iterations
+    eta = round(speed * (planned - done))
+    modes = f"modes {record['modes']}  " * ("modes" in record)
+    distance = record.get(config.score_name)
+    score = "" if distance is None else f"{config.score_name} {distance:.4g}  "
+    sys.stdout.write(
+        f"\r\x1b[K{config.setting} {config.method} seed {config.seed}  {done}/{planned}  {modes}"
+        f"{score}gap {record['gap']:.3f}  spectrum {record['spectrum_left']:.2f}  {verdict}  "
+        f"ETA {eta // 60}:{eta % 60:02d}"
+    )
+    sys.stdout.flush()
+
+
+def protocols(config: TrialConfig, scorer: Scorer | None) -> dict[str, Any] | None:
+    """Where the curve's and the final scores come from."""
+    if scorer is None:
+        return None
+    names = {"curve": config.curve_protocol, "final": config.final_protocol}
+    return {when: scorer.protocol_record(name) for when, name in names.items()}
+
+
+def equilibrium(config: TrialConfig) -> dict[str, Any]:
+    """What theory says of the affine problem under this method, at its equilibrium."""
+    own = METHODS[config.method].penalty == "conopt"
+    field = affine.update_field(config.penalty_weight or 0.0, own=own)
+    return {
+        "eigenvalues": [[float(v.real), float(v.imag)] for v in field.eigenvalues],
+        "phase_factor": field.phase_factor,
+        "conditioning": field.conditioning,
+    }
+
+
+def print_controls() -> int:
+    """What the scores of the digits profile say of images that are not generated."""
+    n = PROFILES["digits"].recipes["digits8"].final_samples
+    images = data.load("digits8", "cpu")
+    assert isinstance(images, data.Images)
+    rows = digits.control_scores(images, digits.load_scorer("cpu"), n)
+    for name, scores in rows.items():
+        say(dump({"control": name, **scores}).decode())
+    return 0
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def dump(value: Any) -> bytes:
+    """JSON; numbers that are not finite become null, for JSON has no word for them."""
+    return json.dumps(_finite(value)).encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replaces the file as a whole."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)

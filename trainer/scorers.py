@@ -1,0 +1,53 @@
+"""From a configuration to what scores its samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trainer import digits, toys
+from trainer.affine import AffineScorer
+from trainer.config import TrialConfig
+from trainer.loop import Scorer
+from trainer.protocols import weights_path
+from trainer.settings import UsageError
+from trainer.state import TrainState
+from trainer.stream import reading_workers
+
+
+def load_scorer(
+    config: TrialConfig,
+    source: Any,
+    state: TrainState,
+    weights: Path | None = None,
+    *,
+    allow_other: bool = False,
+) -> Scorer | None:
+    """The scorer of the configuration's data set; None for Inception scores without weights.
+
+    Raises UsageError if the weights are not those that the configuration names.
+    """
+    if config.dataset.startswith("digits"):
+        return digits.load_scorer(config.device)
+    if config.dataset == "affine":
+        return AffineScorer(state.generator, state.discriminator)
+    if config.resolution is None:
+        points = toys.POINTS[config.dataset](config.device)
+        return toys.ModeScorer(points.centres, points.std)
+    if config.scorer is None:
+        return None
+    from trainer.inception import load_scorer as load_inception
+
+    scorer = load_inception(
+        config.device,
+        weights_path(weights),
+        source.real_dataset(),
+        source.fingerprint,
+        allow_other_weights=allow_other,
+        # Files are decoded once, for the statistics of all of them; tensors need no processes.
+        workers=reading_workers() if config.dataset == "imagenet" else 0,
+    )
+    found = scorer.protocol_record()["weights_sha256"]
+    if found != config.scorer:
+        raise UsageError(f"the trial was planned with the weights {config.scorer}, not {found}")
+    return scorer

@@ -1,0 +1,47 @@
+"""What a source of real samples is, and from a configuration to its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from trainer import data, toys
+from trainer.stream import ImageStream
+
+
+class Source(Protocol):
+    """Draws are ready for training: float32 on the device, with labels int64 [n] or None."""
+
+    def draw(
+        self, n: int, rng: torch.Generator, *, held_out: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """n samples, with replacement."""
+        ...
+
+    def draw_fixed(
+        self, n: int, rng: torch.Generator, *, held_out: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """n samples for an evaluation: the same from the same rng, and no draw of training's."""
+        ...
+
+    def follow(
+        self, seed: int, iteration: int, n_critic: int, batch_size: int, micro_batch: int
+    ) -> None:
+        """Told once, before training goes on from `iteration`: a stream begins to read ahead."""
+        ...
+
+    def close(self) -> None:
+        """Told when no more is drawn for training: a stream ends its workers."""
+        ...
+
+
+def load_source(
+    dataset: str, device: str, root: Path | None, *, download: bool = False
+) -> data.Images | ImageStream | toys.Points:
+    """Images on the device, a stream of them, or points. Raises UsageError when not there."""
+    if dataset in toys.POINTS:
+        return toys.POINTS[dataset](device)
+    return data.load(dataset, device, root, download=download)

@@ -1,0 +1,250 @@
+"""One iteration: n_critic updates of D and one of G, in the order of the released updater.
+
+D is updated n_critic times, after each of these its weights are projected where that is due, and
+G is updated once, after the first. Methods that are defined for simultaneous steps make one of
+both players instead. A batch goes through the networks in parts of `micro_batch` images whose
+gradients add up; singular vectors move once per update, batch norm sees a part, as released.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from trainer import hessian, penalties
+from trainer.config import TrialConfig
+from trainer.data import draw_purpose
+from trainer.layers import advance
+from trainer.losses import LOSSES
+from trainer.methods import METHODS
+from trainer.projection import is_due, project, reparametrised
+from trainer.randomness import generator
+from trainer.sources import Source
+from trainer.state import TrainState
+
+# What an iteration returns, in this order; the ratios, of penalty to loss gradient, are NaN where
+# the players take turns.
+MEASURED = ("d_loss", "g_loss", "d_penalty_ratio", "g_penalty_ratio")
+# Images for the Hessian's loss: more than a training batch, for its eigenvectors are noisy.
+HESSIAN_BATCH = 256
+
+
+def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
+    """Trains one iteration further, in place; returns what MEASURED names, [4], on the device."""
+    left = 1 - state.iteration / config.iterations if config.decays else 1.0
+    _set_rate(state.generator_optimiser, config.learning_rate * left)
+    _set_rate(state.discriminator_optimiser, config.discriminator_learning_rate * left)
+    if METHODS[config.method].simultaneous:
+        measured = update_both(config, state, data)
+    else:
+        measured = torch.full((4,), math.nan, device=config.device)
+        measured[0] = 0
+        for k in range(config.n_critic):
+            measured[0] += update_discriminator(config, state, data, k) / config.n_critic
+            if is_due(config, state.iteration, k):
+                project(config, state)
+            if k == 0:
+                measured[1] = update_generator(config, state)
+    state.iteration += 1
+    return measured
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    optimiser.param_groups[0]["lr"] = rate
+
+
+def update_discriminator(config: TrialConfig, state: TrainState, data: Source, k: int) -> Tensor:
+    """One step of D on real images and fakes of the k-th draw of this iteration; returns L_D."""
+    d = state.discriminator
+    method = METHODS[config.method]
+    advance(d.normalised_layers())
+    state.discriminator_optimiser.zero_grad()
+    total = torch.zeros((), device=config.device)
+    parts = config.batch_size // config.micro_batch
+    with reparametrised(config, state, method.reparametrised and k == config.n_critic - 1):
+        for part in range(parts):
+            purpose = draw_purpose(k, part)
+            rng = generator(config.device, config.seed, state.iteration, purpose)
+            real, labels = data.draw(config.micro_batch, rng)
+            loss = discriminator_loss(config, state, real, labels, rng)
+            (loss / parts).backward()
+            total += loss.detach() / parts
+    if method.penalty == "orthonormal":
+        assert config.penalty_weight is not None
+        weights = [layer.weight for layer in d.normalised_layers()]
+        penalty = penalties.orthonormal(weights, config.penalty_weight)
+        penalty.backward()
+        total += penalty.detach()
+    state.discriminator_optimiser.step()
+    return total
+
+
+def discriminator_loss(
+    config: TrialConfig,
+    state: TrainState,
+    real: Tensor,
+    labels: Tensor | None,
+    rng: torch.Generator,
+) -> Tensor:
+    """L_D of real images and of as many fakes, with a penalty that adds up over images.
+
+    Penalties differentiate twice, so they are taken outside of mixed precision.
+    """
+    d, n = state.discriminator, len(real)
+    z, fake_labels = latent(config, n, rng)
+    with torch.no_grad(), mixed_precision(config):
+        fake = state.generator(z, fake_labels).to(real.dtype)
+    both = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
+    with mixed_precision(config):
+        real_out, fake_out = d(torch.cat([real, fake]), both).to(real.dtype).split(n)
+    loss = LOSSES[config.loss].discriminator(real_out, fake_out)
+    penalty, weight = METHODS[config.method].penalty, config.penalty_weight
+    if penalty == "r1" and weight is not None:
+        loss = loss + penalties.r1(d, real, labels, weight)
+    if penalty == "wgan-gp" and weight is not None:
+        loss = loss + penalties.gradient_penalty(d, real, fake, labels, weight, rng)
+    return loss
+
+
+def update_generator(config: TrialConfig, state: TrainState) -> Tensor:
+    """One step of G; returns L_G. D's weights take no gradient here."""
+    advance(state.discriminator.normalised_layers())
+    advance(state.generator.normalised_layers())
+    state.generator_optimiser.zero_grad()
+    total = torch.zeros((), device=config.device)
+    parts = config.batch_size // config.micro_batch
+    state.discriminator.requires_grad_(False)
+    for part in range(parts):
+        purpose = f"G update.{part}" if part else "G update"
+        rng = generator(config.device, config.seed, state.iteration, purpose)
+        loss = generator_loss(config, state, config.generator_batch_size // parts, rng)
+        (loss / parts).backward()
+        total += loss.detach() / parts
+    if config.nudge_k is not None:
+        nudge(config, state)
+    state.discriminator.requires_grad_(True)
+    state.generator_optimiser.step()
+    return total
+
+
+def generator_loss(config: TrialConfig, state: TrainState, n: int, rng: torch.Generator) -> Tensor:
+    """L_G of n fakes."""
+    z, labels = latent(config, n, rng)
+    with mixed_precision(config):
+        fake_out = state.discriminator(state.generator(z, labels), labels).float()
+    return LOSSES[config.loss].generator(fake_out)
+
+
+def update_both(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
+    """One step of both players from the same weights, images and latent vectors.
+
+    Only plain simultaneous descent has more than one part: the penalties do not add up.
+    """
+    d, g = state.discriminator, state.generator
+    advance(d.normalised_layers())
+    advance(g.normalised_layers())
+    state.discriminator_optimiser.zero_grad()
+    state.generator_optimiser.zero_grad()
+    measured = torch.zeros(4, device=config.device)
+    parts = config.batch_size // config.micro_batch
+    for part in range(parts):
+        rng = generator(config.device, config.seed, state.iteration, draw_purpose(0, part))
+        d_loss, g_loss = both_losses(config, state, *data.draw(config.micro_batch, rng), rng)
+        gradients = penalties.jacobian_gradients(
+            d_loss,
+            g_loss,
+            d.parameters(),
+            g.parameters(),
+            config.penalty_weight or 0.0,
+            own=METHODS[config.method].penalty == "conopt",
+        )
+        _accumulate(d.parameters(), gradients.discriminator, parts)
+        _accumulate(g.parameters(), gradients.generator, parts)
+        measured += torch.stack([d_loss.detach(), g_loss.detach(), *gradients.ratios]) / parts
+    state.discriminator_optimiser.step()
+    state.generator_optimiser.step()
+    return measured
+
+
+def both_losses(
+    config: TrialConfig,
+    state: TrainState,
+    real: Tensor,
+    labels: Tensor | None,
+    rng: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """(L_D, L_G) of real images and of the same fakes, both differentiable in both players."""
+    n = len(real)
+    z, fake_labels = latent(config, n, rng)
+    both = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
+    fake = state.generator(z, fake_labels)
+    real_out, fake_out = state.discriminator(torch.cat([real, fake]), both).split(n)
+    loss = LOSSES[config.loss]
+    return loss.discriminator(real_out, fake_out), loss.generator(fake_out)
+
+
+def _accumulate(parameters: Iterable[nn.Parameter], gradients: list[Tensor], parts: int) -> None:
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        before = parameter.grad
+        parameter.grad = gradient / parts if before is None else before + gradient / parts
+
+
+def latent(config: TrialConfig, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    """z[n, latent] ~ N(0, I), and uniform labels[n] where training is conditional."""
+    z = torch.randn(n, config.latent_size, generator=rng, device=config.device)
+    if config.classes is None:
+        return z, None
+    return z, torch.randint(config.classes, (n,), generator=rng, device=config.device)
+
+
+@contextmanager
+def mixed_precision(config: TrialConfig) -> Iterator[None]:
+    """bf16 convolutions and matrix products where the configuration says so; else nothing."""
+    with torch.autocast(
+        torch.device(config.device).type, torch.bfloat16, enabled=config.precision == "bf16"
+    ):
+        yield
+
+
+def in_float32(config: TrialConfig) -> TrialConfig:
+    """The same without mixed precision: second derivatives need all of float32."""
+    return dataclasses.replace(config, precision="float32")
+
+
+def nudge(config: TrialConfig, state: TrainState) -> None:
+    """Shrinks G's gradient along its sharpest directions, found anew every `nudge_every`."""
+    assert config.nudge_k
+    assert config.nudge_every
+    assert config.nudge_gamma is not None
+    parameters = list(state.generator.parameters())
+    if state.iteration % config.nudge_every == 0:
+        pairs = sharpest(config, state, config.nudge_k)
+        state.directions = hessian.sharp_directions(pairs)
+    if state.directions is None or config.nudge_gamma == 1:
+        return
+    flat = hessian.flatten([parameter.grad for parameter in parameters])
+    nudged = hessian.nudge(flat, state.directions, config.nudge_gamma)
+    for parameter, piece in zip(
+        parameters, hessian.unflatten_like(nudged, parameters), strict=True
+    ):
+        assert parameter.grad is not None
+        parameter.grad.copy_(piece)
+
+
+def sharpest(config: TrialConfig, state: TrainState, k: int) -> hessian.Eigenpairs:
+    """The k largest Hessian eigenpairs of L_G in G's parameters, D held fixed; leaves no trace."""
+    config = in_float32(config)
+    rng = generator(config.device, config.seed, state.iteration, "Hessian of G")
+    n = max(HESSIAN_BATCH, config.generator_batch_size * config.micro_batch // config.batch_size)
+    with hessian.frozen_buffers(state.generator, state.discriminator):
+        return hessian.top_eigenvalues(
+            lambda: generator_loss(config, state, n, rng),
+            list(state.generator.parameters()),
+            k,
+            rng,
+        )
