@@ -10,20 +10,20 @@ from api import comparison, figures, models, paper_figures, queries, reads
 from api.caching import conditional
 from api.problems import RESPONSES
 from api.routes import Now, Serving, known_parameters
-from trainer.settings import PROFILES, SETTINGS, lookup
+from trainer.settings import PROFILES, SETTINGS, UsageError, lookup
 
 router = APIRouter(
     prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
     responses=RESPONSES,
 )  # fmt: skip
 
-Layer = Annotated[int, Query(ge=0, lt=figures.LAYERS)]
+Layer = Annotated[int, Query(ge=0)]
 Profile = Annotated[str, Query()]
 
 
 @router.get("/trials/{trial_id}/curves")
 def curves(request: Request, snapshot: Now, service: Serving, trial_id: str) -> models.Figure:
-    """Score, modes, losses and gap over iterations."""
+    """Scores, losses and gap over iterations."""
     record = queries.record(snapshot, trial_id)
     _tag_trial(request, service, trial_id, snapshot.id, "evaluations")
     rows = [queries.evaluation(row) for row in reads.evaluations(service.store, trial_id)]
@@ -38,8 +38,11 @@ def spectra(
     """The spectrum of a layer over iterations."""
     record = queries.record(snapshot, trial_id)
     _tag_trial(request, service, trial_id, snapshot.id, "spectra")
-    rows = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
     source = f"/trials/{trial_id}/spectra?layer={layer}"
+    try:
+        rows = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
+    except UsageError as error:
+        return figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
     return figures.heat_map(queries.trial(record), rows, layer, source)
 
 
@@ -47,12 +50,15 @@ def spectra(
 def fig5(
     request: Request, snapshot: Now, service: Serving, trial_id: str, layer: Layer = 4
 ) -> models.Figure:
-    """Spectrum, score and modes of one run."""
+    """Spectrum and scores of one run."""
     record = queries.record(snapshot, trial_id)
     _tag_trial(request, service, trial_id, snapshot.id, "evaluations", "spectra")
     rows = [queries.evaluation(row) for row in reads.evaluations(service.store, trial_id)]
-    of_layer = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
     source = f"/trials/{trial_id}/spectra?layer={layer}"
+    try:
+        of_layer = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
+    except UsageError as error:
+        return figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
     return paper_figures.figure_5(queries.trial(record), rows, of_layer, layer, source)
 
 

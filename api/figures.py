@@ -11,19 +11,37 @@ from plotly.subplots import make_subplots
 
 from api.models import Evaluation, Figure, Spectrum, Trial
 from api.nonfinite import without_nonfinite
+from trainer.settings import DATASETS
 
-# Okabe and Ito's colours. Blue does not lift, orange lifts; the lighter of each is the control.
+# SN, SR and their controls in Okabe and Ito's colours: blue does not lift, orange lifts, the
+# lighter of each is the control. Green is dynamic, brown Eq. (10). The order is that of columns.
 COLOURS = {
     "sn": "#0072B2",
     "sn-renorm": "#56B4E9",
     "sr-static": "#D55E00",
     "sr-lift": "#E69F00",
+    "sr-static-reparam": "#8C510A",
+    "sr-dynamic": "#009E73",
+    "sr-dynamic-renorm": "#66C2A5",
+    "sr-dynamic-reparam": "#35978F",
+    "none": "#888888",
+    "wn": "#4D7EA8",
+    "simgd": "#B59A00",
+    "jare": "#7B6FD0",
+    "conopt": "#B08CD9",
+    "r1": "#D6457A",
+    "wgan-gp": "#E07B91",
+    "orthonormal": "#7FA60A",
+    "nugan": "#C2A14A",
 }
-OTHER_COLOUR = "#009E73"
+OTHER_COLOUR = "#A0A0A0"
 SCORE_NAMES = {"fd_digits": "FD-digits", "fid": "FID"}
 # Rows of a heat map: more than a screen shows of a spectrum, and a small answer.
 HEAT_ROWS = 96
-LAYERS = 10
+# Layers of D and its 1x1 shortcuts, by the size of the images.
+LAYERS = {128: 17}
+USUAL_LAYERS = 10
+SHORTCUTS = (2, 5, 8, 11, 14)
 
 
 def colour(method: str) -> str:
@@ -33,6 +51,23 @@ def colour(method: str) -> str:
 def score_of(trial: Trial) -> str:
     """The distance that decides about the trial: `fd_digits` or `fid`."""
     return "fd_digits" if trial.dataset.startswith("digits") else "fid"
+
+
+def layers(trial: Trial) -> dict[int, str]:
+    """The layers of the trial's discriminator by number, as a list of choices names them."""
+    dataset = DATASETS.get(trial.dataset)
+    size = dataset.resolution if dataset else None
+    n = LAYERS.get(size or 0, USUAL_LAYERS)
+    # The CIFAR network goes down in size twice, so its last two blocks have no shortcut.
+    shortcuts = SHORTCUTS if n > USUAL_LAYERS else SHORTCUTS[:2]
+    return {k: f"layer_{k}{' (1x1)' if k in shortcuts else ''}" for k in range(n)}
+
+
+def quality(trial: Trial) -> tuple[str, str]:
+    """(field, title) of what collapses with the modes: their number, or the Inception Score."""
+    if score_of(trial) == "fid":
+        return "inception_score", "Inception Score (higher is better)"
+    return "modes", "modes of 1000"
 
 
 def no_figure(why: str, source: str) -> Figure:
@@ -70,14 +105,15 @@ def _plain(value: Any) -> Any:
 
 
 def curves(trial: Trial, rows: Sequence[Evaluation], source: str) -> Figure:
-    """Score, modes, losses and gap over iterations, one above the other, collapses marked."""
+    """Scores, losses and gap over iterations, one above the other, collapses marked."""
     if not rows:
         return no_figure("No evaluation has been written yet.", source)
     score = score_of(trial)
+    field, title = quality(trial)
     panels = [
         (f"{SCORE_NAMES[score]} (lower is better)", {score: "solid"}),
-        ("modes of 1000", {"modes": "solid"}),
-        ("hinge losses: L_D solid, L_G dotted", {"d_loss": "solid", "g_loss": "dot"}),
+        (title, {field: "solid"}),
+        ("losses: L_D solid, L_G dotted", {"d_loss": "solid", "g_loss": "dot"}),
         ("D(real) − D(fake)", {"gap": "solid"}),
     ]
     figure = make_subplots(
@@ -85,11 +121,11 @@ def curves(trial: Trial, rows: Sequence[Evaluation], source: str) -> Figure:
         subplot_titles=[title for title, _ in panels],
     )  # fmt: skip
     for panel, (_, lines) in enumerate(panels, start=1):
-        for field, dash in lines.items():
+        for name, dash in lines.items():
             line = {"color": colour(trial.method), "width": 2, "dash": dash}
             figure.add_scatter(
-                x=[row.iteration for row in rows], y=[getattr(row, field) for row in rows],
-                name=field, mode="lines+markers", line=line, marker={"size": 5},
+                x=[row.iteration for row in rows], y=[getattr(row, name) for row in rows],
+                name=name, mode="lines+markers", line=line, marker={"size": 5},
                 showlegend=False, connectgaps=False, row=panel, col=1,
             )  # fmt: skip
     figure.update_annotations(x=0, xanchor="left", font={"size": 13})

@@ -20,15 +20,25 @@ class Scores(BaseModel):
     """Scores of one evaluation; null where a score is not measured in the profile."""
 
     n_samples: int | None = Field(description="generated images behind the scores")
+    reference_weights: bool | None = Field(
+        description="of Inception scores: the reference network"
+    )
     inception_score: float | None = Field(description="higher is better")
+    inception_score_std: float | None = Field(description="over the protocol's splits")
     fid: float | None = Field(description="lower is better")
-    modes: int | None = Field(description="of 1000, among valid samples")
+    kid_mean: float | None = Field(description="over subsets, lower is better")
+    kid_std: float | None = Field(description="over the same subsets")
+    precision: float | None = Field(description="0 to 1, samples among real images")
+    recall: float | None = Field(description="0 to 1, real images among samples")
+    modes: int | None = Field(description="among valid samples; of 1000 for digits")
     reverse_kl: float | None = Field(description="nats")
     valid_share: float | None = Field(description="0 to 1")
     fd_digits: float | None = Field(description="not an FID; lower is better")
     joint_class_score: float | None = Field(description="1 to 1000, higher is better")
     modes_ungated: int | None = Field(description="of 1000, over all samples")
     reverse_kl_ungated: float | None = Field(description="nats, over all samples")
+    mode_distance: float | None = Field(description="0 to 1, from one share per mode; points")
+    equilibrium_distance: float | None = Field(description="of the affine problem")
     nonfinite: Nonfinite = {}
 
 
@@ -52,9 +62,12 @@ class Trial(BaseModel):
     channels: int = Field(description="width of D, as run")
     dataset: str
     method: str
-    form: str | None
+    form: str | None = Field(description="project or reparam; null where no spectrum is set")
     i_ratio: float | None = Field(description="share of singular values lifted")
     seed: int
+    precision: str | None = Field(description="of convolutions and matrix products")
+    parent: str | None = Field(description="trial that it branched off")
+    parent_iteration: int | None = Field(description="iteration at which it branched off")
     status: str = Field(description="planned, running, completed, collapsed, failed, stopped")
     stop_reason: str | None
     mode_collapse_at: int | None = Field(description="iteration at which it began")
@@ -102,18 +115,27 @@ class Evaluation(Scores):
 
     iteration: int
     seconds: float | None
-    d_loss: float | None
-    g_loss: float | None
-    d_real: float | None
-    d_fake: float | None
+    d_loss: float | None = Field(description="with its penalty, mean since the one before")
+    g_loss: float | None = Field(description="mean since the evaluation before")
+    d_real: float | None = Field(description="mean D(x) on training images")
+    d_fake: float | None = Field(description="mean D(x) on generated images")
+    d_test: float | None = Field(description="mean D(x) on held-out images")
     gap: float | None = Field(description="d_real - d_fake")
     d_spread: float | None
+    d_penalty_ratio: float | None = Field(description="|penalty gradient| / |loss gradient|")
+    g_penalty_ratio: float | None = Field(description="the same of G")
     spectrum_left: float | None = Field(description="mean sigma_2/sigma_1 of 3x3 layers")
     sigma1: list[float | None] | None
     sigma2_ratio: list[float | None] | None
     mean_ratio: list[float | None] | None
     stable_rank: list[float | None] | None
     effective_rank: list[float | None] | None
+    g_hessian: list[float | None] | None = Field(description="largest eigenvalues, where logged")
+    g_hessian_residual: list[float | None] | None = Field(description="relative, of Lanczos")
+    d_hessian: list[float | None] | None = Field(description="largest eigenvalues, where logged")
+    d_hessian_residual: list[float | None] | None = Field(description="relative, of Lanczos")
+    images_per_second: float | None = Field(description="real images through D")
+    gpu_memory: int | None = Field(description="bytes, the highest so far")
     finite: bool | None
 
 
@@ -124,13 +146,34 @@ class Evaluations(BaseModel):
 
 class Spectrum(BaseModel):
     iteration: int
-    layer: int = Field(description="layer_0 .. layer_9 of the paper")
-    singular_values: list[float | None] = Field(description="of W / sigma, descending")
+    layer: int = Field(description="layer_0 .. layer_9 of the paper, .. layer_16 on ImageNet")
+    singular_values: list[float | None] = Field(description="of W as D uses it, descending")
+    stable_ranks: list[float | None] | None = Field(
+        description="after each iteration since the evaluation before; null unless asked for"
+    )
 
 
 class Spectra(BaseModel):
     trial_id: str
     items: list[Spectrum]
+
+
+class Histogram(BaseModel):
+    """D's outputs on 512 fixed images, or its loss on each, in bins of equal width."""
+
+    iteration: int
+    images: Literal["training", "test", "generated"]
+    quantity: Literal["d", "d_loss"] = Field(description="D(x), or D's loss without penalty")
+    low: float | None = Field(description="lower edge of the first bin")
+    high: float | None = Field(description="upper edge of the last bin")
+    counts: list[int] = Field(description="images per bin")
+    not_finite: int = Field(description="images in no bin: their value is not finite")
+    nonfinite: Nonfinite = {}
+
+
+class Outputs(BaseModel):
+    trial_id: str
+    items: list[Histogram] = Field(description="oldest first")
 
 
 class Sample(BaseModel):

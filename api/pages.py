@@ -26,7 +26,7 @@ from api.snapshot import Snapshot
 from api.words import duration, number, verdict
 from sweep.paper import TABLE_II
 from sweep.results import STATUSES
-from trainer.settings import METHODS, SETTINGS
+from trainer.settings import DATASETS, METHODS, SETTINGS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -49,6 +49,7 @@ _environment.globals |= {
     "GLYPHS": GLYPHS,
     "STATUSES": STATUSES,
     "METHODS": METHODS,
+    "MODES": {name: dataset.modes for name, dataset in DATASETS.items()},
     "SCORES": figures.SCORE_NAMES,
     "colour": figures.colour,
     "version": code_version,
@@ -73,6 +74,7 @@ def overview(request: Request, snapshot: Now, service: Serving) -> Response:
 
 def _overview(snapshot: Now, service: Serving, now: datetime) -> dict[str, Any]:
     names = progress.sweep_names(snapshot)
+    matrices = _matrices_of(snapshot)
     return {
         "root": service.root,
         "exists": snapshot.exists,
@@ -80,7 +82,8 @@ def _overview(snapshot: Now, service: Serving, now: datetime) -> dict[str, Any]:
         "skipped": snapshot.skipped,
         "sweeps": [progress.sweep(snapshot, name, now) for name in names],
         "trials": len(snapshot.records),
-        "matrices": _matrices_of(snapshot),
+        "matrices": matrices,
+        "methods": in_order(m for table in matrices.values() for m in table["methods"]),
     }
 
 
@@ -106,7 +109,7 @@ def matrices(trials: Iterable[Trial]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
-    """SN, SR and their controls first, as they are compared."""
+    """SN, SR and their controls first, as they are compared; what is not known here last."""
     present = set(methods)
     return [m for m in figures.COLOURS if m in present] + sorted(present - figures.COLOURS.keys())
 
@@ -116,7 +119,10 @@ def sweep(request: Request, snapshot: Now, name: str) -> Response:
     """A sweep and its trials."""
     shown = progress.sweep_detail(snapshot, name, tag_sweeps(request, snapshot))
     trials = [queries.trial(snapshot.records[trial_id]) for trial_id in shown.trials]
-    return _page(request, "sweep.html", sweep=shown, trials=trials, matrices=matrices(trials))
+    return _page(
+        request, "sweep.html", sweep=shown, trials=trials, matrices=matrices(trials),
+        methods=in_order(trial.method for trial in trials),
+    )  # fmt: skip
 
 
 @router.get("/view/trials/{trial_id}")
@@ -129,7 +135,7 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
     score = figures.score_of(shown)
     return _page(
         request, "trial.html", trial=shown, score=score, samples=iterations,
-        layers=range(figures.LAYERS),
+        layers=figures.layers(shown),
     )  # fmt: skip
 
 
@@ -155,7 +161,7 @@ def paper(
         request, "paper.html", rows=rows, profile=shown, profiles=profiles,
         methods=in_order(m for methods in of_profile for m in methods),
         trials=sorted(trials, key=_story_first), fig8_settings=_by_number_of_i(trials),
-        layers=range(figures.LAYERS), measured=len(of_profile), groups=_groups(),
+        layers=_layers_of(trials), measured=len(of_profile), groups=_groups(),
     )  # fmt: skip
 
 
@@ -163,6 +169,11 @@ def _story_first(trial: Trial) -> tuple[bool, str, int, str]:
     """Runs in which something collapsed come first: they are what Fig. 5 is about."""
     healthy = trial.mode_collapse_at is None and trial.spectral_collapse_at is None
     return healthy, trial.setting, in_order([*METHODS]).index(trial.method), trial.trial_id
+
+
+def _layers_of(trials: Sequence[Trial]) -> Mapping[int, str]:
+    """The layers of the deepest of the discriminators: which are 1x1 differs between them."""
+    return max((figures.layers(trial) for trial in trials), key=len, default={})
 
 
 def _by_number_of_i(trials: Sequence[Trial]) -> list[str]:

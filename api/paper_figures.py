@@ -16,6 +16,7 @@ from api.figures import (
     heat,
     mark_collapses,
     no_figure,
+    quality,
     score_of,
     span,
 )
@@ -27,17 +28,18 @@ from sweep.results import FINISHED
 def figure_5(
     trial: Trial, rows: Sequence[Evaluation], spectra: Sequence[Spectrum], layer: int, source: str
 ) -> Figure:
-    """A layer's spectrum above the score and the modes of the same run, as Fig. 5 pairs them."""
+    """A layer's spectrum above the scores of the same run, as Fig. 5 pairs them."""
     if not rows or not spectra:
         return no_figure(f"{trial.trial_id} has no curve and spectrum yet.", source)
     score = score_of(trial)
+    second, title = quality(trial)
     figure = make_subplots(
         rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.5, 0.25, 0.25]
     )
     spectrum = heat(spectra)
     spectrum.update(colorbar={"y": 0.76, "len": 0.5})
     figure.add_trace(spectrum, row=1, col=1)
-    for panel, field in ((2, score), (3, "modes")):
+    for panel, field in ((2, score), (3, second)):
         figure.add_scatter(
             x=[row.iteration for row in rows], y=[getattr(row, field) for row in rows],
             mode="lines+markers", line={"color": colour(trial.method), "width": 2},
@@ -46,7 +48,9 @@ def figure_5(
         )  # fmt: skip
     figure.update_yaxes(title_text=f"layer_{layer}: index / r", row=1, col=1)
     figure.update_yaxes(title_text=f"{SCORE_NAMES[score]}<br>(lower is better)", row=2, col=1)
-    figure.update_yaxes(title_text="modes<br>of 1000", row=3, col=1)
+    figure.update_yaxes(
+        title_text=title.replace(" (", "<br>(").replace(" of", "<br>of"), row=3, col=1
+    )
     figure.update_xaxes(range=span(rows))
     figure.update_xaxes(title_text="iteration", row=3, col=1)
     mark_collapses(figure, trial, over_heat=True)
@@ -109,7 +113,7 @@ def seeds(rows: Sequence[SettingScores], profile: str, source: str) -> Figure:
     settings = list(measured)
     figure = go.Figure()
     for place, method in enumerate(methods):
-        shift = (place - (len(methods) - 1) / 2) * 0.17
+        shift = (place - (len(methods) - 1) / 2) * min(0.17, 0.8 / len(methods))
         _seed_dots(figure, method, measured, shift)
     score = next(iter(next(iter(measured.values())).values())).score
     figure.update_xaxes(

@@ -12,6 +12,7 @@ from typing import Any
 
 from api.models import (
     Evaluation,
+    Histogram,
     ScoresAt,
     Spectrum,
     Trial,
@@ -19,7 +20,8 @@ from api.models import (
 )
 from api.nonfinite import finite, without_nonfinite
 from api.snapshot import Row, Snapshot
-from sweep.results import SCORE_NAMES, STATUSES
+from sweep.results import STATUSES
+from sweep.schemas import SCORE_NAMES
 from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, select
 
 MAX_LIMIT = 1000
@@ -168,8 +170,20 @@ def evaluation(row: Row) -> Evaluation:
     return Evaluation.model_validate(finite(own))
 
 
-def spectrum(row: Row) -> Spectrum:
-    return Spectrum.model_validate({**row, "singular_values": _values(row["singular_values"])})
+def spectrum(row: Row, *, stable_ranks: bool = False) -> Spectrum:
+    """`stable_ranks` are one value per iteration of training: long, and left out unless asked."""
+    ranks = row["stable_ranks"] if stable_ranks else None
+    return Spectrum(
+        iteration=row["iteration"],
+        layer=row["layer"],
+        singular_values=_values(row["singular_values"]),
+        stable_ranks=None if ranks is None else _values(ranks),
+    )
+
+
+def histogram(row: Row) -> Histogram:
+    own = {name: row[name] for name in Histogram.model_fields if name in row}
+    return Histogram.model_validate(finite(own))
 
 
 def _values(values: Sequence[float | None] | None) -> list[float | None]:

@@ -12,6 +12,7 @@ import pyarrow.fs as pafs
 
 from api.snapshot import Row, log, rows_of
 from sweep.results import Store, StoreError
+from trainer.settings import UsageError
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
@@ -48,10 +49,29 @@ def curves_or_none(store: Store, trial_id: str) -> Sequence[Row]:
 
 
 def spectra(store: Store, trial_id: str, layer: int | None) -> list[dict[str, Any]]:
-    """By layer and iteration; of all layers if `layer` is None. Raises StoreError."""
+    """By layer and iteration; of all layers if `layer` is None.
+
+    Raises StoreError, and UsageError for a layer that the trial's discriminator does not have.
+    """
     rows = _rows(store, "spectra", trial_id)
     chosen = [row for row in rows if layer is None or row["layer"] == layer]
+    if rows and not chosen:
+        last = max(row["layer"] for row in rows)
+        raise UsageError(f"there is no layer {layer}: {trial_id} has layers 0 to {last}")
     return sorted(chosen, key=lambda row: (row["layer"], row["iteration"]))
+
+
+def outputs(
+    store: Store, trial_id: str, images: str | None, quantity: str | None, iteration: int | None
+) -> list[dict[str, Any]]:
+    """Histograms, oldest first, of those that match what is not None. Raises StoreError."""
+    wanted = {"images": images, "quantity": quantity, "iteration": iteration}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    return [
+        row
+        for row in _rows(store, "outputs", trial_id)
+        if all(row[name] == value for name, value in wanted.items())
+    ]
 
 
 def _rows(store: Store, table: str, trial_id: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,7 +14,8 @@ from api.problems import RESPONSES
 from api.service import Service, now_serving, service_of, tag_sweeps
 from api.snapshot import Snapshot
 from api.table2_models import Table2
-from sweep.results import SCHEMAS, columns
+from sweep.results import columns
+from sweep.schemas import SCHEMAS
 from trainer.settings import UsageError, lookup
 
 
@@ -33,7 +34,13 @@ router = APIRouter(tags=["results"], dependencies=[Depends(known_parameters)], r
 Now = Annotated[Snapshot, Depends(now_serving)]
 Serving = Annotated[Service, Depends(service_of)]
 Format = Annotated[str | None, Query(description="json, csv or parquet; else by Accept")]
-Layer = Annotated[int | None, Query(ge=0, le=9, description="of the paper's ten")]
+Layer = Annotated[
+    int | None, Query(ge=0, description="of the paper's ten, on ImageNet of seventeen")
+]
+Images = Annotated[
+    Literal["training", "test", "generated"] | None, Query(description="shown to D")
+]
+Quantity = Annotated[Literal["d", "d_loss"] | None, Query(description="D(x) or D's loss")]
 Names = Annotated[list[str], Query(description="repeatable; shell patterns such as B_* allowed")]
 TABLES: dict[int | str, dict[str, Any]] = {
     200: {"content": {formats.CSV: {}, formats.PARQUET: {}}},
@@ -130,18 +137,45 @@ def spectra(
     service: Serving,
     trial_id: str,
     layer: Layer = None,
+    stable_ranks: Annotated[bool, Query(description="also one value per iteration")] = False,
     format: Format = None,
 ) -> models.Spectra | Response:
-    """All singular values by layer and iteration; without `layer`, of all ten layers."""
+    """All singular values by layer and iteration; without `layer`, of all layers.
+
+    As CSV or Parquet always with the stable ranks.
+    """
     media = formats.negotiate(request, format)
     queries.record(snapshot, trial_id)
     version = reads.stamp(service.store, reads.table_path("spectra", trial_id))
     conditional(request, version, media)
     rows = reads.spectra(service.store, trial_id, layer)
     if media == formats.JSON:
-        items = [queries.spectrum(row) for row in rows]
+        items = [queries.spectrum(row, stable_ranks=stable_ranks) for row in rows]
         return models.Spectra(trial_id=trial_id, items=items)
     return formats.file_response(media, columns("spectra", rows), f"{trial_id}.spectra")
+
+
+@router.get("/trials/{trial_id}/outputs", response_model=models.Outputs, responses=TABLES)
+def outputs(
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    trial_id: str,
+    images: Images = None,
+    quantity: Quantity = None,
+    iteration: Annotated[int | None, Query(ge=0)] = None,
+    format: Format = None,
+) -> models.Outputs | Response:
+    """Histograms of D(x) and of D's loss over the iterations, as in Figs. 9 to 11."""
+    media = formats.negotiate(request, format)
+    queries.record(snapshot, trial_id)
+    version = reads.stamp(service.store, reads.table_path("outputs", trial_id))
+    conditional(request, version, media)
+    rows = reads.outputs(service.store, trial_id, images, quantity, iteration)
+    if media == formats.JSON:
+        items = [queries.histogram(row) for row in rows]
+        return models.Outputs(trial_id=trial_id, items=items)
+    return formats.file_response(media, columns("outputs", rows), f"{trial_id}.outputs")
 
 
 @router.get("/trials/{trial_id}/samples")

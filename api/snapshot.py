@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 from pydantic import BaseModel
 
-from sweep.results import SCHEMAS, Store, StoredFile, parse
+from sweep.results import Store, StoredFile, parse
+from sweep.schemas import SCHEMAS
 
 log = logging.getLogger("api")
 

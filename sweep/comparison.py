@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from sweep.display import number
-from sweep.paper import MethodResult, PairedDifference, Published, SeedResult, SettingRow
+from sweep.pairs import FINISHED, Row, score_name
+from sweep.paper import (
+    DEFAULT_I_RATIO,
+    OTHER_WEIGHTS,
+    MethodResult,
+    PairedDifference,
+    Published,
+    SeedResult,
+    SettingRow,
+)
 from trainer.collapse import SIGNALS, in_words
 from trainer.config import TrialConfig
+from trainer.methods import METHODS
 
 HEADER = ("setting", "method", "seed", "status", "modes", "best (at)", "final", "spectrum", "seen")
 SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID"}
+DECIMALS = {"fd_digits": 0, "fid": 2}
 
 CAVEATS = {
     "digits": """\
@@ -27,21 +39,36 @@ norm of SR and lifts nothing, so what it gains over SN does not come from liftin
 `best` is over the curve (fewer samples) before mode collapse, `final` at the end at the full
 sample count: their biases differ, so compare best with best and final with final.""",
     "paper": """\
-What this shows: the spectrum of D and its outputs, on the paper's data, networks and schedule.
-What it does not show: this version has no Inception network, so IS and FID are not measured and
-nothing can be said for or against the published scores; mode collapse is not judged either.""",
+What this shows: FID, the spectrum of D and its outputs, on the paper's data, networks and
+schedule. What it does not show: the very scores of the paper, which come from a Chainer port of
+the Inception network, set against statistics made with TensorFlow. Here both sides go through
+one PyTorch port, so the two compare roughly. `best` is over the curve (fewer samples) before mode
+collapse, `final` at the end at the full sample count: compare best with best and final with
+final. The thresholds of mode collapse on IS and FID are not calibrated.""",
 }
+UNSCORED = """\
+What this shows: the spectrum of D and its outputs, on the paper's data, networks and schedule.
+What it does not show: there were no Inception weights, so IS and FID are not measured and nothing
+can be said for or against the published scores; mode collapse is not judged either."""
+
+
+def caveats(profile: str, *, scored: bool) -> str:
+    """What the comparison shows and what not; `scored` tells whether distances were measured."""
+    return CAVEATS[profile] if scored else UNSCORED
 
 
 def comparison(rows: Sequence[SettingRow], profile: str) -> str:
     """Measured beside published, for the settings that have a trial of the profile."""
     measured = [row for row in rows if profile in row.measured]
-    scores = {m.score for row in measured for m in row.measured[profile].values()}
-    title = ", ".join(SCORE_TITLES[score] for score in sorted(scores))
+    results = [result for row in measured for result in row.measured[profile].values()]
+    title = ", ".join(sorted({SCORE_TITLES[result.score] for result in results}))
+    if any(OTHER_WEIGHTS in result.reasons for result in results):
+        title += f" ({OTHER_WEIGHTS})"
     blocks = [list(_setting_lines(row, profile)) for row in measured]
     cells = [line for block in blocks for line in block if not isinstance(line, str)]
     widths = [max(map(len, column)) for column in zip(HEADER, *cells, strict=True)]
-    lines = [f"modes are of 1000; best and final are {title}; spectrum is mean sigma_2/sigma_1"]
+    modes = "modes are of 1000; " if profile == "digits" else ""
+    lines = [f"{modes}best and final are {title}; spectrum is mean sigma_2/sigma_1"]
     for line in [HEADER, *(line for block in blocks for line in block)]:
         if not isinstance(line, str):
             line = "  ".join(map(str.ljust, line, widths)).rstrip()
@@ -52,16 +79,17 @@ def comparison(rows: Sequence[SettingRow], profile: str) -> str:
 def _setting_lines(row: SettingRow, profile: str) -> Iterator[tuple[str, ...] | str]:
     for method, result in row.measured[profile].items():
         for seed in result.seeds:
-            yield _seed_cells(row.setting, method, seed)
+            yield _seed_cells(row.setting, method, seed, DECIMALS[result.score])
         yield _mean_cells(row.setting, result)
         pair = row.pairs[profile].get(method)
         if pair is not None:
-            yield f"    {method} minus sn, same seed and iteration: {_difference(pair)}"
+            label = f"    {method} minus sn, same seed and iteration: "
+            yield label + _difference(pair, DECIMALS[result.score])
     yield f"    published: {_published(row.published)}"
 
 
-def _seed_cells(setting: str, method: str, seed: SeedResult) -> tuple[str, ...]:
-    best = "" if seed.best is None else f"{seed.best:.0f} ({seed.best_iteration})"
+def _seed_cells(setting: str, method: str, seed: SeedResult, decimals: int) -> tuple[str, ...]:
+    best = "" if seed.best is None else f"{seed.best:.{decimals}f} ({seed.best_iteration})"
     return (
         setting,
         method,
@@ -69,24 +97,30 @@ def _seed_cells(setting: str, method: str, seed: SeedResult) -> tuple[str, ...]:
         seed.status,
         number(seed.modes),
         best,
-        number(seed.final),
+        number(seed.final, decimals),
         number(seed.spectrum_left, 2),
         in_words({name: getattr(seed, name) for name in SIGNALS}),
     )
 
 
 def _mean_cells(setting: str, result: MethodResult) -> tuple[str, ...]:
-    spread = "" if result.sd is None else f" ± {result.sd:.0f}"
-    mean = f"{number(result.mean)}{spread}"
+    decimals = DECIMALS[result.score]
+    spread = "" if result.sd is None else f" ± {result.sd:.{decimals}f}"
+    mean = f"{number(result.mean, decimals)}{spread}"
     return (setting, result.method, "mean", f"n = {result.n}", "", mean, "", "", "")
 
 
-def _difference(pair: PairedDifference) -> str:
-    each = ", ".join(f"{s.difference:+.0f} (seed {s.seed}, at {s.iteration})" for s in pair.seeds)
+def _difference(pair: PairedDifference, decimals: int) -> str:
+    each = ", ".join(
+        f"{s.difference:+.{decimals}f} (seed {s.seed}, at {s.iteration})" for s in pair.seeds
+    )
     if pair.interval is None:
         return each
     low, high = pair.interval
-    return f"{each}; mean {pair.mean:+.0f}, 95 % interval {low:+.0f} to {high:+.0f}"
+    return (
+        f"{each}; mean {pair.mean:+.{decimals}f}, "
+        f"95 % interval {low:+.{decimals}f} to {high:+.{decimals}f}"
+    )
 
 
 def _published(row: Published) -> str:
@@ -96,6 +130,29 @@ def _published(row: Published) -> str:
         f"FID {row.sn_fid:g} SN, {row.sr_fid:g} SR; IS {row.sn_is:g} SN, {row.sr_is:g} SR; "
         f"{seen} of SN"
     )
+
+
+def other_ratio_lines(rows: Iterable[Row]) -> list[str]:
+    """Best distances of the trials whose i is not Table II's, a line per setting, method and i."""
+    cells: dict[tuple[str, str, float], list[Row]] = {}
+    for row in rows:
+        if row["i_ratio"] not in (None, DEFAULT_I_RATIO) and row["status"] in FINISHED:
+            cells.setdefault((row["setting"], row["method"], row["i_ratio"]), []).append(row)
+    return [_ratio_line(*cell, cells[cell]) for cell in sorted(cells)]
+
+
+def _ratio_line(setting: str, method: str, i_ratio: float, rows: Sequence[Row]) -> str:
+    score = score_name(rows[0])
+    best = [row[f"best_{score}"] for row in rows if row[f"best_{score}"] is not None]
+    said = f"{statistics.fmean(best):.{DECIMALS[score]}f}" if best else "none"
+    mean = f"mean best {SCORE_TITLES[score]} {said}, n = {len(best)}"
+    return f"    {setting} {method} with i {i_ratio:g}: {mean}"
+
+
+def method_lines(methods: Iterable[str]) -> list[str]:
+    """What each method does and where it comes from, in the order of the presets."""
+    shown = set(methods)
+    return [f"{name}: {m.formula} [{m.source}]" for name, m in METHODS.items() if name in shown]
 
 
 def control_lines(controls: Mapping[str, Mapping[str, Any]]) -> str:
@@ -112,7 +169,7 @@ def control_rows(trials: Sequence[TrialConfig]) -> dict[str, dict[str, Any]]:
 
     Measured in a process of its own: the driver does without torch.
     """
-    datasets = {config.dataset: config for config in trials if config.scorer}
+    datasets = {c.dataset: c for c in trials if c.dataset.startswith("digits")}
     rows: dict[str, dict[str, Any]] = {}
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         for dataset, config in datasets.items():
@@ -124,4 +181,6 @@ def control_rows(trials: Sequence[TrialConfig]) -> dict[str, dict[str, Any]]:
 def _control_scores(dataset: str, n: int) -> dict[str, dict[str, float]]:
     from trainer import data, digits
 
-    return digits.control_scores(data.load(dataset, "cpu"), digits.load_scorer("cpu"), n)
+    images = data.load(dataset, "cpu")
+    assert isinstance(images, data.Images)  # digits are small
+    return digits.control_scores(images, digits.load_scorer("cpu"), n)

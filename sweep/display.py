@@ -31,17 +31,22 @@ def number(value: float | None, digits: int = 0) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
+def distance(value: float | None) -> str:
+    """FD-digits are hundreds, a good FID is below 30."""
+    return number(value, 0 if value is None or abs(value) >= 100 else 2)
+
+
 def trial_line(progress: Progress, trial: TrialProgress) -> str:
     """One line on an evaluation or an end."""
     parts = [
         f"[{progress.ended}/{len(progress.trials)}]",
-        f"{trial.setting} {trial.method} seed {trial.seed}:",
+        f"{trial.setting} {trial.method_and_i} seed {trial.seed}:",
         f"{trial.status} {trial.iteration}/{trial.iterations}",
     ]
     if trial.modes is not None:
         parts.append(f"modes {trial.modes}")
     if trial.distance is not None:
-        parts.append(f"FD {trial.distance:.0f}")
+        parts.append(f"FD {distance(trial.distance)}")
     if trial.spectrum_left is not None:
         parts.append(f"spectrum {trial.spectrum_left:.2f}")
     parts += [trial.verdict, f"ETA {duration(progress.eta_seconds)}"]
@@ -162,12 +167,12 @@ def progress_table(progress: Progress, height: int) -> Any:
     for trial in rows[: max(4, height - 9)]:
         table.add_row(
             trial.setting,
-            trial.method,
+            trial.method_and_i,
             str(trial.seed),
             trial.status,
             f"{trial.iteration}/{trial.iterations}",
             number(trial.modes),
-            number(trial.distance),
+            distance(trial.distance),
             number(trial.spectrum_left, 2),
             trial.verdict,
         )

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from sweep.claims import RUNNING, Claim, Superseded, acquire
-from sweep.comparison import CAVEATS, comparison, control_lines, control_rows
+from sweep.comparison import (
+    caveats,
+    comparison,
+    control_lines,
+    control_rows,
+    method_lines,
+    other_ratio_lines,
+)
 from sweep.display import Show, display, duration
 from sweep.paper import table2
 from sweep.progress import Progress, progress_of
@@ -33,6 +40,7 @@ from sweep.standing import (
     to_run,
     without_secrets,
 )
+from sweep.weights import Weights
 from trainer.config import TrialConfig
 from trainer.settings import UsageError
 
@@ -50,6 +58,8 @@ class Options:
     max_concurrent: int | None
     data_root: Path | None
     download: bool
+    weights: Weights
+    allow_other_weights: bool
     fresh: bool
     stop_on_collapse: bool
     controls: bool
@@ -152,6 +162,8 @@ def _claimed(
         skipped=dict(plan.skipped),
         slots=slots,
     )
+    if options.weights.note:
+        show("note", text=options.weights.note)
     if options.fresh:
         erase(store, todo, lambda text: show("note", text=text))
     if todo:
@@ -209,6 +221,8 @@ def _execute(
         "results": store.root,
         "data_root": None if options.data_root is None else str(options.data_root),
         "download": options.download,
+        "inception_weights": options.weights.path and str(options.weights.path),
+        "allow_other_weights": options.allow_other_weights,
         "stop_on_collapse": options.stop_on_collapse,
     }
     try:
@@ -241,13 +255,15 @@ def _conclude(
     """The comparison, its caveats, where to look, and how well the slots were used."""
     rows = store.read_all("trials", [config.trial_id for config in plan.trials])
     compared = table2(rows.values(), lambda trial_id: store.read_rows("evaluations", trial_id))
-    lines = ["", comparison(compared, plan.profile)]
+    lines = ["", comparison(compared, plan.profile), *other_ratio_lines(rows.values())]
     controls = {}
     if options.controls:
         controls = control_rows(plan.trials)
         lines += ["    for orientation, images that no GAN drew:", control_lines(controls)]
-    lines += ["", CAVEATS[plan.profile], ""]
-    lines += [f"skipped {setting}: {reason}" for setting, reason in plan.skipped.items()]
+    scored = any(config.scorer for config in plan.trials)
+    lines += ["", *method_lines(config.method for config in plan.trials)]
+    lines += ["", caveats(plan.profile, scored=scored), ""]
+    lines += [f"skipped {what}: {reason}" for what, reason in plan.skipped.items()]
     if progress.busy_seconds:
         busy, used = progress.busy_seconds, progress.busy_seconds / (progress.slots * wall)
         lines.append(

@@ -39,10 +39,31 @@ class PairedDifference:
     interval: tuple[float, float] | None
 
 
+# What a configuration has because of its method. `n_critic` and the batch of G are not among
+# them: where they differ, an iteration is other work, and the same iteration makes no pair.
+METHODS_OWN = (
+    "method",
+    "i_ratio",
+    "projection_period",
+    "projection_burst",
+    "penalty_weight",
+    "loss",
+    "nudge_k",
+    "nudge_every",
+    "nudge_gamma",
+)
+
+
 def configuration(row: Row) -> dict[str, Any]:
-    """All that can change a number, but for what a pair or a mean goes over."""
+    """All that can change a number, but for what a mean goes over; None is left out."""
     config = json.loads(row["config"] or "{}")
-    return {k: v for k, v in config.items() if k not in ("seed", "method", "i_ratio")}
+    left_out = ("seed", "method", "i_ratio")
+    return {k: v for k, v in config.items() if v is not None and k not in left_out}
+
+
+def comparable_part(row: Row) -> dict[str, Any]:
+    """The same without what belongs to the method: equal in both trials of a pair."""
+    return {k: v for k, v in configuration(row).items() if k not in METHODS_OWN}
 
 
 def score_name(row: Row) -> str:
@@ -55,8 +76,8 @@ def paired_differences(
 ) -> dict[str, PairedDifference]:
     """Of each method that shares a finished seed with `sn`; `methods` are rows of `trials`.
 
-    A pair is formed only of trials of one configuration, at the last iteration that both have
-    evaluated: a stopped SN run ends before its twin.
+    A pair is formed only of trials that differ in nothing but what is the method's own, at the
+    last iteration that both have evaluated: a stopped SN run ends before its twin.
     """
     differences = {}
     twins = {row["seed"]: row for row in methods.get("sn", ()) if row["status"] in FINISHED}
@@ -67,7 +88,7 @@ def paired_differences(
             if method != "sn"
             and row["status"] in FINISHED
             and (twin := twins.get(row["seed"])) is not None
-            and configuration(row) == configuration(twin)
+            and comparable_part(row) == comparable_part(twin)
             and (seed := _seed_difference(twin, row, curves)) is not None
         ]
         if seeds:

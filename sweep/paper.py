@@ -73,6 +73,7 @@ TABLE_II: Mapping[str, Published] = {
 # Figs. 2 to 4 follow the runs to 50k iterations; the text gives no other length.
 PUBLISHED_ITERATIONS = 50_000
 DEFAULT_I_RATIO = 0.5
+OTHER_WEIGHTS = "Inception weights: not the reference file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,16 +125,18 @@ def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> lis
     """All 26 settings in Table II's order, from rows of `trials`.
 
     `curves` gives a trial's rows of `evaluations`, oldest first; it is asked only where a pair
-    needs it. Trials with an i_ratio other than 0.5 are not Table II's and are left out.
+    needs it. Trials with an i_ratio other than 0.5, and those that branched off another trial, are
+    not Table II's and are left out.
 
     Trials are never averaged over different configurations. Of a (profile, setting, method) only
     the trials of one configuration (equal in everything but the seed) are taken: the one with
     the most planned iterations among those with a finished trial, then the one that was written
-    last. A pair is formed only where both methods ran the same configuration.
+    last. A pair is formed only where both methods ran the same but for what is their own.
     """
     cells: dict[tuple[str, str, str], list[Row]] = {}
     for row in trials:
-        if row["setting"] in TABLE_II and row["i_ratio"] in (None, DEFAULT_I_RATIO):
+        ours = row["setting"] in TABLE_II and row["i_ratio"] in (None, DEFAULT_I_RATIO)
+        if ours and row["parent"] is None:
             cells.setdefault((row["setting"], row["profile"], row["method"]), []).append(row)
     chosen = {key: _one_configuration(rows) for key, rows in cells.items()}
     table = []
@@ -228,6 +231,8 @@ def _why_not_comparable(row: Row, n: int) -> list[str]:
         for what, value in ran.items()
         if value != published[what]
     ]
+    if json.loads(row["protocol"] or "{}").get("reference_weights") is False:
+        differs.append(OTHER_WEIGHTS)
     if row["method"] not in ("sn", published["SR"]):
         differs.append(f"{row['method']} is not in this row of Table II")
     if n < 2:

@@ -11,6 +11,7 @@ from typing import Any
 from sweep.results import FINISHED
 from trainer.collapse import in_words
 from trainer.config import TrialConfig
+from trainer.methods import DEFAULT_I_RATIO
 
 ENDED = (*FINISHED, "failed", "superseded")
 
@@ -22,6 +23,7 @@ class TrialProgress:
 
     setting: str
     method: str
+    i_ratio: float | None = None
     seed: int
     iterations: int
     operations: float
@@ -34,6 +36,12 @@ class TrialProgress:
     best: float | None = None
     spectrum_left: float | None = None
     verdict: str = ""
+
+    @property
+    def method_and_i(self) -> str:
+        """The method, with its i where that is not the default."""
+        default = self.i_ratio in (None, DEFAULT_I_RATIO)
+        return self.method if default else f"{self.method} i {self.i_ratio:g}"
 
     @property
     def operations_left(self) -> float:
@@ -106,6 +114,7 @@ def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
     trial = TrialProgress(
         setting=config.setting,
         method=config.method,
+        i_ratio=config.i_ratio,
         seed=config.seed,
         iterations=config.iterations,
         operations=config.operations,

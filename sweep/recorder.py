@@ -16,15 +16,12 @@ import torch
 
 from sweep.claims import Claim
 from sweep.results import StoredFile
-from sweep.rows import best_record, evaluation_rows, spectrum_rows, trial_row
-from trainer.collapse import Record, Thresholds, Verdict, judge
+from sweep.rows import best_record, evaluation_rows, output_rows, spectrum_rows, trial_row
+from trainer.collapse import Record, Verdict, thresholds_for, verdict_on
 from trainer.config import TrialConfig
-from trainer.digits import Scorer
-from trainer.loop import Evaluation
-from trainer.settings import METHODS
+from trainer.loop import Evaluation, Scorer
 from trainer.state import TrainState, from_bytes, initial_state, to_bytes
 
-THRESHOLDS = Thresholds()
 KEPT_CHECKPOINTS = 2
 
 
@@ -44,37 +41,34 @@ class Recorder:
         self.protocol: dict[str, Any] = {}
         self.history: Sequence[Record] = ()
         self.verdict: Verdict | None = None
+        self.resumed = False
         self.resumed_at = 0
         self.seconds = self.seconds_before = 0.0
-        self.spectra: list[dict[str, Any]] = []
-        rows = claim.store.read_rows("trials", self.id)
-        self.started_at = rows[0]["started_at"] if rows else datetime.now(UTC)
+        # What is measured at every evaluation and too big for the state to carry.
+        self.measured: dict[str, list[dict[str, Any]]] = {"spectra": [], "outputs": []}
+        self.stored = next(iter(claim.store.read_rows("trials", self.id)), None)
+        self.started_at = self.stored["started_at"] if self.stored else datetime.now(UTC)
 
-    def resume(self, scorer: Scorer | None) -> TrainState:
-        """The state of the latest checkpoint, else a new one, with the files cut back to it."""
+    def resume(self, state: TrainState, scorer: Scorer | None) -> None:
+        """Cuts the trial's files back to `state`, the one that it goes on from."""
         self.protocol = protocol(self.config, scorer)
-        state = self._latest_state()
         at = state.iteration if state.history else -1
         for sample in self._files("samples"):
             if _iteration(sample) > at:
                 self.claim.delete(sample.path)
-        stored = self.claim.store.read_rows("spectra", self.id)
-        self.spectra = [row for row in stored if row["iteration"] <= at]
+        for table, rows in self.measured.items():
+            stored = self.claim.store.read_rows(table, self.id)
+            rows[:] = [row for row in stored if row["iteration"] <= at]
         self.history = state.history
         if state.history:
-            self.verdict = judge(
-                state.history,
-                self.config.iterations,
-                projected=METHODS[self.config.method].form is not None,
-                thresholds=THRESHOLDS,
-            )
-        self.resumed_at = state.iteration
+            self.verdict = verdict_on(self.config, state.history)
+        self.resumed, self.resumed_at = True, state.iteration
         self.seconds = self.seconds_before = state.seconds
         self._write_curves()
         self._write_trial("running")
-        return state
 
-    def _latest_state(self) -> TrainState:
+    def latest_state(self) -> TrainState:
+        """The state of the latest checkpoint, else a new one."""
         checkpoints = sorted(self._files("checkpoints"), key=_iteration)
         content = self.claim.store.read(checkpoints[-1].path) if checkpoints else None
         if content is None:
@@ -86,11 +80,14 @@ class Recorder:
         at = evaluation.iteration
         self.history, self.verdict, self.seconds = state.history, evaluation.verdict, state.seconds
         self.claim.write(f"samples/{self.id}/{at}.png", evaluation.samples)
-        self.spectra += spectrum_rows(self.id, at, evaluation.spectra)
+        self.measured["spectra"] += spectrum_rows(
+            self.id, at, evaluation.spectra, evaluation.stable_ranks
+        )
+        self.measured["outputs"] += output_rows(self.id, at, evaluation.outputs)
         self._write_curves()
         self._write_trial("running")
         self.claim.write(f"checkpoints/{self.id}/{at}.pt", to_bytes(self.config, state))
-        self._drop_checkpoints(THRESHOLDS.patience)
+        self._drop_checkpoints(thresholds_for(self.config).patience)
         self._report("running", evaluation.record)
 
     def ended(self, state: TrainState, scores: Mapping[str, float]) -> None:
@@ -104,8 +101,14 @@ class Recorder:
         self._report(status, {**self.history[-1], **scores})
 
     def failed(self, traceback: str) -> None:
-        """Keeps what was measured before the failure."""
-        self._write_trial("failed", traceback=traceback)
+        """Keeps what was measured before the failure, also by a start before this one."""
+        if self.stored is None or self.resumed:
+            self._write_trial("failed", traceback=traceback)
+        else:
+            row = self._bookkeeping("failed", traceback=traceback)
+            for name in ("protocol", "seconds"):
+                del row[name]
+            self.claim.write_rows("trials", self.id, [self.stored | row])
         self.report({"trial": self.id, "status": "failed"})
 
     def _write_trial(
@@ -116,8 +119,16 @@ class Recorder:
         stop_reason: str | None = None,
         traceback: str | None = None,
     ) -> None:
-        row = trial_row(self.config, self.history, self.verdict, THRESHOLDS, scores)
-        row |= {
+        row = trial_row(
+            self.config, self.history, self.verdict, thresholds_for(self.config), scores
+        )
+        row |= self._bookkeeping(status, stop_reason=stop_reason, traceback=traceback)
+        self.claim.write_rows("trials", self.id, [row])
+
+    def _bookkeeping(
+        self, status: str, *, stop_reason: str | None = None, traceback: str | None = None
+    ) -> dict[str, Any]:
+        return {
             "status": status,
             "stop_reason": stop_reason,
             "protocol": json.dumps(self.protocol),
@@ -129,12 +140,11 @@ class Recorder:
             "updated_at": datetime.now(UTC),
             "traceback": traceback,
         }
-        self.claim.write_rows("trials", self.id, [row])
 
     def _write_curves(self) -> None:
-        self.claim.write_rows("spectra", self.id, self.spectra)
-        rows = evaluation_rows(self.id, self.history)
-        self.claim.write_rows("evaluations", self.id, rows)
+        for table, rows in self.measured.items():
+            self.claim.write_rows(table, self.id, rows)
+        self.claim.write_rows("evaluations", self.id, evaluation_rows(self.config, self.history))
 
     def _files(self, folder: str) -> list[StoredFile]:
         return self.claim.store.list(f"{folder}/{self.id}")
@@ -185,16 +195,12 @@ def protocol(config: TrialConfig, scorer: Scorer | None) -> dict[str, Any]:
     if scorer is None:
         return {
             "extractor": None,
-            "reason": "IS and FID are null: this version has no Inception network",
+            "reason": "IS and FID are null: there were no Inception weights",
         }
-    return {
-        "extractor": "digit classifier of trainer/digits.py, per colour channel",
-        "classifier_sha256": config.scorer,
-        "held_out_accuracy": scorer.held_out_accuracy,
-        "gate_radius": scorer.gate_radius,
+    return scorer.protocol_record(config.curve_protocol) | {
         "curve_samples": config.curve_samples,
         "final_samples": config.final_samples,
-        "reference": "all stacked training digits, exact",
+        "final": scorer.protocol_record(config.final_protocol),
     }
 
 

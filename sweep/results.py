@@ -5,6 +5,7 @@ A leaf: pyarrow and the standard library. Under one root (a folder or an `s3://`
     trials/<trial_id>.parquet            one row: configuration, status, verdict, scores, host
     evaluations/<trial_id>.parquet       one row per evaluation
     spectra/<trial_id>.parquet           one row per (iteration, layer)
+    outputs/<trial_id>.parquet           histograms of D's outputs
     samples/<trial_id>/<iteration>.png   images of fixed latent vectors
     checkpoints/<trial_id>/<iteration>.pt
     claims/<trial_id>.json               who writes the trial's files (sweep/claims.py)
@@ -16,8 +17,7 @@ The contract:
   sees the old file or the new one, never a part: locally a temporary file, fsync and rename; in an
   object store one put of bytes that were complete before it began.
 - A trial writes its own files, rows before checkpoint; the driver writes plan and heartbeat.
-- Schemas are explicit, units stand in the field metadata. A change is additive and nullable and
-  raises SCHEMA_VERSION, which every file carries.
+- Schemas (sweep/schemas.py) are explicit, and every file carries SCHEMA_VERSION.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 1
+from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 
 STATUSES = ("planned", "running", "completed", "collapsed", "failed", "stopped")
 FINISHED = ("completed", "collapsed")
@@ -40,114 +40,6 @@ FINISHED = ("completed", "collapsed")
 
 class StoreError(RuntimeError):
     """The store cannot be read or written; says where and why."""
-
-
-def _field(name: str, kind: pa.DataType, says: str) -> pa.Field:
-    return pa.field(name, kind, metadata={"says": says})
-
-
-_STRING, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
-_TIME = pa.timestamp("us", tz="UTC")
-_FLOATS = pa.list_(pa.float64())
-
-# name, type, meaning: in `evaluations` as they are, in `trials` as best_<name> and final_<name>.
-_SCORES = (
-    ("n_samples", _INT, "generated images behind the scores"),
-    ("inception_score", _FLOAT, "Inception Score, higher is better; null if not measured"),
-    ("fid", _FLOAT, "Frechet Inception Distance, lower is better; null if not measured"),
-    ("modes", _INT, "of 1000, among valid samples; digits profile"),
-    ("reverse_kl", _FLOAT, "nats, of valid samples' modes from uniform; NaN if none is valid"),
-    ("valid_share", _FLOAT, "0 to 1, samples that pass gate and confidence; digits profile"),
-    ("fd_digits", _FLOAT, "Frechet distance of digit features, lower is better"),
-    ("joint_class_score", _FLOAT, "1 to 1000, higher is better; digits profile"),
-    ("modes_ungated", _INT, "of 1000, by every sample's most likely label"),
-    ("reverse_kl_ungated", _FLOAT, "nats, of all samples' modes from uniform"),
-)
-SCORE_NAMES = tuple(name for name, _, _ in _SCORES)
-
-
-def _prefixed(prefix: str, when: str) -> list[pa.Field]:
-    fields = [_field(f"{prefix}_iteration", _INT, f"iteration {when}")]
-    return fields + [_field(f"{prefix}_{name}", kind, says) for name, kind, says in _SCORES]
-
-
-_IDENTITY = [
-    _field("trial_id", _STRING, "what is run, by content"),
-    _field("profile", _STRING, "paper or digits"),
-    _field("setting", _STRING, "row of Table I"),
-    _field("group", _STRING, "group of Table I, A to E"),
-    _field("setting_batch_size", _INT, "images, as Table I has it"),
-    _field("setting_channels", _INT, "CH, as Table I has it"),
-    _field("batch_size", _INT, "real images per D update, as run"),
-    _field("micro_batch", _INT, "images through D at once, as run"),
-    _field("channels", _INT, "width of D, as run"),
-    _field("dataset", _STRING, "images that were trained on"),
-    _field("method", _STRING, "named preset"),
-    _field("form", _STRING, "project, or null where no weight is overwritten"),
-    _field("i_ratio", _FLOAT, "share of singular values lifted; null where none is"),
-    _field("seed", _INT, ""),
-    _field("iterations", _INT, "planned G updates"),
-]
-
-SCHEMAS: Mapping[str, pa.Schema] = {
-    "trials": pa.schema([
-        *_IDENTITY,
-        _field("status", _STRING, "planned, running, completed, collapsed, failed, stopped"),
-        _field("stop_reason", _STRING, "why a collapsed trial was stopped"),
-        _field("mode_collapse_at", _INT, "iteration at which it began; null if not seen"),
-        _field("spectral_collapse_at", _INT, "iteration at which it began; null if not seen"),
-        _field("dead_at", _INT, "iteration at which D's outputs became constant"),
-        _field("diverged_at", _INT, "iteration of the first evaluation that is not finite"),
-        _field("verdict_rules", _STRING, "JSON: the rule behind each of these"),
-        _field("iteration", _INT, "G updates done"),
-        *_prefixed("best", "of the lowest FID (digits: FD-digits) before mode collapse"),
-        *_prefixed("final", "at the end; scores at the protocol's full sample count"),
-        _field("first_spectrum_left", _FLOAT, "mean sigma_2/sigma_1 of 3x3 layers, at the start"),
-        _field("final_spectrum_left", _FLOAT, "mean sigma_2/sigma_1 of 3x3 layers, at the end"),
-        _field("objective", _FLOAT, "finite: best distance, a penalty if none; lower is better"),
-        _field("protocol", _STRING, "JSON: extractor, weights SHA-256, sample counts"),
-        _field("config", _STRING, "JSON: everything that can change a number"),
-        _field("thresholds", _STRING, "JSON: collapse thresholds in force"),
-        _field("software", _STRING, "JSON: versions"),
-        _field("host", _STRING, "where it last ran"),
-        _field("attempt", _STRING, "id of the start that wrote this"),
-        _field("seconds", _FLOAT, "s, training and evaluations of all attempts"),
-        _field("started_at", _TIME, "UTC, first start"),
-        _field("updated_at", _TIME, "UTC"),
-        _field("traceback", _STRING, "of a failed trial"),
-    ]),
-    "evaluations": pa.schema([
-        _field("trial_id", _STRING, ""),
-        _field("iteration", _INT, "G updates done"),
-        _field("seconds", _FLOAT, "s since the start, of all attempts"),
-        _field("d_loss", _FLOAT, "hinge L_D, mean since the last evaluation; NaN at iteration 0"),
-        _field("g_loss", _FLOAT, "hinge L_G, mean since the last evaluation; NaN at iteration 0"),
-        _field("d_real", _FLOAT, "mean D(x) on 512 training images"),
-        _field("d_fake", _FLOAT, "mean D(x) on 512 generated images"),
-        _field("gap", _FLOAT, "d_real - d_fake"),
-        _field("d_spread", _FLOAT, "standard deviation of D(x) over both"),
-        *(_field(name, kind, says) for name, kind, says in _SCORES),
-        _field("spectrum_left", _FLOAT, "mean sigma_2/sigma_1 of the 3x3 layers"),
-        _field("sigma1", _FLOATS, "largest singular value of the raw weight, per layer"),
-        _field("sigma2_ratio", _FLOATS, "sigma_2/sigma_1, per layer"),
-        _field("mean_ratio", _FLOATS, "mean sigma/sigma_1, per layer"),
-        _field("stable_rank", _FLOATS, "||W||_F^2/sigma_1^2, per layer"),
-        _field("effective_rank", _FLOATS, "exp of the entropy of sigma/sum(sigma), per layer"),
-        _field("finite", pa.bool_(), "losses and D(x) are finite"),
-    ]),
-    "spectra": pa.schema([
-        _field("trial_id", _STRING, ""),
-        _field("iteration", _INT, "G updates done"),
-        _field("layer", _INT, "layer_0 .. layer_9 of the paper; 2 and 5 are the 1x1 shortcuts"),
-        _field("singular_values", pa.list_(pa.float32()), "of W / sigma as D sees it, descending"),
-    ]),
-    "sweeps": pa.schema([
-        _field("sweep", _STRING, "name of the sweep"),
-        _field("position", _INT, "order in the plan, longest first"),
-        _field("operations", _FLOAT, "multiply-adds of the whole trial"),
-        *_IDENTITY,
-    ]),
-}  # fmt: skip
 
 
 def columns(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:

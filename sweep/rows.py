@@ -12,14 +12,25 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.results import SCORE_NAMES
+from sweep.schemas import SCORE_NAMES
 from trainer.collapse import Record, Thresholds, Verdict
 from trainer.config import TrialConfig
-from trainer.settings import METHODS, SETTINGS
+from trainer.methods import METHODS
+from trainer.settings import SETTINGS
 
 # What the objective is where no distance could be measured: worse than any measured one (noise
 # scores below 5,000 in FD-digits, below 500 in FID), and finite, as samplers ignore NaN.
 PENALTY = 10_000.0
+
+PENALTY_RATIOS = ("d_penalty_ratio", "g_penalty_ratio")
+# Only with a GPU; only with `hessian_k`.
+RARELY_MEASURED = (
+    "gpu_memory",
+    "g_hessian",
+    "g_hessian_residual",
+    "d_hessian",
+    "d_hessian_residual",
+)
 
 
 def identity_row(config: TrialConfig) -> dict[str, Any]:
@@ -33,7 +44,7 @@ def identity_row(config: TrialConfig) -> dict[str, Any]:
         "setting_batch_size": setting.batch_size,
         "setting_channels": setting.channels,
         "batch_size": config.batch_size,
-        "micro_batch": config.batch_size,
+        "micro_batch": config.micro_batch,
         "channels": config.channels,
         "dataset": config.dataset,
         "method": config.method,
@@ -41,6 +52,9 @@ def identity_row(config: TrialConfig) -> dict[str, Any]:
         "i_ratio": config.i_ratio,
         "seed": config.seed,
         "iterations": config.iterations,
+        "precision": config.precision,
+        "parent": config.parent,
+        "parent_iteration": config.parent_iteration,
     }
 
 
@@ -57,25 +71,39 @@ def plan_rows(sweep: str, trials: Sequence[TrialConfig]) -> list[dict[str, Any]]
     ]
 
 
-def evaluation_rows(trial_id: str, history: Sequence[Record]) -> list[dict[str, Any]]:
-    """Rows of `evaluations`; a score that this trial's protocol does not measure is None."""
-    unmeasured = dict.fromkeys(SCORE_NAMES)
-    return [{"trial_id": trial_id, **unmeasured, **record} for record in history]
+def evaluation_rows(config: TrialConfig, history: Sequence[Record]) -> list[dict[str, Any]]:
+    """Rows of `evaluations`; what this trial's protocol or method does not measure is None."""
+    unmeasured = dict.fromkeys((*SCORE_NAMES, *RARELY_MEASURED))
+    # Only where both players step at once are there two gradients to compare; else it is NaN.
+    absent = {} if METHODS[config.method].simultaneous else dict.fromkeys(PENALTY_RATIOS)
+    trial_id = config.trial_id
+    return [{"trial_id": trial_id, **unmeasured, **record, **absent} for record in history]
 
 
 def spectrum_rows(
-    trial_id: str, iteration: int, spectra: Sequence[Sequence[float]]
+    trial_id: str,
+    iteration: int,
+    spectra: Sequence[Sequence[float]],
+    stable_ranks: Sequence[Sequence[float]],
 ) -> list[dict[str, Any]]:
-    """Rows of `spectra` of one evaluation, one per layer."""
+    """Rows of `spectra` of one evaluation, one per layer; the first has no stable ranks yet."""
     return [
         {
             "trial_id": trial_id,
             "iteration": iteration,
             "layer": layer,
             "singular_values": list(values),
+            "stable_ranks": list(stable_ranks[layer]) if stable_ranks else [],
         }
         for layer, values in enumerate(spectra)
     ]
+
+
+def output_rows(
+    trial_id: str, iteration: int, histograms: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Rows of `outputs` of one evaluation, one per set of images and quantity."""
+    return [{"trial_id": trial_id, "iteration": iteration, **row} for row in histograms]
 
 
 def best_record(

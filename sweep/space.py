@@ -1,4 +1,4 @@
-"""The grid as data: settings x methods x seeds, each trial once, longest first.
+"""The grid as data: settings x methods x i x seeds, each trial once, longest first.
 
 Standard library only, so that a plan can be shown without starting Ray or torch.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
-from trainer.config import TrialConfig, missing_reason, trial_config
+from trainer.availability import missing_reason
+from trainer.config import TrialConfig, trial_config
 from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, lookup, select
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Trials, longest first, and for each setting whose data set is not there the reason."""
+    """Trials, longest first, and what of the grid cannot run: the reason by setting where its
+    data set is not there, by setting and method where the two do not go together."""
 
     profile: str
     trials: list[TrialConfig]
@@ -28,35 +31,49 @@ def grid(
     methods: Sequence[str],
     seeds: Sequence[int],
     *,
+    i_ratios: Sequence[float] = (),
     iterations: int | None = None,
+    scorer: str | None = None,
     data_root: Path | None = None,
     download: bool = False,
 ) -> Plan:
-    """The plan of a sweep. Raises UsageError for an unknown name or when no data set is there.
+    """The plan of a sweep. Raises UsageError for an unknown name or if nothing of it can run.
 
-    `settings` and `methods` are shell patterns over Table I and the methods.
+    `settings` and `methods` are shell patterns over Table I and the methods. Methods that lift
+    run with each of `i_ratios`, or their default. `scorer` is the SHA-256 of the Inception
+    weights, for the paper profile.
     """
     lookup("profile", PROFILES, profile)
     names = select("setting", SETTINGS, settings)
-    configs = [
-        trial_config(profile, setting, method, seed, iterations=iterations)
-        for setting in names
-        for method in select("method", METHODS, methods)
-        for seed in dict.fromkeys(seeds)
-    ]
+    configs: dict[str, TrialConfig] = {}
+    impossible: dict[str, str] = {}
+    for setting, method in product(names, select("method", METHODS, methods)):
+        ratios = i_ratios if i_ratios and METHODS[method].lifts else (None,)
+        try:
+            found = [
+                trial_config(
+                    profile, setting, method, seed,
+                    i_ratio=i, iterations=iterations, scorer=scorer,
+                )
+                for i, seed in product(ratios, seeds)
+            ]  # fmt: skip
+        except UsageError as error:
+            impossible[f"{setting} with {method}"] = str(error)
+            continue
+        configs |= {config.trial_id: config for config in found}
     if not configs:
-        raise UsageError("nothing is planned: give at least one seed")
+        raise UsageError(next(iter(impossible.values()), "nothing is planned: give a seed"))
     reasons = {
         config.setting: reason
-        for config in configs
+        for config in configs.values()
         if (reason := missing_reason(config.dataset, data_root, download=download))
     }
-    trials = [config for config in configs if config.setting not in reasons]
+    trials = [config for config in configs.values() if config.setting not in reasons]
     if not trials:
         raise UsageError(f"no data set of this plan is there: {next(iter(reasons.values()))}")
     # sorted() is stable: of equally long trials the settings stay in the table's order.
     trials = sorted(trials, key=lambda config: -config.operations)
-    return Plan(profile=profile, trials=trials, skipped=reasons)
+    return Plan(profile=profile, trials=trials, skipped=reasons | impossible)
 
 
 def seeds(text: str) -> list[int]:
@@ -69,4 +86,19 @@ def seeds(text: str) -> list[int]:
         if dash and int(last) < int(first):
             raise UsageError(f"seeds {part!r} end before they begin")
         found += range(int(first), int(last or first) + 1)
+    return list(dict.fromkeys(found))
+
+
+def ratios(text: str) -> list[float]:
+    """`0.25,0.5` as numbers above 0 up to 1. Raises UsageError for anything else."""
+    found = []
+    for part in text.split(","):
+        try:
+            value = float(part)
+        except ValueError:
+            value = 0.0
+        # NaN compares false, too.
+        if not 0 < value <= 1:
+            raise UsageError(f"--i-ratios are numbers in (0, 1], like 0.25,0.5, not {part!r}")
+        found.append(value)
     return list(dict.fromkeys(found))

@@ -17,7 +17,7 @@ from sweep.space import Plan
 from trainer.config import TrialConfig
 from trainer.settings import UsageError
 
-OWN_TABLES = ("trials", "evaluations", "spectra")
+OWN_TABLES = ("trials", "evaluations", "spectra", "outputs")
 OWN_FOLDERS = ("samples", "checkpoints")
 # For how long an ended sweep looks for its last workers to be gone.
 PATIENCE_SECONDS = 5.0

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from sweep.space import Plan, grid, seeds
+from sweep.space import Plan, grid, ratios, seeds
+from sweep.weights import Weights, find_weights
 from trainer.settings import METHODS, PROFILES, UsageError
 
 EXAMPLES = """\
@@ -18,7 +19,10 @@ examples:
       narrow discriminators with three seeds, SN and SR, on this machine's CPU
   python -m sweep.table1 --profile digits --methods 'sn*,sr*' --settings C_32-32
       SN, SR and both controls
-  python -m sweep.table1 --data-root /data --download --results s3://bucket/sweeps
+  python -m sweep.table1 --profile digits --settings 'B_*' --i-ratios 0.125,0.25,0.5,1
+      SN once and SR with each i
+  python -m sweep.table1 --data-root /data --download --results s3://bucket/sweeps \
+      --inception-weights /data/weights-inception-2015-12-05-6726825d.pth
       the paper's own settings, on GPUs
   ray job submit --working-dir . -- python -m sweep.table1 --data-root /data --results /shared/r
       the same on a cluster; RAY_ADDRESS or the job says which, otherwise Ray is started here
@@ -55,6 +59,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="GLOB,...",
         help=f"of {', '.join(METHODS)} (default sn,sr-static)",
     )
+    p.add_argument(
+        "--i-ratios",
+        metavar="I,...",
+        help="shares of singular values that methods which lift are run with (default 0.5)",
+    )
     p.add_argument("--seeds", default="0", metavar="0,1|0-4", help="default 0")
     p.add_argument("--iterations", type=int, help="G updates (default: the profile's)")
     p.add_argument("--results", metavar="DIR|URI", help="where results are kept")
@@ -62,6 +71,20 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--max-concurrent", type=int, metavar="N", help="default: as many as fit")
     p.add_argument("--data-root", type=Path, metavar="DIR", help="where torchvision's data lie")
     p.add_argument("--download", action="store_true", help="download data sets that are missing")
+    p.add_argument(
+        "--inception-weights",
+        type=Path,
+        metavar="FILE",
+        help="for IS and FID, at this path on every node (default: INCEPTION_WEIGHTS)",
+    )
+    p.add_argument(
+        "--allow-other-weights",
+        action="store_true",
+        help="take a file that is not the reference one; every number is marked",
+    )
+    p.add_argument(
+        "--require-scores", action="store_true", help="refuse to train without IS and FID"
+    )
     p.add_argument("--dry-run", action="store_true", help="show the plan and start nothing")
     p.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     p.add_argument(
@@ -88,22 +111,32 @@ def main(argv: list[str] | None = None) -> int:
         args = parser().parse_args(argv)
         if args.max_concurrent is not None and args.max_concurrent < 1:
             raise UsageError(f"--max-concurrent must be at least 1, but got {args.max_concurrent}")
+        weights = find_weights(
+            args.profile,
+            args.inception_weights,
+            allow_other=args.allow_other_weights,
+            required=args.require_scores,
+        )
         plan = grid(
             args.profile,
             args.settings.split(","),
             args.methods.split(","),
             seeds(args.seeds),
+            i_ratios=ratios(args.i_ratios) if args.i_ratios is not None else (),
             iterations=args.iterations,
+            scorer=weights.sha256,
             data_root=args.data_root,
             download=args.download,
         )
-        return show_plan(plan, args) if args.dry_run else _launch(plan, args)
+        if args.dry_run:
+            return show_plan(plan, weights, args)
+        return _launch(plan, weights, args)
     except (UsageError, StoreError) as error:
         sys.stderr.write(f"python -m sweep.table1: {error}\n")
         return 2
 
 
-def _launch(plan: Plan, args: argparse.Namespace) -> int:
+def _launch(plan: Plan, weights: Weights, args: argparse.Namespace) -> int:
     from sweep.launch import Options, launch
 
     options = Options(
@@ -112,6 +145,8 @@ def _launch(plan: Plan, args: argparse.Namespace) -> int:
         max_concurrent=args.max_concurrent,
         data_root=args.data_root,
         download=args.download,
+        weights=weights,
+        allow_other_weights=args.allow_other_weights,
         fresh=args.fresh,
         stop_on_collapse=args.stop_on_collapse,
         controls=args.controls,
@@ -121,7 +156,7 @@ def _launch(plan: Plan, args: argparse.Namespace) -> int:
     return launch("table1", plan, options)
 
 
-def show_plan(plan: Plan, args: argparse.Namespace) -> int:
+def show_plan(plan: Plan, weights: Weights, args: argparse.Namespace) -> int:
     """Prints what the command would do; reads the store, writes nothing."""
     from sweep.results import Store
     from sweep.standing import check_name, default_name, own_files, results_root, to_run
@@ -152,7 +187,8 @@ def show_plan(plan: Plan, args: argparse.Namespace) -> int:
         }
         text = f"{state:10}{config.trial_id:50}{at}/{config.iterations}"
         sys.stdout.write((json.dumps(line) if args.json else text) + "\n")
-    notes = [f"skipped {setting}: {reason}" for setting, reason in plan.skipped.items()]
+    notes = [weights.note] if weights.note else []
+    notes += [f"skipped {what}: {reason}" for what, reason in plan.skipped.items()]
     notes += [f"--fresh would remove the {len(p)} files of {i}" for i, p in files.items()]
     notes.append(
         f"sweep {name}: {len(plan.trials)} trials in "

@@ -19,12 +19,14 @@ from typing import Any
 import torch
 
 from sweep.claims import Superseded, acquire
-from sweep.recorder import THRESHOLDS, Recorder
+from sweep.recorder import Recorder
 from sweep.results import Store
-from trainer import data, digits
+from sweep.weights import check_weights
 from trainer.collapse import Verdict
 from trainer.config import TrialConfig
 from trainer.loop import final_scores, train
+from trainer.scorers import load_scorer
+from trainer.sources import Source, load_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Task:
     results: str
     data_root: str | None = None
     download: bool = False
+    inception_weights: str | None = None
+    allow_other_weights: bool = False
     stop_on_collapse: bool = True
 
 
@@ -65,11 +69,13 @@ def run(config: TrialConfig, task: Task, report: Callable[[dict[str, Any]], None
 def _train(config: TrialConfig, task: Task, recorder: Recorder) -> None:
     # The number of threads is set in the thread that trains: OpenMP counts per thread.
     torch.set_num_threads(config.threads)
-    scorer = _scorer(config.device) if config.scorer else None
-    state = recorder.resume(scorer)
-    images = _images(config.dataset, config.device, task.data_root, task.download)
+    weights = check_weights(config, task.inception_weights)
+    source = _source(config.dataset, config.device, task.data_root, task.download)
+    state = recorder.latest_state()
+    scorer = load_scorer(config, source, state, weights, allow_other=task.allow_other_weights)
+    recorder.resume(state, scorer)
     if not _ends(recorder.verdict, task):
-        for evaluation in train(config, state, images, scorer, THRESHOLDS):
+        for evaluation in train(config, state, source, scorer):
             recorder.evaluation(state, evaluation)
             if _ends(evaluation.verdict, task):
                 break
@@ -85,18 +91,13 @@ def _ends(verdict: Verdict | None, task: Task) -> bool:
     return verdict.diverged_at is not None or bool(verdict.stop and task.stop_on_collapse)
 
 
-# An actor that is used again for another trial finds data and scorer in memory.
+# An actor that is used again for another trial finds the data in memory.
 @lru_cache(maxsize=2)
-def _images(dataset: str, device: str, root: str | None, download: bool) -> data.Images:
+def _source(dataset: str, device: str, root: str | None, download: bool) -> Source:
     path = None if root is None else Path(root)
     if path is None or not download:
-        return data.load(dataset, device, path)
+        return load_source(dataset, device, path)
     path.mkdir(parents=True, exist_ok=True)
     with open(path / ".download.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # trials that start together download once
-        return data.load(dataset, device, path, download=True)
-
-
-@lru_cache(maxsize=1)
-def _scorer(device: str) -> digits.Scorer:
-    return digits.load_scorer(device)
+        return load_source(dataset, device, path, download=True)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,8 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from sweep.results import SCORE_NAMES, Store
+from sweep.results import Store
+from sweep.schemas import SCORE_NAMES
 from trainer.settings import METHODS, PROFILES, SETTINGS
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -57,6 +58,7 @@ def identity(setting: str, method: str, seed: int, i_ratio: float | None = None)
         "i_ratio": i_ratio,
         "seed": seed,
         "iterations": ITERATIONS,
+        "precision": "float32",
     }
 
 
@@ -86,6 +88,8 @@ def curve(who: dict[str, Any], until: int = ITERATIONS) -> list[dict[str, Any]]:
                 "g_loss": math.nan if iteration == 0 else -d_fake,
                 "d_real": d_real,
                 "d_fake": d_fake,
+                "d_test": 0.9 * d_real,
+                "images_per_second": math.nan if iteration == 0 else 800.0,
                 "gap": d_real - d_fake,
                 "d_spread": abs(d_real - d_fake) / 2 + 0.05,
                 "n_samples": 1000,
@@ -108,18 +112,39 @@ def curve(who: dict[str, Any], until: int = ITERATIONS) -> list[dict[str, Any]]:
     return rows
 
 
-def spectra(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def outputs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Histograms of 512 values around the means of the curve, in 64 bins."""
+    means = {"training": "d_real", "generated": "d_fake", "test": "d_test"}
+    return [
+        {
+            "trial_id": row["trial_id"],
+            "iteration": row["iteration"],
+            "images": images,
+            "quantity": quantity,
+            "low": row[mean] - 1,
+            "high": row[mean] + 1,
+            "counts": [8] * 64,
+            "not_finite": 0,
+        }
+        for row in rows
+        for images, mean in means.items()
+        for quantity in ("d", "d_loss")
+    ]
+
+
+def spectra(rows: list[dict[str, Any]], ranks: Sequence[int] = RANKS) -> list[dict[str, Any]]:
     return [
         {
             "trial_id": row["trial_id"],
             "iteration": row["iteration"],
             "layer": layer,
             "singular_values": [
-                1.0 if k == 0 else row["sigma2_ratio"][layer] ** (1 + 8 * k / n) for k in range(n)
+                1.0 if k == 0 else row["spectrum_left"] ** (1 + 8 * k / n) for k in range(n)
             ],
+            "stable_ranks": [0.5 * n] * (0 if row["iteration"] == 0 else PERIOD),
         }
         for row in rows
-        for layer, n in enumerate(RANKS)
+        for layer, n in enumerate(ranks)
     ]
 
 
@@ -154,6 +179,7 @@ def write_trial(store: Store, who: dict[str, Any], status: str = "completed") ->
     best = min(scored, key=lambda row: row["fd_digits"])
     store.write_rows("evaluations", who["trial_id"], rows)
     store.write_rows("spectra", who["trial_id"], spectra(rows))
+    store.write_rows("outputs", who["trial_id"], outputs(rows))
     for row in rows[::4]:
         name = f"samples/{who['trial_id']}/{row['iteration']}.png"
         store.write(name, png(row["iteration"] + who["seed"]))

@@ -27,6 +27,17 @@ def test_imports_are_light() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_of_the_trainer_only_the_settings_are_read() -> None:
+    script = (
+        "import sys, api.app; own = {'trainer', 'trainer.settings', 'trainer.methods'}; "
+        "print(sorted({m for m in sys.modules if m.split('.')[0] == 'trainer'} - own))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -12,9 +12,11 @@ from typing import Any
 import httpx2
 import pyarrow.parquet as pq
 import pytest
+from pydantic import BaseModel
 
 from api import models
-from sweep.results import SCORE_NAMES, Store
+from sweep.results import Store
+from sweep.schemas import SCHEMAS, SCORE_NAMES
 
 ITEM = {
     "trial_id", "profile", "setting", "group", "setting_batch_size", "setting_channels",
@@ -44,6 +46,24 @@ def test_results_of_a_setting(http: httpx2.Client) -> None:
 
 def test_scores_are_those_of_the_store() -> None:
     assert set(models.Scores.model_fields) - {"nonfinite"} == set(SCORE_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("table", "model"),
+    [
+        ("evaluations", models.Evaluation),
+        ("outputs", models.Histogram),
+        ("spectra", models.Spectrum),
+    ],
+)
+def test_a_row_is_that_of_the_store(table: str, model: type[BaseModel]) -> None:
+    assert set(model.model_fields) - {"nonfinite"} == set(SCHEMAS[table].names) - {"trial_id"}
+
+
+def test_a_trial_has_every_column_of_the_store() -> None:
+    prefixed = {f"{when}_{name}" for when in ("best", "final") for name in SCORE_NAMES}
+    prefixed |= {"best_iteration", "final_iteration"}
+    assert set(models.TrialDetail.model_fields) >= set(SCHEMAS["trials"].names) - prefixed
 
 
 @pytest.mark.parametrize(
@@ -77,7 +97,7 @@ def test_planned_trials_are_listed(http: httpx2.Client) -> None:
     ("query", "says"),
     [
         ("setting=B_64-65", "unknown setting 'B_64-65'; did you mean: B_64-64"),
-        ("method=sr", "did you mean: sn, sr-lift"),
+        ("method=sr", "unknown method 'sr'; did you mean: sn, "),
         ("profile=digit", "did you mean: digits"),
         ("status=done", "unknown status 'done'"),
         ("sweep=fig", "did you mean: fig8"),
@@ -153,7 +173,8 @@ def test_nan_end_to_end(http: httpx2.Client, filled: Path) -> None:
     rows = json.loads(response.text, parse_constant=lambda name: pytest.fail(name))["items"]
     assert len(rows) == len(stored)
     assert rows[0]["d_loss"] is None
-    assert rows[0]["nonfinite"] == {"d_loss": "nan", "g_loss": "nan", "reverse_kl": "nan"}
+    unmeasured = ("d_loss", "g_loss", "images_per_second", "reverse_kl")
+    assert rows[0]["nonfinite"] == dict.fromkeys(unmeasured, "nan")
     assert rows[1]["d_loss"] == stored[1]["d_loss"]
     assert rows[1]["nonfinite"] == {}
     csv = http.get(f"/trials/{sn['trial_id']}/evaluations?format=csv").text.splitlines()
@@ -188,7 +209,102 @@ def test_spectra(http: httpx2.Client) -> None:
     assert [row["iteration"] for row in one] == sorted(row["iteration"] for row in one)
     assert one[0]["singular_values"][0] == 1.0
     assert len(http.get(address).json()["items"]) == 10 * len(one)
-    assert http.get(address, params={"layer": 10}).status_code == 422
+    refused = http.get(address, params={"layer": 10})
+    assert refused.status_code == 422
+    assert f"there is no layer 10: {sn['trial_id']} has layers 0 to 9" in refused.json()["detail"]
+    assert http.get(address, params={"layer": -1}).status_code == 422
+
+
+def test_stable_ranks_come_when_asked_for(http: httpx2.Client) -> None:
+    (sn, *_) = items(http, setting="C_32-32", method="sn")
+    address = f"/trials/{sn['trial_id']}/spectra?layer=3"
+    assert {row["stable_ranks"] for row in http.get(address).json()["items"]} == {None}
+    asked = http.get(f"{address}&stable_ranks=true").json()["items"]
+    assert [len(row["stable_ranks"]) for row in asked] == [0] + [75] * (len(asked) - 1)
+    assert asked[1]["stable_ranks"][0] == 8.0
+    table = pq.read_table(io.BytesIO(http.get(f"{address}&format=parquet").content))
+    assert len(table.column("stable_ranks")[1]) == 75
+
+
+def test_outputs(http: httpx2.Client, filled: Path) -> None:
+    (sn, *_) = items(http, setting="C_32-32", method="sn")
+    address = f"/trials/{sn['trial_id']}/outputs"
+    stored = Store(filled).read_rows("outputs", sn["trial_id"])
+    shown = http.get(address).json()
+    assert shown["trial_id"] == sn["trial_id"]
+    assert len(shown["items"]) == len(stored) == 13 * 6
+    assert shown["items"][7] == {
+        name: value for name, value in stored[7].items() if name != "trial_id"
+    } | {"nonfinite": {}}
+    one = http.get(f"{address}?images=test&quantity=d_loss&iteration=75").json()["items"]
+    assert [(r["images"], r["quantity"], r["iteration"]) for r in one] == [("test", "d_loss", 75)]
+    assert len(http.get(f"{address}?images=generated").json()["items"]) == 13 * 2
+    assert http.get(f"{address}?iteration=76").json()["items"] == []
+    for query in ("images=real", "quantity=loss", "iteration=-1", "image=test"):
+        assert http.get(f"{address}?{query}").status_code == 422
+    csv = http.get(f"{address}?format=csv&iteration=75").text.splitlines()
+    assert len(csv) == 1 + 6
+
+
+def test_the_etag_of_outputs_follows_their_file(tmp_path: Path, kit: ModuleType) -> None:
+    store, who = Store(tmp_path), kit.identity("C_32-32", "sn", 0)
+    kit.write_trial(store, who)
+    address = f"/trials/{who['trial_id']}/outputs?iteration=75&images=test&quantity=d"
+    with kit.serving(tmp_path) as http:
+        first = http.get(address)
+        rows = store.read_rows("outputs", who["trial_id"])
+        changed = [row | {"not_finite": 3, "low": -math.inf} for row in rows]
+        store.write_rows("outputs", who["trial_id"], changed)
+        again = http.get(address, headers={"If-None-Match": first.headers["etag"]})
+        assert again.status_code == 200
+        (row,) = again.json()["items"]
+        assert (row["not_finite"], row["low"], row["nonfinite"]) == (3, None, {"low": "-inf"})
+
+
+def test_what_an_older_version_wrote_is_served(tmp_path: Path, kit: ModuleType) -> None:
+    """Before there were outputs, stable ranks and more scores."""
+    store, who = Store(tmp_path), kit.identity("C_32-32", "sn", 0)
+    kit.write_trial(store, who)
+    trial_id = who["trial_id"]
+    store.delete(f"outputs/{trial_id}.parquet")
+    added = {
+        "trials": ["precision", "parent", "parent_iteration", "best_kid_mean", "final_recall"],
+        "evaluations": ["d_test", "kid_mean", "g_hessian", "images_per_second", "gpu_memory"],
+        "spectra": ["stable_ranks"],
+    }
+    for table, names in added.items():
+        current = store.read_table(table, trial_id)
+        assert current is not None
+        sink = io.BytesIO()
+        pq.write_table(current.drop_columns(names), sink)
+        store.write(f"{table}/{trial_id}.parquet", sink.getvalue())
+    with kit.serving(tmp_path) as http:
+        trial = http.get(f"/trials/{trial_id}").json()
+        assert (trial["precision"], trial["best"]["kid_mean"]) == (None, None)
+        assert trial["best"]["fd_digits"] is not None
+        row = http.get(f"/trials/{trial_id}/evaluations").json()["items"][1]
+        assert [row[name] for name in added["evaluations"]] == [None] * 5
+        spectra = http.get(f"/trials/{trial_id}/spectra?layer=1&stable_ranks=true").json()["items"]
+        assert {r["stable_ranks"] for r in spectra} == {None}
+        assert http.get(f"/trials/{trial_id}/outputs").json()["items"] == []
+        assert http.get(f"/view/trials/{trial_id}").status_code == 200
+
+
+def test_hessians_and_a_branch(tmp_path: Path, kit: ModuleType) -> None:
+    store = Store(tmp_path)
+    who = kit.identity("C_32-32", "nugan", 0)
+    who |= {"parent": "digits.C_32-32.sn.-.s0-00000000", "parent_iteration": 600}
+    kit.write_trial(store, who)
+    rows = store.read_rows("evaluations", who["trial_id"])
+    rows[2] |= {"g_hessian": [3.5, math.inf], "gpu_memory": 2**33, "d_penalty_ratio": math.nan}
+    store.write_rows("evaluations", who["trial_id"], rows)
+    with kit.serving(tmp_path) as http:
+        shown = http.get(f"/trials/{who['trial_id']}/evaluations").json()["items"][2]
+        assert (shown["g_hessian"], shown["d_hessian"]) == ([3.5, None], None)
+        assert (shown["gpu_memory"], shown["d_penalty_ratio"]) == (2**33, None)
+        assert shown["nonfinite"]["d_penalty_ratio"] == "nan"
+        trial = http.get(f"/trials/{who['trial_id']}").json()
+        assert (trial["parent"], trial["parent_iteration"]) == (who["parent"], 600)
 
 
 def test_samples(http: httpx2.Client) -> None:
@@ -209,6 +325,7 @@ def test_samples(http: httpx2.Client) -> None:
         "/trials/nothing",
         "/trials/nothing/evaluations",
         "/trials/nothing/spectra",
+        "/trials/nothing/outputs",
         "/trials/nothing/samples",
         "/trials/nothing/samples/0",
         "/sweeps/nothing",
@@ -231,6 +348,7 @@ def test_what_is_not_there(http: httpx2.Client, path: str) -> None:
     "path",
     ["/results?group=C", "/sweeps", "/sweeps/demo", "/table2", "/trials/{id}", "/paper",
      "/trials/{id}/evaluations", "/trials/{id}/spectra?layer=1", "/trials/{id}/samples",
+     "/trials/{id}/outputs?images=test",
      "/figures/seeds", "/figures/trials/{id}/spectra"],
 )  # fmt: skip
 def test_etags(http: httpx2.Client, path: str) -> None:

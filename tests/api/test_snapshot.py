@@ -116,7 +116,7 @@ def test_served_beside_damage(tmp_path: Path, kit: ModuleType) -> None:
     store, who = Store(tmp_path), kit.identity("C_32-32", "sn", 0)
     kit.write_trial(store, who)
     trial_id = who["trial_id"]
-    for folder in ("evaluations", "spectra"):
+    for folder in ("evaluations", "spectra", "outputs"):
         (tmp_path / f"{folder}/{trial_id}.parquet").write_bytes(b"PAR1 no")
     (tmp_path / f"samples/{trial_id}/0.png").write_bytes(kit.png(0)[:-5])
     (tmp_path / "trials/notes.txt").write_text("hello")
@@ -124,7 +124,7 @@ def test_served_beside_damage(tmp_path: Path, kit: ModuleType) -> None:
         ready = http.get("/readyz").json()
         assert (ready["ready"], ready["trials"], ready["skipped"]) == (True, 1, 1)
         assert ready["skipped_files"] == {"trials/notes.txt": "not a file of the store"}
-        for path in ("evaluations", "spectra", "samples/0"):
+        for path in ("evaluations", "spectra", "outputs", "samples/0"):
             response = http.get(f"/trials/{trial_id}/{path}")
             assert response.status_code == 500
             assert "cannot be read" in response.json()["detail"]

@@ -80,6 +80,8 @@ def trial() -> Callable[..., dict[str, Any]]:
             "method": "sn",
             "i_ratio": None,
             "seed": 0,
+            "parent": None,
+            "protocol": None,
             "dataset": "digits8",
             "batch_size": 16,
             "channels": 16,

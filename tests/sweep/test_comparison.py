@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import json
 import math
 
-from sweep.comparison import CAVEATS, comparison, control_lines
+from sweep.comparison import (
+    CAVEATS,
+    caveats,
+    comparison,
+    control_lines,
+    method_lines,
+    other_ratio_lines,
+)
 from sweep.paper import table2
 from trainer.settings import PROFILES
 
@@ -40,13 +48,56 @@ def test_columns_stand_under_their_heads(trial) -> None:
 def test_a_sweep_without_scores_is_still_told(trial) -> None:
     row = trial(profile="paper", dataset="cifar10", final_modes=None, best_iteration=None)
     text = comparison(table2([row], lambda i: []), "paper")
-    assert "best and final are FID" in text
+    assert text.startswith("best and final are FID")
     assert "n = 0" in text
+
+
+def test_a_fid_has_decimals(trial) -> None:
+    rows = [
+        trial(
+            profile="paper", dataset="cifar10", best_fid=21.154, final_fid=22.0, final_modes=None
+        ),
+        trial(profile="paper", dataset="cifar10", best_fid=19.5, method="sr-static", i_ratio=0.5),
+    ]
+    ends = {"sn-0": 21.154, "sr-static-0": 20.0}
+    text = comparison(table2(rows, lambda i: [{"iteration": 675, "fid": ends[i]}]), "paper")
+    assert "21.15 (1425)" in text
+    assert "-1.15 (seed 0, at 675)" in text
+
+
+def test_other_weights_are_marked(trial) -> None:
+    row = trial(profile="paper", dataset="cifar10", best_fid=21.154)
+    for reference, mark in ((True, ";"), (False, " (Inception weights: not the reference file);")):
+        row["protocol"] = json.dumps({"reference_weights": reference})
+        text = comparison(table2([row], lambda i: []), "paper")
+        assert text.startswith(f"best and final are FID{mark}")
+
+
+def test_other_ratios_are_told_apart_from_table_ii(trial) -> None:
+    rows = [
+        trial(method="sr-static", i_ratio=i, seed=seed, best_fd_digits=500 + 100 * seed)
+        for i in (0.25, 0.5, 1.0)
+        for seed in (0, 1)
+    ]
+    rows += [trial(), trial(method="sr-static", i_ratio=1.0, status="running", seed=2)]
+    assert other_ratio_lines(rows) == [
+        "    C_32-32 sr-static with i 0.25: mean best FD-digits 550, n = 2",
+        "    C_32-32 sr-static with i 1: mean best FD-digits 550, n = 2",
+    ]
+
+
+def test_a_reading_of_an_abstract_is_called_one() -> None:
+    (line,) = method_lines(["nugan", "nugan"])
+    assert "our reading of the abstract" in line
+    assert [line.partition(":")[0] for line in method_lines({"jare", "sn"})] == ["sn", "jare"]
 
 
 def test_every_profile_says_what_it_does_not_show() -> None:
     assert set(CAVEATS) == set(PROFILES)
     assert all("does not show" in text for text in CAVEATS.values())
+    assert "IS and FID are not measured" in caveats("paper", scored=False)
+    assert "not measured" not in caveats("paper", scored=True)
+    assert "FD-digits is no FID" in caveats("digits", scored=True)
 
 
 def test_controls() -> None:

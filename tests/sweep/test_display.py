@@ -30,7 +30,15 @@ def test_a_line() -> None:
     line = trial_line(*reported(modes=12, distance=900.4, spectrum_left=0.914))
     assert line.startswith("[0/2]  C_8-32 sn seed 0:  running 50/100  modes 12  FD 900")
     assert "spectrum 0.91  healthy" in line
+    assert "FD 21.15" in trial_line(*reported(distance=21.154)), "a FID"
     assert "FD" not in trial_line(*reported(modes=12)), "a distance that is not finite"
+
+
+def test_another_i_is_told() -> None:
+    for i, name in ((0.25, "sr-static i 0.25"), (None, "sr-static")):
+        config = trial_config("digits", "C_8-32", "sr-static", 0, i_ratio=i)
+        progress = progress_of([config], {})
+        assert f"C_8-32 {name} seed 0" in trial_line(progress, progress.trials[config.trial_id])
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 
 import pytest
 
 from sweep.pairs import paired_differences, sample_sd, t_interval, t_quantile
+from trainer.config import trial_config
 
 # Published tables of Student's t, two-sided 95 %.
 TABLE = {
@@ -54,6 +57,12 @@ def _curves(trial_id: str) -> list[dict]:
     ]
 
 
+def configured(row: dict, profile: str, method: str, **changes) -> dict:
+    """The row with the configuration that the trainer gives such a trial."""
+    config = trial_config(profile, "C_32-32", method, 0, **changes)
+    return row | {"config": json.dumps(dataclasses.asdict(config))}
+
+
 def test_pairs_are_at_the_last_common_evaluation(trial) -> None:
     methods = {
         "sn": [trial(seed=0, status="collapsed"), trial(seed=1), trial(seed=2, status="running")],
@@ -79,6 +88,33 @@ def test_an_interval_needs_three_seeds(trial) -> None:
     assert pair.mean == -400.0  # of -300, -400, -500: sd 100, half 4.303 * 100 / sqrt(3)
     assert pair.interval is not None
     assert pair.interval == (pytest.approx(-648.4, abs=0.1), pytest.approx(-151.6, abs=0.1))
+
+
+def test_what_is_the_methods_own_does_not_part_a_pair(trial) -> None:
+    """As the trainer writes them: SN projects never, SR-static every fifth iteration."""
+    names = ("sn", "sr-static", "sr-dynamic-reparam", "nugan", "r1")
+    methods = {m: [configured(trial(method=m), "digits", m)] for m in names}
+    found = paired_differences(methods, lambda i: [{"iteration": 0, "fd_digits": 1.0}])
+    assert set(found) == set(names) - {"sn"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"precision": "bf16"}, {"threads": 2}, {"parent": "x", "parent_iteration": 5}]
+)
+def test_a_pair_differs_in_nothing_else(trial, change) -> None:
+    methods = {
+        "sn": [configured(trial(), "digits", "sn")],
+        "sr-static": [configured(trial(method="sr-static"), "digits", "sr-static", **change)],
+    }
+    assert paired_differences(methods, lambda i: [{"iteration": 0, "fd_digits": 1.0}]) == {}
+
+
+def test_where_an_iteration_is_other_work_there_is_no_pair(trial) -> None:
+    """On the paper's data JARE steps both players once, SN updates D five times."""
+    methods = {
+        m: [configured(trial(method=m, dataset="cifar10"), "paper", m)] for m in ("sn", "jare")
+    }
+    assert paired_differences(methods, lambda i: [{"iteration": 0, "fid": 1.0}]) == {}
 
 
 def test_different_configurations_make_no_pair(trial) -> None:

@@ -86,6 +86,22 @@ def test_the_papers_own_protocol_is_comparable(trial) -> None:
     assert (result.comparable, result.reasons, result.mean) == (True, [], 78.5)
 
 
+def test_other_weights_are_not_comparable(trial) -> None:
+    row = trial(profile="paper", dataset="cifar10", best_fid=78.0)
+    row["protocol"] = '{"weights_sha256": "ab", "reference_weights": false}'
+    reasons = row_of(table2([row], no_curves)).measured["paper"]["sn"].reasons
+    assert "Inception weights: not the reference file" in reasons
+    row["protocol"] = '{"reference_weights": true}'
+    reasons = row_of(table2([row], no_curves)).measured["paper"]["sn"].reasons
+    assert not any("weights" in reason for reason in reasons)
+
+
+def test_a_branch_is_not_table_ii(trial) -> None:
+    trials = [trial(trial_id="whole"), trial(trial_id="branch", seed=1, parent="whole")]
+    measured = row_of(table2(trials, no_curves)).measured["digits"]
+    assert [seed.trial_id for seed in measured["sn"].seeds] == ["whole"]
+
+
 def test_lengths_are_never_mixed(trial) -> None:
     trials = [
         trial(trial_id="short", seed=0, iterations=40, best_fd_digits=1.0),

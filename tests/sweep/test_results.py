@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.results import SCHEMA_VERSION, SCHEMAS, Store, StoreError, columns
+from sweep.results import Store, StoreError, columns
+from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -81,6 +82,42 @@ def test_a_file_of_an_older_schema_is_read_with_nulls(store: Store) -> None:
     store.write("evaluations/a.parquet", sink.getvalue())
     (row,) = store.read_rows("evaluations", "a")
     assert (row["iteration"], row["fid"], set(row)) == (5, None, set(SCHEMAS["evaluations"].names))
+
+
+def test_a_file_of_schema_version_1_is_read_with_nulls(store: Store) -> None:
+    """Of that version: no stable ranks; losses of the hinge; no precision, no parent."""
+    spectra = pa.schema(
+        [
+            pa.field("trial_id", pa.string()),
+            pa.field("iteration", pa.int64()),
+            pa.field("layer", pa.int64()),
+            pa.field("singular_values", pa.list_(pa.float32())),
+        ],
+        metadata={"schema_version": "1"},
+    )
+    row = {"trial_id": "a", "iteration": 50, "layer": 3, "singular_values": [1.0, 0.5]}
+    for table, stored in (
+        ("spectra", pa.Table.from_pylist([row], schema=spectra)),
+        ("evaluations", pa.table({"trial_id": ["a"], "iteration": [50], "modes": [12]})),
+        ("trials", pa.table({"trial_id": ["a"], "seed": [0], "best_fd_digits": [900.0]})),
+    ):
+        sink = io.BytesIO()
+        pq.write_table(stored, sink)
+        store.write(f"{table}/a.parquet", sink.getvalue())
+    assert store.read_rows("spectra", "a") == [row | {"stable_ranks": None}]
+    (evaluation,) = store.read_rows("evaluations", "a")
+    assert (evaluation["modes"], evaluation["d_test"], evaluation["gpu_memory"]) == (
+        12,
+        None,
+        None,
+    )
+    (trial,) = store.read_rows("trials", "a")
+    assert (trial["best_fd_digits"], trial["precision"], trial["parent"]) == (900.0, None, None)
+    assert set(trial) == set(SCHEMAS["trials"].names)
+    assert store.read_rows("outputs", "a") == []
+    # What is read can be written again, in the current version.
+    store.write_rows("spectra", "a", store.read_rows("spectra", "a"))
+    assert store.read_rows("spectra", "a") == [row | {"stable_ranks": None}]
 
 
 def test_the_schema_version_is_in_the_file(store: Store) -> None:

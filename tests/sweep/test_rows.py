@@ -5,24 +5,46 @@ import math
 
 import pytest
 
-from sweep.recorder import THRESHOLDS
-from sweep.results import SCHEMAS, SCORE_NAMES, columns
+from sweep.results import columns
 from sweep.rows import (
     PENALTY,
     best_record,
     evaluation_rows,
     objective,
+    output_rows,
     plan_rows,
     spectrum_rows,
     trial_row,
 )
-from trainer import data, digits
-from trainer.collapse import judge
+from sweep.schemas import SCHEMAS, SCORE_NAMES
+from trainer import digits
+from trainer.collapse import thresholds_for, verdict_on
 from trainer.config import trial_config
 from trainer.loop import Evaluation, train
+from trainer.settings import METHODS
+from trainer.sources import load_source
 from trainer.state import initial_state
 
 CONFIG = trial_config("digits", "C_32-32", "sr-static", 0, iterations=1)
+NOT_OF_DIGITS = {
+    "reference_weights",
+    "inception_score",
+    "inception_score_std",
+    "fid",
+    "kid_mean",
+    "kid_std",
+    "precision",
+    "recall",
+    "mode_distance",
+    "equilibrium_distance",
+    "d_penalty_ratio",
+    "g_penalty_ratio",
+    "g_hessian",
+    "g_hessian_residual",
+    "d_hessian",
+    "d_hessian_residual",
+    "gpu_memory",
+}
 BOOKKEEPING = {
     "status",
     "stop_reason",
@@ -41,26 +63,49 @@ BOOKKEEPING = {
 def evaluation() -> Evaluation:
     """The trainer's own first evaluation, so that a name cannot drift apart from a column."""
     state = initial_state(CONFIG)
-    images = data.load(CONFIG.dataset, CONFIG.device)
-    return next(train(CONFIG, state, images, digits.load_scorer(CONFIG.device)))
+    source = load_source(CONFIG.dataset, CONFIG.device, None)
+    return next(train(CONFIG, state, source, digits.load_scorer(CONFIG.device)))
 
 
 def test_an_evaluation_fills_exactly_the_schema(evaluation: Evaluation) -> None:
-    (row,) = evaluation_rows("t", [evaluation.record])
+    (row,) = evaluation_rows(CONFIG, [evaluation.record])
     assert set(row) == set(SCHEMAS["evaluations"].names)
-    assert {name for name, value in row.items() if value is None} == {"inception_score", "fid"}
+    assert {name for name, value in row.items() if value is None} == NOT_OF_DIGITS
     assert columns("evaluations", [row]).num_rows == 1
 
 
 def test_spectra_fill_exactly_the_schema(evaluation: Evaluation) -> None:
-    rows = spectrum_rows("t", 0, evaluation.spectra)
+    rows = spectrum_rows("t", 0, evaluation.spectra, evaluation.stable_ranks)
     assert [row["layer"] for row in rows] == list(range(10))
     assert all(set(row) == set(SCHEMAS["spectra"].names) for row in rows)
     assert columns("spectra", rows).num_rows == 10
+    assert [row["stable_ranks"] for row in rows] == [[]] * 10, "nothing was trained before it"
+
+
+def test_outputs_fill_exactly_the_schema(evaluation: Evaluation) -> None:
+    rows = output_rows("t", 0, evaluation.outputs)
+    assert {(row["images"], row["quantity"]) for row in rows} == {
+        (images, quantity)
+        for images in ("training", "test", "generated")
+        for quantity in ("d", "d_loss")
+    }
+    assert all(set(row) == set(SCHEMAS["outputs"].names) for row in rows)
+    assert all(sum(row["counts"]) + row["not_finite"] == 512 for row in rows)
+    assert columns("outputs", rows).num_rows == 6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_ratio_is_there_where_both_players_step_at_once(method: str) -> None:
+    """NaN would say that it was measured and is no number."""
+    config = trial_config("digits", "C_32-32", method, 0)
+    measured = {"iteration": 50, "d_penalty_ratio": math.nan, "g_penalty_ratio": math.nan}
+    (row,) = evaluation_rows(config, [measured])
+    at_once = METHODS[method].simultaneous
+    assert (row["d_penalty_ratio"] is None) == (row["g_penalty_ratio"] is None) == (not at_once)
 
 
 def test_a_trial_fills_exactly_the_schema(evaluation: Evaluation) -> None:
-    row = trial_row(CONFIG, [evaluation.record], evaluation.verdict, THRESHOLDS)
+    row = trial_row(CONFIG, [evaluation.record], evaluation.verdict, thresholds_for(CONFIG))
     assert set(row) | BOOKKEEPING == set(SCHEMAS["trials"].names)
     assert not set(row) & BOOKKEEPING
     assert row["best_fd_digits"] == evaluation.record["fd_digits"]
@@ -75,7 +120,7 @@ def test_a_plan_fills_exactly_the_schema() -> None:
 
 
 def test_a_trial_before_its_first_evaluation() -> None:
-    row = trial_row(CONFIG, [], None, THRESHOLDS)
+    row = trial_row(CONFIG, [], None, thresholds_for(CONFIG))
     assert (row["iteration"], row["objective"], row["best_iteration"]) == (0, PENALTY, None)
 
 
@@ -116,8 +161,10 @@ def test_the_objective_is_always_finite(distances: tuple[float, ...]) -> None:
 def test_the_end_is_the_last_evaluation_with_the_full_scores(evaluation: Evaluation) -> None:
     last = evaluation.record | {"iteration": 1, "spectrum_left": 0.5}
     records = [evaluation.record, last]
-    verdict = judge(records, 1, projected=True)
-    row = trial_row(CONFIG, records, verdict, THRESHOLDS, {"fd_digits": 7.0, "n_samples": 10_000})
+    verdict = verdict_on(CONFIG, records)
+    row = trial_row(
+        CONFIG, records, verdict, thresholds_for(CONFIG), {"fd_digits": 7.0, "n_samples": 10_000}
+    )
     assert (row["final_iteration"], row["final_fd_digits"], row["final_n_samples"]) == (
         1,
         7.0,

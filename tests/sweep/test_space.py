@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.space import grid, seeds
-from trainer.settings import SETTINGS, UsageError
+from sweep.space import grid, ratios, seeds
+from trainer.settings import METHODS, SETTINGS, UsageError
 
 
 def test_the_whole_of_table_i_longest_first_each_once() -> None:
@@ -39,6 +39,57 @@ def test_no_data_at_all_is_bad_input() -> None:
 def test_download_plans_what_can_be_downloaded(tmp_path: Path) -> None:
     plan = grid("paper", ["E_*"], ["sn"], [0], data_root=tmp_path, download=True)
     assert {c.dataset for c in plan.trials} == {"stl10"}
+
+
+def test_methods_that_lift_run_with_each_i_and_the_others_once() -> None:
+    plan = grid(
+        "digits", ["C_8-32"], ["sn", "sr-static", "sr-dynamic"], [0, 1], i_ratios=[0.25, 1]
+    )
+    assert {(c.method, c.i_ratio, c.seed) for c in plan.trials} == {
+        *((method, None, seed) for method in ("sn", "sr-dynamic") for seed in (0, 1)),
+        *(("sr-static", i, seed) for i in (0.25, 1) for seed in (0, 1)),
+    }
+    half = grid("digits", ["C_8-32"], ["sr-static"], [0], i_ratios=[0.5])
+    assert half.trials == grid("digits", ["C_8-32"], ["sr-static"], [0]).trials
+
+
+def test_what_does_not_go_together_is_said_and_the_rest_runs(tmp_path: Path) -> None:
+    """JARE's penalty cannot be taken over parts of a batch, and ImageNet's batch is divided."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "val").mkdir()
+    plan = grid("paper", ["E_512-64"], ["sn", "jare"], [0], data_root=tmp_path)
+    assert [c.method for c in plan.trials] == ["sn"]
+    assert list(plan.skipped) == ["E_512-64 with jare"]
+    assert "micro_batch must be 512, not 32" in plan.skipped["E_512-64 with jare"]
+    with pytest.raises(UsageError, match="no sum over parts"):
+        grid("paper", ["E_512-64"], ["jare", "conopt"], [0], data_root=tmp_path)
+
+
+def test_every_method_can_be_planned_for_every_setting_of_the_digits() -> None:
+    plan = grid("digits", ["*"], ["*"], [0])
+    assert plan.skipped == {}
+    assert len(plan.trials) == len(SETTINGS) * len(METHODS)
+
+
+def test_the_weights_hash_is_part_of_what_runs(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    with_it, without = (
+        grid("paper", ["C_8-32"], ["sn"], [0], data_root=tmp_path, scorer=scorer).trials[0]
+        for scorer in ("ab" * 32, None)
+    )
+    assert (with_it.scorer, with_it.curve_protocol) == ("ab" * 32, "paper-5k")
+    assert (without.scorer, without.curve_protocol) == (None, None)
+    assert with_it.trial_id != without.trial_id
+
+
+@pytest.mark.parametrize("text", ["0", "1.5", "-0.5", "nan", "x", "", "0.5,"])
+def test_bad_ratios(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--i-ratios are numbers in \(0, 1\]"):
+        ratios(text)
+
+
+def test_ratios() -> None:
+    assert ratios("0.25, 0.5,1,0.25") == [0.25, 0.5, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -78,11 +78,12 @@ def test_a_name_may_grow_and_not_shrink(store: Store) -> None:
 def test_a_trials_own_files_are_removed_and_no_others(store: Store) -> None:
     for trial_id in (FIRST, SECOND):
         store.write_rows("trials", trial_id, [{"trial_id": trial_id}])
+        store.write_rows("outputs", trial_id, [{"trial_id": trial_id, "iteration": 0}])
         store.write(f"samples/{trial_id}/0.png", b"1")
     kept = own_files(store, [SECOND])
     said: list[str] = []
     erase(store, PLAN.trials[:1], said.append)
-    assert said == [f"removing the 2 files of {FIRST}"]
+    assert said == [f"removing the 3 files of {FIRST}"]
     assert own_files(store, [FIRST, SECOND]) == kept
     assert store.list("claims") == []
 

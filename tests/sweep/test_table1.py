@@ -32,7 +32,15 @@ IDS = [
     for method in ("sn", "sr-static")
 ]
 BROKEN = IDS[0]
-PASSING = {"seconds", "started_at", "updated_at", "host", "attempt"}
+PASSING = {
+    "seconds",
+    "started_at",
+    "updated_at",
+    "host",
+    "attempt",
+    "images_per_second",
+    "gpu_memory",
+}
 
 
 def results(root: Path) -> dict[str, Any]:
@@ -40,7 +48,7 @@ def results(root: Path) -> dict[str, Any]:
     store = Store(root)
     found: dict[str, Any] = {}
     for trial_id in IDS:
-        for table in ("trials", "evaluations", "spectra"):
+        for table in ("trials", "evaluations", "spectra", "outputs"):
             found[f"{table} {trial_id}"] = [
                 {k: repr(v) for k, v in row.items() if k not in PASSING}
                 for row in store.read_rows(table, trial_id)

@@ -13,13 +13,23 @@ from typing import Any
 
 import pytest
 
-from sweep.results import SCHEMAS, Store
+from sweep.results import Store
+from sweep.schemas import SCHEMAS
 from sweep.trainable import Task, run
 from trainer.config import TrialConfig, trial_config
+from trainer.settings import METHODS
 
 CONFIG = trial_config("digits", "C_8-32", "sr-static", 0, iterations=6)
 # What may differ between two runs of one trial.
-PASSING = {"seconds", "started_at", "updated_at", "host", "attempt"}
+PASSING = {
+    "seconds",
+    "started_at",
+    "updated_at",
+    "host",
+    "attempt",
+    "images_per_second",
+    "gpu_memory",
+}
 
 
 def trial(root: Path, config: TrialConfig = CONFIG, **task: Any) -> list[dict[str, Any]]:
@@ -38,7 +48,7 @@ def contents(root: Path) -> dict[str, Any]:
             {k: repr(v) for k, v in row.items() if k not in PASSING}
             for row in store.read_rows(table, CONFIG.trial_id)
         ]
-        for table in ("trials", "evaluations", "spectra")
+        for table in ("trials", "evaluations", "spectra", "outputs")
     }
     samples = {f.key: store.read(f.path) for f in store.list(f"samples/{CONFIG.trial_id}")}
     checkpoints = [f.key for f in store.list(f"checkpoints/{CONFIG.trial_id}")]
@@ -75,9 +85,17 @@ def test_a_completed_trial(whole: Path) -> None:
     assert set(row) == set(SCHEMAS["trials"].names)
 
 
+def test_every_evaluation_has_its_outputs(whole: Path) -> None:
+    rows = Store(whole).read_rows("outputs", CONFIG.trial_id)
+    assert [row["iteration"] for row in rows] == [at for at in range(7) for _ in range(6)]
+    assert all(sum(row["counts"]) + row["not_finite"] == 512 for row in rows)
+
+
 def test_every_evaluation_has_its_spectra_and_samples(whole: Path) -> None:
     store = Store(whole)
     spectra = store.read_rows("spectra", CONFIG.trial_id)
+    # One iteration lies between two evaluations; none before the first.
+    assert all(len(row["stable_ranks"]) == min(row["iteration"], 1) for row in spectra)
     assert sorted((r["iteration"], r["layer"]) for r in spectra) == [
         (iteration, layer) for iteration in range(7) for layer in range(10)
     ]
@@ -144,6 +162,66 @@ def test_what_came_after_the_checkpoint_is_written_again(whole: Path, tmp_path: 
     reports = trial(tmp_path)
     assert reports[0]["iteration"] > 0
     assert contents(tmp_path) | {"checkpoints": best} == contents(whole)
+
+
+def test_a_start_that_fails_keeps_what_an_earlier_one_measured(
+    whole: Path, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    for file in (path for path in whole.rglob("*") if path.is_file()):
+        store.write(str(file.relative_to(whole)), file.read_bytes())
+    store.write(f"checkpoints/{CONFIG.trial_id}/6.pt", b"no checkpoint")
+    before, (row,) = contents(tmp_path), store.read_rows("trials", CONFIG.trial_id)
+    assert trial(tmp_path) == [{"trial": CONFIG.trial_id, "status": "failed"}]
+    (failed,) = store.read_rows("trials", CONFIG.trial_id)
+    changed = {name for name in failed if repr(failed[name]) != repr(row[name])}
+    assert changed == {"status", "traceback", "updated_at", "attempt"}
+    assert contents(tmp_path) | {"trials": before["trials"]} == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_method_measures_has_its_columns(method: str, tmp_path: Path) -> None:
+    # The Hessians of both players take seconds per evaluation: with one method only.
+    k = 1 if method == "sn" else None
+    config = trial_config(
+        "digits", "C_8-32", method, 0, iterations=1, final_samples=1000, hessian_k=k
+    )
+    trial(tmp_path, config)
+    store = Store(tmp_path)
+    (row,) = store.read_rows("trials", config.trial_id)
+    assert (row["status"], row["form"]) == ("completed", METHODS[method].form), row["traceback"]
+    last = store.read_rows("evaluations", config.trial_id)[-1]
+    hessians = [last[f"{player}_hessian{of}"] for player in "gd" for of in ("", "_residual")]
+    assert [found and len(found) for found in hessians] == [config.hessian_k] * 4
+    assert (last["d_penalty_ratio"] is not None) == METHODS[method].simultaneous
+    assert last["images_per_second"] > 0
+
+
+PAPER = {"iterations": 4, "device": "cpu", "scorer": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"other weights", "but the trial was planned with the Inception weights 0000"),
+        (None, "no Inception weights at"),
+    ],
+)
+def test_a_worker_with_other_weights_says_so(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    """Before it looks for any data."""
+    config = trial_config("paper", "C_8-32", "sn", 0, **PAPER)
+    weights = tmp_path / "weights.pth"
+    if content is not None:
+        weights.write_bytes(content)
+    task = {"inception_weights": str(weights), "allow_other_weights": True}
+    assert trial(tmp_path, config, **task) == [{"trial": config.trial_id, "status": "failed"}]
+    (row,) = Store(tmp_path).read_rows("trials", config.trial_id)
+    assert says in row["traceback"]
+    assert str(weights) in row["traceback"]
+    assert row["iteration"] == 0
 
 
 def test_collapse_stops_a_trial_and_it_can_go_on(whole: Path, tmp_path: Path) -> None:

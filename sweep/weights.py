@@ -1,0 +1,82 @@
+"""The Inception weights of a sweep: which file, by its hash, and what is said where there is none.
+
+Standard library only, so that a plan can be shown without torch.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.config import TrialConfig
+from trainer.protocols import (
+    HOW_TO_GET,
+    REFERENCE_SHA256,
+    missing_reason,
+    weights_hash,
+    weights_path,
+)
+from trainer.settings import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """A file and its SHA-256, both None without Inception scores; `note` is for people."""
+
+    path: Path | None = None
+    sha256: str | None = None
+    note: str | None = None
+
+
+def find_weights(
+    profile: str, given: Path | None, *, allow_other: bool, required: bool
+) -> Weights:
+    """The weights of a sweep: `given`, else INCEPTION_WEIGHTS. Of the paper profile only.
+
+    Raises UsageError if the file is not the reference and that is not allowed, and if it is not
+    there though it was given or is required.
+    """
+    if profile != "paper":
+        if given is not None:
+            raise UsageError(
+                f"--inception-weights is for the paper profile: {profile} has scores of its own"
+            )
+        return Weights()
+    path = weights_path(given)
+    if reason := missing_reason(path):
+        if required or given is not None:
+            raise UsageError(reason)
+        note = f"IS and FID are not measured ({reason}); with weights these are other trials"
+        return Weights(note=note)
+    assert path is not None
+    found = weights_hash(path)
+    if found == REFERENCE_SHA256:
+        return Weights(path=path.absolute(), sha256=found)
+    if not allow_other:
+        raise UsageError(
+            f"{path} is not the reference Inception file (SHA-256 {found[:8]}.., expected "
+            f"{REFERENCE_SHA256[:8]}..): {HOW_TO_GET}, or give --allow-other-weights"
+        )
+    note = f"{path} is not the reference Inception file: every IS and FID is marked so"
+    return Weights(path=path.absolute(), sha256=found, note=note)
+
+
+def check_weights(config: TrialConfig, given: str | None) -> Path | None:
+    """The weights file of a trial on this machine; None for one without Inception scores.
+
+    Raises UsageError if it is not there, or is another one than the trial was planned with.
+    """
+    if config.curve_protocol is None or config.scorer is None:
+        return None
+    path = weights_path(None if given is None else Path(given))
+    if reason := missing_reason(path):
+        raise UsageError(f"on {platform.node()}: {reason}")
+    assert path is not None
+    found = weights_hash(path)
+    if found != config.scorer:
+        raise UsageError(
+            f"on {platform.node()} {path} has the SHA-256 {found}, but the trial was planned with "
+            f"the Inception weights {config.scorer}"
+        )
+    return path
