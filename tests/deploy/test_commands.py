@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import ray
 import yaml
 
 import api.__main__
+import sweep.experiment
 import sweep.table1
 from api import figure_routes, pages, routes
 from trainer.settings import METHODS, SETTINGS, select
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 README = (DEPLOY / "README.md").read_text()
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
-    "sweep.table1": sweep.table1.parser,
+    "sweep.table1": partial(sweep.experiment.parser, sweep.table1.TABLE1),
     "api": api.__main__._parser,  # pyright: ignore[reportPrivateUsage]
 }
 # Read by what is not installed here: Python and the C library, AWS's client, KubeRay, the shell.
