@@ -39,8 +39,9 @@ class PairedDifference:
     interval: tuple[float, float] | None
 
 
-# What a configuration has because of its method. `n_critic` and the batch of G are not among
-# them: where they differ, an iteration is other work, and the same iteration makes no pair.
+# What a configuration has because of its method, nugan's logged eigenvalues included. `n_critic`
+# and the batch of G are not among them: where they differ, an iteration is other work, and the
+# same iteration makes no pair.
 METHODS_OWN = (
     "method",
     "i_ratio",
@@ -51,6 +52,7 @@ METHODS_OWN = (
     "nudge_k",
     "nudge_every",
     "nudge_gamma",
+    "hessian_k",
 )
 
 
