@@ -214,12 +214,10 @@ def _inception(args: argparse.Namespace, profile: str) -> str | None:
 def _parent(checkpoint: Path | None) -> tuple[str | None, int | None]:
     if checkpoint is None:
         return None, None
+    from trainer.run import read
     from trainer.state import origin
 
-    try:
-        return origin(checkpoint.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {checkpoint}: {error.strerror}") from error
+    return origin(read(checkpoint))
 
 
 if __name__ == "__main__":

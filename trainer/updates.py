@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from trainer import hessian, penalties
 from trainer.config import TrialConfig
-from trainer.data import draw_purpose
+from trainer.data import draw_purpose, part_purpose
 from trainer.layers import advance
 from trainer.losses import LOSSES
 from trainer.methods import METHODS
@@ -99,9 +99,8 @@ def discriminator_loss(
     z, fake_labels = latent(config, n, rng)
     with torch.no_grad(), mixed_precision(config):
         fake = state.generator(z, fake_labels).to(real.dtype)
-    both = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
     with mixed_precision(config):
-        real_out, fake_out = d(torch.cat([real, fake]), both).to(real.dtype).split(n)
+        real_out, fake_out = _judged(d, real, labels, fake, fake_labels)
     loss = LOSSES[config.loss].discriminator(real_out, fake_out)
     penalty, weight = METHODS[config.method].penalty, config.penalty_weight
     if penalty == "r1" and weight is not None:
@@ -109,6 +108,15 @@ def discriminator_loss(
     if penalty == "wgan-gp" and weight is not None:
         loss = loss + penalties.gradient_penalty(d, real, fake, labels, weight, rng)
     return loss
+
+
+def _judged(
+    d: nn.Module, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """D(x) of both, from one pass: D has no batch statistics. In the precision of `real`."""
+    both = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
+    real_out, fake_out = d(torch.cat([real, fake]), both).to(real.dtype).split(len(real))
+    return real_out, fake_out
 
 
 def update_generator(config: TrialConfig, state: TrainState) -> Tensor:
@@ -120,7 +128,7 @@ def update_generator(config: TrialConfig, state: TrainState) -> Tensor:
     parts = config.batch_size // config.micro_batch
     state.discriminator.requires_grad_(False)
     for part in range(parts):
-        purpose = f"G update.{part}" if part else "G update"
+        purpose = part_purpose("G update", part)
         rng = generator(config.device, config.seed, state.iteration, purpose)
         loss = generator_loss(config, state, config.generator_batch_size // parts, rng)
         (loss / parts).backward()
@@ -179,11 +187,9 @@ def both_losses(
     rng: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """(L_D, L_G) of real images and of the same fakes, both differentiable in both players."""
-    n = len(real)
-    z, fake_labels = latent(config, n, rng)
-    both = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
+    z, fake_labels = latent(config, len(real), rng)
     fake = state.generator(z, fake_labels)
-    real_out, fake_out = state.discriminator(torch.cat([real, fake]), both).split(n)
+    real_out, fake_out = _judged(state.discriminator, real, labels, fake, fake_labels)
     loss = LOSSES[config.loss]
     return loss.discriminator(real_out, fake_out), loss.generator(fake_out)
 
