@@ -11,9 +11,9 @@ from pathlib import Path
 
 from trainer.config import TrialConfig
 from trainer.protocols import (
-    HOW_TO_GET,
     REFERENCE_SHA256,
     missing_reason,
+    not_the_reference,
     weights_hash,
     weights_path,
 )
@@ -54,10 +54,7 @@ def find_weights(
     if found == REFERENCE_SHA256:
         return Weights(path=path.absolute(), sha256=found)
     if not allow_other:
-        raise UsageError(
-            f"{path} is not the reference Inception file (SHA-256 {found[:8]}.., expected "
-            f"{REFERENCE_SHA256[:8]}..): {HOW_TO_GET}, or give --allow-other-weights"
-        )
+        raise UsageError(not_the_reference(path, found))
     note = f"{path} is not the reference Inception file: every IS and FID is marked so"
     return Weights(path=path.absolute(), sha256=found, note=note)
 

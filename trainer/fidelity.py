@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from trainer.protocols import HOW_TO_GET, REFERENCE_SHA256
+from trainer.protocols import HOW_TO_GET, REFERENCE_SHA256, not_the_reference
 from trainer.settings import UsageError
 
 EXTRACTOR = "inception-v3-compat"
@@ -65,10 +65,7 @@ def read_weights(path: Path, *, allow_other: bool = False) -> tuple[dict[str, Te
         ) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != REFERENCE_SHA256 and not allow_other:
-        raise UsageError(
-            f"{path} is not the reference Inception file (SHA-256 {digest[:8]}.., expected "
-            f"{REFERENCE_SHA256[:8]}..): {HOW_TO_GET}, or allow other weights explicitly"
-        )
+        raise UsageError(not_the_reference(path, digest))
     try:
         stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what unpickling junk raises can be anything

@@ -112,6 +112,7 @@ def load_scorer(
     fingerprint: str,
     *,
     allow_other_weights: bool = False,
+    expected: str | None = None,
     cache: Path | None = None,
     workers: int = 0,
 ) -> InceptionScorer:
@@ -120,7 +121,8 @@ def load_scorer(
     Without `weights` the file named in `INCEPTION_WEIGHTS` is taken; nothing is ever downloaded.
     `fingerprint` is the hash of the images' content, `workers` the number of processes that read
     a Dataset. Raises UsageError if torch-fidelity or the weights cannot be had, the weights are
-    not the reference and `allow_other_weights` is not set, or the cache cannot be written.
+    not the reference and `allow_other_weights` is not set, they are not those of the SHA-256
+    `expected`, or the cache cannot be written.
     """
     path = weights_path(weights)
     reason = missing_reason(path)
@@ -129,6 +131,8 @@ def load_scorer(
     folder = cache_folder(cache)
     fidelity.version()
     tensors, digest = fidelity.read_weights(path, allow_other=allow_other_weights)
+    if expected is not None and digest != expected:
+        raise UsageError(f"the trial was planned with the weights {expected}, not {digest}")
     return scorer_of(
         Reference(
             images=real,

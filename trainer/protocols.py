@@ -93,6 +93,14 @@ def missing_reason(weights: Path | None) -> str | None:
     return None
 
 
+def not_the_reference(path: Path, digest: str) -> str:
+    """What is wrong with a file of that SHA-256, and what to do."""
+    return (
+        f"{path} is not the reference Inception file (SHA-256 {digest[:8]}.., expected "
+        f"{REFERENCE_SHA256[:8]}..): {HOW_TO_GET}, or give --allow-other-weights"
+    )
+
+
 def weights_hash(path: Path) -> str:
     """SHA-256 of the weights file. Raises UsageError if it cannot be read."""
     try:

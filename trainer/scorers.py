@@ -10,7 +10,6 @@ from trainer.affine import AffineScorer
 from trainer.config import TrialConfig
 from trainer.loop import Scorer
 from trainer.protocols import weights_path
-from trainer.settings import UsageError
 from trainer.state import TrainState
 from trainer.stream import reading_workers
 
@@ -38,16 +37,13 @@ def load_scorer(
         return None
     from trainer.inception import load_scorer as load_inception
 
-    scorer = load_inception(
+    return load_inception(
         config.device,
         weights_path(weights),
         source.real_dataset(),
         source.fingerprint,
         allow_other_weights=allow_other,
+        expected=config.scorer,
         # Files are decoded once, for the statistics of all of them; tensors need no processes.
         workers=reading_workers() if config.dataset == "imagenet" else 0,
     )
-    found = scorer.protocol_record()["weights_sha256"]
-    if found != config.scorer:
-        raise UsageError(f"the trial was planned with the weights {config.scorer}, not {found}")
-    return scorer

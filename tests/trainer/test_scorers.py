@@ -64,15 +64,15 @@ def test_no_inception_scores_without_weights():
     assert load_scorer(config, noise(), initial_state(config)) is None
 
 
-def test_weights_must_be_those_that_the_trial_was_planned_with(
+def test_the_scorer_is_of_the_planned_weights_and_the_source(
     monkeypatch, random_weights, tiny_scorer
 ):
     digest = hashlib.sha256(random_weights.read_bytes()).hexdigest()
     source, asked = noise(), []
 
-    def load(device, weights, real, fingerprint, *, allow_other_weights, workers):
+    def load(device, weights, real, fingerprint, *, allow_other_weights, expected, workers):
         assert workers == 0, "images in memory"
-        asked.append((device, weights, len(real), fingerprint, allow_other_weights))
+        asked.append((device, weights, len(real), fingerprint, allow_other_weights, expected))
         return tiny_scorer(real, weights_sha256=digest)
 
     monkeypatch.setattr(inception, "load_scorer", load)
@@ -80,7 +80,13 @@ def test_weights_must_be_those_that_the_trial_was_planned_with(
     state = initial_state(config)
     scorer = load_scorer(config, source, state, random_weights, allow_other=True)
     assert scorer is not None
-    assert asked == [("cpu", random_weights, 20, source.fingerprint, True)]
+    assert asked == [("cpu", random_weights, 20, source.fingerprint, True, digest)]
+
+
+def test_other_weights_than_planned_are_refused(no_download, random_weights):
+    digest = hashlib.sha256(random_weights.read_bytes()).hexdigest()
+    source, config = noise(), tiny_cifar(scorer=digest)
+    state = initial_state(config)
     other = dataclasses.replace(config, scorer="0" * 64)
     with pytest.raises(UsageError, match=f"planned with the weights 0{{64}}, not {digest}"):
         load_scorer(other, source, state, random_weights, allow_other=True)
