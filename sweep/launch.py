@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from sweep.comparison import (
     other_ratio_lines,
 )
 from sweep.display import Show, display, duration
+from sweep.options import Options
 from sweep.paper import table2
 from sweep.progress import Progress, progress_of
 from sweep.results import FINISHED, Store
@@ -40,31 +41,12 @@ from sweep.standing import (
     to_run,
     without_secrets,
 )
-from sweep.weights import Weights
 from trainer.config import TrialConfig
 from trainer.settings import UsageError
 
 HEARTBEAT_SECONDS = 3.0
 SOME_FAILED = 3
 INTERRUPTED = 130
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a plan is run; none of it can change a number. `command` is kept with the sweep."""
-
-    results: str | None
-    name: str | None
-    max_concurrent: int | None
-    data_root: Path | None
-    download: bool
-    weights: Weights
-    allow_other_weights: bool
-    fresh: bool
-    stop_on_collapse: bool
-    controls: bool
-    as_json: bool
-    command: str
 
 
 def launch(experiment: str, plan: Plan, options: Options) -> int:
