@@ -164,9 +164,10 @@ def conform(stored: pa.Table, table: str) -> pa.Table:
     schema = SCHEMAS[table]
     if stored.schema.equals(schema):
         return stored
+    held = dict(zip(stored.column_names, stored.columns, strict=True))
     arrays = [
-        stored.column(field.name).cast(field.type)
-        if field.name in stored.column_names
+        held[field.name].cast(field.type)
+        if field.name in held
         else pa.nulls(len(stored), field.type)
         for field in schema
     ]
