@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from sweep.display import number
-from sweep.pairs import FINISHED, Row, score_name
+from sweep.pairs import DECIMALS, FINISHED, SCORE_TITLES, Row, score_name
 from sweep.paper import (
     DEFAULT_I_RATIO,
     OTHER_WEIGHTS,
@@ -24,8 +24,6 @@ from trainer.config import TrialConfig
 from trainer.methods import METHODS
 
 HEADER = ("setting", "method", "seed", "status", "modes", "best (at)", "final", "spectrum", "seen")
-SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID"}
-DECIMALS = {"fd_digits": 0, "fid": 2}
 
 CAVEATS = {
     "digits": """\

@@ -15,6 +15,9 @@ from typing import Any
 
 Row = Mapping[str, Any]
 FINISHED = ("completed", "collapsed")
+# How a distance is written: its name, and decimals of what is usual for it.
+SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID"}
+DECIMALS = {"fd_digits": 0, "fid": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
