@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.results import Store, StoreError, columns
+from sweep.results import Store, StoreError, columns, parse
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 
 
@@ -118,6 +118,17 @@ def test_a_file_of_schema_version_1_is_read_with_nulls(store: Store) -> None:
     # What is read can be written again, in the current version.
     store.write_rows("spectra", "a", store.read_rows("spectra", "a"))
     assert store.read_rows("spectra", "a") == [row | {"stable_ranks": None}]
+
+
+def test_some_columns_are_read_in_the_order_asked_for() -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"trial_id": ["a"], "iteration": pa.array([5], pa.int32())}), sink)
+    names = ["iteration", "fid", "trial_id"]
+    table = parse(sink.getvalue(), "evaluations", names)
+    assert table.to_pylist() == [{"iteration": 5, "fid": None, "trial_id": "a"}]
+    assert table.schema.names == names
+    with pytest.raises(KeyError, match="sigma"):
+        parse(sink.getvalue(), "evaluations", ["sigma"])
 
 
 def test_the_schema_version_is_in_the_file(store: Store) -> None:
