@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow.fs as pafs
 import pytest
+
+from sweep.claims import process_started
+from sweep.paper import SettingRow, table2
+from sweep.results import Store
 
 ROOT = Path(__file__).parents[2]
 SURROUNDINGS = ("RAY_ADDRESS", "RAY_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR", "SWEEP_RESULTS")
@@ -105,3 +111,87 @@ def trial() -> Callable[..., dict[str, Any]]:
         return base
 
     return row
+
+
+IDENTITY = (
+    "trial_id", "profile", "setting", "method", "i_ratio", "seed", "iterations", "dataset",
+)  # fmt: skip
+
+
+@pytest.fixture
+def write_sweep() -> Callable[..., None]:
+    """Writes a plan of rows of `trials`, those that have begun, and what the driver says."""
+
+    def write(store: Store, name: str, rows: Sequence[dict[str, Any]], **driver: Any) -> None:
+        plan = [
+            {"sweep": name, "position": place, "operations": float(row["iterations"])}
+            | {key: row[key] for key in IDENTITY}
+            for place, row in enumerate(rows)
+        ]
+        store.write_rows("sweeps", name, plan)
+        for row in rows:
+            if row["status"] != "planned":
+                store.write_rows("trials", row["trial_id"], [row])
+        if driver:
+            store.write(f"sweeps/{name}.json", json.dumps(driver).encode())
+
+    return write
+
+
+@pytest.fixture
+def mixed(
+    tmp_path: Path, trial: Callable[..., dict[str, Any]], write_sweep: Callable[..., None]
+) -> Store:
+    """A sweep `mixed` with a trial in every state, that its driver ended by Ctrl-C.
+
+    The claim of the first running trial is live, that of the second is not.
+    """
+    store = Store(tmp_path / "results")
+    started = datetime.now(UTC) - timedelta(seconds=100)
+    half = {"iteration": 750, "seconds": 54.0, "updated_at": datetime.now(UTC)}
+    base = {"iteration": 1500, "seconds": 360.0, "started_at": started}
+
+    def one(setting: str, method: str, seed: int, status: str, **says: Any) -> dict[str, Any]:
+        i_ratio = 0.5 if method == "sr-static" else None
+        trial_id = f"digits.{setting}.{method}.{i_ratio or '-'}.s{seed}-00000000"
+        return trial(
+            **{"trial_id": trial_id, "setting": setting, "method": method, "seed": seed},
+            **{"i_ratio": i_ratio, "status": status, **base, **says},
+        )
+
+    rows = [
+        one("C_32-32", "sn", 0, "collapsed", iteration=600, mode_collapse_at=300),
+        one("C_32-32", "sn", 1, "completed", best_fd_digits=math.nan),
+        one("C_32-32", "sr-static", 0, "running", **half),
+        one("C_32-32", "sr-static", 1, "running", **half),
+        one("B_64-64", "sn", 0, "failed", traceback="Traceback:\n  x\nRuntimeError: no luck\n"),
+        one("B_64-64", "sn", 1, "stopped", **half),
+        one("B_64-64", "sr-static", 0, "planned"),
+        one("B_64-64", "sr-static", 1, "planned"),
+    ]
+    now = datetime.now(UTC).isoformat()
+    write_sweep(store, "mixed", rows, state="interrupted", heartbeat=now, host="h", command="x")
+    mine = {"host": socket.gethostname(), "heartbeat": now, "attempt": "a"}
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    pids = (os.getpid(), process_started(os.getpid())), (int(gone.stdout), 1)
+    for row, (pid, pid_started) in zip(rows[2:4], pids, strict=True):
+        claim = mine | {"pid": pid, "pid_started": pid_started}
+        store.write(f"claims/{row['trial_id']}.json", json.dumps(claim).encode())
+    return store
+
+
+@pytest.fixture
+def compared(trial: Callable[..., dict[str, Any]]) -> list[SettingRow]:
+    """SN collapses and SR does not, on three seeds, 100, 110 and 120 better; one control seed."""
+    trials = [
+        trial(seed=s, best_fd_digits=1000.0 + s, mode_collapse_at=300, status="collapsed")
+        for s in range(3)
+    ]
+    trials += [
+        trial(seed=s, method="sr-static", i_ratio=0.5, best_fd_digits=900.0 - s) for s in range(3)
+    ]
+    trials += [trial(seed=0, method="sn-renorm", best_fd_digits=950.0, spectral_collapse_at=9)]
+    values = {f"sn-{s}": 1000.0 for s in range(3)}
+    values |= {f"sr-static-{s}": 900.0 - 10 * s for s in range(3)} | {"sn-renorm-0": 1020.0}
+    return table2(trials, lambda i: [{"iteration": 100, "fd_digits": values[i], "fid": None}])

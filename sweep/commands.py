@@ -1,0 +1,58 @@
+"""What the commands that only read the store share: flags, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from sweep.results import Store, StoreError
+from sweep.standing import results_root
+from trainer.settings import UsageError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (--help lists what there is)")
+
+
+def parser(name: str, description: str, examples: str) -> Parser:
+    """The parser of `python -m sweep.NAME`, with the flag that every such command has."""
+    p = Parser(
+        prog=f"python -m sweep.{name}",
+        description=f"{description} Reads only the store: no Ray, no torch.",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument(
+        "--results",
+        metavar="DIR|URI",
+        help="where results are kept (default: $SWEEP_RESULTS, else ./results)",
+    )
+    return p
+
+
+def store_of(results: str | None) -> Store:
+    """The store to read. In a Ray job that names none it is where such a job keeps it."""
+    return Store(results_root(results) or Path("~/sweep-results").expanduser())
+
+
+def run(name: str, command: Callable[[], int]) -> int:
+    """Runs the command; returns its exit code, 2 for bad input, 130 if it was interrupted."""
+    try:
+        return command()
+    except (UsageError, StoreError) as error:
+        sys.stderr.write(f"python -m sweep.{name}: {error}\n")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, say `head`, has seen enough; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
