@@ -1,0 +1,222 @@
+"""`python -m sweep.export`: a sweep's rows, or its comparison with Table II, as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweep.commands import parser, run, store_of
+from sweep.inventory import Inventory, inventory, skipped_lines
+from sweep.pairs import FINISHED, PairedDifference, Row
+from sweep.paper import SettingRow, table2
+from sweep.publication import (
+    SIGNAL_MARKS,
+    Sheet,
+    comparison_sheet,
+    latex,
+    markdown,
+)
+from sweep.results import Store, StoreError, columns, pylist
+from trainer.settings import UsageError, lookup
+
+EXAMPLES = """\
+  python -m sweep.export demo --format csv > demo.csv
+  python -m sweep.export demo --format parquet --table evaluations --out curves.parquet
+  python -m sweep.export demo --format latex
+csv and parquet hold trials (the default), evaluations, or the comparison with Table II in
+records (table2). latex (booktabs) and markdown hold that comparison as a table.
+exit code: 0, 2 bad input
+"""
+SHEETS: dict[str, Callable[[Sheet], str]] = {"latex": latex, "markdown": markdown}
+FORMATS = ("csv", "parquet", *SHEETS)
+_RESULT = ("method", "i_ratio", "n", "score", "mean", "sd", "comparable")
+_OF_SEEDS = ("best", *SIGNAL_MARKS)
+TABLES = ("trials", "evaluations", "table2")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Writes the export; returns the exit code."""
+    return run("export", lambda: _export(argv))
+
+
+def _export(argv: list[str] | None) -> int:
+    p = parser("export", "Write what a sweep has measured in another format.", EXAMPLES)
+    p.add_argument("name", metavar="NAME", help="the sweep")
+    p.add_argument("--format", required=True, metavar="F", help=", ".join(FORMATS))
+    p.add_argument("--table", metavar="T", help=f"{', '.join(TABLES)} (default: see below)")
+    p.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    args = p.parse_args(argv)
+    lookup("format", dict.fromkeys(FORMATS), args.format)
+    table = args.table or ("table2" if args.format in SHEETS else "trials")
+    lookup("table", dict.fromkeys(TABLES), table)
+    if args.format in SHEETS and table != "table2":
+        raise UsageError(
+            f"--format {args.format} holds the comparison with Table II only: for {table} give "
+            "--format csv or parquet"
+        )
+    if args.format == "parquet" and args.out is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for a terminal: give --out FILE, or redirect it")
+    store = store_of(args.results)
+    held = inventory(store, sweep=args.name)
+    content = _content(store, held, args.name, args.format, table)
+    if args.out is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    else:
+        _write(args.out, content)
+    sys.stderr.writelines(f"{line}\n" for line in skipped_lines(held.skipped))
+    return 0
+
+
+def _content(store: Store, held: Inventory, name: str, format: str, table: str) -> bytes:
+    records = held.records(name)
+    if table == "table2":
+        compared = table2(_begun(records), lambda i: store.read_rows("evaluations", i))
+        if format in SHEETS:
+            sheets = _sheets(compared, records, name)
+            return "\n".join(map(SHEETS[format], sheets)).encode()
+        rows = flat_rows(compared)
+        if not rows:
+            raise UsageError(_nothing_compares(name))
+        stored = _typed(pa.Table.from_pylist(rows))
+    elif table == "evaluations":
+        ids = [record["trial_id"] for record in records]
+        stored = columns(table, [row for i in ids for row in store.read_rows(table, i)])
+    else:
+        stored = columns(table, records)
+    return _parquet(stored) if format == "parquet" else _csv(stored)
+
+
+def _typed(table: pa.Table) -> pa.Table:
+    """The table with the types that it would have if nothing in it were null."""
+    kinds = {"best": pa.list_(pa.float64())}
+    kinds |= {name: pa.list_(pa.int64()) for name in ("seeds", *SIGNAL_MARKS)}
+    for field in table.schema:
+        if pa.types.is_null(field.type):
+            kinds.setdefault(field.name, pa.float64())  # only numbers are ever missing
+    return table.cast(pa.schema([(f.name, kinds.get(f.name, f.type)) for f in table.schema]))
+
+
+def flat_rows(rows: Sequence[SettingRow]) -> list[dict[str, Any]]:
+    """Table II as records, one per measured profile, setting and method; nothing is rounded."""
+    return [
+        {
+            "setting": row.setting,
+            **{f"published_{name}": value for name, value in asdict(row.published).items()},
+            "profile": profile,
+            **{name: getattr(result, name) for name in _RESULT},
+            "not_comparable": "; ".join(result.reasons),
+            "seeds": [seed.seed for seed in result.seeds],
+            **{name: [getattr(seed, name) for seed in result.seeds] for name in _OF_SEEDS},
+            **_pair_columns(row.pairs.get(profile, {}).get(result.method)),
+        }
+        for row in rows
+        for profile, methods in row.measured.items()
+        for result in methods.values()
+    ]
+
+
+def _pair_columns(pair: PairedDifference | None) -> dict[str, Any]:
+    low, high = (pair and pair.interval) or (None, None)
+    mean, n = (pair.mean, pair.n) if pair else (None, 0)
+    return {"pairs": n, "minus_sn": mean, "minus_sn_low": low, "minus_sn_high": high}
+
+
+def _begun(records: Sequence[Row]) -> list[Row]:
+    return [record for record in records if record["status"] != "planned"]
+
+
+def _sheets(compared: Sequence[SettingRow], records: Sequence[Row], name: str) -> list[Sheet]:
+    """A sheet per profile that the sweep has trials of."""
+    sheets = []
+    for profile in dict.fromkeys(record["profile"] for record in records):
+        mine = [record for record in records if record["profile"] == profile]
+        sheet = comparison_sheet(compared, profile, name=name, remarks=_remarks(compared, mine))
+        if sheet is not None:
+            sheets.append(sheet)
+    if not sheets:
+        raise UsageError(_nothing_compares(name))
+    return sheets
+
+
+def _nothing_compares(name: str) -> str:
+    return (
+        f"no trial of sweep {name} has begun that belongs in Table II (a row of it, i 0.5, no "
+        "parent): --format csv --table trials has them all"
+    )
+
+
+def _remarks(compared: Sequence[SettingRow], records: Sequence[Row]) -> list[str]:
+    """What of the sweep does not stand in the table."""
+    shown = {
+        seed.trial_id
+        for row in compared
+        for methods in row.measured.values()
+        for result in methods.values()
+        for seed in result.seeds
+    }
+    unfinished = sum(record["status"] not in FINISHED for record in records)
+    others = sum(r["trial_id"] not in shown for r in records if r["status"] in FINISHED)
+    remarks = []
+    if unfinished:
+        remarks.append(f"Of {len(records)} trials {unfinished} are not finished.")
+    if others:
+        remarks.append(
+            f"{others} finished trials are left out: another i than 0.5, a branch of another "
+            "trial, or another configuration of the same cell."
+        )
+    return remarks
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def _csv(table: pa.Table) -> bytes:
+    """In UTF-8: null is empty, NaN is `nan`, a list is a JSON array, a time is ISO 8601."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    writer.writerows([_cell(value) for value in row.values()] for row in pylist(table))
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return value.isoformat()
+        case list():
+            return json.dumps(value)
+        case str() if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+            return f"'{value}"  # a spreadsheet would run it as a formula
+    return value
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replaces the file as a whole. Raises StoreError if it cannot."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
