@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from sweep import export, ls, status
 from sweep.results import Store
 from trainer.config import trial_config
 
@@ -104,6 +105,22 @@ def test_the_plan_and_the_end_are_on_record(whole: Whole) -> None:
     assert (record["state"], record["counts"]) == ("finished", {"completed": 4})
     assert set(record) >= {"sweep", "host", "pid", "started_at", "heartbeat", "command", "slots"}
     assert record["command"].startswith("python -m sweep.table1 --profile=digits")
+
+
+def test_the_store_alone_tells_of_it(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
+    root, _ = whole
+    (name,) = [file.key for file in Store(root).list("sweeps") if file.path.endswith(".json")]
+    results = f"--results={root}"
+    assert status.main([name, results]) == 0
+    assert f"{name}: Finished at " in (said := capsys.readouterr().out)
+    assert "C_8-32   #   #\nC_16-32  #   #\n" in said
+    assert "100% of the work done" in said
+    assert ls.main([results, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["trial_id"] for row in rows} == set(IDS)
+    assert all(row["iteration"] == ITERATIONS and row["final"] for row in rows)
+    assert export.main([name, results, "--format=markdown"]) == 0
+    assert "| C_8-32 | sr-static | 4.93 ± 0.20 | 66.05 ± 2.12 | " in capsys.readouterr().out
 
 
 def test_when_everything_is_there_nothing_starts(whole: Whole, table1: Command) -> None:

@@ -1,0 +1,249 @@
+"""`python -m sweep.status`: how sweeps stand, from the store alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sweep import screen
+from sweep.commands import parser, run, store_of
+from sweep.display import distance, duration, plain
+from sweep.inventory import Inventory, inventory, skipped_lines
+from sweep.overview import COLUMNS, SweepStanding, TrialStanding, sweep_standing, table_order
+from sweep.results import Store
+from sweep.screen import Grid, Part
+
+EXAMPLES = """\
+  python -m sweep.status                       every sweep in ./results, newest first
+  python -m sweep.status demo                  setting x method, what runs, what failed
+  python -m sweep.status demo --watch          the same until it has ended
+  python -m sweep.status --results s3://bucket/sweeps --json
+exit code: 0, 2 bad input, 130 interrupted
+"""
+WATCH_SECONDS = 2.0
+OVER = ("finished", "failed", "interrupted")
+
+MARKS = {
+    "planned": ".",
+    "running": ">",
+    "lost": "?",
+    "completed": "#",
+    "collapsed": "c",
+    "failed": "x",
+    "stopped": "s",
+}
+MARK_STYLES = {mark: screen.STYLES[name] for name, mark in MARKS.items()}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Shows how sweeps stand; returns the exit code."""
+    return run("status", lambda: _status(argv))
+
+
+def _status(argv: list[str] | None) -> int:
+    p = parser("status", "Show how sweeps stand.", EXAMPLES)
+    p.add_argument("name", nargs="?", metavar="NAME", help="a sweep (default: all of them)")
+    p.add_argument("--json", action="store_true", help="one JSON object per sweep and line")
+    p.add_argument("--watch", action="store_true", help="again, as it changes, until it ends")
+    args = p.parse_args(argv)
+    store = store_of(args.results)
+    if not args.watch:
+        held, standings = _look(store, args.name)
+        _say(held, standings, detailed=args.name is not None, as_json=args.json)
+    elif sys.stdout.isatty() and not args.json:
+        _watch_live(store, args.name)
+    else:
+        for held, standings in _changes(store, args.name):
+            _say(held, standings, detailed=args.name is not None, as_json=args.json)
+    return 0
+
+
+def _look(store: Store, name: str | None) -> tuple[Inventory, list[SweepStanding]]:
+    held = inventory(store, only=COLUMNS, sweep=name)
+    names = held.sweeps if name is None else [name]
+    now = datetime.now(UTC)
+    return held, [sweep_standing(store, held, each, now) for each in names]
+
+
+def _say(
+    held: Inventory, standings: Sequence[SweepStanding], *, detailed: bool, as_json: bool
+) -> None:
+    if not as_json:
+        screen.show(report(held, standings, detailed=detailed))
+        return
+    for line in skipped_lines(held.skipped):
+        sys.stderr.write(line + "\n")
+    for standing in standings:
+        sys.stdout.write(json.dumps(record(standing, detailed=detailed)) + "\n")
+    sys.stdout.flush()
+
+
+def _watched(store: Store, name: str | None) -> Iterator[tuple[Inventory, list[SweepStanding]]]:
+    """How it stands, every WATCH_SECONDS; of a named sweep until it is over."""
+    while True:
+        held, standings = _look(store, name)
+        yield held, standings
+        if name is not None and standings[0].state in OVER:
+            return
+        time.sleep(WATCH_SECONDS)
+
+
+def _changes(store: Store, name: str | None) -> Iterator[tuple[Inventory, list[SweepStanding]]]:
+    """The same without what differs in nothing but times."""
+    last: Any = None
+    for held, standings in _watched(store, name):
+        seen = [
+            (s.name, s.state, [(t.trial_id, t.status, t.lost, t.iteration) for t in s.trials])
+            for s in standings
+        ]
+        if seen != last:
+            yield held, standings
+        last = seen
+
+
+def _watch_live(store: Store, name: str | None) -> None:
+    from rich.live import Live
+
+    with Live() as live:
+        for held, standings in _watched(store, name):
+            parts = report(held, standings, detailed=name is not None)
+            live.update(screen.rendering(parts), refresh=True)
+
+
+def record(standing: SweepStanding, *, detailed: bool) -> dict[str, Any]:
+    """For programs: null for what is not finite, times in ISO 8601."""
+    fields = asdict(standing)
+    if not detailed:
+        del fields["trials"]
+    return plain(json.loads(json.dumps(fields, default=_iso)))
+
+
+def _iso(value: Any) -> str:
+    return value.isoformat()
+
+
+def report(held: Inventory, standings: Sequence[SweepStanding], *, detailed: bool) -> list[Part]:
+    """For people: a paragraph per sweep, or all that is known of one."""
+    parts: list[Part] = []
+    for standing in standings:
+        parts += _details(standing) if detailed else [_line(standing)]
+    if not standings:
+        parts.append(f"no sweep in {held.place}, but {len(held.trials)} trials")
+    return [*parts, *skipped_lines(held.skipped)]
+
+
+def _line(standing: SweepStanding) -> str:
+    state = standing.state
+    if standing.eta_seconds is not None:
+        state += f", about {duration(standing.eta_seconds)} left"
+    return screen.wrapped(
+        f"{standing.name}: {state}, {standing.share:.0%} done; {_counted(standing)}"
+    )
+
+
+def _counted(standing: SweepStanding) -> str:
+    tally = ", ".join(f"{n} {status}" for status, n in standing.counts.items())
+    lost = sum(trial.lost for trial in standing.trials)
+    note = f" ({lost} of them lost)" if lost else ""
+    return f"{len(standing.trials)} trials: {tally.replace(' running', f' running{note}')}"
+
+
+def _details(standing: SweepStanding) -> list[Part]:
+    trials = sorted(standing.trials, key=table_order)
+    hours = f"{standing.cpu_hours:.1f} CPU hours, {standing.gpu_hours:.1f} GPU hours"
+    parts: list[Part] = [
+        screen.wrapped(f"{standing.name}: {standing.sentence}"),
+        screen.wrapped(f"  {_counted(standing)}"),
+        f"  {standing.share:.0%} of the work done, {hours}",
+    ]
+    if standing.command:
+        parts.append(f"  {standing.command}")  # whole, to be copied
+    if trials:
+        parts += ["", *_matrix(trials), _legend(trials)]
+    running = [trial for trial in trials if trial.status == "running"]
+    if running:
+        parts += ["", _running(running)]
+    failed = [trial for trial in trials if trial.status == "failed"]
+    if failed:
+        parts += ["", *map(_failure, failed)]
+    return parts
+
+
+def _shown(trial: TrialStanding) -> str:
+    return "lost" if trial.lost else trial.status
+
+
+def _matrix(trials: Sequence[TrialStanding]) -> list[Part]:
+    """Setting by method with a mark per seed, in as many grids as fit side by side in a page."""
+    cells: dict[tuple[str, str], str] = {}
+    for trial in trials:
+        key = (trial.setting, trial.method_and_i)
+        cells[key] = cells.get(key, "") + MARKS[_shown(trial)]
+    settings = list(dict.fromkeys(trial.setting for trial in trials))
+    grids: list[Part] = []
+    by_method = sorted(trials, key=lambda trial: table_order(trial)[2:5])
+    for methods in _pages(list(dict.fromkeys(t.method_and_i for t in by_method)), cells, settings):
+        rows = [
+            [setting, *(cells.get((setting, method), "") for method in methods)]
+            for setting in settings
+        ]
+        grids.append(
+            Grid(header=["setting", *methods], rows=rows, styles=MARK_STYLES, by_mark=True)
+        )
+    return grids
+
+
+def _pages(
+    methods: Sequence[str], cells: Mapping[tuple[str, str], str], settings: Sequence[str]
+) -> list[list[str]]:
+    gap = 2
+    room = screen.width() - max(map(len, ("setting", *settings)))
+    pages: list[list[str]] = [[]]
+    used = 0
+    for method in methods:
+        wide = max(len(method), *(len(cells.get((s, method), "")) for s in settings)) + gap
+        if pages[-1] and used + wide > room:
+            pages.append([])
+            used = 0
+        pages[-1].append(method)
+        used += wide
+    return pages
+
+
+def _legend(trials: Sequence[TrialStanding]) -> str:
+    there = {_shown(trial) for trial in trials}
+    marks = "  ".join(f"{mark} {name}" for name, mark in MARKS.items() if name in there)
+    seeds = sorted({trial.seed for trial in trials})
+    which = ", ".join(map(str, seeds)) if len(seeds) < 9 else f"{seeds[0]} to {seeds[-1]}"
+    return screen.wrapped(f"{marks}  (one mark per trial, by seed: {which})")
+
+
+def _running(trials: Sequence[TrialStanding]) -> Grid:
+    rows = [
+        [
+            trial.setting,
+            trial.method_and_i,
+            str(trial.seed),
+            f"{trial.iteration}/{trial.iterations}",
+            distance(trial.best),
+            "lost" if trial.lost else duration(trial.eta_seconds),
+        ]
+        for trial in trials
+    ]
+    header = ["running", "method", "seed", "iteration", "best", "left"]
+    right = ["seed", "iteration", "best", "left"]
+    return Grid(header=header, rows=rows, right=right, styles=screen.STYLES)
+
+
+def _failure(trial: TrialStanding) -> str:
+    who = f"{trial.setting} {trial.method_and_i} seed {trial.seed}"
+    return screen.wrapped(f"failed: {who}: {trial.error or 'it left no traceback'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

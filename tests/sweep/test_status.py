@@ -1,0 +1,170 @@
+"""`python -m sweep.status` over a store that holds every state."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from sweep import status
+from sweep.results import Store
+from sweep.status import main
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main([*arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_every_sweep_in_a_line(mixed: Store, write_sweep, trial, capsys) -> None:
+    write_sweep(mixed, "a-new-one", [trial(trial_id="new", status="planned")])
+    lines = said(capsys, "--results", mixed.root).splitlines()
+    assert lines == [
+        "mixed: interrupted, 56% done; 8 trials: 2 planned, 2 running (1 of them lost), 1",
+        "  completed, 1 collapsed, 1 failed, 1 stopped",
+        "a-new-one: planned, 0% done; 1 trials: 1 planned",
+    ]
+
+
+def test_one_sweep(mixed: Store, capsys) -> None:
+    text = said(capsys, "mixed", "--results", mixed.root)
+    assert text.startswith("mixed: Interrupted at ")
+    assert "  56% of the work done, 0.3 CPU hours, 0.0 GPU hours\n  x\n" in text
+    assert (
+        "setting  sn  sr-static\n"
+        "B_64-64  xs  ..\n"
+        "C_32-32  c#  >?\n"
+        ". planned  > running  ? lost  # completed  c collapsed  x failed  s stopped\n"
+        "  (one mark per trial, by seed: 0, 1)\n"
+    ) in text
+    assert "C_32-32  sr-static     0   750/1500   900  5" in text
+    assert "C_32-32  sr-static     1   750/1500   900  lost\n" in text
+    assert "failed: B_64-64 sn seed 0: RuntimeError: no luck\n" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_many_methods_do_not_overflow_the_page(mixed: Store, write_sweep, trial, capsys) -> None:
+    methods = ("sn", "sr-static", "sr-dynamic", "sr-static-reparam", "sr-dynamic-reparam",
+               "sn-renorm", "sr-lift", "orthonormal")  # fmt: skip
+    rows = [trial(trial_id=f"{m}-{s}", method=m, seed=s) for m in methods for s in range(12)]
+    write_sweep(mixed, "wide", rows)
+    lines = said(capsys, "wide", "--results", mixed.root).splitlines()
+    assert max(map(len, lines)) <= 80
+    header = " ".join(line for line in lines if line.startswith("setting")).split()
+    assert sorted(set(header) - {"setting"}) == sorted(methods)
+    assert sum(line.count("#" * 12) for line in lines) == len(methods)
+
+
+def test_json(mixed: Store, capsys) -> None:
+    (line,) = said(capsys, "mixed", "--json", "--results", mixed.root).splitlines()
+    told = json.loads(line)
+    assert (told["state"], told["counts"]["failed"], len(told["trials"])) == ("interrupted", 1, 8)
+    assert [trial["lost"] for trial in told["trials"]].count(True) == 1
+    assert told["trials"][1]["best"] is None, "NaN is not JSON"
+    (line,) = said(capsys, "--json", "--results", mixed.root).splitlines()
+    assert "trials" not in json.loads(line)
+
+
+def test_an_unreadable_file_is_named(mixed: Store, capsys) -> None:
+    mixed.write("trials/torn.parquet", b"PAR1")
+    said_of_all = said(capsys, "--results", mixed.root)
+    assert "left out, as unreadable: 1 file of the store\n  trials/torn.parquet: " in said_of_all
+    main(["--json", "--results", mixed.root])
+    assert "trials/torn.parquet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("mixd",), "did you mean: mixed"),
+        (("--results", "/nowhere/at/all"), "no sweep in /nowhere/at/all: `python -m sweep.table1"),
+        (("--results", "ftp://x/y"), "cannot open results at ftp://x/y"),
+        (("--sweep",), "--help lists what there is"),
+    ],
+)
+def test_bad_input(mixed: Store, capsys, monkeypatch, arguments, hint) -> None:
+    monkeypatch.setenv("SWEEP_RESULTS", mixed.root)
+    assert main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), hint in err) == ("", 1, True)
+
+
+def test_trials_without_a_sweep(tmp_path, trial, capsys) -> None:
+    store = Store(tmp_path)
+    store.write_rows("trials", "sn-0", [trial()])
+    assert said(capsys, "--results", store.root) == f"no sweep in {tmp_path}, but 1 trials\n"
+
+
+def test_watching_tells_what_changes_until_the_end(
+    mixed: Store, write_sweep, trial, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(status, "WATCH_SECONDS", 0.05)
+    write_sweep(mixed, "short", [trial(trial_id="short", status="planned")])
+
+    def goes_on() -> None:
+        time.sleep(0.5)
+        end = {"state": "finished", "heartbeat": "2026-01-01T00:00:00+00:00"}
+        write_sweep(mixed, "short", [trial(trial_id="short")], **end)
+
+    thread = threading.Thread(target=goes_on)
+    thread.start()
+    lines = said(capsys, "short", "--watch", "--json", "--results", mixed.root).splitlines()
+    thread.join()
+    states = [json.loads(line)["state"] for line in lines]
+    assert (states[0], states[-1]) == ("planned", "finished")
+    assert len(lines) <= 3, "the same is not said twice"
+
+
+def test_on_a_terminal(mixed: Store, environment: dict[str, str]) -> None:
+    """A watched sweep that is over ends at once, coloured, nothing cut."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sweep.status", "mixed", "--watch", "--results", mixed.root],
+        env=environment | {"TERM": "xterm-256color", "COLUMNS": "80"},
+        stdout=follower,
+    )
+    os.close(follower)
+    text = b""
+    try:
+        while chunk := os.read(leader, 4096):
+            text += chunk
+    except OSError:  # the other end was closed
+        pass
+    os.close(leader)
+    assert process.wait(30) == 0
+    assert b"\x1b[" in text
+    assert b"RuntimeError: no luck" in text
+
+
+COMMANDS = {"status": ["mixed"], "ls": [], "export": ["mixed", "--format", "latex"]}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_neither_torch_nor_ray_is_imported(name: str, mixed: Store, environment) -> None:
+    code = (
+        f"import sys; from sweep.{name} import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "assert not {'torch', 'ray', 'optuna', 'pandas'} & set(sys.modules)"
+    )
+    arguments = [*COMMANDS[name], "--results", mixed.root]
+    subprocess.run([sys.executable, "-c", code, *arguments], env=environment, check=True)
+    helped = subprocess.run(
+        [sys.executable, "-m", f"sweep.{name}", "--help"],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"python -m sweep.{name}" in helped.stdout
+
+
+def test_a_reader_that_leaves_is_no_error(mixed: Store, environment) -> None:
+    ended = subprocess.run(
+        f"{sys.executable} -m sweep.ls --results {mixed.root} | true; exit ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
