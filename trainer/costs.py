@@ -1,15 +1,40 @@
 """What a run costs, from its configuration alone. Standard library only.
 
 Multiply-adds of convolutions and linear layers; a backward pass counts as two forward passes.
+`operations` is what every method has in common, and orders trials by length. `work` adds what a
+method's second derivatives and the evaluations cost, and `launches` counts the operators that a
+device is told to run, for time that goes by however small the tensors are.
 """
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from trainer.methods import METHODS
+
 if TYPE_CHECKING:
     from trainer.config import TrialConfig
+
+# Forward passes (of G, of D) that an update costs per image beside or, for players that step at
+# once, instead of those in `operations`. Counted by torch in the real updates.
+_GRADIENT_PENALTY = (0, 6)
+_SIMULTANEOUS = {None: (3, 8), "jare": (9, 26), "conopt": (11, 28)}
+# 20 Lanczos products on each of 256 images, for G's Hessian and for D's (real and generated).
+_HESSIAN_IMAGES = 256
+_HESSIAN_OF_G = (123, 62)
+_HESSIAN_OF_D = (1, 246)
+# Per evaluation: D(x) on 512 training, held-out and generated images, and a grid of 64 samples.
+_MONITORED_BY_D, _MONITORED_FROM_G = 3 * 512, 512 + 64
+# Multiply-adds per 299x299 image of the Inception network that IS and FID come from.
+_INCEPTION = 5.7e9
+# Operators per D update and per G update at up to 32 pixels, and at 128 pixels per iteration and
+# per micro-batch in it, with spectral normalisation; views do not count.
+_SMALL_LAUNCHES = (378, 305)
+_LARGE_LAUNCHES = (504, 1275)
+# The same of an iteration of players that step at once.
+_SIMULTANEOUS_LAUNCHES = {None: 376, "jare": 1852, "conopt": 2012}
 
 
 def operations(config: TrialConfig) -> float:
@@ -21,6 +46,63 @@ def operations(config: TrialConfig) -> float:
     d_update = config.batch_size * (generator + 6 * discriminator)
     g_update = config.generator_batch_size * (3 * generator + 2 * discriminator)
     return config.iterations * (config.n_critic * d_update + g_update)
+
+
+def work(config: TrialConfig) -> float:
+    """Multiply-adds of all that a run does: its method's training, Hessians and evaluations.
+
+    Left out for being small: singular values, power iterations, weight penalties.
+    """
+    generator, discriminator = network_operations(config)
+
+    def passes(pair: tuple[int, int]) -> float:
+        return pair[0] * generator + pair[1] * discriminator
+
+    method = METHODS[config.method]
+    total = operations(config)
+    if method.simultaneous:
+        total = config.iterations * config.batch_size * passes(_SIMULTANEOUS[method.penalty])
+    elif method.penalty in ("r1", "wgan-gp"):
+        updates = config.iterations * config.n_critic
+        total += updates * config.batch_size * passes(_GRADIENT_PENALTY)
+    if config.nudge_every:
+        solves = math.ceil(config.iterations / config.nudge_every)
+        total += solves * _HESSIAN_IMAGES * passes(_HESSIAN_OF_G)
+    if config.hessian_k:
+        both = passes(_HESSIAN_OF_G) + passes(_HESSIAN_OF_D)
+        total += evaluations(config) * _HESSIAN_IMAGES * both
+    return total + _evaluation(config, generator, discriminator)
+
+
+def evaluations(config: TrialConfig) -> int:
+    """How many there are from iteration 0 to the last."""
+    return 1 + math.ceil(config.iterations / config.evaluate_every)
+
+
+def _evaluation(config: TrialConfig, generator: float, discriminator: float) -> float:
+    """Of all evaluations together, with the scores of the final state."""
+    n = evaluations(config)
+    total = n * (_MONITORED_BY_D * discriminator + _MONITORED_FROM_G * generator)
+    own_scores = config.resolution is None or config.dataset.startswith("digits")
+    if config.scorer is None and not own_scores:
+        return total
+    scored = generator if own_scores else generator + _INCEPTION
+    return total + (n * config.curve_samples + config.final_samples) * scored
+
+
+def launches(config: TrialConfig) -> float:
+    """Operators of all training iterations, each at least one kernel on a GPU."""
+    parts = config.batch_size // config.micro_batch
+    method = METHODS[config.method]
+    if method.simultaneous:
+        each = parts * _SIMULTANEOUS_LAUNCHES[method.penalty]
+    elif config.resolution == 128:
+        fixed, part = _LARGE_LAUNCHES
+        each = fixed + parts * part * (1 + config.n_critic) / 2
+    else:
+        d, g = _SMALL_LAUNCHES
+        each = parts * (config.n_critic * d + g)
+    return float(config.iterations * each)
 
 
 def network_operations(config: TrialConfig) -> tuple[float, float]:

@@ -5,12 +5,19 @@ Torch counts floating-point operations; ours are multiply-adds, half as many.
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from trainer import costs
 from trainer.config import trial_config
-from trainer.costs import network_operations
+from trainer.costs import launches, network_operations, work
+from trainer.data import Images, load
 from trainer.losses import LOSSES
+from trainer.measure import hessian_record
+from trainer.methods import METHODS
 from trainer.networks import build
+from trainer.state import initial_state
+from trainer.updates import train_iteration, update_discriminator
 
 
 def inputs(config, n):
@@ -89,3 +96,113 @@ def test_published_operations_of_the_cifar_networks():
     discriminator += 3 * 128 * 128 * 8**2
     assert f"{generator / 1e9:.2f}" == "1.68"
     assert f"{discriminator / 1e9:.3f}" == "0.272"
+
+
+class Counter(TorchDispatchMode):
+    """Multiply-adds and operators but views; FlopCounterMode cannot see a second derivative."""
+
+    def __init__(self):
+        super().__init__()
+        self.multiply_adds = self.operators = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if count := flop_registry.get(func.overloadpacket):
+            self.multiply_adds += count(*args, **(kwargs or {}), out_val=out) / 2
+        # A view shares its storage and is no kernel.
+        self.operators += not func.is_view
+        return out
+
+
+def counted(run):
+    with Counter() as counter:
+        run()
+    return counter
+
+
+def training_work(config):
+    """Of `work`, what is not evaluation."""
+    return work(config) - costs._evaluation(config, *network_operations(config))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits8", "cpu")
+
+
+@pytest.mark.parametrize("method", ["sn", "none", "simgd", "jare", "conopt"])
+def test_work_of_an_iteration(method, digits):
+    config = trial_config("digits", "B_8-64", method, 0, batch_size=8, micro_batch=8)
+    state = initial_state(config)
+    train_iteration(config, state, digits)
+    real = counted(lambda: train_iteration(config, state, digits)).multiply_adds
+    assert training_work(config) / config.iterations == pytest.approx(real, rel=0.08)
+
+
+@pytest.mark.parametrize("method", ["r1", "wgan-gp"])
+def test_work_of_a_gradient_penalty(method, digits):
+    config = trial_config("digits", "B_8-64", method, 0, batch_size=8, micro_batch=8)
+    state = initial_state(config)
+    plain = trial_config("digits", "B_8-64", "none", 0, batch_size=8, micro_batch=8)
+    real, bare = (
+        counted(lambda c=c: update_discriminator(c, state, digits, 0)).multiply_adds
+        for c in (config, plain)
+    )
+    assert (work(config) - work(plain)) / config.iterations == pytest.approx(real - bare, rel=0.05)
+
+
+def test_work_of_hessians(digits):
+    config = trial_config("digits", "C_8-32", "nugan", 0)
+    state = initial_state(config)
+    train_iteration(config, state, digits)
+    of_an_evaluation = counted(lambda: hessian_record(config, state, digits)).multiply_adds
+    state.iteration = 0
+    of_a_search = counted(lambda: train_iteration(config, state, digits)).multiply_adds
+    of_a_search -= config.operations / config.iterations
+    searches = -(-config.iterations // config.nudge_every)
+    modelled = training_work(config) - config.operations
+    real = searches * of_a_search + costs.evaluations(config) * of_an_evaluation
+    assert modelled == pytest.approx(real, rel=0.08)
+
+
+def test_evaluations_draw_and_score():
+    short = trial_config("paper", "C_8-32", "sn", 0)
+    scored = trial_config("paper", "C_8-32", "sn", 0, scorer="0" * 64)
+    generator, _ = network_operations(short)
+    drawn = 51 * short.curve_samples + short.final_samples
+    assert work(scored) - work(short) == pytest.approx(drawn * (generator + 5.7e9))
+    assert work(short) > short.operations
+
+
+@pytest.mark.parametrize(
+    ("setting", "method", "changes"),
+    [
+        ("C_8-32", "sn", {}),
+        ("C_8-32", "jare", {}),
+        ("C_8-32", "conopt", {}),
+        ("E_512-64", "sn", {"batch_size": 2, "micro_batch": 2}),
+        ("E_512-64", "sn", {"batch_size": 2, "micro_batch": 1}),
+    ],
+)
+def test_operators_of_an_iteration(setting, method, changes):
+    """They do not depend on widths, so the networks here are as narrow as can be."""
+    narrow = {"channels": 1, "generator_channels": 1, "generator_batch_size": 2, "device": "cpu"}
+    if not changes:
+        narrow["generator_batch_size"] = 8
+    config = trial_config("paper", setting, method, 0, **(narrow | changes))
+    pixels = torch.zeros((4, 3, config.resolution, config.resolution), dtype=torch.uint8)
+    labels = None if config.classes is None else torch.arange(4)
+    data = Images(
+        train=pixels, held_out=pixels, stacked=False, train_labels=labels, held_out_labels=labels
+    )
+    state = initial_state(config)
+    train_iteration(config, state, data)
+    real = counted(lambda: train_iteration(config, state, data)).operators
+    assert launches(config) / config.iterations == pytest.approx(real, rel=0.1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_a_cost(method):
+    config = trial_config("digits", "C_8-32", method, 0)
+    assert work(config) > 0
+    assert launches(config) > 0
