@@ -1,0 +1,174 @@
+"""How much GPU memory a trial needs, from its configuration alone. Standard library only.
+
+A model: what autograd keeps for a backward pass is counted tensor by tensor as the networks of
+`trainer.models` make them, and checked against torch on the CPU; what a GPU adds (workspaces of
+its libraries, memory lost between blocks) is a margin. Values have 4 bytes, in bf16 too: an upper
+bound there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from trainer.config import TrialConfig
+from trainer.methods import METHODS
+
+VALUE = 4.0  # bytes
+# Weight, gradient, Adam's two moments and the normalised weight of each parameter.
+_COPIES = 5
+# uint8 images that live on the device, training and held out, each 3x32x32; ImageNet streams.
+_RESIDENT_IMAGES = {"cifar10": 60_000, "cifar10-conditional": 60_000, "stl10": 108_000}
+_STREAMED_AT_ONCE = 3 * 512 + 64
+# `trainer.measure` draws so many samples at once, without gradients.
+_SAMPLES_AT_ONCE = 1_000
+# Lanczos: its basis of 20 vectors, and a graph of first derivatives over 256 images.
+_LANCZOS_STEPS, _HESSIAN_IMAGES = 20, 256
+# What second derivatives keep over what the first do; measured on the CPU.
+_SECOND_DERIVATIVES = {None: 1.0, "jare": 3.5, "conopt": 4.0}
+# The Inception network on 64 images of 299x299: its weights, and the three largest layers alive.
+_INCEPTION_BYTES = 1.5e9
+# Gradients in flight take up to a fifth on the CPU. The rest is assumed: workspaces of cuDNN and
+# cuBLAS, and what the allocator loses between its blocks.
+WORKSPACE_BYTES, MARGIN = 0.5e9, 0.35
+
+
+def memory_bytes(config: TrialConfig) -> float:
+    """Peak bytes of one trial on its GPU, without its CUDA context.
+
+    Weights, gradients and moments stay; on top comes the largest of an update of D, an update of
+    G, a draw of samples for an evaluation, and their scoring.
+    """
+    g, d = parameters(config)
+    resident = VALUE * _COPIES * (g + d) + _images_bytes(config)
+    passing = [_training_bytes(config), _sampling_bytes(config)]
+    if config.scorer is not None and not config.dataset.startswith("digits"):
+        passing.append(_INCEPTION_BYTES)
+    if config.hessian_k is not None:
+        kept = _kept(config, _HESSIAN_IMAGES, 2 * _HESSIAN_IMAGES)
+        passing.append(3 * kept + VALUE * _LANCZOS_STEPS * max(g, d))
+    return WORKSPACE_BYTES + (1 + MARGIN) * (resident + max(passing))
+
+
+def parameters(config: TrialConfig) -> tuple[float, float]:
+    """Numbers of parameters of G and of D; of the points' networks about."""
+    g, d = config.generator_channels, config.channels
+    if config.resolution is None:
+        return config.latent_size * g + 3.0 * g * g, 3.0 * d * d
+    classes = config.classes or 0
+    bottom = config.resolution // 2 ** (len(_generator_widths(config)) - 1)
+    first = _generator_widths(config)[0] * bottom**2
+    generator = (config.latent_size + 1.0) * first + 27 * g + 3 + 2 * g
+    for a, b in pairwise(_generator_widths(config)):
+        generator += 9 * (a * b + b * b) + a * b + 3 * b + 2 * max(classes, 1) * (a + b)
+    discriminator = 27.0 * d + 9 * d * d + 3 * d + 3 * d
+    for a, b, _, down in _discriminator_blocks(config):
+        discriminator += 9 * (a * a + a * b) + a + b + (a * b + b if down else 0)
+    last = _discriminator_widths(config)[-1]
+    return generator, discriminator + last + classes * last
+
+
+def kept_by_generator(config: TrialConfig) -> float:
+    """Bytes per image that a backward pass through G needs, weights aside.
+
+    Of each block the inputs of both batch normalisations, the rectified and the upsampled maps;
+    batch normalisation per class keeps its output, too.
+    """
+    if config.resolution is None:
+        return VALUE * 3 * config.generator_channels
+    conditional = config.classes is not None
+    values = 0.0
+    for a, b, low in _generator_blocks(config):
+        high = 4 * low
+        values += low * 2 * a + high * (a + 2 * b)
+        values += (low * a + high * b) if conditional else 0
+    pixels = config.resolution**2
+    return VALUE * (values + pixels * (2 * config.generator_channels + 3))
+
+
+def kept_by_discriminator(config: TrialConfig) -> float:
+    """Bytes per image that a backward pass through D needs, weights aside.
+
+    Of each block its input where that is pooled, both rectified maps, the one before the pool, and
+    the pooled input of the shortcut.
+    """
+    if config.resolution is None:
+        return VALUE * 3 * config.channels
+    pixels, d = config.resolution**2, config.channels
+    values = pixels * (3 + 2 * d) + pixels / 4 * 3
+    side = pixels / 4
+    for a, b, side, down in _discriminator_blocks(config):
+        values += side * 2 * a
+        if down:
+            values += side * (a + b) + side / 4 * a
+    last = side / 4 if _discriminator_blocks(config)[-1][3] else side
+    return VALUE * (values + last * _discriminator_widths(config)[-1])
+
+
+def _training_bytes(config: TrialConfig) -> float:
+    """Of the larger of both updates, for one micro-batch."""
+    method = METHODS[config.method]
+    real = config.micro_batch
+    if method.simultaneous:
+        return _SECOND_DERIVATIVES[method.penalty] * _kept(config, real, 2 * real)
+    judged = 4 * real if method.penalty in ("r1", "wgan-gp") else 2 * real
+    fakes = config.generator_batch_size * real / config.batch_size
+    return max(
+        _kept(config, 0, judged) + _passing(config, real),
+        _kept(config, fakes, fakes),
+    )
+
+
+def _kept(config: TrialConfig, generated: float, judged: float) -> float:
+    return generated * kept_by_generator(config) + judged * kept_by_discriminator(config)
+
+
+def _sampling_bytes(config: TrialConfig) -> float:
+    return _passing(config, min(config.curve_samples, _SAMPLES_AT_ONCE))
+
+
+def _passing(config: TrialConfig, n: float) -> float:
+    """Bytes of G's largest block for n images without gradients."""
+    if config.resolution is None:
+        return n * kept_by_generator(config)
+    maps = 5 if config.classes is not None else 3
+    return n * VALUE * max(
+        low * a + 4 * low * max(a + b, maps * b) for a, b, low in _generator_blocks(config)
+    )  # fmt: skip
+
+
+def _images_bytes(config: TrialConfig) -> float:
+    if config.resolution == 128:
+        return _STREAMED_AT_ONCE * 3.0 * 128**2
+    return _RESIDENT_IMAGES.get(config.dataset, 2_000) * 3.0 * 32**2
+
+
+def _generator_widths(config: TrialConfig) -> list[int]:
+    factors = (16, 16, 8, 4, 2, 1) if config.resolution == 128 else (1, 1, 1, 1)
+    return [config.generator_channels * factor for factor in factors]
+
+
+def _discriminator_widths(config: TrialConfig) -> list[int]:
+    factors = (1, 2, 4, 8, 16, 16) if config.resolution == 128 else (1, 1, 1, 1)
+    return [config.channels * factor for factor in factors]
+
+
+def _generator_blocks(config: TrialConfig) -> Iterator[tuple[int, int, int]]:
+    """(width in, width out, pixels in) of each block."""
+    widths = _generator_widths(config)
+    side = (config.resolution or 0) // 2 ** (len(widths) - 1)
+    for a, b in pairwise(widths):
+        yield a, b, side**2
+        side *= 2
+
+
+def _discriminator_blocks(config: TrialConfig) -> list[tuple[int, int, float, bool]]:
+    """(width in, width out, pixels in, pooled?) of each block after the first."""
+    widths = _discriminator_widths(config)
+    pooled = 4 if config.resolution == 128 else 1
+    side = (config.resolution or 0) ** 2 / 4
+    blocks = []
+    for n, (a, b) in enumerate(pairwise(widths)):
+        blocks.append((a, b, side, n < pooled))
+        side /= 4 if n < pooled else 1
+    return blocks

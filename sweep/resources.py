@@ -1,0 +1,249 @@
+"""What a trial asks of a cluster: its share of a GPU, whether that can be had, how many fit.
+
+Standard library only. About GPUs nothing here is measured: it is a model of memory
+(`sweep.memory`) and of time, whose constants are stated below.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweep.memory import memory_bytes as memory_bytes
+from trainer.config import TrialConfig
+from trainer.costs import launches, operations
+from trainer.settings import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What Ray is asked for, for one trial."""
+
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """`gigabytes` (10^9) and dense `peak` TFLOP/s in what convolutions of float32 take by
+    default, TF32 where there is `tf32`, from the vendors' data sheets."""
+
+    gigabytes: float
+    peak: float
+    tf32: bool = True
+
+
+# By the names that Ray gives to a node's accelerator (ray.util.accelerators), the smaller one
+# where a name has two sizes.
+GPUS: Mapping[str, Gpu] = {
+    "K80": Gpu(gigabytes=12, peak=4.4, tf32=False),
+    "P4": Gpu(gigabytes=8, peak=5.5, tf32=False),
+    "P100": Gpu(gigabytes=12, peak=9.3, tf32=False),
+    "T4": Gpu(gigabytes=16, peak=8.1, tf32=False),
+    "V100": Gpu(gigabytes=16, peak=15.7, tf32=False),
+    "L4": Gpu(gigabytes=24, peak=60),
+    "A10G": Gpu(gigabytes=24, peak=35),
+    "A100": Gpu(gigabytes=40, peak=156),
+    "A100-40G": Gpu(gigabytes=40, peak=156),
+    "L40S": Gpu(gigabytes=48, peak=183),
+    "A100-80G": Gpu(gigabytes=80, peak=156),
+    "H100": Gpu(gigabytes=80, peak=495),
+    "RTX-PRO-6000": Gpu(gigabytes=96, peak=250),
+    "H20": Gpu(gigabytes=96, peak=74),
+    "H200": Gpu(gigabytes=141, peak=495),
+    "B200": Gpu(gigabytes=180, peak=1100),
+    "GB200": Gpu(gigabytes=186, peak=1250),
+}
+GPU_BYTES: Mapping[str, float] = {name: gpu.gigabytes * 1e9 for name, gpu in GPUS.items()}
+# What a GPU that nothing is known of is taken for.
+UNKNOWN_GPU = "T4"
+# One process's CUDA context with torch's kernels: 781 MB, as pytorch#34323 reports it.
+CONTEXT_BYTES = 0.8e9
+# Sustained part of the peak. NVIDIA's ResNet-50 reaches 0.57 of it in float32 (V100, 367 images a
+# second) and 0.15 in TF32 (A100, 938), where memory holds it back. The generators here have six
+# times its operations per value in memory, hence 0.3: assumed.
+FLOAT32_SUSTAINED, TF32_SUSTAINED = 0.57, 0.3
+# Seconds that the host takes to hand one operator to the GPU: Python, autograd, launch. With
+# networks of width 1 an iteration on a shared CPU core takes 20 to 25 us per operator, of which a
+# part is the operator itself.
+LAUNCH_SECONDS = 15e-6
+# By how much trials that share a GPU may ask for more time of it than there is: each becomes that
+# much slower at most, and the gaps between its kernels are filled.
+OVERBOOKED = 0.3
+# More processes than eight that take turns are not modelled.
+_PARTS = (1, 2, 3, 4, 6, 8)
+
+
+def share(
+    config: TrialConfig,
+    gpu_bytes: float | None,
+    *,
+    gpus: float | None = None,
+    cpus: float | None = None,
+) -> Share:
+    """The smallest 1/k of a GPU that holds the trial's memory and, nearly, its compute time.
+
+    `gpus` and `cpus`, where given, are taken instead. Raises UsageError for what Ray cannot give
+    and for fewer CPUs than the trial has threads. A trial that no such GPU holds asks for a whole
+    one: whether it fits is only known when it runs.
+    """
+    if cpus is not None and not config.threads <= cpus < math.inf:
+        raise UsageError(
+            f"--cpus-per-trial must be at least {config.threads}, the threads of a trial, "
+            f"but got {cpus:g}"
+        )
+    if gpus is not None:
+        _check_gpus(config, gpus)
+    wanted = cpus or float(config.threads)
+    if config.device != "cuda":
+        return Share(cpus=wanted, gpus=gpus or 0.0)
+    return Share(cpus=wanted, gpus=gpus or 1 / _trials_per_gpu(config, gpu_bytes))
+
+
+def _check_gpus(config: TrialConfig, gpus: float) -> None:
+    whole = gpus >= 1 and gpus < math.inf and gpus == int(gpus)
+    free = gpus == 0 and config.device != "cuda"
+    if not (0 < gpus < 1 or whole or free):
+        raise UsageError(
+            "--gpus-per-trial must be a part of a GPU (0 to 1) or a whole number, "
+            f"but got {gpus:g}"
+        )
+
+
+def _trials_per_gpu(config: TrialConfig, gpu_bytes: float | None) -> int:
+    total = GPU_BYTES[UNKNOWN_GPU] if gpu_bytes is None else gpu_bytes
+    needed = memory_bytes(config) + CONTEXT_BYTES
+    busy = compute_share(config, sustained(total))
+    return max(k for k in _PARTS if k == 1 or (k * needed <= total and k * busy <= 1 + OVERBOOKED))
+
+
+def compute_share(config: TrialConfig, flops_per_second: float) -> float:
+    """Part of its time for which a trial that has a GPU alone keeps it busy; a model.
+
+    As if the host's launches and the GPU's kernels took turns, which is the least it can be.
+    """
+    computing = 2 * operations(config) / flops_per_second
+    return computing / (computing + launches(config) * LAUNCH_SECONDS)
+
+
+def sustained(gpu_bytes: float | None) -> float:
+    """FLOP/s that the slowest known GPU of this size is taken to sustain; a model."""
+    total = GPU_BYTES[UNKNOWN_GPU] if gpu_bytes is None else gpu_bytes
+    # A card reports a little more or less than its name says.
+    sizes = [size for size in GPU_BYTES.values() if size <= 1.1 * total]
+    nearest = max(sizes, default=min(GPU_BYTES.values()))
+    return min(sustained_by(name) for name, size in GPU_BYTES.items() if size == nearest)
+
+
+def sustained_by(name: str) -> float:
+    """FLOP/s that the GPU of that name is taken to sustain; a model."""
+    gpu = GPUS[name]
+    return 1e12 * gpu.peak * (TF32_SUSTAINED if gpu.tf32 else FLOAT32_SUSTAINED)
+
+
+def memory_cap(gpus: float, gpu_bytes: float) -> float:
+    """Fraction for torch.cuda.set_per_process_memory_fraction, which counts no CUDA context.
+
+    Raises UsageError if the context alone takes the share.
+    """
+    cap = min(gpus, 1.0) - CONTEXT_BYTES / gpu_bytes
+    if cap <= 0:
+        raise UsageError(
+            f"{gpus:g} of a GPU of {gpu_bytes / 1e9:.0f} GB holds no more than a CUDA context, "
+            f"{CONTEXT_BYTES / 1e9:.1f} GB: give a larger --gpus-per-trial"
+        )
+    return cap
+
+
+def bigger(share: Share) -> Share | None:
+    """For another start after out of memory: twice as much, at most a GPU; None if it had one."""
+    if share.gpus <= 0 or share.gpus >= 1:
+        return None
+    return Share(cpus=share.cpus, gpus=min(1.0, 2 * share.gpus))
+
+
+def gpu_bytes(nodes: Sequence[Mapping[str, float]]) -> float | None:
+    """Memory of the smallest GPU that the nodes' `accelerator_type:X` name; None if none does."""
+    known = [
+        # A node with the label of a size has the general one, too.
+        max(GPU_BYTES[name] for name in names)
+        for node in nodes
+        if node.get("GPU") and (names := [n for n in GPU_BYTES if f"accelerator_type:{n}" in node])
+    ]
+    return min(known, default=None)
+
+
+def check_fits(
+    shares: Mapping[str, Share],
+    nodes: Sequence[Mapping[str, float]],
+    *,
+    may_grow_to: Sequence[Mapping[str, float]] = (),
+) -> None:
+    """Raises UsageError if a trial asks for more than any node has or could have.
+
+    `shares` by the trial's name; `nodes` are resources as Ray gives them, `may_grow_to` those of
+    the nodes that an autoscaler may add.
+    """
+    possible = [*nodes, *may_grow_to]
+    for name, asked in shares.items():
+        if not any(_fits(asked, node) for node in possible):
+            raise UsageError(f"{name} asks for {_said(asked)}, but {_best(asked, possible)}")
+
+
+def _fits(asked: Share, node: Mapping[str, float]) -> bool:
+    return asked.cpus <= node.get("CPU", 0) and asked.gpus <= node.get("GPU", 0)
+
+
+def _best(asked: Share, nodes: Sequence[Mapping[str, float]]) -> str:
+    """The other side of a request that cannot be met, and what to do."""
+    if not nodes:
+        return "the cluster has no node: start one with these resources"
+    if asked.gpus and not any(node.get("GPU") for node in nodes):
+        return (
+            "no node has a GPU: submit to a cluster that has one, or try --profile digits, "
+            "which needs none"
+        )
+    by = ("GPU", "CPU") if asked.gpus else ("CPU", "GPU")
+    biggest = max(nodes, key=lambda node: [node.get(what, 0) for what in by])
+    has = Share(cpus=biggest.get("CPU", 0), gpus=biggest.get("GPU", 0))
+    flag = "--gpus-per-trial" if asked.gpus > has.gpus else "--cpus-per-trial"
+    return f"the biggest node has {_said(has)}: give a smaller {flag}, or add a bigger node"
+
+
+def _said(share: Share) -> str:
+    gpus = f" and {share.gpus:.3g} GPU{'s' if share.gpus > 1 else ''}" if share.gpus else ""
+    return f"{share.cpus:g} CPU{'' if share.cpus == 1 else 's'}{gpus}"
+
+
+def slots(shares: Sequence[Share], nodes: Sequence[Mapping[str, float]]) -> int:
+    """How many of these trials, taken in their order, run at once on these nodes.
+
+    A part of a GPU lies on one GPU: two halves of two GPUs hold no whole trial.
+    """
+    free = [_Free(node.get("CPU", 0.0), [1.0] * int(node.get("GPU", 0))) for node in nodes]
+    return sum(any(node.takes(asked) for node in free) for asked in shares)
+
+
+@dataclass(slots=True)
+class _Free:
+    """What is free of one node: CPUs, and the part of each of its GPUs."""
+
+    cpus: float
+    gpus: list[float]
+
+    def takes(self, asked: Share) -> bool:
+        """Whether it fits; if so, it is taken."""
+        slack = 1e-4  # Ray counts in ten-thousandths
+        if asked.cpus > self.cpus + slack:
+            return False
+        each = min(asked.gpus, 1.0)
+        # The fullest GPU that still has room, so that whole ones stay whole.
+        order = sorted(range(len(self.gpus)), key=lambda n: self.gpus[n])
+        chosen = [n for n in order if self.gpus[n] + slack >= each][: math.ceil(asked.gpus)]
+        if len(chosen) < math.ceil(asked.gpus):
+            return False
+        for n in chosen:
+            self.gpus[n] -= each
+        self.cpus -= asked.cpus
+        return True
