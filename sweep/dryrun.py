@@ -1,46 +1,68 @@
-"""`--dry-run`: what a command would do. Reads the store, writes and starts nothing."""
+"""`--dry-run`: what a command would do and cost. Reads the store, writes and starts nothing."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from sweep.estimate import Cost, Measured, cost, gpu_hours, makespan
 from sweep.options import Options
+from sweep.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, sustained
 from sweep.results import Store
 from sweep.space import Plan
 from sweep.standing import check_name, default_name, own_files, results_root, to_run
+from trainer.config import TrialConfig
+
+# Trials of other sweeps in the store tell how long this one's take; so many are read at most.
+MOST_READ = 300
+# For which GPU-hours are shown while no GPU is known.
+SHOWN_GPUS = ("T4", "A100-80G", "H200")
 
 
-def show_plan(experiment: str, plan: Plan, options: Options) -> int:
-    """Prints every trial of the plan with what would become of it; returns the exit code."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A trial of the plan: `state` is done, to resume or to run; `iteration` what is there."""
+
+    config: TrialConfig
+    state: str
+    iteration: int
+    cost: Cost
+
+
+def show_plan(
+    experiment: str,
+    plan: Plan,
+    options: Options,
+    *,
+    slots: int | None = None,
+    gpu_bytes: float | None = None,
+) -> int:
+    """Prints what would become of the plan and what it costs; returns the exit code.
+
+    `slots` trials run at once; None if no cluster was looked at.
+    """
     root = results_root(options.results)
     name = options.name or default_name(experiment, plan)
-    rows, files = {}, {}
+    rows: dict[str, dict[str, Any]] = {}
+    files, measured = {}, Measured((), gpu_bytes)
     if root is not None:
         store = Store(root)
         check_name(store, name, plan)
         ids = [config.trial_id for config in plan.trials]
         rows = store.read_all("trials", ids)
         files = own_files(store, ids) if options.fresh else {}
-    todo = {
-        config.trial_id
-        for config in to_run(
-            plan, rows, stop_on_collapse=options.stop_on_collapse, fresh=options.fresh
-        )
-    }
-    for config in plan.trials:
-        row = rows.get(config.trial_id)
-        at = row["iteration"] if row and not options.fresh else 0
-        state = "done" if config.trial_id not in todo else "to resume" if at else "to run"
-        line = {
-            "trial_id": config.trial_id,
-            "state": state,
-            "iteration": at,
-            "iterations": config.iterations,
-            "operations": config.operations,
-        }
-        text = f"{state:10}{config.trial_id:50}{at}/{config.iterations}"
-        sys.stdout.write((json.dumps(line) if options.as_json else text) + "\n")
+        measured = Measured(_with_others(store, plan.profile, rows), gpu_bytes)
+    planned = _planned(plan, rows, measured, options)
+    todo = [trial for trial in planned if trial.state != "done"]
+    slots = slots or options.max_concurrent
+    if options.as_json:
+        lines = [json.dumps(_record(trial)) for trial in planned]
+    else:
+        lines = [*_table(planned), "", *_totals(todo, slots), *_gpu_lines(todo, gpu_bytes)]
+    sys.stdout.write("".join(line + "\n" for line in lines))
     notes = [options.weights.note] if options.weights.note else []
     notes += [f"skipped {what}: {reason}" for what, reason in plan.skipped.items()]
     notes += [f"--fresh would remove the {len(p)} files of {i}" for i, p in files.items()]
@@ -52,3 +74,162 @@ def show_plan(experiment: str, plan: Plan, options: Options) -> int:
     out = sys.stderr if options.as_json else sys.stdout
     out.write("\n".join(notes) + "\n")
     return 0
+
+
+def _with_others(
+    store: Store, profile: str, rows: Mapping[str, dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The rows, and those of other trials of the same profile in the store."""
+    yield from rows.values()
+    others = [
+        file.key
+        for file in store.list("trials")
+        if file.key.startswith(f"{profile}.") and file.key not in rows
+    ]
+    yield from store.read_all("trials", others[:MOST_READ]).values()
+
+
+def _planned(
+    plan: Plan,
+    rows: Mapping[str, Mapping[str, Any]],
+    measured: Measured,
+    options: Options,
+) -> list[Planned]:
+    todo = {
+        config.trial_id
+        for config in to_run(
+            plan, rows, stop_on_collapse=options.stop_on_collapse, fresh=options.fresh
+        )
+    }
+    found = []
+    for config in plan.trials:
+        row = rows.get(config.trial_id)
+        at = row["iteration"] if row and not options.fresh else 0
+        ended = config.trial_id not in todo
+        state = "done" if ended else "to resume" if at else "to run"
+        done = config.iterations if ended else at
+        each = cost(config, measured, done=done)
+        found.append(Planned(config=config, state=state, iteration=at, cost=each))
+    return found
+
+
+def _record(trial: Planned) -> dict[str, Any]:
+    config, costs = trial.config, trial.cost
+    return {
+        "trial_id": config.trial_id,
+        "state": trial.state,
+        "iteration": trial.iteration,
+        "iterations": config.iterations,
+        "operations": config.operations,
+        "teraflops": costs.teraflops,
+        "gpu_bytes": costs.gpu_bytes,
+        "cpus": costs.share.cpus,
+        "gpus": costs.share.gpus,
+        "seconds": costs.seconds,
+        "gpu_hours": costs.gpu_hours,
+        "measured": None
+        if costs.rate is None
+        else {"n": costs.rate.n, "low": costs.rate.low, "high": costs.rate.high},
+    }
+
+
+def _table(planned: Sequence[Planned]) -> list[str]:
+    """One line per setting, method and i: how many trials, and what each one and all cost."""
+    groups: dict[tuple[str, str, str], list[Planned]] = {}
+    for trial in planned:
+        c = trial.config
+        i = "" if c.i_ratio is None else f"{c.i_ratio:g}"
+        groups.setdefault((c.setting, c.method, i), []).append(trial)
+    head = (
+        f"{'setting':11}{'method':18}{'i':>5}{'done':>5}{'resume':>7}{'run':>5}"
+        f"{'TFLOP':>12}{'GPU GB':>8}{'GPU':>6}{'each':>9}{'left':>9}"
+    )
+    lines = [head]
+    for (setting, method, i), trials in groups.items():
+        count = [sum(t.state == s for t in trials) for s in ("done", "to resume", "to run")]
+        each = trials[0].cost
+        memory = "-" if each.gpu_bytes is None else f"{each.gpu_bytes / 1e9:.1f}"
+        gpus = f"{each.share.gpus:.3g}" if each.share.gpus else "-"
+        whole = [t.cost.whole_seconds for t in trials]
+        lines.append(
+            f"{setting:11}{method:18}{i:>5}{count[0]:5}{count[1]:7}{count[2]:5}"
+            f"{_figure(each.teraflops):>12}{memory:>8}{gpus:>6}"
+            f"{_hours(sum(whole) / len(whole)):>9}"
+            f"{_hours(sum(t.cost.seconds for t in trials)):>9}"
+        )
+    return lines
+
+
+def _totals(todo: Sequence[Planned], slots: int | None) -> list[str]:
+    costs = [trial.cost for trial in todo]
+    lines = [
+        f"to run: {_figure(sum(c.teraflops * c.left for c in costs))} TFLOP, "
+        f"{_hours(sum(c.seconds for c in costs))} of trials, "
+        f"{_figure(sum(c.gpu_hours for c in costs))} GPU-hours, "
+        f"{_figure(sum(c.cpu_hours for c in costs))} CPU-hours"
+    ]
+    if not todo:
+        return ["to run: nothing"]
+    if slots is None:
+        lines.append("how long it takes depends on the cluster: --max-concurrent N says so for N")
+    else:
+        took = makespan([c.seconds for c in costs], slots)
+        lines.append(f"expected: {_hours(took)} on {slots} slot{'s' if slots > 1 else ''}")
+    return lines + _sources(todo)
+
+
+def _sources(todo: Sequence[Planned]) -> list[str]:
+    """Where the seconds come from, and that about GPUs nothing was measured."""
+    rates = [trial.cost.rate for trial in todo if trial.cost.rate is not None]
+    lines = []
+    if rates:
+        low, high = (
+            min(rate.low / rate.factor for rate in rates),
+            max(rate.high / rate.factor for rate in rates),
+        )
+        n = max(rate.n for rate in rates)
+        lines.append(
+            f"seconds of {len(rates)} trials from up to {n} ended ones like them in the store, "
+            f"which took {low:.2f} to {high:.2f} times as long as their median"
+        )
+    if len(rates) < len(todo):
+        lines.append(
+            f"seconds of {len(todo) - len(rates)} trials not measured: by the stated constants of "
+            "sweep/estimate.py"
+        )
+    return lines
+
+
+def _gpu_lines(todo: Sequence[Planned], gpu_bytes: float | None) -> list[str]:
+    """Which GPU is assumed, and GPU-hours by the model on others if none is known."""
+    configs = [trial.config for trial in todo if trial.cost.gpu_bytes]
+    if not configs:
+        return []
+    size = GPU_BYTES[UNKNOWN_GPU] if gpu_bytes is None else gpu_bytes
+    lines = [
+        f"GPU memory, shares and rates not measured: a model of GPUs of {size / 1e9:.0f} GB "
+        f"at {sustained(size) / 1e12:.0f} TFLOP/s"
+    ]
+    too_big = {
+        trial.config.setting
+        for trial in todo
+        if (trial.cost.gpu_bytes or 0) + CONTEXT_BYTES > size
+    }
+    if too_big:
+        lines.append(f"by that model they are too small for {', '.join(sorted(too_big))}")
+    if gpu_bytes is None:
+        hours = ", ".join(
+            f"{_figure(gpu_hours(configs, GPU_BYTES[name]))} on {name}" for name in SHOWN_GPUS
+        )
+        lines.append(f"no GPU is known yet; GPU-hours of whole trials by that model: {hours}")
+    return lines
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{_figure(seconds / 3600)} h"

@@ -1,0 +1,166 @@
+"""What a plan costs: operations, GPU memory, seconds, GPU-hours, and how long it takes in all.
+
+Seconds are nominal ones, of stated constants, times how much longer or shorter trials like these
+took: those of the store that have ended. Without any they are said to be not measured. Standard
+library only.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.resources import LAUNCH_SECONDS, Share, memory_bytes, share, sustained
+from sweep.results import FINISHED
+from trainer.config import TrialConfig
+from trainer.costs import launches, work
+from trainer.settings import UsageError
+
+# One core: fitted to 52 whole trials of the digits profile, two at a time on two cores of a Xeon
+# (AVX-512) in November 2026. Half of them are within 7 % of it, all within a factor of 1.5.
+CPU_LAUNCH_SECONDS = 55e-6
+CPU_FLOPS_PER_SECOND = 54e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How much longer than nominal n ended trials took: median, least and most."""
+
+    factor: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Of one trial: `teraflops` and `whole_seconds` of all of it, of which `left` (0 to 1) is to
+    come; `gpu_bytes` None without a GPU, `rate` None where nothing was measured."""
+
+    teraflops: float
+    gpu_bytes: float | None
+    whole_seconds: float
+    share: Share
+    rate: Rate | None
+    left: float
+
+    @property
+    def seconds(self) -> float:
+        """Of what is to come."""
+        return self.whole_seconds * self.left
+
+    @property
+    def gpu_hours(self) -> float:
+        return self.seconds * self.share.gpus / 3600
+
+    @property
+    def cpu_hours(self) -> float:
+        return self.seconds * self.share.cpus / 3600
+
+
+class Measured:
+    """Ended trials of a store, by what they can be compared with."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]], gpu_bytes: float | None = None) -> None:
+        """`rows` of the store's table `trials`; those that cannot be compared are left out.
+
+        `gpu_bytes` is the size of the GPUs that are to be used, for nominal seconds.
+        """
+        self.gpu_bytes = gpu_bytes
+        self._ratios: dict[tuple[str, ...], list[float]] = {}
+        for row in rows:
+            config = _ended(row)
+            if config is None:
+                continue
+            whole = row["seconds"] * config.iterations / row["iteration"]
+            for key in _keys(config):
+                self._ratios.setdefault(key, []).append(whole / nominal_seconds(config, gpu_bytes))
+
+    def rate(self, config: TrialConfig) -> Rate | None:
+        """Of the nearest kind of trials that there are: setting and method, setting, method,
+        all of the profile; on the same type of device."""
+        for key in _keys(config):
+            if ratios := self._ratios.get(key):
+                return Rate(
+                    factor=statistics.median(ratios),
+                    low=min(ratios),
+                    high=max(ratios),
+                    n=len(ratios),
+                )
+        return None
+
+
+def _keys(config: TrialConfig) -> list[tuple[str, ...]]:
+    # Without its precision and data set a trial is another one, even of the same setting.
+    kind = (config.profile, config.device, config.precision)
+    setting, method = f"setting {config.setting} {config.dataset}", f"method {config.method}"
+    return [(*kind, setting, method), (*kind, setting), (*kind, method), kind]
+
+
+def _ended(row: Mapping[str, Any]) -> TrialConfig | None:
+    """The configuration of a trial whose time can be compared; None of any other.
+
+    A branch is left out: its clock begins with its own first iteration.
+    """
+    if row["status"] not in FINISHED or not row["iteration"] or not row["seconds"]:
+        return None
+    try:
+        config = TrialConfig(**json.loads(row["config"]))
+    except (TypeError, ValueError, KeyError, UsageError):
+        return None  # of another version
+    return None if config.parent else config
+
+
+def nominal_seconds(config: TrialConfig, gpu_bytes: float | None = None) -> float:
+    """Seconds of the whole trial by the stated constants, on a core or on a GPU of that size.
+
+    As if launches and kernels took turns, which on a GPU is the most it can be.
+    """
+    if config.device == "cuda":
+        rate, launch = sustained(gpu_bytes), LAUNCH_SECONDS
+    else:
+        rate, launch = CPU_FLOPS_PER_SECOND * config.threads, CPU_LAUNCH_SECONDS
+    return launches(config) * launch + 2 * work(config) / rate
+
+
+def cost(
+    config: TrialConfig,
+    measured: Measured,
+    *,
+    done: int = 0,
+    asked: Share | None = None,
+) -> Cost:
+    """What is to come of a trial of which `done` iterations are there."""
+    start = config.parent_iteration or 0
+    left = 1 - max(0, done - start) / (config.iterations - start)
+    rate = measured.rate(config)
+    seconds = nominal_seconds(config, measured.gpu_bytes) * (rate.factor if rate else 1)
+    planned = (config.iterations - start) / config.iterations
+    return Cost(
+        teraflops=2 * work(config) * planned / 1e12,
+        gpu_bytes=memory_bytes(config) if config.device == "cuda" else None,
+        whole_seconds=seconds * planned,
+        share=asked or share(config, measured.gpu_bytes),
+        rate=rate,
+        left=left,
+    )
+
+
+def gpu_hours(configs: Iterable[TrialConfig], gpu_bytes: float) -> float:
+    """Of whole trials on GPUs of that size by the stated constants alone: nothing is measured."""
+    return sum(
+        nominal_seconds(config, gpu_bytes) * share(config, gpu_bytes).gpus / 3600
+        for config in configs
+    )
+
+
+def makespan(seconds: Sequence[float], slots: int) -> float:
+    """How long trials take that are started in this order, each on the slot that is free first."""
+    free = [0.0] * max(1, slots)
+    for each in seconds:
+        heapq.heappush(free, heapq.heappop(free) + each)
+    return max(free)

@@ -1,0 +1,137 @@
+"""A dry run on a store of trials that ended, were stopped, or are not there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.dryrun import show_plan
+from sweep.estimate import nominal_seconds
+from sweep.options import Options
+from sweep.results import Store
+from sweep.space import Plan, grid
+from sweep.weights import find_weights
+
+PLAN = grid("digits", ["C_8-32", "C_16-32"], ["sn", "sr-static"], [0, 1])
+
+
+def options(root: Path, **changes: Any) -> Options:
+    values: dict[str, Any] = {
+        "results": str(root),
+        "name": None,
+        "max_concurrent": None,
+        "data_root": None,
+        "download": False,
+        "weights": find_weights("digits", None, allow_other=False, required=False),
+        "allow_other_weights": False,
+        "fresh": False,
+        "stop_on_collapse": True,
+        "controls": False,
+        "as_json": False,
+        "command": "",
+    }
+    return Options(**(values | changes))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """One trial done in twice its nominal time, one stopped in the middle."""
+    store = Store(tmp_path / "r")
+    done, stopped = PLAN.trials[0], PLAN.trials[1]
+    for config, status, part in ((done, "completed", 1.0), (stopped, "stopped", 0.5)):
+        row = {
+            "trial_id": config.trial_id,
+            "status": status,
+            "iteration": int(part * config.iterations),
+            "seconds": 2 * part * nominal_seconds(config),
+            "config": json.dumps(dataclasses.asdict(config)),
+        }
+        store.write_rows("trials", config.trial_id, [row])
+    return tmp_path / "r"
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_one_line_per_setting_and_method(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_plan("table1", PLAN, options(root)) == 0
+    said = lines(capsys)
+    head, *groups = said[: said.index("")]
+    assert [line.split()[:2] for line in groups] == [
+        ["C_16-32", "sn"],
+        ["C_16-32", "sr-static"],
+        ["C_8-32", "sn"],
+        ["C_8-32", "sr-static"],
+    ]
+    assert head.split()[3:6] == ["done", "resume", "run"]
+    assert groups[0].split()[2:5] == ["1", "1", "0"]
+    assert groups[1].split()[2:6] == ["0.5", "0", "0", "2"]
+    assert all(len(line) <= 100 for line in groups)
+
+
+def test_seconds_come_from_the_trials_that_ended(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_plan("table1", PLAN, options(root, as_json=True))
+    found = {line["trial_id"]: line for line in map(json.loads, lines(capsys))}
+    assert len(found) == len(PLAN.trials)
+    for config in PLAN.trials[2:]:
+        line = found[config.trial_id]
+        assert line["state"] == "to run"
+        assert line["seconds"] == pytest.approx(2 * nominal_seconds(config))
+        assert line["measured"]["n"] == 1
+    done, stopped = (found[config.trial_id] for config in PLAN.trials[:2])
+    assert (done["state"], done["seconds"]) == ("done", 0)
+    assert stopped["state"] == "to resume"
+    assert stopped["seconds"] == pytest.approx(nominal_seconds(PLAN.trials[1]))
+
+
+def test_fresh_runs_all_of_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show_plan("table1", PLAN, options(root, as_json=True, fresh=True))
+    assert {json.loads(line)["state"] for line in lines(capsys)} == {"to run"}
+
+
+def test_without_any_measurement_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_plan("table1", PLAN, options(tmp_path / "r"))
+    said = "\n".join(lines(capsys))
+    assert "seconds of 8 trials not measured" in said
+    assert "depends on the cluster" in said
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("given", [{"slots": 4}, {"max_concurrent": 4}])
+def test_how_long_it_takes_on_slots(
+    given: dict[str, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slots = given.get("slots")
+    at_once = {k: v for k, v in given.items() if k != "slots"}
+    show_plan("table1", PLAN, options(tmp_path / "r", **at_once), slots=slots)
+    assert any("expected: " in line and "on 4 slots" in line for line in lines(capsys))
+
+
+def test_of_gpus_it_says_that_it_is_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = grid("paper", ["A_1024-128", "C_8-32"], ["sn"], [0], data_root=tmp_path, download=True)
+    show_plan("table1", plan, options(tmp_path / "r"))
+    said = "\n".join(lines(capsys))
+    assert "not measured: a model of GPUs of 16 GB" in said
+    assert "too small for A_1024-128" in said
+    assert " on A100-80G" in said
+    show_plan("table1", plan, options(tmp_path / "r"), gpu_bytes=141e9)
+    said = "\n".join(lines(capsys))
+    assert "a model of GPUs of 141 GB" in said
+    assert "too small" not in said
+
+
+def test_nothing_to_run(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = Plan(profile="digits", trials=PLAN.trials[:1], skipped={})
+    show_plan("table1", plan, options(root))
+    assert "to run: nothing" in lines(capsys)
