@@ -33,6 +33,8 @@ _INCEPTION = 5.7e9
 # per micro-batch in it, with spectral normalisation; views do not count.
 _SMALL_LAUNCHES = (378, 305)
 _LARGE_LAUNCHES = (504, 1275)
+# Per D update with a gradient penalty, which comes without spectral normalisation.
+_PENALISED_LAUNCHES = 440
 # The same of an iteration of players that step at once.
 _SIMULTANEOUS_LAUNCHES = {None: 376, "jare": 1852, "conopt": 2012}
 
@@ -101,6 +103,7 @@ def launches(config: TrialConfig) -> float:
         each = fixed + parts * part * (1 + config.n_critic) / 2
     else:
         d, g = _SMALL_LAUNCHES
+        d = _PENALISED_LAUNCHES if method.penalty in ("r1", "wgan-gp") else d
         each = parts * (config.n_critic * d + g)
     return float(config.iterations * each)
 

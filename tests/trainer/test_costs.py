@@ -178,6 +178,7 @@ def test_evaluations_draw_and_score():
     ("setting", "method", "changes"),
     [
         ("C_8-32", "sn", {}),
+        ("C_8-32", "r1", {}),
         ("C_8-32", "jare", {}),
         ("C_8-32", "conopt", {}),
         ("E_512-64", "sn", {"batch_size": 2, "micro_batch": 2}),
