@@ -82,7 +82,7 @@ class Claim:
         """Gives the claim up if it is still held: removed, or kept as a record of its end."""
         self._ended.set()
         self._thread.join()
-        with _locked(self.store, self.path):
+        with locked(self.store, self.path):
             if (read(self.store, self.path) or {}).get("attempt") != self.attempt:
                 return
             if state is None:
@@ -98,7 +98,7 @@ class Claim:
     def _beat(self, every: float) -> None:
         while not self._ended.wait(every):
             try:
-                with _locked(self.store, self.path):
+                with locked(self.store, self.path):
                     self.check()
                     self._write()
             except Superseded:
@@ -125,7 +125,7 @@ def acquire(
     """
     record = {**details, **_myself(), "attempt": uuid.uuid4().hex[:12]}
     while True:
-        with _locked(store, path):
+        with locked(store, path):
             holder = read(store, path)
             if holder is None or not is_live(holder):
                 record["heartbeat"] = datetime.now(UTC).isoformat()
@@ -197,7 +197,7 @@ def _myself() -> dict[str, Any]:
 
 
 @contextmanager
-def _locked(store: Store, path: str) -> Iterator[None]:
+def locked(store: Store, path: str) -> Iterator[None]:
     """Holds the lock of the claim's folder, where the store is a file system."""
     if not store.is_local:
         yield
