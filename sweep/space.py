@@ -5,7 +5,7 @@ Standard library only, so that a plan can be shown without starting Ray or torch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -39,15 +39,15 @@ def grid(
 ) -> Plan:
     """The plan of a sweep. Raises UsageError for an unknown name or if nothing of it can run.
 
-    `settings` and `methods` are shell patterns over Table I and the methods. Methods that lift
-    run with each of `i_ratios`, or their default. `scorer` is the SHA-256 of the Inception
-    weights, for the paper profile.
+    `settings` and `methods` are shell patterns over Table I and the methods; `sr` is SR as the
+    paper used it on the setting's data. Methods that lift run with each of `i_ratios`, or their
+    default. `scorer` is the SHA-256 of the Inception weights, for the paper profile.
     """
     lookup("profile", PROFILES, profile)
     names = select("setting", SETTINGS, settings)
     configs: dict[str, TrialConfig] = {}
     impossible: dict[str, str] = {}
-    for setting, method in product(names, select("method", METHODS, methods)):
+    for setting, method in _cells(names, methods):
         ratios = i_ratios if i_ratios and METHODS[method].lifts else (None,)
         try:
             found = [
@@ -74,6 +74,19 @@ def grid(
     # sorted() is stable: of equally long trials the settings stay in the table's order.
     trials = sorted(trials, key=lambda config: -config.operations)
     return Plan(profile=profile, trials=trials, skipped=reasons | impossible)
+
+
+def _cells(settings: Sequence[str], methods: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Settings with the methods that the patterns name there."""
+    for setting in settings:
+        patterns = [sr_of(setting) if pattern == "sr" else pattern for pattern in methods]
+        for method in select("method", METHODS, patterns):
+            yield setting, method
+
+
+def sr_of(setting: str) -> str:
+    """Static compensation on CIFAR-10 and STL-10, dynamic on ImageNet (the paper, section IV)."""
+    return "sr-dynamic" if SETTINGS[setting].dataset == "imagenet" else "sr-static"
 
 
 def seeds(text: str) -> list[int]:

@@ -10,7 +10,7 @@ TABLE1 = Experiment(
     name="table1",
     description="Train the settings of Table I with each method and seed, and compare.",
     settings="*",
-    methods="sn,sr-static",
+    methods="sn,sr",
     examples="""\
 examples:
   python -m sweep.table1 --profile digits --settings 'C_*,B_64-64' --seeds 0-2

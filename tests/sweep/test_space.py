@@ -103,3 +103,17 @@ def test_seeds(text: str, expected: list[int]) -> None:
 def test_bad_seeds(text: str) -> None:
     with pytest.raises(UsageError, match="seeds"):
         seeds(text)
+
+
+def test_sr_is_what_the_paper_used_on_the_settings_data() -> None:
+    plan = grid("digits", ["C_8-32", "E_64-128", "E_*-64"], ["sn", "sr"], [0], iterations=2)
+    methods = {c.setting: c.method for c in plan.trials if c.method != "sn"}
+    assert methods == {
+        "C_8-32": "sr-static",
+        "E_64-128": "sr-static",
+        "E_256-64": "sr-static",
+        "E_512-64": "sr-dynamic",
+        "E_2048-64": "sr-dynamic",
+    }
+    both = grid("digits", ["C_8-32"], ["sr", "sr-static"], [0], iterations=2)
+    assert [c.method for c in both.trials] == ["sr-static"]
