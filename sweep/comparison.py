@@ -147,6 +147,29 @@ def _ratio_line(setting: str, method: str, i_ratio: float, rows: Sequence[Row]) 
     return f"    {setting} {method} with i {i_ratio:g}: {mean}"
 
 
+def branch_lines(rows: Iterable[Row], parents: Mapping[str, Row]) -> Iterator[str]:
+    """Each trial that branched off another one, and what became of that one."""
+    for row in rows:
+        if (parent := parents.get(row["parent"] or "")) is not None:
+            yield (
+                f"{row['setting']} seed {row['seed']}, {row['method']} from iteration "
+                f"{row['parent_iteration']} of {parent['method']}:"
+            )
+            yield f"    {row['method']}: {_outcome(row)}"
+            yield f"    without: {_outcome(parent)}"
+
+
+def _outcome(row: Row) -> str:
+    score = score_name(row)
+    best, final = (number(row[f"{when}_{score}"], DECIMALS[score]) for when in ("best", "final"))
+    modes = "" if row["final_modes"] is None else f", {row['final_modes']} modes at the end"
+    title = SCORE_TITLES[score]
+    return (
+        f"{row['status']}, {in_words(row)}; {title} best {best or 'none'} at "
+        f"{row['best_iteration']}, final {final or 'none'}{modes}"
+    )
+
+
 def method_lines(methods: Iterable[str]) -> list[str]:
     """What each method does and where it comes from, in the order of the presets."""
     shown = set(methods)

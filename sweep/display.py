@@ -53,6 +53,18 @@ def trial_line(progress: Progress, trial: TrialProgress) -> str:
     return "  ".join(filter(None, parts))
 
 
+def summary_line(progress: Progress) -> str:
+    """One line on the whole sweep."""
+    total = sum(trial.operations for trial in progress.trials.values())
+    left = sum(trial.operations_left for trial in progress.trials.values())
+    counts = ", ".join(f"{n} {status}" for status, n in sorted(progress.counts.items()))
+    return (
+        f"{len(progress.trials)} trials: {counts}  |  {1 - left / total:.0%} of the work done, "
+        f"{duration(time.monotonic() - progress.began)} gone, "
+        f"{duration(progress.eta_seconds)} to go"
+    )
+
+
 @contextmanager
 def display(*, as_json: bool) -> Iterator[Show]:
     """How events are shown: `show("trial", progress=..., trial=...)`, `show("note", text=...)`.
@@ -83,6 +95,8 @@ def _show_line(
 ) -> None:
     if event == "trial" and progress is not None and trial is not None:
         _say(trial_line(progress, trial))
+    elif event == "summary" and progress is not None:
+        _say(summary_line(progress))
     elif text:
         _say(text)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweep.estimate import Cost, Measured, cost, gpu_hours, makespan
 from sweep.options import Options
-from sweep.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, sustained
+from sweep.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
 from sweep.results import Store
 from sweep.space import Plan
 from sweep.standing import check_name, default_name, own_files, results_root, to_run
@@ -108,7 +108,13 @@ def _planned(
         ended = config.trial_id not in todo
         state = "done" if ended else "to resume" if at else "to run"
         done = config.iterations if ended else at
-        each = cost(config, measured, done=done)
+        asked = share(
+            config,
+            measured.gpu_bytes,
+            gpus=options.gpus_per_trial,
+            cpus=options.cpus_per_trial,
+        )
+        each = cost(config, measured, done=done, asked=asked)
         found.append(Planned(config=config, state=state, iteration=at, cost=each))
     return found
 

@@ -10,19 +10,21 @@ import dataclasses
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
 
+from sweep.backlog import Backlog
 from trainer.config import TrialConfig
+from trainer.settings import UsageError
 
-# A worker or node that dies is replaced, and the trial goes on from the store. What a trial
-# raises itself is recorded as `failed` and not tried again.
-MAX_FAILURES = 2
+# Requests that wait for a place: enough for an autoscaler to see that nodes are wanted.
+MAX_PENDING = 16
 
 
 def run_trial(config: Mapping[str, Any]) -> None:
@@ -33,18 +35,28 @@ def run_trial(config: Mapping[str, Any]) -> None:
 
 
 def connect() -> Mapping[str, float]:
-    """The resources of the cluster that RAY_ADDRESS names, else of one started here."""
+    """The resources of the cluster that RAY_ADDRESS names, else of one started here.
+
+    Raises UsageError if it cannot be reached or started.
+    """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if "RAY_ADDRESS" in os.environ:
-        ray.init(**quiet)
-    else:
-        # A cluster that happens to run on this machine is not ours to use unasked.
-        ray.init(address="local", include_dashboard=False, **quiet)
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        if address:
+            ray.init(**quiet)
+        else:
+            # A cluster that happens to run on this machine is not ours to use unasked.
+            ray.init(address="local", include_dashboard=False, **quiet)
+    except Exception as error:  # Ray raises it bare when a node does not come up
+        reason = str(error).partition("\n")[0]
+        what = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
+        raise UsageError(f"{what}: {reason}") from error
     return ray.cluster_resources()
 
 
-def node_count() -> int:
-    return sum(node["Alive"] for node in ray.nodes())
+def nodes() -> list[dict[str, float]]:
+    """The resources of every node that is alive."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def disconnect() -> None:
@@ -64,20 +76,62 @@ def termination_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class _Queue(Searcher):
+    """Tune's way to ask for the next trial. `ended` hears of each by its Tune id."""
+
+    def __init__(
+        self, backlog: Backlog, task: Mapping[str, Any], ended: Callable[..., None]
+    ) -> None:
+        super().__init__()
+        self.backlog = backlog
+        self.task = dict(task)
+        self.ended = ended
+        self.trial_ids: dict[str, str] = {}
+
+    def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
+        # Tune pickles its searcher into a state that is thrown away.
+        return Searcher, ()
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """The store has all that there is to save."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        job = self.backlog.next()
+        if job is None:
+            # FINISHED is a word, whatever the base class declares.
+            return cast(Any, Searcher.FINISHED) if self.backlog.finished else None
+        self.trial_ids[trial_id] = job.config.trial_id
+        return {
+            "trial": dataclasses.asdict(job.config),
+            "task": self.task,
+            "share": dataclasses.asdict(job.share),
+        }
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self.ended(self.trial_ids[trial_id], result or {})
+
+
 class _Watcher(tune.Callback):
-    """Hands on what trials report, and what killed them for good."""
+    """Hands on what trials report, what killed them for good, and that time goes by."""
 
     def __init__(
         self,
         reported: Callable[[Mapping[str, Any]], None],
         died: Callable[[str, str], None],
+        tick: Callable[[], None],
     ) -> None:
         self.reported = reported
         self.died = died
+        self.tick = tick
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         # Tune pickles its callbacks into a state that is thrown away; this one has a screen.
         return tune.Callback, ()
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info) -> None:
+        self.tick()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info
@@ -90,40 +144,49 @@ class _Watcher(tune.Callback):
 
 
 def run_trials(
-    trials: Sequence[TrialConfig],
+    backlog: Backlog,
     task: Mapping[str, Any],
     *,
-    max_concurrent: int,
+    reuse: bool,
+    max_deaths: int,
     reported: Callable[[Mapping[str, Any]], None],
     died: Callable[[str, str], None],
+    ended: Callable[[str, Mapping[str, Any]], None],
+    tick: Callable[[], None],
 ) -> None:
-    """Runs the trials in their order; returns when each has ended. May raise KeyboardInterrupt."""
+    """Runs what `backlog` hands out until it has no more. May raise KeyboardInterrupt.
+
+    A worker or node that dies is replaced up to `max_deaths` times, and the trial goes on from
+    the store; `died` hears of the trials that still could not end, `ended` of every end with the
+    trial's last report. With `reuse` a worker runs one trial after the other.
+    """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # termination_interrupts() has it
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MAX_PENDING)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    cuda = trials[0].device == "cuda"
     with tempfile.TemporaryDirectory(prefix="sweep-tune-") as storage, termination_interrupts():
         tuner = tune.Tuner(
-            tune.with_resources(run_trial, {"cpu": trials[0].threads, "gpu": int(cuda)}),
-            param_space={
-                "trial": tune.grid_search([dataclasses.asdict(config) for config in trials]),
-                "task": dict(task),
-            },
+            tune.with_resources(run_trial, _resources),
             tune_config=tune.TuneConfig(
-                max_concurrent_trials=max_concurrent,
-                # A CUDA context that is used again keeps its memory.
-                reuse_actors=not cuda,
+                search_alg=_Queue(backlog, task, ended),
+                num_samples=-1,
+                reuse_actors=reuse,
                 trial_name_creator=_trial_id,
                 trial_dirname_creator=_trial_id,
             ),
             run_config=tune.RunConfig(
                 storage_path=storage,
-                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-                callbacks=[_Watcher(reported, died)],
+                failure_config=tune.FailureConfig(max_failures=max_deaths),
+                callbacks=[_Watcher(reported, died, tick)],
                 verbose=0,
             ),
         )
         tuner.fit()
+
+
+def _resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    share = config["share"]
+    return tune.PlacementGroupFactory([{"CPU": share["cpus"], "GPU": share["gpus"]}])
 
 
 def _trial_id(trial: Trial) -> str:

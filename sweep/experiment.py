@@ -6,14 +6,14 @@ An experiment is a declaration: which settings, methods and shares i it runs unl
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sweep import flags
+from sweep.commands import Parser, run
 from sweep.space import Plan, grid, ratios, seeds
 from sweep.weights import Weights
-from trainer.settings import METHODS, UsageError
+from trainer.settings import METHODS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Experiment:
     i_ratios: str = "0.5"
 
 
-def parser(experiment: Experiment) -> flags.Parser:
+def parser(experiment: Experiment) -> Parser:
     p = flags.parser(experiment.name, experiment.description, experiment.examples)
     flags.profile_flag(p)
     p.add_argument(
@@ -41,7 +41,8 @@ def parser(experiment: Experiment) -> flags.Parser:
         "--methods",
         default=experiment.methods,
         metavar="GLOB,...",
-        help=f"of {', '.join(METHODS)} (default {experiment.methods})",
+        help=f"of {', '.join(METHODS)}, or sr, as the paper used it: static on CIFAR-10 and "
+        f"STL-10, dynamic on ImageNet (default {experiment.methods})",
     )
     p.add_argument(
         "--i-ratios",
@@ -58,23 +59,21 @@ def parser(experiment: Experiment) -> flags.Parser:
 
 def main(experiment: Experiment, argv: list[str] | None = None) -> int:
     """Runs the experiment as the command line says; returns the exit code."""
-    return run(experiment.name, parser(experiment), _grid, argv)
+    return execute(experiment.name, parser(experiment), _grid, argv)
 
 
-def run(
+def execute(
     name: str,
-    p: flags.Parser,
-    plan_of: Callable[[argparse.Namespace, Weights], Plan],
+    p: Parser,
+    prepare: Callable[[argparse.Namespace], tuple[Plan, Weights]],
     argv: list[str] | None = None,
 ) -> int:
     """Plans by the flags and launches, or shows the plan; returns the exit code."""
-    from sweep.results import StoreError
 
-    try:
+    def command() -> int:
         args = p.parse_args(argv)
         flags.check(args)
-        weights = flags.weights_of(args)
-        plan = plan_of(args, weights)
+        plan, weights = prepare(args)
         options = flags.options_of(name, args, weights)
         if args.dry_run:
             from sweep.dryrun import show_plan
@@ -83,13 +82,13 @@ def run(
         from sweep.launch import launch
 
         return launch(name, plan, options)
-    except (UsageError, StoreError) as error:
-        sys.stderr.write(f"{p.prog}: {error}\n")
-        return 2
+
+    return run(name, command)
 
 
-def _grid(args: argparse.Namespace, weights: Weights) -> Plan:
-    return grid(
+def _grid(args: argparse.Namespace) -> tuple[Plan, Weights]:
+    weights = flags.weights_of(args)
+    plan = grid(
         args.profile,
         args.settings.split(","),
         args.methods.split(","),
@@ -100,3 +99,4 @@ def _grid(args: argparse.Namespace, weights: Weights) -> Plan:
         data_root=args.data_root,
         download=args.download,
     )
+    return plan, weights

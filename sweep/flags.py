@@ -6,8 +6,8 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import NoReturn
 
+from sweep.commands import Parser
 from sweep.options import Options
 from sweep.weights import Weights, find_weights
 from trainer.settings import PROFILES, UsageError
@@ -19,11 +19,6 @@ train only what is new. Results lie in --results, else in $SWEEP_RESULTS, else i
 
 exit code: 0 all trials completed or collapsed, 2 bad input, 3 some failed, 130 interrupted
 """
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (--help lists what there is)")
 
 
 def parser(name: str, description: str, examples: str) -> Parser:
@@ -45,6 +40,29 @@ def running_flags(p: Parser) -> None:
     p.add_argument("--results", metavar="DIR|URI", help="where results are kept")
     p.add_argument("--name", help="of the sweep (default: derived from the plan)")
     p.add_argument("--max-concurrent", type=int, metavar="N", help="default: as many as fit")
+    p.add_argument(
+        "--cpus-per-trial", type=float, metavar="N", help="default: the threads of a trial"
+    )
+    p.add_argument(
+        "--gpus-per-trial",
+        type=float,
+        metavar="N",
+        help="1, or a share like 0.25 (default: what the trial is estimated to need)",
+    )
+    p.add_argument(
+        "--time-budget",
+        type=duration,
+        metavar="TIME",
+        help="like 90s, 30m, 8h or 2d: then every trial stops at its next evaluation, and the "
+        "same command goes on another time",
+    )
+    p.add_argument(
+        "--max-failures",
+        type=int,
+        default=3,
+        metavar="N",
+        help="leave a trial alone that has failed so often (default 3)",
+    )
     p.add_argument("--data-root", type=Path, metavar="DIR", help="where torchvision's data lie")
     p.add_argument("--download", action="store_true", help="download data sets that are missing")
     p.add_argument(
@@ -81,8 +99,25 @@ def running_flags(p: Parser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Raises UsageError for a value that no run could use."""
-    if args.max_concurrent is not None and args.max_concurrent < 1:
-        raise UsageError(f"--max-concurrent must be at least 1, but got {args.max_concurrent}")
+    for name in ("max_concurrent", "max_failures"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} must be at least 1, but got {value}")
+
+
+def duration(text: str) -> float:
+    """`90s`, `30m`, `8h` or `2d` in s."""
+    number, unit = text[:-1], text[-1:]
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(unit)
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    # NaN and infinity compare false, too.
+    if seconds is None or not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a time is like 90s, 30m, 8h or 2d, not {text!r}")
+    return value * seconds
 
 
 def weights_of(args: argparse.Namespace) -> Weights:
@@ -100,6 +135,10 @@ def options_of(name: str, args: argparse.Namespace, weights: Weights) -> Options
         results=args.results,
         name=args.name,
         max_concurrent=args.max_concurrent,
+        cpus_per_trial=args.cpus_per_trial,
+        gpus_per_trial=args.gpus_per_trial,
+        time_budget=args.time_budget,
+        max_failures=args.max_failures,
         data_root=args.data_root,
         download=args.download,
         weights=weights,

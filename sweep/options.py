@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,18 @@ from sweep.weights import Weights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a plan is run; none of it can change a number. `command` is kept with the sweep."""
+    """How a plan is run; none of it can change a number. `command` is kept with the sweep.
+
+    `time_budget` is in s. A trial that has failed `max_failures` times is left alone.
+    """
 
     results: str | None
     name: str | None
     max_concurrent: int | None
+    cpus_per_trial: float | None
+    gpus_per_trial: float | None
+    time_budget: float | None
+    max_failures: int
     data_root: Path | None
     download: bool
     weights: Weights
@@ -24,3 +32,8 @@ class Options:
     controls: bool
     as_json: bool
     command: str
+
+    @property
+    def remote(self) -> bool:
+        """Whether trials run on a cluster that was there before and may grow."""
+        return "RAY_ADDRESS" in os.environ

@@ -27,6 +27,7 @@ COLUMNS = (
     "status", "iteration", *SIGNALS, "best_fid", "best_fd_digits", "best_mode_distance",
     "best_equilibrium_distance", "final_fid", "final_fd_digits", "final_mode_distance",
     "final_equilibrium_distance", "config", "attempt", "seconds", "updated_at", "traceback",
+    "gpus",
 )  # fmt: skip
 _SETTINGS = {name: place for place, name in enumerate(SETTINGS)}
 _METHODS = {name: place for place, name in enumerate(METHODS)}
@@ -63,7 +64,7 @@ class TrialStanding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepStanding:
     """`share` is of the plan's multiply-adds, 0 to 1. The hours are the trials' own, of all
-    attempts: a CPU hour is one of a thread, and trials that share a GPU each count in full."""
+    attempts: a CPU hour is one of a thread, a GPU hour one of a whole GPU."""
 
     name: str
     state: str
@@ -91,8 +92,8 @@ def sweep_standing(store: Store, held: Inventory, name: str, now: datetime) -> S
     counted = Counter(record["status"] for record in records)
     hours = {"cpu": 0.0, "cuda": 0.0}
     for record in records:
-        device, threads = _device(record)
-        hours[device] = hours.get(device, 0.0) + (record["seconds"] or 0.0) * threads / 3600
+        device, parts = _device(record)
+        hours[device] = hours.get(device, 0.0) + (record["seconds"] or 0.0) * parts / 3600
     told = driver or dict.fromkeys(("host", "slots", "command", "started_at", "heartbeat"))
     return SweepStanding(
         name=name,
@@ -217,8 +218,9 @@ def _is_lost(store: Store, record: Row) -> bool:
     return bool(again) and again[0]["status"] == "running"
 
 
-def _device(record: Row) -> tuple[str, int]:
-    """`cpu` or `cuda`, and the threads that count: on a GPU the CPU's do not."""
+def _device(record: Row) -> tuple[str, float]:
+    """`cpu` or `cuda`, and how many of it count: threads, or the share of a GPU."""
     config = json.loads(record["config"] or "{}")
-    device = config.get("device", "cpu")
-    return device, config.get("threads", 1) if device == "cpu" else 1
+    if config.get("device", "cpu") == "cpu":
+        return "cpu", config.get("threads", 1)
+    return "cuda", 1.0 if record["gpus"] is None else record["gpus"]

@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 import math
 import platform
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
-from importlib import metadata
 from typing import Any
 
-import torch
-
 from sweep.claims import Claim
+from sweep.provenance import protocol, software
 from sweep.results import StoredFile
 from sweep.rows import best_record, evaluation_rows, output_rows, spectrum_rows, trial_row
-from trainer.collapse import Record, Verdict, thresholds_for, verdict_on
+from trainer.collapse import Record, Verdict, in_words, thresholds_for, verdict_on
 from trainer.config import TrialConfig
 from trainer.loop import Evaluation, Scorer
-from trainer.state import TrainState, from_bytes, initial_state, to_bytes
+from trainer.settings import UsageError
+from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
 
 KEPT_CHECKPOINTS = 2
 
@@ -32,12 +29,19 @@ class Recorder:
     """
 
     def __init__(
-        self, config: TrialConfig, claim: Claim, report: Callable[[dict[str, Any]], None]
+        self,
+        config: TrialConfig,
+        claim: Claim,
+        report: Callable[[dict[str, Any]], None],
+        *,
+        cpus: float = 1.0,
+        gpus: float = 0.0,
     ) -> None:
         self.config = config
         self.id = config.trial_id
         self.claim = claim
         self.report = report
+        self.share = {"cpus": cpus, "gpus": gpus}
         self.protocol: dict[str, Any] = {}
         self.history: Sequence[Record] = ()
         self.verdict: Verdict | None = None
@@ -47,6 +51,7 @@ class Recorder:
         # What is measured at every evaluation and too big for the state to carry.
         self.measured: dict[str, list[dict[str, Any]]] = {"spectra": [], "outputs": []}
         self.stored = next(iter(claim.store.read_rows("trials", self.id)), None)
+        self.failures = (self.stored or {}).get("failures") or 0
         self.started_at = self.stored["started_at"] if self.stored else datetime.now(UTC)
 
     def resume(self, state: TrainState, scorer: Scorer | None) -> None:
@@ -68,12 +73,21 @@ class Recorder:
         self._write_trial("running")
 
     def latest_state(self) -> TrainState:
-        """The state of the latest checkpoint, else a new one."""
+        """The state of the latest checkpoint, else a new one, or the one that it branches off.
+
+        Raises UsageError if the parent's checkpoint is not there.
+        """
         checkpoints = sorted(self._files("checkpoints"), key=_iteration)
         content = self.claim.store.read(checkpoints[-1].path) if checkpoints else None
-        if content is None:
+        if content is not None:
+            return from_bytes(self.config, content)
+        if self.config.parent is None:
             return initial_state(self.config)
-        return from_bytes(self.config, content)
+        origin = f"checkpoints/{self.config.parent}/{self.config.parent_iteration}.pt"
+        content = self.claim.store.read(origin)
+        if content is None:
+            raise UsageError(f"{origin}, from which this trial branches off, is not there")
+        return branch(self.config, content)
 
     def evaluation(self, state: TrainState, evaluation: Evaluation) -> None:
         """Rows first, then the checkpoint, then the report."""
@@ -100,7 +114,24 @@ class Recorder:
         self._drop_checkpoints(0)
         self._report(status, {**self.history[-1], **scores})
 
-    def failed(self, traceback: str) -> None:
+    def stopped(self) -> None:
+        """It was asked to end before its time; the next start goes on from here."""
+        self._write_trial("stopped")
+        self.report({"trial": self.id, "status": "stopped"})
+
+    def done_elsewhere(self) -> None:
+        """Another start of this trial has ended it; nothing is left to do or to write."""
+        assert self.stored is not None
+        at = self.stored["iteration"]
+        measured = {
+            "distance": self.stored[f"final_{self.config.score_name}"],
+            "best": self.stored[f"best_{self.config.score_name}"],
+            "modes": self.stored["final_modes"],
+            "spectrum_left": self.stored["final_spectrum_left"],
+        }
+        self._tell(self.stored["status"], at, at, 0.0, in_words(self.stored), measured)
+
+    def failed(self, traceback: str, *, out_of_memory: bool = False) -> None:
         """Keeps what was measured before the failure, also by a start before this one."""
         if self.stored is None or self.resumed:
             self._write_trial("failed", traceback=traceback)
@@ -109,7 +140,7 @@ class Recorder:
             for name in ("protocol", "seconds"):
                 del row[name]
             self.claim.write_rows("trials", self.id, [self.stored | row])
-        self.report({"trial": self.id, "status": "failed"})
+        self.report({"trial": self.id, "status": "failed", "out_of_memory": out_of_memory})
 
     def _write_trial(
         self,
@@ -139,6 +170,8 @@ class Recorder:
             "started_at": self.started_at,
             "updated_at": datetime.now(UTC),
             "traceback": traceback,
+            "failures": self.failures + (status == "failed"),
+            **self.share,
         }
 
     def _write_curves(self) -> None:
@@ -175,45 +208,32 @@ class Recorder:
             "modes": record.get("modes"),
             "spectrum_left": record["spectrum_left"],
         }
+        words = self.verdict.words if self.verdict else "healthy"
+        spent = self.seconds - self.seconds_before
+        self._tell(status, record["iteration"], self.resumed_at, spent, words, measured)
+
+    def _tell(
+        self,
+        status: str,
+        iteration: int,
+        resumed_at: int,
+        spent: float,
+        verdict: str,
+        measured: Mapping[str, float | None],
+    ) -> None:
         self.report(
             {
                 # Not `trial_id`: Tune puts an id of its own there.
                 "trial": self.id,
                 "status": status,
-                "iteration": record["iteration"],
-                "resumed_at": self.resumed_at,
-                "spent": self.seconds - self.seconds_before,
-                "verdict": self.verdict.words if self.verdict else "healthy",
+                "iteration": iteration,
+                "resumed_at": resumed_at,
+                "spent": spent,
+                "verdict": verdict,
                 # Tune's schedulers and searchers refuse what is not finite.
                 **{k: v for k, v in measured.items() if v is not None and math.isfinite(v)},
             }
         )
-
-
-def protocol(config: TrialConfig, scorer: Scorer | None) -> dict[str, Any]:
-    """Where the stored scores come from: extractor, weights, sample counts, reference."""
-    if scorer is None:
-        return {
-            "extractor": None,
-            "reason": "IS and FID are null: there were no Inception weights",
-        }
-    return scorer.protocol_record(config.curve_protocol) | {
-        "curve_samples": config.curve_samples,
-        "final_samples": config.final_samples,
-        "final": scorer.protocol_record(config.final_protocol),
-    }
-
-
-@lru_cache(maxsize=1)
-def software() -> dict[str, str | None]:
-    """Versions of what the numbers depend on."""
-    versions: dict[str, str | None] = {"python": platform.python_version()}
-    for name in ("torch", "ray", "srgan-sweep"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # a working directory that is not installed
-            versions[name] = None
-    return versions | {"torch": torch.__version__, "platform": sys.platform}
 
 
 def _iteration(file: StoredFile) -> int:

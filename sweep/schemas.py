@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def _field(name: str, kind: pa.DataType, says: str) -> pa.Field:
@@ -96,6 +96,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("started_at", _TIME, "UTC, first start"),
         _field("updated_at", _TIME, "UTC"),
         _field("traceback", _STRING, "of a failed trial"),
+        _field("failures", _INT, "how often it has failed"),
+        _field("cpus", _FLOAT, "CPUs that it had, where it last ran"),
+        _field("gpus", _FLOAT, "GPUs that it had there, a share of one below 1"),
     ]),
     "evaluations": pa.schema([
         _field("trial_id", _STRING, ""),

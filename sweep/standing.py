@@ -74,6 +74,15 @@ def to_run(
     ]
 
 
+def given_up(rows: Mapping[str, Mapping[str, Any]], max_failures: int) -> dict[str, int]:
+    """How often each trial has failed that failed last and is not to be tried again."""
+    return {
+        trial_id: row["failures"]
+        for trial_id, row in rows.items()
+        if row["status"] == "failed" and (row["failures"] or 0) >= max_failures
+    }
+
+
 def is_done(row: Mapping[str, Any] | None, *, stop_on_collapse: bool) -> bool:
     """A collapsed trial goes on when collapse no longer stops it; a diverged one never does."""
     if row is None or row["status"] not in FINISHED:
@@ -132,6 +141,7 @@ def settle(
         for row in store.read_rows("trials", config.trial_id):
             if row["status"] == "running":
                 ended = {"status": status, "traceback": errors.get(config.trial_id)}
+                ended["failures"] = (row["failures"] or 0) + (status == "failed")
                 now = datetime.now(UTC)
                 claim.write_rows("trials", config.trial_id, [row | ended | {"updated_at": now}])
         claim.release()

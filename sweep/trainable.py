@@ -10,30 +10,40 @@ from __future__ import annotations
 import fcntl
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sweep import control
 from sweep.claims import Superseded, acquire
 from sweep.recorder import Recorder
+from sweep.resources import memory_cap
 from sweep.results import Store
+from sweep.standing import is_done
 from sweep.weights import check_weights
 from trainer.collapse import Verdict
 from trainer.config import TrialConfig
-from trainer.loop import final_scores, train
+from trainer.loop import Evaluation, final_scores, train
 from trainer.scorers import load_scorer
 from trainer.sources import Source, load_source
+from trainer.state import TrainState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a trial needs beside its configuration; none of it can change a number."""
+    """What a trial needs beside its configuration; none of it can change a number.
+
+    `cpus` and `gpus` are its share of a node. `sweep` may be asked to stop it.
+    """
 
     results: str
+    sweep: str | None = None
+    cpus: float = 1.0
+    gpus: float = 0.0
     data_root: str | None = None
     download: bool = False
     inception_weights: str | None = None
@@ -42,10 +52,11 @@ class Task:
 
 
 def run_trial(config: Mapping[str, Any]) -> None:
-    """The Ray Tune trainable: `config` holds `trial` and `task`, both as plain dicts."""
+    """The Ray Tune trainable: `config` holds `trial`, `task` and `share`, all as plain dicts."""
     from ray import tune
 
-    run(TrialConfig(**config["trial"]), Task(**config["task"]), tune.report)
+    task = Task(**config["task"], **config["share"])
+    run(TrialConfig(**config["trial"]), task, tune.report)
 
 
 def run(config: TrialConfig, task: Task, report: Callable[[dict[str, Any]], None]) -> None:
@@ -55,11 +66,16 @@ def run(config: TrialConfig, task: Task, report: Callable[[dict[str, Any]], None
     """
     claim = acquire(Store(task.results), f"claims/{config.trial_id}.json")
     assert claim is not None  # acquire() waits
-    recorder = Recorder(config, claim, report)
+    recorder = Recorder(config, claim, report, cpus=task.cpus, gpus=task.gpus)
     try:
-        _train(config, task, recorder)
+        if is_done(recorder.stored, stop_on_collapse=task.stop_on_collapse):
+            recorder.done_elsewhere()  # while this start waited for the claim
+        else:
+            _train(config, task, recorder)
     except Superseded:
         report({"trial": config.trial_id, "status": "superseded"})
+    except torch.OutOfMemoryError:
+        recorder.failed(traceback.format_exc(), out_of_memory=True)
     except Exception:
         recorder.failed(traceback.format_exc())
     finally:
@@ -69,20 +85,43 @@ def run(config: TrialConfig, task: Task, report: Callable[[dict[str, Any]], None
 def _train(config: TrialConfig, task: Task, recorder: Recorder) -> None:
     # The number of threads is set in the thread that trains: OpenMP counts per thread.
     torch.set_num_threads(config.threads)
+    if config.device.startswith("cuda") and task.gpus < 1:
+        total = torch.cuda.get_device_properties(config.device).total_memory
+        torch.cuda.set_per_process_memory_fraction(memory_cap(task.gpus, total))
     weights = check_weights(config, task.inception_weights)
     source = _source(config.dataset, config.device, task.data_root, task.download)
     state = recorder.latest_state()
     scorer = load_scorer(config, source, state, weights, allow_other=task.allow_other_weights)
     recorder.resume(state, scorer)
     if not _ends(recorder.verdict, task):
-        for evaluation in train(config, state, source, scorer):
-            recorder.evaluation(state, evaluation)
-            if _ends(evaluation.verdict, task):
-                break
+        evaluations = train(config, state, source, scorer)
+        if not _follow(evaluations, config, task, recorder, state):
+            recorder.stopped()
+            return
     began = time.perf_counter()
     scores = final_scores(config, state, scorer)
     state.seconds += time.perf_counter() - began
     recorder.ended(state, scores)
+
+
+def _follow(
+    evaluations: Iterable[Evaluation],
+    config: TrialConfig,
+    task: Task,
+    recorder: Recorder,
+    state: TrainState,
+) -> bool:
+    """Trains to the end or to a collapse that ends it; False if it was asked to stop before."""
+    asked = partial(control.stops, recorder.claim.store, task.sweep, config.trial_id)
+    if asked():
+        return False
+    for evaluation in evaluations:
+        recorder.evaluation(state, evaluation)
+        if _ends(evaluation.verdict, task):
+            return True
+        if evaluation.iteration < config.iterations and asked():
+            return False
+    return True
 
 
 def _ends(verdict: Verdict | None, task: Task) -> bool:

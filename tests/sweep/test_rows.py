@@ -46,6 +46,9 @@ NOT_OF_DIGITS = {
     "gpu_memory",
 }
 BOOKKEEPING = {
+    "failures",
+    "cpus",
+    "gpus",
     "status",
     "stop_reason",
     "protocol",

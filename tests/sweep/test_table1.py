@@ -264,6 +264,25 @@ def test_an_interrupted_sweep_says_so_and_goes_on(
     assert results(tmp_path) == results(whole[0])
 
 
+def test_a_sweep_that_is_asked_to_stop_does_and_goes_on(
+    whole: Whole, table1: Command, environment: dict[str, str], tmp_path: Path
+) -> None:
+    asked = Started(tmp_path, environment)
+    asked.wait_for_checkpoints(more_than=3)
+    (path,) = tmp_path.glob("sweeps/*.parquet")
+    command = [sys.executable, "-m", "sweep.control", path.stem, "stop", f"--results={tmp_path}"]
+    subprocess.run(command, env=environment, check=True, timeout=60)
+    asked.process.communicate(timeout=120)
+    assert asked.process.returncode == 130
+    (path,) = (p for p in tmp_path.glob("sweeps/*.json") if ".control" not in p.name)
+    assert json.loads(path.read_text())["state"] == "interrupted"
+    rows = Store(tmp_path).read_all("trials", IDS)
+    assert "stopped" in {row["status"] for row in rows.values()}
+    assert {row["status"] for row in rows.values()} <= {"stopped", "completed"}
+    assert table1(*PLAN, f"--results={tmp_path}").returncode == 0
+    assert results(tmp_path) == results(whole[0])
+
+
 @pytest.mark.parametrize("arguments", [("--help",), (*PLAN, "--dry-run"), ("--settings=C_9-32",)])
 def test_neither_ray_nor_torch_is_needed_to_look(
     environment: dict[str, str], tmp_path: Path, arguments: tuple[str, ...]

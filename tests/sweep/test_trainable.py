@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from sweep import control, trainable
 from sweep.results import Store
 from sweep.schemas import SCHEMAS
 from sweep.trainable import Task, run
@@ -38,6 +40,19 @@ def trial(root: Path, config: TrialConfig = CONFIG, **task: Any) -> list[dict[st
     task.setdefault("stop_on_collapse", False)
     run(config, Task(results=str(root), **task), reports.append)
     return reports
+
+
+FAILED = {"trial": CONFIG.trial_id, "status": "failed", "out_of_memory": False}
+
+
+def unfinished(whole: Path, root: Path) -> Store:
+    """A copy of the store in which the trial has not ended."""
+    store = Store(root)
+    for file in (path for path in whole.rglob("*") if path.is_file()):
+        store.write(str(file.relative_to(whole)), file.read_bytes())
+    (row,) = store.read_rows("trials", CONFIG.trial_id)
+    store.write_rows("trials", CONFIG.trial_id, [row | {"status": "running"}])
+    return store
 
 
 def contents(root: Path) -> dict[str, Any]:
@@ -153,9 +168,7 @@ def test_a_killed_trial_goes_on_and_is_the_same(
 
 def test_what_came_after_the_checkpoint_is_written_again(whole: Path, tmp_path: Path) -> None:
     """As after a kill between the rows and the checkpoint: rows of 5 and 6, checkpoint of 4."""
-    store = Store(tmp_path)
-    for file in (path for path in whole.rglob("*") if path.is_file()):
-        store.write(str(file.relative_to(whole)), file.read_bytes())
+    store = unfinished(whole, tmp_path)
     for at in (5, 6):
         store.delete(f"checkpoints/{CONFIG.trial_id}/{at}.pt")
     best = contents(whole)["checkpoints"]
@@ -167,15 +180,13 @@ def test_what_came_after_the_checkpoint_is_written_again(whole: Path, tmp_path: 
 def test_a_start_that_fails_keeps_what_an_earlier_one_measured(
     whole: Path, tmp_path: Path
 ) -> None:
-    store = Store(tmp_path)
-    for file in (path for path in whole.rglob("*") if path.is_file()):
-        store.write(str(file.relative_to(whole)), file.read_bytes())
+    store = unfinished(whole, tmp_path)
     store.write(f"checkpoints/{CONFIG.trial_id}/6.pt", b"no checkpoint")
     before, (row,) = contents(tmp_path), store.read_rows("trials", CONFIG.trial_id)
-    assert trial(tmp_path) == [{"trial": CONFIG.trial_id, "status": "failed"}]
+    assert trial(tmp_path) == [FAILED]
     (failed,) = store.read_rows("trials", CONFIG.trial_id)
     changed = {name for name in failed if repr(failed[name]) != repr(row[name])}
-    assert changed == {"status", "traceback", "updated_at", "attempt"}
+    assert changed == {"status", "traceback", "updated_at", "attempt", "failures"}
     assert contents(tmp_path) | {"trials": before["trials"]} == before
 
 
@@ -217,7 +228,7 @@ def test_a_worker_with_other_weights_says_so(
     if content is not None:
         weights.write_bytes(content)
     task = {"inception_weights": str(weights), "allow_other_weights": True}
-    assert trial(tmp_path, config, **task) == [{"trial": config.trial_id, "status": "failed"}]
+    assert trial(tmp_path, config, **task) == [FAILED | {"trial": config.trial_id}]
     (row,) = Store(tmp_path).read_rows("trials", config.trial_id)
     assert says in row["traceback"]
     assert str(weights) in row["traceback"]
@@ -252,9 +263,88 @@ def test_a_trial_that_raises_is_recorded(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no checkpoint")
     reports = trial(tmp_path)
-    assert reports == [{"trial": CONFIG.trial_id, "status": "failed"}]
+    assert reports == [FAILED]
     (row,) = Store(tmp_path).read_rows("trials", CONFIG.trial_id)
     assert row["status"] == "failed"
     assert "Traceback" in row["traceback"]
     assert "from_bytes" in row["traceback"]
     assert Store(tmp_path).list("claims") == []
+
+
+def test_failures_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / f"checkpoints/{CONFIG.trial_id}/3.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no checkpoint")
+    for n in (1, 2):
+        trial(tmp_path)
+        (row,) = Store(tmp_path).read_rows("trials", CONFIG.trial_id)
+        assert row["failures"] == n
+
+
+def test_out_of_memory_is_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def train(*args: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainable, "train", train)
+    assert trial(tmp_path, cpus=2.0, gpus=0.25) == [FAILED | {"out_of_memory": True}]
+    (row,) = Store(tmp_path).read_rows("trials", CONFIG.trial_id)
+    assert (row["status"], row["cpus"], row["gpus"]) == ("failed", 2.0, 0.25)
+    assert "CUDA out of memory" in row["traceback"]
+
+
+def test_a_trial_that_another_start_has_ended_is_left_as_it_is(
+    whole: Path, tmp_path: Path
+) -> None:
+    store = unfinished(whole, tmp_path)
+    path = f"trials/{CONFIG.trial_id}.parquet"
+    row = (whole / path).read_bytes()
+    store.write(path, row)
+    (report,) = trial(tmp_path)
+    assert (report["status"], report["iteration"], report["spent"]) == ("completed", 6, 0)
+    assert store.read(path) == row, "not even its attempt"
+
+
+@pytest.mark.parametrize("action", [control.STOP_SWEEP, control.STOP_TRIAL])
+def test_a_request_stops_it_at_the_next_evaluation(
+    whole: Path, tmp_path: Path, action: str
+) -> None:
+    store = Store(tmp_path)
+    reports: list[dict[str, Any]] = []
+
+    def report(said: dict[str, Any]) -> None:
+        reports.append(said)
+        if said.get("iteration") == 2:
+            control.request(store, "other", action, CONFIG.trial_id)
+        if said.get("iteration") == 3:
+            control.request(store, "mine", action, CONFIG.trial_id)
+
+    run(CONFIG, Task(results=str(tmp_path), sweep="mine", stop_on_collapse=False), report)
+    assert [r.get("iteration") for r in reports] == [0, 1, 2, 3, None]
+    assert reports[-1]["status"] == "stopped"
+    (row,) = store.read_rows("trials", CONFIG.trial_id)
+    assert (row["status"], row["iteration"]) == ("stopped", 3)
+    trial(tmp_path)
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_a_branch_goes_on_from_its_parents_checkpoint(whole: Path, tmp_path: Path) -> None:
+    at = int(contents(whole)["checkpoints"][0])
+    child = trial_config(
+        "digits", "C_8-32", "sr-dynamic", 0, iterations=6,
+        parent=CONFIG.trial_id, parent_iteration=at,
+    )  # fmt: skip
+    store = unfinished(whole, tmp_path)
+    trial(tmp_path, child)
+    (row,) = store.read_rows("trials", child.trial_id)
+    assert (row["status"], row["iteration"]) == ("completed", 6)
+    assert (row["parent"], row["parent_iteration"]) == (CONFIG.trial_id, at)
+    rows = store.read_rows("evaluations", child.trial_id)
+    assert [r["iteration"] for r in rows] == list(range(at, 7))
+
+    store.delete(f"trials/{child.trial_id}.parquet")
+    for file in store.list(f"checkpoints/{child.trial_id}"):
+        store.delete(file.path)
+    store.delete(f"checkpoints/{CONFIG.trial_id}/{at}.pt")
+    assert trial(tmp_path, child) == [FAILED | {"trial": child.trial_id}]
+    (row,) = store.read_rows("trials", child.trial_id)
+    assert "from which this trial branches off, is not there" in row["traceback"]

@@ -1,0 +1,111 @@
+"""What is to be run next, and what runs. Knows neither Ray nor the store."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sweep.resources import Share, bigger
+from trainer.config import TrialConfig
+
+
+class Suggestions(Protocol):
+    """Where trials come from that no plan has yet."""
+
+    def next(self) -> TrialConfig | None:
+        """A trial to start now; None if there is none now, or none any more."""
+        ...
+
+    def finished(self) -> bool:
+        """Whether no trial will be suggested any more."""
+        ...
+
+    def tell(self, trial_id: str, row: Mapping[str, Any] | None) -> None:
+        """A trial has ended; `row` is what the store has of it in `trials`."""
+        ...
+
+    def lines(self) -> list[str]:
+        """What to say at the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A trial and what it gets of the cluster."""
+
+    config: TrialConfig
+    share: Share
+
+
+class Backlog:
+    """Planned trials in their order, then those that need another go, then suggested ones.
+
+    At most `limit` are handed out at once; None leaves it to the cluster.
+    """
+
+    def __init__(
+        self,
+        planned: Iterable[TrialConfig],
+        share_of: Callable[[TrialConfig], Share],
+        *,
+        limit: int | None = None,
+        suggest: Callable[[], TrialConfig | None] = lambda: None,
+        exhausted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.share_of = share_of
+        self.limit = limit
+        self.suggest = suggest
+        self.exhausted = exhausted
+        # With the share that an earlier go showed to be needed; else it is worked out when the
+        # trial is handed out, as nodes come and go.
+        self.waiting: deque[tuple[TrialConfig, Share | None]] = deque((c, None) for c in planned)
+        self.running: dict[str, Job] = {}
+        self.stopped = False
+
+    def next(self) -> Job | None:
+        """The job to start now, if there is one."""
+        if self.stopped or (self.limit is not None and len(self.running) >= self.limit):
+            return None
+        if not self.waiting and (config := self.suggest()) is not None:
+            self.waiting.append((config, None))
+        if not self.waiting:
+            return None
+        config, share = self.waiting.popleft()
+        job = Job(config=config, share=share or self.share_of(config))
+        self.running[job.config.trial_id] = job
+        return job
+
+    @property
+    def finished(self) -> bool:
+        """Whether next() will never have one again; what runs may still need another go."""
+        if self.running:
+            return False
+        return self.stopped or (not self.waiting and self.exhausted())
+
+    def ended(self, trial_id: str, *, out_of_memory: bool = False) -> Share | None:
+        """The trial runs no more. Out of memory it is queued again, last, with more of a GPU,
+        which is returned. A whole GPU that was too small stays so."""
+        job = self.running.pop(trial_id)
+        more = bigger(job.share) if out_of_memory and not self.stopped else None
+        if more is not None:
+            self.waiting.append((job.config, more))
+        return more
+
+    def again(self, config: TrialConfig) -> bool:
+        """Queues a trial once more; False if it waits or runs already."""
+        waiting = {config.trial_id for config, _ in self.waiting}
+        if self.stopped or config.trial_id in waiting | self.running.keys():
+            return False
+        self.waiting.append((config, None))
+        return True
+
+    def drop(self, trial_id: str) -> None:
+        """Takes a trial that has not been handed out off the queue."""
+        self.waiting = deque(each for each in self.waiting if each[0].trial_id != trial_id)
+
+    def stop(self) -> None:
+        """Nothing more is started; what runs is not touched."""
+        self.stopped = True
+        self.waiting.clear()

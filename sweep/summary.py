@@ -1,0 +1,73 @@
+"""The end of a sweep in words: the comparison, its caveats, where to look, how busy it was."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+
+from sweep.comparison import (
+    branch_lines,
+    caveats,
+    comparison,
+    control_lines,
+    control_rows,
+    method_lines,
+    other_ratio_lines,
+)
+from sweep.display import Show, duration
+from sweep.paper import table2
+from sweep.progress import Progress
+from sweep.results import Store
+from sweep.space import Plan
+from sweep.standing import without_secrets
+
+
+def sum_up(
+    store: Store,
+    plan: Plan,
+    progress: Progress,
+    wall: float,
+    show: Show,
+    *,
+    controls: bool,
+    more: list[str],
+) -> None:
+    """Shows the end of a sweep that took `wall` s; `controls` are measured if wanted."""
+    rows = store.read_all("trials", [config.trial_id for config in plan.trials])
+    compared = table2(rows.values(), lambda trial_id: store.read_rows("evaluations", trial_id))
+    lines = [""]
+    if any(plan.profile in row.measured for row in compared):
+        lines.append(comparison(compared, plan.profile))
+    parents = store.read_all("trials", {row["parent"] for row in rows.values() if row["parent"]})
+    lines += other_ratio_lines(row for row in rows.values() if not row["parent"])
+    lines += branch_lines(rows.values(), parents)
+    orientation = {}
+    if controls:
+        orientation = control_rows(plan.trials)
+        lines += ["    for orientation, images that no GAN drew:", control_lines(orientation)]
+    scored = any(config.scorer for config in plan.trials)
+    lines += ["", *method_lines(config.method for config in plan.trials)]
+    lines += ["", caveats(plan.profile, scored=scored), "", *more]
+    lines += [f"skipped {what}: {reason}" for what, reason in plan.skipped.items()]
+    if progress.busy_seconds:
+        busy, used = progress.busy_seconds, progress.busy_seconds / (progress.slots * wall)
+        lines.append(
+            f"{duration(busy)} of trials in {duration(wall)} on {progress.slots} slots: "
+            f"{used:.0%} used"
+        )
+    for row in rows.values():
+        if row["status"] == "failed":
+            reason = (row["traceback"] or "").strip().rpartition("\n")[2]
+            lines.append(f"failed: {row['trial_id']}: {reason}")
+    place = shlex.quote(without_secrets(store.root))
+    lines.append(f"look at it: python -m api --results {place}  (or make serve), then")
+    lines.append(f"  curl 'http://localhost:8000/results?setting={plan.trials[0].setting}'")
+    show(
+        "end",
+        text="\n".join(lines),
+        table2=[asdict(row) for row in compared if plan.profile in row.measured],
+        controls=orientation,
+        busy_seconds=progress.busy_seconds,
+        wall_seconds=wall,
+        slots=progress.slots,
+    )

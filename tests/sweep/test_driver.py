@@ -1,0 +1,243 @@
+"""A running sweep without a cluster: what it hands out, hears and obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep import control, driver
+from sweep.claims import acquire
+from sweep.driver import Driver
+from sweep.options import Options
+from sweep.progress import progress_of
+from sweep.results import Store
+from sweep.space import Plan
+from sweep.weights import Weights
+from trainer.config import TrialConfig, trial_config
+from trainer.settings import UsageError
+
+TRIALS = [trial_config("digits", "C_8-32", "sn", seed, iterations=2) for seed in range(3)]
+ONE_NODE = [{"CPU": 2.0}]
+
+
+def one_node() -> list[dict[str, float]]:
+    return ONE_NODE
+
+
+Make = Callable[..., Driver]
+
+
+class Two:
+    """Suggests two trials, one after the other."""
+
+    def __init__(self) -> None:
+        self.left = TRIALS[1:]
+        self.told: list[str] = []
+
+    def next(self) -> TrialConfig | None:
+        return self.left.pop(0) if self.left else None
+
+    def finished(self) -> bool:
+        return not self.left
+
+    def tell(self, trial_id: str, row: Mapping[str, Any] | None) -> None:
+        self.told.append(trial_id)
+
+    def lines(self) -> list[str]:
+        return []
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def make(
+    store: Store, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Driver]]:
+    """A driver of the sweep `s` of TRIALS that looks at the store at every tick."""
+    monkeypatch.setattr(driver, "LOOK_SECONDS", -1.0)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    claim = acquire(store, "sweeps/s.json", state="running")
+    assert claim is not None
+
+    def show(event: str, *, text: str = "", **_: Any) -> None:
+        said.append(text or event)
+
+    def made(trials: list[TrialConfig] = TRIALS, suggestions: Any = None, **says: Any) -> Driver:
+        options: dict[str, Any] = {
+            "results": None, "name": None, "max_concurrent": None, "cpus_per_trial": None,
+            "gpus_per_trial": None, "time_budget": None, "max_failures": 3, "data_root": None,
+            "download": False, "weights": Weights(path=None, sha256=None),
+            "allow_other_weights": False, "fresh": False, "stop_on_collapse": True,
+            "controls": False, "as_json": False, "command": "",
+        }  # fmt: skip
+        plan = Plan(profile=trials[0].profile, trials=list(trials), skipped={})
+        progress = progress_of(plan.trials, {})
+        return Driver(
+            store, claim, "s", plan, Options(**options | says), progress, show, suggestions
+        )
+
+    yield made
+    claim.release()
+
+
+def started(driver: Driver, n: int = 1) -> list[str]:
+    """Ids of the next n trials, handed out."""
+    assert driver.backlog is not None
+    jobs = [driver.backlog.next() for _ in range(n)]
+    return [job.config.trial_id for job in jobs if job is not None]
+
+
+def test_slots_are_what_the_nodes_have_room_for(make: Make) -> None:
+    for nodes, options, slots in (
+        (ONE_NODE, {}, 2),
+        (ONE_NODE, {"max_concurrent": 1}, 1),
+        (ONE_NODE * 4, {}, 3),  # there are no more trials
+        (ONE_NODE, {"cpus_per_trial": 2.0}, 1),
+    ):
+        driver = make(**options)
+        driver.prepare(TRIALS, lambda nodes=nodes: nodes)
+        assert driver.progress.slots == slots, (nodes, options)
+
+
+def test_what_no_node_can_give_is_an_error_that_names_both_sides(make: Make) -> None:
+    with pytest.raises(UsageError) as raised:
+        make(cpus_per_trial=5.0).prepare(TRIALS, one_node)
+    said = str(raised.value)
+    assert "\n" not in said
+    assert "5" in said
+    assert "2" in said
+
+
+def test_without_a_gpu_a_machine_says_so_and_a_cluster_waits(
+    make: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [trial_config("paper", "C_8-32", "sn", 0)]
+    with pytest.raises(UsageError, match="this machine has no GPU"):
+        make(trials).prepare(trials, one_node)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    waiting = make(trials)
+    waiting.prepare(trials, one_node)
+    assert said == ["the cluster has no GPU yet: trials wait for a node with one"]
+    assert started(waiting) == [trials[0].trial_id]
+    monkeypatch.setattr(driver, "FIRST_NODE_SECONDS", -1.0)
+    with pytest.raises(UsageError, match="no trial could start"):
+        waiting.tick()
+
+
+def test_asked_to_stop_nothing_more_is_started(make: Make, store: Store, said: list[str]) -> None:
+    driver = make()
+    driver.prepare(TRIALS, one_node)
+    started(driver)
+    control.request(store, "s", control.STOP_SWEEP)
+    driver.tick()
+    driver.tick()
+    assert driver.stopped
+    assert started(driver) == []
+    assert said == ["asked to stop-sweep"], "once"
+
+
+def test_the_time_budget_is_a_request_to_stop(make: Make, store: Store, said: list[str]) -> None:
+    driver = make(time_budget=1e-6)
+    driver.prepare(TRIALS, one_node)
+    driver.tick()
+    driver.tick()
+    assert driver.stopped
+    assert control.stops(store, "s", TRIALS[0].trial_id), "running trials hear of it"
+    assert len(control.requests(store, "s")) == 1
+    assert said[0].startswith("the time budget is used up")
+
+
+def test_a_trial_that_waits_can_be_stopped(make: Make, store: Store) -> None:
+    driver = make()
+    driver.prepare(TRIALS, one_node)
+    control.request(store, "s", control.STOP_TRIAL, TRIALS[1].trial_id)
+    driver.tick()
+    assert started(driver, 3) == [TRIALS[0].trial_id, TRIALS[2].trial_id]
+
+
+def test_a_failed_trial_is_tried_again_on_request(make: Make, store: Store) -> None:
+    driver = make(TRIALS[:1])
+    driver.prepare(TRIALS[:1], one_node)
+    (trial_id,) = started(driver)
+    control.request(store, "s", control.RETRY_TRIAL, trial_id)
+    driver.tick()
+    assert started(driver) == [], "it runs"
+    driver.died(trial_id, "the node is gone")
+    driver.ended(trial_id, {})
+    assert driver.errors == {trial_id: "the node is gone"}
+    control.request(store, "s", control.RETRY_TRIAL, trial_id)
+    driver.tick()
+    assert started(driver) == [trial_id]
+    assert driver.errors == {}
+
+
+def test_out_of_memory_is_tried_again_with_more(make: Make, said: list[str]) -> None:
+    driver = make(TRIALS[:1], gpus_per_trial=0.25)
+    driver.prepare(TRIALS[:1], lambda: [{"CPU": 2.0, "GPU": 1.0}])
+    (trial_id,) = started(driver)
+    driver.ended(trial_id, {"status": "failed", "out_of_memory": True})
+    assert said[-1].startswith(f"{trial_id} ran out of memory: again with 0.5 of a GPU")
+    assert driver.progress.trials[trial_id].status == "planned"
+    assert started(driver) == [trial_id]
+
+
+def test_a_suggestion_stands_in_the_plan_before_it_starts(make: Make, store: Store) -> None:
+    suggestions = Two()
+    driver = make(TRIALS[:1], suggestions)
+    driver.prepare(TRIALS[:1], one_node)
+    assert started(driver, 3) == [c.trial_id for c in TRIALS[:2]], "two at once, for two CPUs"
+    planned = [row["trial_id"] for row in store.read_rows("sweeps", "s")]
+    assert planned == [c.trial_id for c in TRIALS[:2]]
+    assert driver.progress.trials.keys() == set(planned)
+    driver.ended(TRIALS[0].trial_id, {})
+    assert suggestions.told == [TRIALS[0].trial_id]
+    assert started(driver) == [TRIALS[2].trial_id]
+
+
+def test_a_search_begins_with_a_suggestion(make: Make) -> None:
+    driver = make(TRIALS[:1], Two())
+    driver.plan.trials.clear()
+    driver.prepare([], one_node)
+    assert driver.progress.slots == 2
+    assert started(driver, 3) == [c.trial_id for c in TRIALS[1:]]
+
+
+def test_the_share_follows_the_gpu_that_the_cluster_adds(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    nodes = [{"CPU": 8.0}]
+    trials = [trial_config("paper", "C_64-32", "sn", seed) for seed in range(2)]
+    driver = make(trials)
+    driver.prepare(trials, lambda: nodes)
+    assert driver.backlog is not None
+    before = driver.backlog.next()
+    nodes.append({"CPU": 8.0, "GPU": 1.0, "accelerator_type:H200": 1.0})
+    driver.tick()
+    after = driver.backlog.next()
+    assert before is not None
+    assert after is not None
+    assert after.share.gpus < before.share.gpus
+
+
+def test_a_summary_comes_every_minute(
+    make: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make()
+    made.prepare(TRIALS, one_node)
+    made.tick()
+    assert said == []
+    monkeypatch.setattr(driver, "SUMMARY_SECONDS", -1.0)
+    made.tick()
+    assert said == ["summary"]
