@@ -1,0 +1,146 @@
+"""`python -m sweep.rescue`: collapsed trials go on with another method, the paper's Fig. 6.
+
+Each collapsed trial of a sweep is branched from its last snapshot before the collapse. The parent
+itself shows what becomes of it without a rescue.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+
+from sweep import flags
+from sweep.commands import Parser, store_of
+from sweep.experiment import execute
+from sweep.inventory import inventory
+from sweep.pairs import Row
+from sweep.results import Store
+from sweep.space import Plan, ratios
+from sweep.weights import Weights
+from trainer.availability import missing_reason
+from trainer.config import TrialConfig, trial_config
+from trainer.settings import METHODS, SETTINGS, UsageError, select
+
+EXAMPLES = """\
+examples:
+  python -m sweep.rescue --from-sweep demo
+      every trial of the sweep `demo` that collapsed, from its last healthy snapshot, with
+      dynamic compensation as in the paper
+  python -m sweep.rescue --from-sweep demo --settings 'C_*' --methods sr-dynamic,sn-renorm
+      narrow discriminators only, and a control beside it
+"""
+# What a branch takes over from its parent, beside networks, optimiser and iteration.
+INHERITED = (
+    "dataset",
+    "iterations",
+    "micro_batch",
+    "evaluate_every",
+    "curve_samples",
+    "final_samples",
+    "curve_protocol",
+    "final_protocol",
+    "scorer",
+    "precision",
+    "device",
+    "threads",
+)
+
+
+def parser() -> Parser:
+    p = flags.parser("rescue", "Go on with collapsed trials by another method.", EXAMPLES)
+    p.add_argument(
+        "--from-sweep", required=True, metavar="NAME", help="whose collapsed trials are rescued"
+    )
+    p.add_argument(
+        "--settings", default="*", metavar="GLOB,...", help="of them only these (default all)"
+    )
+    p.add_argument(
+        "--methods",
+        default="sr-dynamic",
+        metavar="GLOB,...",
+        help=f"to go on with, of {', '.join(METHODS)} (default sr-dynamic, as in the paper)",
+    )
+    p.add_argument(
+        "--i-ratios",
+        default="0.5",
+        metavar="I,...",
+        help="shares of singular values that methods which lift are run with (default 0.5)",
+    )
+    flags.running_flags(p)
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    return execute("rescue", parser(), prepare, argv)
+
+
+def prepare(args: argparse.Namespace) -> tuple[Plan, Weights]:
+    """The branches of the sweep's collapsed trials. Raises UsageError if there is none."""
+    store = store_of(args.results)
+    parents = collapsed(store, args.from_sweep, args.settings.split(","))
+    args.profile = parents[0]["profile"]
+    weights = flags.weights_of(args)
+    methods = select("method", METHODS, args.methods.split(","))
+    skipped: dict[str, str] = {}
+    trials: list[TrialConfig] = []
+    for parent in parents:
+        if reason := missing_reason(parent["dataset"], args.data_root, download=args.download):
+            skipped[parent["setting"]] = reason
+            continue
+        at = last_healthy(store, parent)
+        if at is None:
+            skipped[parent["trial_id"]] = (
+                f"it has no snapshot before its collapse at iteration {parent['mode_collapse_at']}"
+            )
+            continue
+        trials += branches(parent, at, methods, ratios(args.i_ratios))
+    if not trials:
+        raise UsageError(f"nothing can be rescued: {'; '.join(skipped.values())}")
+    trials.sort(key=lambda config: -config.operations)
+    return Plan(profile=args.profile, trials=trials, skipped=skipped), weights
+
+
+def collapsed(store: Store, sweep: str, settings: list[str]) -> list[Row]:
+    """Rows of the sweep's trials with a mode collapse. Raises UsageError if there is none."""
+    wanted = select("setting", SETTINGS, settings)
+    rows = inventory(store, sweep=sweep).trials.values()
+    found = [row for row in rows if row["mode_collapse_at"] is not None]
+    found = [row for row in found if row["setting"] in wanted and row["parent"] is None]
+    if not found:
+        raise UsageError(
+            f"of the {len(rows)} trials that sweep {sweep!r} has begun, none of these settings "
+            "collapsed: there is nothing to rescue"
+        )
+    return found
+
+
+def last_healthy(store: Store, parent: Row) -> int | None:
+    """The iteration of its newest checkpoint before the collapse, if one was kept."""
+    kept = [int(file.key) for file in store.list(f"checkpoints/{parent['trial_id']}")]
+    return max((at for at in kept if 0 < at < parent["mode_collapse_at"]), default=None)
+
+
+def branches(
+    parent: Row, at: int, methods: list[str], i_ratios: list[float]
+) -> Iterator[TrialConfig]:
+    """The parent from iteration `at` on with each method."""
+    config = json.loads(parent["config"])
+    inherited = {name: config.get(name) for name in INHERITED}
+    for method in methods:
+        for i in i_ratios if METHODS[method].lifts else [None]:
+            yield trial_config(
+                parent["profile"],
+                parent["setting"],
+                method,
+                parent["seed"],
+                i_ratio=i,
+                parent=parent["trial_id"],
+                parent_iteration=at,
+                **inherited,
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
