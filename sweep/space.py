@@ -47,7 +47,7 @@ def grid(
     names = select("setting", SETTINGS, settings)
     configs: dict[str, TrialConfig] = {}
     impossible: dict[str, str] = {}
-    for setting, method in _cells(names, methods):
+    for setting, method in cells(names, methods):
         ratios = i_ratios if i_ratios and METHODS[method].lifts else (None,)
         try:
             found = [
@@ -76,8 +76,8 @@ def grid(
     return Plan(profile=profile, trials=trials, skipped=reasons | impossible)
 
 
-def _cells(settings: Sequence[str], methods: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Settings with the methods that the patterns name there."""
+def cells(settings: Sequence[str], methods: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Settings with the methods that the patterns name there. Raises UsageError."""
     for setting in settings:
         patterns = [sr_of(setting) if pattern == "sr" else pattern for pattern in methods]
         for method in select("method", METHODS, patterns):

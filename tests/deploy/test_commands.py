@@ -23,7 +23,8 @@ import api.__main__
 import sweep.experiment
 import sweep.table1
 from api import figure_routes, pages, routes
-from trainer.settings import METHODS, SETTINGS, select
+from sweep.space import cells
+from trainer.settings import SETTINGS, select
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -103,8 +104,8 @@ def test_every_module_and_flag_exists() -> None:
             continue
         args = PARSERS[module]().parse_args(arguments)
         if module == "sweep.table1":
-            select("setting", SETTINGS, args.settings.split(","))
-            select("method", METHODS, args.methods.split(","))
+            settings = select("setting", SETTINGS, args.settings.split(","))
+            assert list(cells(settings, args.methods.split(","))), where
 
 
 def test_a_flag_that_is_none_is_caught() -> None:
