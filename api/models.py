@@ -53,10 +53,10 @@ class Trial(BaseModel):
 
     trial_id: str
     profile: str
-    setting: str = Field(description="row of Table I")
+    setting: str = Field(description="row of Table I, or U_<batch>-<channels>")
     group: str
-    setting_batch_size: int = Field(description="as Table I has it")
-    setting_channels: int = Field(description="as Table I has it")
+    setting_batch_size: int = Field(description="in the paper's sizes")
+    setting_channels: int = Field(description="in the paper's sizes")
     batch_size: int = Field(description="real images per D update, as run")
     micro_batch: int | None
     channels: int = Field(description="width of D, as run")

@@ -26,7 +26,7 @@ from api.snapshot import Snapshot
 from api.words import duration, number, verdict
 from sweep.paper import TABLE_II
 from sweep.results import STATUSES
-from trainer.settings import DATASETS, METHODS, SETTINGS
+from trainer.settings import ALL_SETTINGS, DATASETS, METHODS, SETTINGS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -93,7 +93,10 @@ def _matrices_of(snapshot: Snapshot) -> Mapping[str, Mapping[str, Any]]:
 
 
 def matrices(trials: Iterable[Trial]) -> Mapping[str, Mapping[str, Any]]:
-    """By profile: the methods, and by setting and method the trials, all in Table I's order."""
+    """By profile: the methods, and by setting and method the trials.
+
+    Settings are in Table I's order; what is outside it comes last.
+    """
     by_profile: dict[str, dict[str, dict[str, list[Trial]]]] = {}
     for trial in trials:
         cell = by_profile.setdefault(trial.profile, {}).setdefault(trial.setting, {})
@@ -101,7 +104,7 @@ def matrices(trials: Iterable[Trial]) -> Mapping[str, Mapping[str, Any]]:
     return {
         profile: {
             "methods": in_order(m for methods in settings.values() for m in methods),
-            "settings": {s: settings[s] for s in SETTINGS if s in settings},
+            "settings": {s: settings[s] for s in ALL_SETTINGS if s in settings},
             "cell_trials": CELL_TRIALS,
         }
         for profile, settings in by_profile.items()
@@ -177,10 +180,10 @@ def _layers_of(trials: Sequence[Trial]) -> Mapping[int, str]:
 
 
 def _by_number_of_i(trials: Sequence[Trial]) -> list[str]:
-    """Settings with a lifted trial, those with the most values of i first."""
+    """Rows of Table I with a lifted trial, those with the most values of i first."""
     ratios: dict[str, set[float]] = {}
     for one in trials:
-        if one.i_ratio is not None:
+        if one.i_ratio is not None and one.setting in SETTINGS:
             ratios.setdefault(one.setting, set()).add(one.i_ratio)
     return sorted(ratios, key=lambda setting: -len(ratios[setting]))
 

@@ -22,7 +22,7 @@ from api.nonfinite import finite, without_nonfinite
 from api.snapshot import Row, Snapshot
 from sweep.results import STATUSES
 from sweep.schemas import SCORE_NAMES
-from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, select
+from trainer.settings import ALL_SETTINGS, METHODS, PROFILES, UsageError, select
 
 MAX_LIMIT = 1000
 
@@ -65,8 +65,8 @@ def matching(snapshot: Snapshot, filters: Filters, after: str = "") -> Iterator[
     """The records that pass every filter, from the first id behind `after` on."""
     statuses: dict[str, None] = dict.fromkeys(STATUSES)
     named: list[tuple[str, Mapping[str, object], Sequence[str]]] = [
-        ("setting", SETTINGS, filters.setting),
-        ("group", {s.group: s for s in SETTINGS.values()}, filters.group),
+        ("setting", ALL_SETTINGS, filters.setting),
+        ("group", {s.group: s for s in ALL_SETTINGS.values()}, filters.group),
         ("method", METHODS, filters.method),
         ("status", statuses, filters.status),
         ("profile", PROFILES, filters.profile),

@@ -67,6 +67,10 @@ class Snapshot:
     skipped: Mapping[str, str]
 
 
+# Beside a sweep's plan and heartbeat: requests to its driver, and what a search has found.
+_NO_SWEEP = (".control.json", ".study.json")
+
+
 @dataclass(slots=True)
 class _Held:
     file: StoredFile
@@ -130,7 +134,7 @@ class Watcher:
 
     def _pass(self) -> bool:
         files = {f.path: f for folder in ("trials", "sweeps") for f in self.store.list(folder)}
-        files = {path: f for path, f in files.items() if not path.endswith(".control.json")}
+        files = {path: f for path, f in files.items() if not path.endswith(_NO_SWEEP)}
         gone = self._held.keys() - files.keys()
         for path in gone:
             del self._held[path]

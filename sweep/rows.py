@@ -16,7 +16,7 @@ from sweep.schemas import SCORE_NAMES
 from trainer.collapse import Record, Thresholds, Verdict
 from trainer.config import TrialConfig
 from trainer.methods import METHODS
-from trainer.settings import SETTINGS
+from trainer.settings import ALL_SETTINGS
 
 # What the objective is where no distance could be measured: worse than any measured one (noise
 # scores below 5,000 in FD-digits, below 500 in FID), and finite, as samplers ignore NaN.
@@ -35,7 +35,7 @@ RARELY_MEASURED = (
 
 def identity_row(config: TrialConfig) -> dict[str, Any]:
     """The columns that a plan and a trial share."""
-    setting = SETTINGS[config.setting]
+    setting = ALL_SETTINGS[config.setting]
     return {
         "trial_id": config.trial_id,
         "profile": config.profile,

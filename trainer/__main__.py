@@ -32,7 +32,12 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--profile", default="paper", help=f"{' or '.join(PROFILES)} (default paper)"
     )
-    what.add_argument("--setting", metavar="NAME", help=f"row of Table I: {', '.join(SETTINGS)}")
+    what.add_argument(
+        "--setting",
+        metavar="NAME",
+        help=f"row of Table I: {', '.join(SETTINGS)}; or other sizes as U_<batch>-<channels>, "
+        "with --dataset",
+    )
     what.add_argument(
         "--dataset",
         metavar="NAME",

@@ -29,16 +29,19 @@ from trainer.methods import (
 )
 from trainer.protocols import protocol
 from trainer.settings import (
+    ALL_SETTINGS,
     DATASETS,
     PROFILES,
-    SETTINGS,
     TOY_BATCH_SIZE,
     TOY_CHANNELS,
     TOY_PENALTY_WEIGHTS,
     TOYS,
+    Profile,
     Recipe,
+    Setting,
     UsageError,
     lookup,
+    setting_name,
 )
 
 # Raised whenever the same configuration would give other numbers than before.
@@ -165,7 +168,8 @@ def trial_config(
 
     `iterations` shortens or lengthens the recipe's run (a rate that decays still ends at 0, and
     there are as many evaluations). `changes` are fields of TrialConfig; None leaves the default.
-    For a toy problem `profile` is `toy` and `setting` its name.
+    For a toy problem `profile` is `toy` and `setting` its name. A setting outside Table I needs
+    its `dataset`.
     """
     m = lookup("method", METHODS, method)
     if profile == "toy":
@@ -174,8 +178,8 @@ def trial_config(
         batch_size, channels = TOY_BATCH_SIZE, TOY_CHANNELS
     else:
         p = lookup("profile", PROFILES, profile)
-        s = lookup("setting", SETTINGS, setting)
-        dataset = dataset or p.dataset[s.dataset]
+        s = lookup("setting", ALL_SETTINGS, setting)
+        dataset = _dataset(p, s, dataset)
         recipe = lookup(f"data set of the {profile} profile", p.recipes, dataset)
         batch_size, channels = p.batch_size[s.batch_size], p.channels[s.channels]
     length = recipe.iterations if iterations is None else iterations
@@ -205,6 +209,21 @@ def trial_config(
     }
     values |= {name: value for name, value in changes.items() if value is not None}
     return TrialConfig(**(values | _protocols(values)))
+
+
+def _dataset(profile: Profile, setting: Setting, given: str | None) -> str:
+    """Raises UsageError for sizes outside Table I without a data set, or if they are a row."""
+    if setting.dataset is not None:
+        return given or profile.dataset[setting.dataset]
+    if given is None:
+        raise UsageError(
+            f"{setting.name} is outside Table I and has no data set of its own: give one of "
+            f"{', '.join(profile.recipes)}"
+        )
+    row = setting_name(profile, given, setting.batch_size, setting.channels)
+    if row != setting.name:
+        raise UsageError(f"{setting.name} on {given} is {row} of Table I: use that name")
+    return given
 
 
 def _protocols(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Table I of the paper, the data sets, and the profiles that run it. Standard library only.
 
-A *setting* is a row of Table I. A *profile* says what a setting becomes when it is run: `paper`
-is the real thing, `digits` the same 26 rows scaled down to the digits that scikit-learn ships.
-Beside them stand the toy problems, whose answers are known.
+A *setting* is a row of Table I, or its sizes put together in another way. A *profile* says what a
+setting becomes when it is run: `paper` is the real thing, `digits` the same 26 rows scaled down to
+the digits that scikit-learn ships. Beside them stand the toy problems, whose answers
+are known.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,20 +25,28 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A row of Table I: `batch_size` real images per D update, D of width `channels` (CH)."""
+    """`batch_size` real images per D update, D of width `channels` (CH).
+
+    A row of Table I has its data set; group U is outside Table I and runs on any.
+    """
 
     group: str
     batch_size: int
     channels: int
-    dataset: str
+    dataset: str | None
 
     @property
     def name(self) -> str:
         return f"{self.group}_{self.batch_size}-{self.channels}"
 
 
-def _table_i() -> dict[str, Setting]:
-    rows = [
+def _by_name(rows: Iterable[tuple[str, int, int, str | None]]) -> dict[str, Setting]:
+    settings = [Setting(group=g, batch_size=b, channels=c, dataset=d) for g, b, c, d in rows]
+    return {setting.name: setting for setting in settings}
+
+
+SETTINGS: Mapping[str, Setting] = _by_name(
+    [
         *(("A", batch, 128, "cifar10") for batch in (16, 32, 64, 128, 256, 512, 1024)),
         *(("B", batch, 64, "cifar10") for batch in (8, 16, 32, 64, 128, 256)),
         *(("C", batch, 32, "cifar10") for batch in (8, 16, 32, 64)),
@@ -49,11 +58,15 @@ def _table_i() -> dict[str, Setting]:
         ("E", 512, 64, "imagenet"),
         ("E", 2048, 64, "imagenet"),
     ]
-    settings = [Setting(group=g, batch_size=b, channels=c, dataset=d) for g, b, c, d in rows]
-    return {setting.name: setting for setting in settings}
+)
+_BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+_CHANNELS = (32, 64, 128, 256)
 
-
-SETTINGS: Mapping[str, Setting] = _table_i()
+# Table I's rows and, as U_<batch>-<channels>, every batch size of it with every width.
+ALL_SETTINGS: Mapping[str, Setting] = {
+    **SETTINGS,
+    **_by_name(("U", batch, width, None) for width in _CHANNELS for batch in _BATCH_SIZES),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +133,6 @@ class Profile:
 def _identity(values: Sequence[int]) -> dict[int, int]:
     return {value: value for value in values}
 
-
-_BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
-_CHANNELS = (32, 64, 128, 256)
 
 # Released CIFAR code: Adam 2e-4, n_dis 5, G batch twice D's, 50k iterations, linear decay.
 _CIFAR = Recipe(
@@ -231,6 +241,16 @@ TOY_PENALTY_WEIGHTS: Mapping[tuple[str, str], float] = {
     ("grid25", "jare"): 1000.0,
     ("affine", "jare"): 10.0,
 }
+
+
+def setting_name(profile: Profile, dataset: str, batch_size: int, channels: int) -> str:
+    """The name under which the paper's sizes run on a data set of the profile: that of Table I's
+    row where there is one, so that its trials are the same ones, else U_<batch>-<channels>."""
+    for name, row in SETTINGS.items():
+        sizes = (row.batch_size, row.channels) == (batch_size, channels)
+        if sizes and row.dataset and profile.dataset[row.dataset] == dataset:
+            return name
+    return f"U_{batch_size}-{channels}"
 
 
 T = TypeVar("T")

@@ -42,6 +42,7 @@ def identity(setting: str, method: str, seed: int, i_ratio: float | None = None)
     if i_ratio is None and METHODS[method].lifts:
         i_ratio = 0.5
     row, profile = SETTINGS[setting], PROFILES["digits"]
+    assert row.dataset is not None  # as every row of Table I has one
     return {
         "trial_id": trial_id(setting, method, seed, i_ratio),
         "profile": "digits",

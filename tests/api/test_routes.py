@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,6 +84,36 @@ def test_a_trial_has_every_column_of_the_store() -> None:
 )
 def test_filters(http: httpx2.Client, query: dict[str, Any], n: int) -> None:
     assert len(items(http, **query)) == n
+
+
+def test_settings_outside_table_i_are_shown_with_nothing_published(
+    tmp_path: Path, kit: ModuleType
+) -> None:
+    store = Store(tmp_path)
+    kit.write_trial(store, kit.identity("C_32-32", "sr-static", 0))
+    other = kit.identity("C_32-32", "sr-static", 1) | {
+        "trial_id": "digits.U_16-256.sr-static.0.5.s1-00000000",
+        "setting": "U_16-256",
+        "group": "U",
+    }
+    kit.write_trial(store, other)
+    kit.write_plan(store, "search", [other])
+    with kit.serving(tmp_path) as http:
+        for query in ({"setting": "U_16-256"}, {"setting": "U_*"}, {"group": "U"}):
+            assert [i["trial_id"] for i in items(http, **query)] == [other["trial_id"]]
+        assert http.get(f"/trials/{other['trial_id']}").json()["group"] == "U"
+        rows = http.get("/table2").json()["items"]
+        assert {r["setting"] for r in rows if r["measured"]} == {"C_32-32"}
+        for page in ("/", "/view/sweeps/search", f"/view/trials/{other['trial_id']}"):
+            assert "U_16-256" in http.get(page, headers={"Accept": "text/html"}).text
+        table, fig8 = re.findall(r'(?s)<h2 id="(?:table2|fig8)">.*?(?=<h2|$)', paper(http))
+        assert "C_32-32" in table
+        assert "C_32-32" in fig8
+        assert "U_16-256" not in table + fig8
+
+
+def paper(http: httpx2.Client) -> str:
+    return http.get("/paper", headers={"Accept": "text/html"}).text
 
 
 def test_planned_trials_are_listed(http: httpx2.Client) -> None:

@@ -95,6 +95,7 @@ def test_damaged_and_foreign_files(
     kit.write_plan(store, "demo", [good])
     store.write("sweeps/broken.json", b'{"sweep": "broken", "state"')
     store.write("sweeps/demo.control.json", b"{}")
+    store.write("sweeps/demo.study.json", b"{}")
     store.write("trials/.hidden", b"")
     watcher = Watcher(store)
     with caplog.at_level(logging.WARNING):

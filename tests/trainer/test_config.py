@@ -76,6 +76,29 @@ def test_conditional_cifar_is_a_property_of_the_data_set():
     assert c.trial_id != plain.trial_id
 
 
+def test_sizes_outside_table_i_run_on_the_data_set_that_is_given():
+    c = trial_config("digits", "U_16-256", "sr-static", 0, dataset="digits16")
+    row = trial_config("digits", "D_128-256", "sr-static", 0, dataset="digits16")
+    assert numbers(c, "batch_size", "channels", "dataset") == (20, 64, "digits16")
+    assert dataclasses.replace(c, setting=row.setting, batch_size=40, micro_batch=40) == (
+        dataclasses.replace(row, generator_batch_size=20)
+    )
+    assert c.trial_id.startswith("digits.U_16-256.sr-static.0.5.s0-")
+    other = trial_config("digits", "U_16-256", "sr-static", 0, dataset="digits8")
+    assert other.trial_id != c.trial_id, "the data set is not in the name but in the hash"
+
+
+def test_sizes_outside_table_i_need_a_data_set_and_no_row_of_it():
+    with pytest.raises(UsageError, match=r"U_16-256 is outside Table I .* digits8, digits16"):
+        trial_config("digits", "U_16-256", "sn", 0)
+    with pytest.raises(UsageError, match="U_64-64 on cifar10 is B_64-64 of Table I"):
+        trial_config("paper", "U_64-64", "sn", 0, dataset="cifar10")
+    with pytest.raises(UsageError, match="unknown data set of the paper profile 'digits8'"):
+        trial_config("paper", "U_64-64", "sn", 0, dataset="digits8")
+    with pytest.raises(UsageError, match="unknown setting 'U_16-255'"):
+        trial_config("digits", "U_16-255", "sn", 0, dataset="digits8")
+
+
 def test_toy_trials():
     c = trial_config("toy", "ring8", "jare", 1)
     assert numbers(c, "dataset", "resolution", "loss", "optimiser", "penalty_weight") == (

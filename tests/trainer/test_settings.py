@@ -6,6 +6,7 @@ import pytest
 
 from sweep.paper import TABLE_II
 from trainer.settings import (
+    ALL_SETTINGS,
     DATASETS,
     METHODS,
     PROFILES,
@@ -15,6 +16,7 @@ from trainer.settings import (
     UsageError,
     lookup,
     select,
+    setting_name,
 )
 
 # Group, width of D, data set: batch sizes.
@@ -43,6 +45,32 @@ def test_table_i_has_the_papers_26_rows():
 
 def test_table_i_and_table_ii_have_the_same_rows():
     assert list(SETTINGS) == list(TABLE_II)
+
+
+def test_every_size_of_table_i_goes_with_every_other_outside_it():
+    outside = [s for name, s in ALL_SETTINGS.items() if name not in SETTINGS]
+    assert {(s.batch_size, s.channels) for s in outside} == {
+        (2**b, 2**c) for b in range(3, 12) for c in range(5, 9)
+    }
+    assert all((s.group, s.dataset) == ("U", None) for s in outside)
+    assert ALL_SETTINGS["U_16-256"].batch_size == 16
+    assert list(ALL_SETTINGS)[:26] == list(SETTINGS)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_sizes_on_a_data_set_have_the_name_of_their_row(name):
+    profile = PROFILES[name]
+    for row in SETTINGS.values():
+        dataset = profile.dataset[row.dataset]
+        assert setting_name(profile, dataset, row.batch_size, row.channels) == row.name
+
+
+def test_sizes_that_are_no_row_on_the_data_set_are_named_by_themselves():
+    paper = PROFILES["paper"]
+    assert setting_name(paper, "cifar10", 16, 256) == "U_16-256"
+    assert setting_name(paper, "cifar10", 256, 32) == "U_256-32", "E_256-32 is of STL-10"
+    assert setting_name(paper, "stl10", 64, 64) == "U_64-64", "B_64-64 is of CIFAR-10"
+    assert setting_name(paper, "cifar10-conditional", 64, 64) == "U_64-64"
 
 
 def test_data_sets():
