@@ -13,6 +13,7 @@ from sweep.pairs import DECIMALS, FINISHED, SCORE_TITLES, Row, score_name
 from sweep.paper import (
     DEFAULT_I_RATIO,
     OTHER_WEIGHTS,
+    TABLE_II,
     MethodResult,
     PairedDifference,
     Published,
@@ -131,10 +132,14 @@ def _published(row: Published) -> str:
 
 
 def other_ratio_lines(rows: Iterable[Row]) -> list[str]:
-    """Best distances of the trials whose i is not Table II's, a line per setting, method and i."""
+    """Best distances of the trials whose i is not Table II's, a line per setting, method and i.
+
+    Of rows of Table I: sizes outside it run on several data sets, of which there is no mean.
+    """
     cells: dict[tuple[str, str, float], list[Row]] = {}
     for row in rows:
-        if row["i_ratio"] not in (None, DEFAULT_I_RATIO) and row["status"] in FINISHED:
+        other = row["i_ratio"] not in (None, DEFAULT_I_RATIO) and row["setting"] in TABLE_II
+        if other and row["status"] in FINISHED:
             cells.setdefault((row["setting"], row["method"], row["i_ratio"]), []).append(row)
     return [_ratio_line(*cell, cells[cell]) for cell in sorted(cells)]
 

@@ -21,6 +21,8 @@ from sweep.schemas import SCHEMAS
 from sweep.standing import without_secrets
 from trainer.settings import UsageError, lookup
 
+# Beside a sweep's plan and heartbeat: requests to its driver, and what a search has found.
+NO_SWEEP = (".control", ".study")
 HOW_TO_MAKE_A_SWEEP = (
     "`python -m sweep.table1 --profile digits` makes a sweep on any machine (`make demo` a small "
     "one), and --results says where to look"
@@ -75,7 +77,7 @@ def inventory(
     place = without_secrets(store.root)
     skipped: dict[str, str] = {}
     try:
-        files = [file for file in store.list("sweeps") if not file.key.endswith(".control")]
+        files = [file for file in store.list("sweeps") if not file.key.endswith(NO_SWEEP)]
         trial_files = store.list("trials")
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"cannot list {place}: {_first_line(error)}") from error

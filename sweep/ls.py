@@ -17,7 +17,7 @@ from sweep.overview import COLUMNS, TrialStanding, table_order, trial_standing
 from sweep.pairs import Row
 from sweep.results import STATUSES
 from sweep.screen import Grid, Part
-from trainer.settings import METHODS, PROFILES, SETTINGS, select
+from trainer.settings import ALL_SETTINGS, METHODS, PROFILES, select
 
 EXAMPLES = """\
   python -m sweep.ls
@@ -29,7 +29,7 @@ exit code: 0, 2 bad input, 130 interrupted
 """
 # A filter's flag by the column that it looks at, and the names that exist without any trial.
 FILTERS: Mapping[str, Iterable[str]] = {
-    "setting": SETTINGS,
+    "setting": ALL_SETTINGS,
     "method": METHODS,
     "status": STATUSES,
     "profile": PROFILES,

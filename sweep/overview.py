@@ -19,7 +19,7 @@ from sweep.pairs import Row
 from sweep.results import FINISHED, STATUSES, Store
 from trainer.collapse import SIGNALS, in_words
 from trainer.methods import DEFAULT_I_RATIO
-from trainer.settings import DATASETS, METHODS, SETTINGS
+from trainer.settings import ALL_SETTINGS, DATASETS, METHODS
 
 # What is read of a trial's row: all of it takes ten times as long.
 COLUMNS = (
@@ -29,7 +29,7 @@ COLUMNS = (
     "final_equilibrium_distance", "config", "attempt", "seconds", "updated_at", "traceback",
     "gpus",
 )  # fmt: skip
-_SETTINGS = {name: place for place, name in enumerate(SETTINGS)}
+_SETTINGS = {name: place for place, name in enumerate(ALL_SETTINGS)}
 _METHODS = {name: place for place, name in enumerate(METHODS)}
 
 

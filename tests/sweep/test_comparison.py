@@ -80,6 +80,7 @@ def test_other_ratios_are_told_apart_from_table_ii(trial) -> None:
         for seed in (0, 1)
     ]
     rows += [trial(), trial(method="sr-static", i_ratio=1.0, status="running", seed=2)]
+    rows += [trial(setting="U_64-256", method="sr-static", i_ratio=0.25)]
     assert other_ratio_lines(rows) == [
         "    C_32-32 sr-static with i 0.25: mean best FD-digits 550, n = 2",
         "    C_32-32 sr-static with i 1: mean best FD-digits 550, n = 2",

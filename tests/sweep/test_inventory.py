@@ -41,6 +41,7 @@ def test_unreadable_files_are_named_and_the_rest_is_read(mixed: Store) -> None:
     mixed.write("sweeps/text.json", b"[1]")
     mixed.write("sweeps/clock.json", b'{"state": "running", "heartbeat": "now", "pid": 1}')
     mixed.write("sweeps/mixed.control.json", b'{"stop": true}')
+    mixed.write("sweeps/mixed.study.json", b'{"space": "i"}')
     held = inventory(mixed, only=COLUMNS)
     assert sorted(held.skipped) == [
         "sweeps/clock.json",

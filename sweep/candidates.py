@@ -1,0 +1,190 @@
+"""What a search may suggest: every trial of its space, by the parameters that name it.
+
+The spaces are finite, as i is quantised and sizes are those of Table I, so they are written out:
+what cannot run is not in them, and one can be known to be exhausted. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from trainer.availability import missing_reason
+from trainer.config import TrialConfig, trial_config
+from trainer.settings import (
+    METHODS,
+    PROFILES,
+    SETTINGS,
+    UsageError,
+    lookup,
+    select,
+    setting_name,
+)
+
+# i_ratio is one of 1/32, 2/32, .., 1.
+I_STEPS = 32
+# Lifted or not and renormalised or not, and dynamic compensation.
+COMPENSATIONS = ("sn", "sr-static", "sr-dynamic", "sn-renorm", "sr-lift")
+
+Parameters = Mapping[str, Any]
+Key = tuple[tuple[str, Any], ...]
+_ORDER = ("method", "i_ratio", "batch_size", "channels")
+
+
+def _key(parameters: Parameters) -> Key:
+    return tuple((name, parameters[name]) for name in _ORDER if name in parameters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """What one study searches over: `categories` by parameter, and i_ratio where a method lifts.
+
+    `name` is the study's: a setting with one `method`, or a data set with None.
+    """
+
+    name: str
+    dataset: str
+    method: str | None
+    categories: Mapping[str, Sequence[Any]]
+    trials: Mapping[Key, TrialConfig]
+
+    def trial(self, parameters: Parameters) -> TrialConfig | None:
+        """The trial of these parameters; None if they cannot run together."""
+        return self.trials.get(_key(parameters))
+
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """The parameters of every trial, by its id."""
+        return {config.trial_id: dict(key) for key, config in self.trials.items()}
+
+    def lifts(self, parameters: Parameters) -> bool:
+        """Whether i_ratio is one of the parameters, too."""
+        return METHODS[parameters.get("method", self.method)].lifts
+
+    def in_words(self) -> str:
+        names = ", ".join(map(str, self.categories.get("method", [self.method])))
+        sizes = [
+            f"{name} of {', '.join(map(str, values))}"
+            for name, values in self.categories.items()
+            if name != "method"
+        ]
+        i = f"i_ratio in steps of 1/{I_STEPS} up to 1"
+        i += " where the method lifts" if self.method is None else ""
+        return "; ".join([f"method {names}", *sizes, i])
+
+
+def over_i(
+    profile: str,
+    settings: Sequence[str],
+    method: str,
+    seed: int,
+    *,
+    iterations: int | None = None,
+    scorer: str | None = None,
+) -> list[Space]:
+    """A space over i per setting. Raises UsageError for a name or value that is not one.
+
+    `settings` are shell patterns over Table I.
+    """
+    lookup("profile", PROFILES, profile)
+    if not lookup("method", METHODS, method).lifts:
+        lifting = ", ".join(name for name, m in METHODS.items() if m.lifts)
+        raise UsageError(
+            f"--method {method} lifts no singular values by rank, so there is no i to search "
+            f"over: give one of {lifting}"
+        )
+    spaces = []
+    for setting in select("setting", SETTINGS, settings):
+        trials = {
+            _key({"i_ratio": i}): trial_config(
+                profile, setting, method, seed, i_ratio=i, iterations=iterations, scorer=scorer
+            )
+            for i in _ratios()
+        }
+        dataset = next(iter(trials.values())).dataset
+        space = Space(name=setting, dataset=dataset, method=method, categories={}, trials=trials)
+        spaces.append(space)
+    return spaces
+
+
+def over_everything(
+    profile: str,
+    datasets: Sequence[str] | None,
+    seed: int,
+    *,
+    iterations: int | None = None,
+    scorer: str | None = None,
+) -> list[Space]:
+    """A space over compensation, i, batch size and width per data set; by default those of
+    Table I. Raises UsageError for a name or value that is not one.
+    """
+    p = lookup("profile", PROFILES, profile)
+    if datasets is None:
+        names = list(dict.fromkeys(p.dataset.values()))
+    else:
+        names = select(f"data set of the {profile} profile", p.recipes, datasets)
+    return [_of_dataset(profile, name, seed, iterations, scorer) for name in names]
+
+
+def _of_dataset(
+    profile: str, dataset: str, seed: int, iterations: int | None, scorer: str | None
+) -> Space:
+    p = PROFILES[profile]
+    trials: dict[Key, TrialConfig] = {}
+    refusal = UsageError(f"nothing runs on {dataset}")
+    for method, batch_size, channels in product(COMPENSATIONS, p.batch_size, p.channels):
+        sizes = {"method": method, "batch_size": batch_size, "channels": channels}
+        name = setting_name(p, dataset, batch_size, channels)
+        for i in _ratios() if METHODS[method].lifts else [None]:
+            try:
+                config = trial_config(
+                    profile, name, method, seed,
+                    dataset=dataset, i_ratio=i, iterations=iterations, scorer=scorer,
+                )  # fmt: skip
+            except UsageError as error:
+                refusal = error
+                continue
+            parameters = sizes if i is None else sizes | {"i_ratio": i}
+            trials[_key(parameters)] = config
+    if not trials:
+        raise refusal
+    parameters = [dict(key) for key in trials]
+    categories = {
+        name: list(dict.fromkeys(one[name] for one in parameters))
+        for name in ("method", "batch_size", "channels")
+    }
+    return Space(name=dataset, dataset=dataset, method=None, categories=categories, trials=trials)
+
+
+def present(
+    spaces: Iterable[Space], data_root: Path | None, *, download: bool
+) -> tuple[list[Space], dict[str, str]]:
+    """The spaces whose data set is there, and why the others are skipped, by study.
+
+    Raises UsageError if none is.
+    """
+    reasons: dict[str, str] = {}
+    kept = []
+    for space in spaces:
+        reason = missing_reason(space.dataset, data_root, download=download)
+        if reason is None:
+            kept.append(space)
+        else:
+            reasons[space.name] = reason
+    if not kept:
+        raise UsageError(f"no data set of this search is there: {next(iter(reasons.values()))}")
+    return kept, reasons
+
+
+def name_of(spaces: Iterable[Space], kind: str, profile: str, seed: int) -> str:
+    """The same spaces and the same seed of the sampler have the same name."""
+    ids = sorted(config.trial_id for space in spaces for config in space.trials.values())
+    digest = hashlib.sha256("\n".join([str(seed), *ids]).encode()).hexdigest()[:6]
+    return f"search-{kind}-{profile}-{digest}"
+
+
+def _ratios() -> list[float]:
+    return [step / I_STEPS for step in range(1, I_STEPS + 1)]

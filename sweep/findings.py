@@ -1,0 +1,154 @@
+"""What a study has found: its best trials and what mattered, for people and for the store.
+
+Standard library only, but for the importance, which is Optuna's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweep.candidates import I_STEPS, Space
+from sweep.comparison import DECIMALS, SCORE_TITLES
+from sweep.rows import PENALTY
+
+BEST = 5
+# With fewer trials an importance is noise.
+LEAST_TRIALS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A finished trial of a study; `objective` is finite, `best_iteration` where it was seen."""
+
+    trial_id: str
+    parameters: Mapping[str, Any]
+    objective: float
+    best_iteration: int | None
+    mode_collapse_at: int | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A study at the end of a run: `suggested` trials of the `trials` asked for, `findings` of
+    those that finished, best first."""
+
+    space: Space
+    trials: int
+    suggested: int
+    findings: Sequence[Finding]
+
+    @property
+    def exhausted(self) -> bool:
+        return self.suggested == len(self.space.trials)
+
+
+def objective(row: Mapping[str, Any]) -> float:
+    """What is minimised, of a finished row of `trials`. Always finite: Optuna takes no NaN."""
+    value = row["objective"]
+    return float(value) if value is not None and math.isfinite(value) else PENALTY
+
+
+def finding(parameters: Mapping[str, Any], row: Mapping[str, Any]) -> Finding:
+    return Finding(
+        trial_id=row["trial_id"],
+        parameters=dict(parameters),
+        objective=objective(row),
+        best_iteration=row["best_iteration"],
+        mode_collapse_at=row["mode_collapse_at"],
+        status=row["status"],
+    )
+
+
+def importances(outcome: Outcome) -> dict[str, dict[str, float] | str]:
+    """By the trials that it is taken over: each parameter's share, highest first, or a sentence
+    on why there is none.
+
+    i_ratio is a parameter of the trials that lift only, so its share is taken over those.
+    """
+    space, every = outcome.space, outcome.findings
+    if not space.categories:
+        return {f"{len(every)} trials": "i_ratio is all that is searched over"}
+    lifting = [one for one in every if "i_ratio" in one.parameters]
+    return {
+        f"{len(every)} trials": _shares(space, every, [*space.categories]),
+        f"{len(lifting)} that lift": _shares(space, lifting, [*space.categories, "i_ratio"]),
+    }
+
+
+def _shares(space: Space, findings: Sequence[Finding], names: list[str]) -> dict[str, float] | str:
+    """fANOVA's shares of the variance of the objective's rank: a penalty would drown a value."""
+    if len(findings) < LEAST_TRIALS:
+        return f"too few trials to tell, {LEAST_TRIALS} are needed"
+    ranks = {value: rank for rank, value in enumerate(sorted({f.objective for f in findings}))}
+    if len(ranks) == 1:
+        return "nothing to tell, all have the same objective"
+    import optuna
+
+    i = optuna.distributions.FloatDistribution(1 / I_STEPS, 1.0, step=1 / I_STEPS)
+    distributions = {
+        name: optuna.distributions.CategoricalDistribution(list(values))
+        for name, values in space.categories.items()
+    } | {"i_ratio": i}
+    # A study of its own, with each trial once: a sampler's study has those asked for again, too.
+    study = optuna.create_study()
+    for one in findings:
+        study.add_trial(
+            optuna.create_trial(
+                params={name: one.parameters[name] for name in names},
+                distributions={name: distributions[name] for name in names},
+                value=ranks[one.objective],
+            )
+        )
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(share) for name, share in shares.items()}
+
+
+def lines(outcome: Outcome) -> list[str]:
+    """The outcome as it is printed at the end of a sweep."""
+    space, found = outcome.space, outcome.findings
+    score = next(iter(space.trials.values())).score_name
+    title = f"study {space.name}: {len(found)} of {outcome.suggested} trials finished"
+    if outcome.suggested < outcome.trials:
+        title += f", {outcome.trials} asked for"
+    if outcome.exhausted:
+        title += f"; the space is exhausted: it has no more than {len(space.trials)} trials"
+    said = [title]
+    if not found:
+        return said
+    said.append(f"  best {SCORE_TITLES[score]} before mode collapse, lower is better:")
+    said += [f"    {_in_words(one, DECIMALS[score])}" for one in found[:BEST]]
+    for over, shares in importances(outcome).items():
+        if not isinstance(shares, str):
+            shares = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
+        said.append(f"  importance over {over}: {shares}")
+    return said
+
+
+def record(outcome: Outcome) -> dict[str, Any]:
+    """The same as it is stored, with every finished trial."""
+    return {
+        "study": outcome.space.name,
+        "dataset": outcome.space.dataset,
+        "method": outcome.space.method,
+        "categories": {name: list(values) for name, values in outcome.space.categories.items()},
+        "possible": len(outcome.space.trials),
+        "asked_for": outcome.trials,
+        "suggested": outcome.suggested,
+        "exhausted": outcome.exhausted,
+        "importances": importances(outcome),
+        "finished": [asdict(one) for one in outcome.findings],
+    }
+
+
+def _in_words(one: Finding, decimals: int) -> str:
+    named = ", ".join(f"{name} {value}" for name, value in one.parameters.items())
+    if one.best_iteration is None:
+        value = f"no score before mode collapse, counted as {PENALTY:.0f}"
+    else:
+        value = f"{one.objective:.{decimals}f} at iteration {one.best_iteration}"
+    return f"{value:26} {named}  ({one.trial_id}, {one.status})"

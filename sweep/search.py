@@ -1,0 +1,232 @@
+"""`python -m sweep.search`: Optuna over i, or over compensation, i, batch size and width.
+
+A search is a sweep whose plan grows: each suggestion is in the plan before it starts. The plan and
+the rows of its trials are all that the next start of the command needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sweep import flags
+from sweep.candidates import (
+    COMPENSATIONS,
+    I_STEPS,
+    Space,
+    name_of,
+    over_everything,
+    over_i,
+    present,
+)
+from sweep.commands import run, store_of
+from sweep.options import Options
+from sweep.results import Store, StoreError
+from sweep.space import Plan
+from sweep.standing import check_name, to_run, without_secrets
+from trainer.config import TrialConfig
+from trainer.protocols import missing_reason, weights_path
+from trainer.settings import UsageError
+
+METHOD = "sr-static"
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+DESCRIPTION = f"""\
+Search for the share i of lifted singular values that is best for a setting, or for the best of
+compensation, i, batch size and width on a data set. The objective is the best FID (digits:
+FD-digits) before mode collapse; a trial without one counts as a fixed, worse number.
+
+--space i: a study per setting, i_ratio in steps of 1/{I_STEPS}.
+--space full: a study per data set over {", ".join(COMPENSATIONS)}; i_ratio where the
+method lifts; and the batch sizes and widths of Table I in every combination. What is a row of
+Table I has its name and shares its trials with the other sweeps; the rest is U_<batch>-<channels>.
+"""
+EXAMPLES = """\
+examples:
+  python -m sweep.search --profile digits --setting C_8-32 --trials 12
+      i for one setting, on this machine's CPU
+  python -m sweep.search --profile digits --space full --dataset digits8 --trials 60 --timeout 1h
+      everything at once on the 8x8 digits, suggesting for an hour at most
+  python -m sweep.search --setting B_64-64 --data-root /data --results /shared/r \\
+      --inception-weights /data/weights-inception-2015-12-05-6726825d.pth
+      the paper's own setting, on GPUs
+"""
+
+
+def parser() -> flags.Parser:
+    p = flags.parser("search", DESCRIPTION, EXAMPLES)
+    flags.profile_flag(p)
+    p.add_argument("--space", choices=("i", "full"), default="i", help="default i")
+    p.add_argument(
+        "--settings",
+        "--setting",
+        metavar="GLOB,...",
+        help="of --space i: rows of Table I, like C_8-32 or 'B_*' (default all)",
+    )
+    p.add_argument("--method", help=f"of --space i: one that lifts by rank (default {METHOD})")
+    p.add_argument(
+        "--dataset",
+        metavar="NAME,...",
+        help="of --space full: data sets of the profile (default those of Table I)",
+    )
+    p.add_argument(
+        "--trials", type=int, default=20, metavar="N",
+        help="per study, in all: what earlier starts have run counts (default 20)",
+    )  # fmt: skip
+    p.add_argument(
+        "--timeout",
+        metavar="DURATION",
+        help="suggest nothing more after 90s, 30m, 2h or 1h30m; what runs then is finished",
+    )
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)")
+    p.add_argument(
+        "--trial-seed", type=int, default=0, metavar="N",
+        help="of every trial, the same for all: they see the same data and noise (default 0)",
+    )  # fmt: skip
+    p.add_argument("--iterations", type=int, help="G updates (default: the profile's)")
+    flags.running_flags(p)
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the search as the command line says; returns the exit code."""
+    return run("search", lambda: _search(parser().parse_args(argv)))
+
+
+def _search(args: argparse.Namespace) -> int:
+    flags.check(args)
+    _check(args)
+    timeout = None if args.timeout is None else seconds(args.timeout)
+    weights = flags.weights_of(args)
+    if args.profile == "paper" and weights.sha256 is None:
+        reason = missing_reason(weights_path(args.inception_weights))
+        raise UsageError(f"a search needs FID as its objective: {reason}")
+    every = _spaces(args, weights.sha256)
+    name = args.name or name_of(every, args.space, args.profile, args.seed)
+    spaces, skipped = present(every, args.data_root, download=args.download)
+    options = replace(flags.options_of("search", args, weights), name=name)
+    store = store_of(options.results)
+    configs = {c.trial_id: c for space in every for c in space.trials.values()}
+    ids = _planned(store, name, args, configs)
+    plan = Plan(profile=args.profile, trials=[configs[i] for i in ids], skipped=skipped)
+    if args.dry_run:
+        return _show(args, spaces, plan, options, store)
+    from sweep.launch import launch
+    from sweep.studies import Studies
+
+    def keep(studies: Sequence[Mapping[str, Any]]) -> None:
+        search = {"space": args.space, "sampler": "TPE", "seed": args.seed, "studies": studies}
+        store.write(_record_path(name), json.dumps(search).encode())
+
+    studies = Studies(spaces, ids, trials=args.trials, seed=args.seed, timeout=timeout, keep=keep)
+    # What a trial needs of the cluster is seen by the first one, so no plan is empty.
+    if not ids and (first := studies.next()) is not None:
+        plan.trials.append(first)
+    return launch("search", plan, options, suggestions=studies)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises UsageError for a flag that the other space has, and for what no search could use."""
+    if args.trials < 1:
+        raise UsageError(f"--trials must be at least 1, but got {args.trials}")
+    if not 0 <= args.seed < 2**32:
+        raise UsageError(f"--seed must be from 0 to 2^32 - 1, but got {args.seed}")
+    if args.space == "i" and args.dataset is not None:
+        raise UsageError("--dataset is for --space full; --space i takes --settings")
+    if args.space == "full" and args.settings is not None:
+        raise UsageError("--settings is for --space i; --space full takes --dataset")
+    if args.space == "full" and args.method is not None:
+        raise UsageError("--method is for --space i; --space full searches over the methods")
+
+
+def seconds(text: str) -> float:
+    """`90s`, `30m`, `2h` or `1h30m` in seconds. Raises UsageError for anything else."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
+    total = sum(float(number) * SECONDS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or not total:
+        raise UsageError(f"--timeout is a time like 90s, 30m, 2h or 1h30m, not {text!r}")
+    return total
+
+
+def _spaces(args: argparse.Namespace, scorer: str | None) -> list[Space]:
+    changes = {"iterations": args.iterations, "scorer": scorer}
+    if args.space == "i":
+        settings = "*" if args.settings is None else args.settings
+        method = METHOD if args.method is None else args.method
+        return over_i(args.profile, settings.split(","), method, args.trial_seed, **changes)
+    datasets = None if args.dataset is None else args.dataset.split(",")
+    return over_everything(args.profile, datasets, args.trial_seed, **changes)
+
+
+def _record_path(name: str) -> str:
+    return f"sweeps/{name}.study.json"
+
+
+def _planned(
+    store: Store, name: str, args: argparse.Namespace, configs: Mapping[str, TrialConfig]
+) -> list[str]:
+    """Ids of the stored plan, in its order. Raises UsageError if the name is another sweep's."""
+    everything = Plan(profile=args.profile, trials=[*configs.values()], skipped={})
+    try:
+        check_name(store, name, everything)
+        planned = [row["trial_id"] for row in store.read_rows("sweeps", name)]
+        record = json.loads(store.read(_record_path(name)) or b"{}")
+    except (OSError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise StoreError(f"cannot read sweep {name!r} in {store.root}: {error}") from error
+    if record.get("space", args.space) != args.space:
+        raise UsageError(
+            f"sweep {name!r} is a search with --space {record['space']}: give another --name"
+        )
+    return planned
+
+
+def _show(
+    args: argparse.Namespace,
+    spaces: Sequence[Space],
+    plan: Plan,
+    options: Options,
+    store: Store,
+) -> int:
+    """The dry run: what each study has and what is left of it."""
+    planned = [config.trial_id for config in plan.trials]
+    todo = to_run(
+        plan,
+        store.read_all("trials", planned),
+        stop_on_collapse=options.stop_on_collapse,
+        fresh=options.fresh,
+    )
+    for space in spaces:
+        own = space.parameters()
+        mine, first = (sum(i in own for i in ids) for ids in (planned, [c.trial_id for c in todo]))
+        line = {
+            "study": space.name,
+            "dataset": space.dataset,
+            "space": space.in_words(),
+            "possible": len(own),
+            "planned": mine,
+            "done": mine - first,
+            "to_run_first": first,
+            "left": max(0, min(args.trials, len(own)) - mine),
+        }
+        text = (
+            "study {study} on {dataset}: {space}; {possible} trials are possible\n"
+            "    {planned} planned so far, {done} done and {to_run_first} to run first; "
+            "{left} left to suggest"
+        )
+        sys.stdout.write((json.dumps(line) if options.as_json else text.format(**line)) + "\n")
+    notes = [options.weights.note] if options.weights.note else []
+    notes += [f"skipped {what}: {reason}" for what, reason in plan.skipped.items()]
+    notes.append(f"sweep {options.name} in {without_secrets(store.root)}; nothing was started")
+    out = sys.stderr if options.as_json else sys.stdout
+    out.write("\n".join(notes) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

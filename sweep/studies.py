@@ -1,0 +1,194 @@
+"""The studies of a search: what to start next, and what came of it. Optuna and Ray Tune's
+searcher for it; nothing here knows how trials are run.
+
+A study is in memory. It is rebuilt from the plan and the rows of the trials whenever the command
+starts, so the store stays the only record.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from ray.tune.search.optuna import OptunaSearch
+
+from sweep.candidates import I_STEPS, Parameters, Space
+from sweep.findings import Outcome, finding, lines, objective, record
+from sweep.results import FINISHED
+from trainer.config import TrialConfig
+
+# Known trials in a row that a sampler may ask for before it is given the nearest unknown one.
+PATIENCE = 5
+
+Row = Mapping[str, Any]
+
+
+class Study:
+    """One study: at most `trials` different trials of its space, `planned` ones among them."""
+
+    def __init__(self, space: Space, planned: Iterable[str], *, trials: int, seed: int) -> None:
+        self.space = space
+        self.trials = trials
+        self.rows: dict[str, Row] = {}
+        self.running: set[str] = set()
+        self._parameters = space.parameters()
+        self._unknown = dict.fromkeys(self._parameters)
+        self._asked: dict[str, str] = {}
+        self._asks = 0
+        # The seed goes to the sampler: OptunaSearch takes its own seed of 0 for none. Its space
+        # is a function, as i_ratio is there for some methods only.
+        sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        storage = optuna.storages.InMemoryStorage()
+        self._search = OptunaSearch(
+            self._define, metric="objective", mode="min", sampler=sampler, study_name=space.name,
+            storage=storage,
+        )  # fmt: skip
+        self._study = optuna.load_study(study_name=space.name, storage=storage, sampler=sampler)
+        for trial_id in planned:
+            if trial_id in self._unknown:
+                self._begin(trial_id, self._enqueue(trial_id))
+
+    @property
+    def known(self) -> int:
+        """How many trials it has suggested, those of earlier starts included."""
+        return len(self._parameters) - len(self._unknown)
+
+    @property
+    def exhausted(self) -> bool:
+        return not self._unknown
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will suggest nothing more."""
+        return self.exhausted or self.known >= self.trials
+
+    def suggest(self) -> TrialConfig | None:
+        """A trial that is not known yet; None if the study has ended."""
+        if self.ended:
+            return None
+        wanted: Parameters = {}
+        for _ in range(PATIENCE):
+            ask, wanted = self._ask()
+            config = self.space.trial(wanted)
+            if config is not None and config.trial_id in self._unknown:
+                self._begin(config.trial_id, ask)
+                return config
+            self._answer(ask, None if config is None else self.rows.get(config.trial_id))
+        nearest = min(self._unknown, key=lambda i: _distance(self._parameters[i], wanted))
+        self._begin(nearest, self._enqueue(nearest))
+        return self.space.trial(self._parameters[nearest])
+
+    def tell(self, trial_id: str, row: Row | None) -> None:
+        """A trial has ended. Only what is completed or collapsed counts for the sampler."""
+        self.running.discard(trial_id)
+        if trial_id in self.rows:
+            return
+        # What has failed and was run again is asked for once more.
+        ask = self._asked.pop(trial_id, None) or self._enqueue(trial_id)
+        ended = row if row is not None and row["status"] in FINISHED else None
+        self._answer(ask, ended)
+        if ended is not None:
+            self.rows[trial_id] = ended
+
+    def outcome(self) -> Outcome:
+        findings = [finding(self._parameters[i], row) for i, row in self.rows.items()]
+        return Outcome(
+            space=self.space,
+            trials=self.trials,
+            suggested=self.known,
+            findings=sorted(findings, key=lambda one: (one.objective, one.trial_id)),
+        )
+
+    def _define(self, trial: optuna.Trial) -> None:
+        chosen = {
+            name: trial.suggest_categorical(name, list(values))
+            for name, values in self.space.categories.items()
+        }
+        if self.space.lifts(chosen):
+            trial.suggest_float("i_ratio", 1 / I_STEPS, 1.0, step=1 / I_STEPS)
+
+    def _ask(self) -> tuple[str, Parameters]:
+        self._asks += 1
+        ask = str(self._asks)
+        parameters = self._search.suggest(ask)
+        assert parameters is not None  # that is what other searchers say of a finished search
+        return ask, parameters
+
+    def _enqueue(self, trial_id: str) -> str:
+        """Asks for a trial that was not the sampler's idea."""
+        self._study.enqueue_trial(self._parameters[trial_id])
+        return self._ask()[0]
+
+    def _begin(self, trial_id: str, ask: str) -> None:
+        del self._unknown[trial_id]
+        self.running.add(trial_id)
+        self._asked[trial_id] = ask
+
+    def _answer(self, ask: str, row: Row | None) -> None:
+        """Without a finished row the sampler is told of a failure, which it passes over."""
+        result = None if row is None else {"objective": objective(row)}
+        self._search.on_trial_complete(ask, result, error=row is None)
+
+
+def _distance(one: Parameters, other: Parameters) -> float:
+    """1 per category that differs, and the difference of i_ratio."""
+    i = abs(one.get("i_ratio", 0.0) - other.get("i_ratio", 0.0))
+    return i + sum(one[name] != other[name] for name in one.keys() & other.keys() - {"i_ratio"})
+
+
+class Studies:
+    """All studies of a search, which share the slots evenly: what the launcher asks for trials.
+
+    `planned` are the ids of the stored plan. `timeout`, in s from now, ends suggesting and not
+    the trials that run. `keep` stores what was found, a JSON object per study.
+    """
+
+    def __init__(
+        self,
+        spaces: Sequence[Space],
+        planned: Sequence[str],
+        *,
+        trials: int,
+        seed: int,
+        timeout: float | None = None,
+        keep: Callable[[list[dict[str, Any]]], None],
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.studies = [Study(space, planned, trials=trials, seed=seed) for space in spaces]
+        self._of = {i: study for study in self.studies for i in study.space.parameters()}
+        self._deadline = math.inf if timeout is None else time.monotonic() + timeout
+        self._keep = keep
+        self._begun = False
+
+    def next(self) -> TrialConfig | None:
+        """A trial of the study that has the fewest running; None if there is none to start."""
+        if not self._begun and any(study.rows for study in self.studies):
+            # Whatever ends this run, the sweep is on record as this search.
+            self._keep([record(study.outcome()) for study in self.studies])
+            self._begun = True
+        if self.finished():
+            return None
+        turns = [study for study in self.studies if not study.ended]
+        return min(turns, key=lambda study: (len(study.running), study.known)).suggest()
+
+    def finished(self) -> bool:
+        """Whether no trial will be suggested any more."""
+        late = time.monotonic() >= self._deadline
+        return late or all(study.ended for study in self.studies)
+
+    def tell(self, trial_id: str, row: Row | None) -> None:
+        """A trial has ended with that row of `trials`, None if it has none.
+
+        The plan may hold trials of a study whose data set is not there now.
+        """
+        if trial_id in self._of:
+            self._of[trial_id].tell(trial_id, row)
+
+    def lines(self) -> list[str]:
+        """For the end of the sweep: best trials and importance of each study, stored as well."""
+        outcomes = [study.outcome() for study in self.studies]
+        self._keep([record(outcome) for outcome in outcomes])
+        return [line for outcome in outcomes for line in lines(outcome)]

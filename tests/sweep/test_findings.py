@@ -1,0 +1,123 @@
+"""What a study says at its end, from rows with a known answer."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sweep.candidates import Space, over_everything, over_i
+from sweep.findings import Outcome, finding, importances, lines, record
+from sweep.rows import PENALTY
+from trainer.config import TrialConfig
+
+
+def outcome(
+    space: Space, n: int, objective: Callable[[TrialConfig], float], **says: Any
+) -> Outcome:
+    """`n` trials of the space, drawn at random."""
+    parameters = space.parameters()
+    findings = [
+        finding(
+            parameters[config.trial_id],
+            {
+                "trial_id": config.trial_id,
+                "status": "completed",
+                "objective": objective(config),
+                "best_iteration": None if objective(config) == PENALTY else 50,
+                "mode_collapse_at": None,
+                **says,
+            },
+        )
+        for config in random.Random(0).sample([*space.trials.values()], n)
+    ]
+    findings.sort(key=lambda one: one.objective)
+    return Outcome(space=space, trials=20, suggested=n, findings=findings)
+
+
+@pytest.fixture(scope="module")
+def full() -> Space:
+    (space,) = over_everything("digits", ["digits8"], 0)
+    return space
+
+
+@pytest.fixture(scope="module")
+def of_i() -> Space:
+    (space,) = over_i("digits", ["C_8-32"], "sr-static", 0)
+    return space
+
+
+def test_the_best_come_first_with_i_objective_and_iteration(of_i: Space) -> None:
+    said = lines(outcome(of_i, 8, lambda config: 1000 * (config.i_ratio or 0)))
+    assert said[0] == "study C_8-32: 8 of 8 trials finished, 20 asked for"
+    assert said[1] == "  best FD-digits before mode collapse, lower is better:"
+    listed = [line for line in said if "at iteration 50" in line]
+    assert len(listed) == 5
+    objectives = [float(line.split()[0]) for line in listed]
+    assert objectives == sorted(objectives)
+    assert f"i_ratio {objectives[0] / 1000:.2f}"[:12] in listed[0]
+    assert said[-1] == "  importance over 8 trials: i_ratio is all that is searched over"
+
+
+def test_a_penalty_is_said_to_be_one(of_i: Space) -> None:
+    said = lines(outcome(of_i, 2, lambda config: PENALTY))
+    assert "no score before mode collapse, counted as 10000" in said[2]
+    assert lines(outcome(of_i, 0, lambda config: 0)) == [
+        "study C_8-32: 0 of 0 trials finished, 20 asked for"
+    ]
+
+
+@pytest.mark.parametrize("parameter", ["method", "channels", "batch_size"])
+def test_importance_is_that_of_what_matters_whatever_the_penalty(
+    full: Space, parameter: str
+) -> None:
+    def objective(config: TrialConfig) -> float:
+        value = getattr(config, parameter)
+        if config.channels == 16 and config.batch_size == 16:
+            return PENALTY
+        return len(value) if isinstance(value, str) else value
+
+    every, lifting = importances(outcome(full, 40, objective)).values()
+    for shares in (every, lifting):
+        assert not isinstance(shares, str)
+        assert sum(shares.values()) == pytest.approx(1)
+    assert isinstance(every, dict)
+    assert next(iter(every)) == parameter
+    assert every[parameter] > 0.5
+
+
+def test_the_importance_of_i_is_taken_where_there_is_one(full: Space) -> None:
+    found = importances(outcome(full, 40, lambda config: config.i_ratio or 2.0))
+    n = sum(dict(one).get("i_ratio") is not None for one in full.parameters().values())
+    assert 0 < n < len(full.trials)
+    every, lifting = found.values()
+    assert isinstance(every, dict)
+    assert isinstance(lifting, dict)
+    assert list(every).count("i_ratio") == 0
+    assert lifting["i_ratio"] > 0.8
+    assert [name.split(maxsplit=1)[1] for name in found] == ["trials", "that lift"]
+
+
+def test_too_few_or_equal_trials_have_no_importance(full: Space) -> None:
+    assert importances(outcome(full, 9, lambda config: config.channels))["9 trials"] == (
+        "too few trials to tell, 10 are needed"
+    )
+    assert importances(outcome(full, 12, lambda config: 1.0))["12 trials"] == (
+        "nothing to tell, all have the same objective"
+    )
+
+
+def test_the_record_is_json_and_has_every_finished_trial(full: Space) -> None:
+    kept = json.loads(json.dumps(record(outcome(full, 12, lambda config: config.channels))))
+    assert (kept["study"], kept["suggested"], kept["asked_for"]) == ("digits8", 12, 20)
+    assert (kept["possible"], kept["exhausted"]) == (2412, False)
+    assert len(kept["finished"]) == 12
+    first = kept["finished"][0]
+    assert first["objective"] == min(one["objective"] for one in kept["finished"])
+    assert set(first) == {
+        "trial_id", "parameters", "objective", "best_iteration", "mode_collapse_at", "status",
+    }  # fmt: skip
+    assert kept["categories"]["channels"] == [32, 64, 128, 256]
