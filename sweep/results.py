@@ -33,6 +33,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from sweep.roots import open_root, replace
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 
 STATUSES = ("planned", "running", "completed", "collapsed", "failed", "stopped")
@@ -74,10 +75,7 @@ class Store:
         """`root` is a folder or a URI. Raises StoreError if it is neither; creates nothing."""
         text = str(root)
         try:
-            if "://" in text:
-                self.fs, base = pafs.FileSystem.from_uri(_one_put(text))
-            else:
-                self.fs, base = pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(text))
+            self.fs, base = open_root(text)
         except (pa.ArrowInvalid, OSError) as error:
             raise StoreError(f"cannot open results at {text}: {error}") from error
         self.base = base.rstrip("/")
@@ -91,7 +89,7 @@ class Store:
         """Replaces the file as a whole."""
         full = f"{self.base}/{path}"
         if self.is_local:
-            _replace(full, content)
+            replace(full, content)
         else:
             with self.fs.open_output_stream(full) as stream:
                 stream.write(content)
@@ -196,34 +194,6 @@ def pylist(table: pa.Table) -> list[dict[str, Any]]:
     return rows
 
 
-def _one_put(uri: str) -> str:
-    """The URI with what makes S3 take a small file by one put instead of a multipart upload."""
-    if not uri.startswith("s3://") or "allow_delayed_open" in uri:
-        return uri
-    return f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
-
-
 def default_root() -> str:
     """`SWEEP_RESULTS`, else ./results."""
     return os.environ.get("SWEEP_RESULTS") or "results"
-
-
-def _replace(path: str, content: bytes) -> None:
-    """Temporary file beside it, fsync, rename, fsync of the folder."""
-    folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
-    temporary = f"{folder}/.{name}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

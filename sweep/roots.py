@@ -1,0 +1,43 @@
+"""The root of a store as a file system, and how a file is replaced whole in a local one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow.fs as pafs
+
+
+def open_root(text: str) -> tuple[pafs.FileSystem, str]:
+    """The file system of a folder or a URI, and the path in it."""
+    if "://" in text:
+        return pafs.FileSystem.from_uri(_one_put(text))
+    return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(text))
+
+
+def _one_put(uri: str) -> str:
+    """The URI with what makes S3 take a small file by one put instead of a multipart upload."""
+    if not uri.startswith("s3://") or "allow_delayed_open" in uri:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
+
+
+def replace(path: str, content: bytes) -> None:
+    """Temporary file beside it, fsync, rename, fsync of the folder."""
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = f"{folder}/.{name}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
