@@ -13,10 +13,16 @@ longer than STALE_SECONDS can still replace one file after it was superseded. Ob
 no lock: two starts that take a claim within SETTLE_SECONDS of each other both write it, the later
 put wins, and the other one sees that when it reads the claim again, unless its own put is delayed
 for longer than that. Either way a file is replaced whole and holds rows of the same trial.
+
+A store that is away for longer than STALE_SECONDS makes every heartbeat old. Nobody can take a
+claim meanwhile, and who waited for one gives its holder RECOVERY_SECONDS to beat again. A start
+that saw nothing of the outage may take the claim over in that time: the holder, whose every try at
+a write begins with a check, then ends and writes nothing more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -30,11 +36,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sweep.patience import recovered_within
 from sweep.results import Store
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 SETTLE_SECONDS = 0.5
+RECOVERY_SECONDS = 2 * BEAT_SECONDS
 RUNNING = "running"
 
 
@@ -56,23 +64,19 @@ class Claim:
 
     def check(self) -> None:
         """Raises Superseded unless the claim is still this one's."""
-        if (read(self.store, self.path) or {}).get("attempt") != self.attempt:
-            raise Superseded(f"{self.path} was taken over")
+        self._check(self.store)
 
     def write(self, path: str, content: bytes) -> None:
         """Replaces a file that this claim covers. Raises Superseded."""
-        self.check()
-        self.store.write(path, content)
+        self._covered(lambda store: store.write(path, content))
 
     def write_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replaces rows that this claim covers. Raises Superseded."""
-        self.check()
-        self.store.write_rows(table, key, rows)
+        self._covered(lambda store: store.write_rows(table, key, rows))
 
     def delete(self, path: str) -> None:
         """Removes a file that this claim covers. Raises Superseded."""
-        self.check()
-        self.store.delete(path)
+        self._covered(lambda store: store.delete(path))
 
     def tell(self, **details: Any) -> None:
         """Adds to what the claim says; written with the next heartbeat."""
@@ -82,30 +86,50 @@ class Claim:
         """Gives the claim up if it is still held: removed, or kept as a record of its end."""
         self._ended.set()
         self._thread.join()
-        with locked(self.store, self.path):
-            if (read(self.store, self.path) or {}).get("attempt") != self.attempt:
-                return
+        with contextlib.suppress(Superseded):
             if state is None:
-                self.store.delete(self.path)
+                self._locked(lambda store: store.delete(self.path))
             else:
                 self.tell(state=state)
-                self._write()
+                self._locked(self._write)
 
-    def _write(self) -> None:
+    def _check(self, store: Store) -> None:
+        if (read(store, self.path) or {}).get("attempt") != self.attempt:
+            raise Superseded(f"{self.path} was taken over")
+
+    def _covered(self, action: Callable[[Store], None]) -> None:
+        """Does what the claim covers. Whatever has to be tried again is checked again before."""
+        store = self.store.hasty()
+
+        def once() -> None:
+            self._check(store)
+            action(store)
+
+        self.store.patiently(once)
+
+    def _locked(self, action: Callable[[Store], None]) -> None:
+        """The same with the claim itself, under the lock; never waits while it holds that."""
+        store = self.store.hasty()
+
+        def once() -> None:
+            with locked(store, self.path):
+                self._check(store)
+                action(store)
+
+        self.store.patiently(once)
+
+    def _write(self, store: Store) -> None:
         self._record["heartbeat"] = datetime.now(UTC).isoformat()
-        self.store.write(self.path, json.dumps(self._record).encode())
+        store.write(self.path, json.dumps(self._record).encode())
 
     def _beat(self, every: float) -> None:
         while not self._ended.wait(every):
             try:
-                with locked(self.store, self.path):
-                    self.check()
-                    self._write()
+                self._locked(self._write)
             except Superseded:
                 return
             except OSError:
-                # A store that is away for a while: after STALE_SECONDS others may take over,
-                # and the holder's next check tells it.
+                # What the store has against it, the holder hears at its next write.
                 continue
 
 
@@ -124,13 +148,9 @@ def acquire(
     `wait` false it returns None instead.
     """
     record = {**details, **_myself(), "attempt": uuid.uuid4().hex[:12]}
+    hasty = store.hasty()
     while True:
-        with locked(store, path):
-            holder = read(store, path)
-            if holder is None or not is_live(holder):
-                record["heartbeat"] = datetime.now(UTC).isoformat()
-                store.write(path, json.dumps(record).encode())
-                holder = None
+        holder = store.patiently(lambda: _take(hasty, path, record))
         if holder is None and _settled(store, path, record["attempt"]):
             return Claim(store, path, record, every)
         if not wait:
@@ -139,6 +159,20 @@ def acquire(
             waiting(holder)
             waiting = None
         time.sleep(1)
+
+
+def _take(store: Store, path: str, record: dict[str, Any]) -> dict[str, Any] | None:
+    """Writes `record` as the claim; if a live one is there returns that instead."""
+    with locked(store, path):
+        holder = read(store, path)
+        # Its own claim is there if the answer to an earlier try was lost.
+        foreign = holder is not None and holder.get("attempt") != record["attempt"]
+        ageing = not recovered_within(store.place, RECOVERY_SECONDS)
+        if holder is not None and foreign and is_live(holder, ageing=ageing):
+            return holder
+        record["heartbeat"] = datetime.now(UTC).isoformat()
+        store.write(path, json.dumps(record).encode())
+        return None
 
 
 def _settled(store: Store, path: str, attempt: str) -> bool:
@@ -159,8 +193,8 @@ def read(store: Store, path: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def is_live(record: Mapping[str, Any]) -> bool:
-    """Whether the holder of a claim can still write."""
+def is_live(record: Mapping[str, Any], *, ageing: bool = True) -> bool:
+    """Whether the holder of a claim can still write; without `ageing` at any age of its beat."""
     if record.get("state", RUNNING) != RUNNING:
         return False
     if record.get("host") == socket.gethostname():
@@ -168,7 +202,7 @@ def is_live(record: Mapping[str, Any]) -> bool:
         if started is None or started != record.get("pid_started"):
             return False
     heartbeat = datetime.fromisoformat(record["heartbeat"])
-    return datetime.now(UTC) - heartbeat <= timedelta(seconds=STALE_SECONDS)
+    return not ageing or datetime.now(UTC) - heartbeat <= timedelta(seconds=STALE_SECONDS)
 
 
 def process_started(pid: int) -> int | None:

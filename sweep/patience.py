@@ -43,7 +43,8 @@ _S3_AWAY = re.compile(
 )
 
 _lock = threading.Lock()
-_troubled: dict[str, float] = {}
+# By store: when each call that is in trouble was first refused, and when one last got through.
+_troubled: dict[str, list[float]] = {}
 _recovered: dict[str, float] = {}
 
 
@@ -60,44 +61,54 @@ def patiently(action: Callable[[], T], where: str, seconds: float) -> T:
     Gives up on what is away after `seconds`; with 0 it tries once and says nothing. `where` names
     the store in what is said on stderr, once at the begin and once at the end of the trouble.
     """
-    delay, since = FIRST_DELAY_SECONDS, None
-    while True:
-        try:
-            result = action()
-        except OSError as error:
-            kind, now = trouble(error), time.monotonic()
-            since = now if since is None or kind == FULL else since
-            if not seconds or kind is None or now - since >= seconds:
-                raise
-            _begins(where, kind, error, seconds)
-        else:
-            _ends(where)
-            return result
-        # Not all at the same moment: many trials wait for one store.
-        time.sleep(delay * random.uniform(0.5, 1))
-        delay = min(2 * delay, LONGEST_DELAY_SECONDS)
+    delay, since, began = FIRST_DELAY_SECONDS, None, None
+    try:
+        while True:
+            try:
+                result = action()
+            except OSError as error:
+                kind, now = trouble(error), time.monotonic()
+                since = now if since is None or kind == FULL else since
+                if not seconds or kind is None or now - since >= seconds:
+                    raise
+                began = _begins(where, kind, error, seconds) if began is None else began
+            else:
+                if began is not None:
+                    _recovers(where)
+                return result
+            # Not all at the same moment: many trials wait for one store.
+            time.sleep(delay * random.uniform(0.5, 1))
+            delay = min(2 * delay, LONGEST_DELAY_SECONDS)
+    finally:
+        if began is not None:
+            with _lock:
+                _troubled[where].remove(began)
 
 
 def recovered_within(where: str, seconds: float) -> bool:
     """Whether this process saw the store in trouble at most `seconds` ago."""
     ended = _recovered.get(where)
-    return where in _troubled or (ended is not None and time.monotonic() - ended <= seconds)
+    return bool(_troubled.get(where)) or (
+        ended is not None and time.monotonic() - ended <= seconds
+    )
 
 
-def _begins(where: str, kind: str, error: OSError, seconds: float) -> None:
+def _begins(where: str, kind: str, error: OSError, seconds: float) -> float:
+    """Counts the call among those in trouble; the first one says so."""
+    began = time.monotonic()
     with _lock:
-        if where in _troubled:
-            return
-        _troubled[where] = time.monotonic()
-    until = "until there is" if kind == FULL else f"for up to {seconds:.0f} s"
-    sys.stderr.write(f"{where} {kind}, trying again {until}: {error}\n")
+        calls = _troubled.setdefault(where, [])
+        calls.append(began)
+        if len(calls) == 1:
+            until = "until there is" if kind == FULL else f"for up to {seconds:.0f} s"
+            sys.stderr.write(f"{where} {kind}, trying again {until}: {error}\n")
+    return began
 
 
-def _ends(where: str) -> None:
-    if where not in _troubled:
-        return
+def _recovers(where: str) -> None:
+    """The last call in trouble says that it is over: a small file fits before a big one."""
+    now = time.monotonic()
     with _lock:
-        began = _troubled.pop(where, None)
-        _recovered[where] = time.monotonic()
-    if began is not None:
-        sys.stderr.write(f"{where} is back after {time.monotonic() - began:.0f} s\n")
+        _recovered[where] = now
+        if len(calls := _troubled[where]) == 1:
+            sys.stderr.write(f"{where} is back after {now - calls[0]:.0f} s\n")

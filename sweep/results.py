@@ -17,13 +17,18 @@ The contract:
   sees the old file or the new one, never a part: locally a temporary file, fsync and rename; in an
   object store one put of bytes that were complete before it began.
 - A trial writes its own files, rows before checkpoint; the driver writes plan and heartbeat.
+- A store with patience waits out what passes by itself (sweep/patience.py); without, as readers
+  have it, every failure is a StoreError at once.
 - Schemas (sweep/schemas.py) are explicit, and every file carries SCHEMA_VERSION.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +38,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from sweep.patience import FULL, T, patiently, trouble
 from sweep.roots import open_root, replace
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 
@@ -41,7 +47,7 @@ FINISHED = ("completed", "collapsed")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class StoreError(RuntimeError):
+class StoreError(OSError):
     """The store cannot be read or written; says where and why."""
 
 
@@ -71,46 +77,72 @@ class StoredFile:
 class Store:
     """Files under one root, through pyarrow.fs. Paths are relative, with forward slashes."""
 
-    def __init__(self, root: str | Path) -> None:
-        """`root` is a folder or a URI. Raises StoreError if it is neither; creates nothing."""
+    def __init__(self, root: str | Path, patience: float = 0.0) -> None:
+        """`root` is a folder or a URI, else StoreError; `patience` in s. Creates nothing."""
         text = str(root)
+        self.patience = patience
+        self.place = re.sub(r"://[^/@\s]+@", "://", text)  # a URI may hold an access key
         try:
-            self.fs, base = open_root(text)
+            self.fs, base = self.patiently(lambda: open_root(text))
         except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(f"cannot open results at {text}: {error}") from error
+            raise StoreError(f"cannot open results at {self.place}: {error}") from error
         self.base = base.rstrip("/")
         self.root = text if "://" in text else self.base
+        self.place = self.place if "://" in text else self.base
         self.is_local = isinstance(self.fs, pafs.LocalFileSystem)
 
-    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
-        return Store, (self.root,)
+    def __reduce__(self) -> tuple[type[Store], tuple[str, float]]:
+        return Store, (self.root, self.patience)
+
+    def patiently(self, action: Callable[[], T]) -> T:
+        """What `action` returns, once what passes by itself no longer makes it fail."""
+        return patiently(action, self.place, self.patience)
+
+    def hasty(self) -> Store:
+        """The same store without patience: for what has to be tried again as a whole."""
+        other = copy(self)
+        other.patience = 0.0
+        return other
 
     def write(self, path: str, content: bytes) -> None:
         """Replaces the file as a whole."""
         full = f"{self.base}/{path}"
-        if self.is_local:
-            replace(full, content)
-        else:
+
+        def put() -> None:
+            if self.is_local:
+                replace(full, content)
+                return
             with self.fs.open_output_stream(full) as stream:
                 stream.write(content)
 
+        self._try(f"write {path}, {len(content)} bytes,", put)
+
     def read(self, path: str) -> bytes | None:
         """The file's bytes; None if there is none."""
-        try:
-            with self.fs.open_input_file(f"{self.base}/{path}") as stream:
-                return stream.read()
-        except FileNotFoundError:
-            return None
+
+        def get() -> bytes | None:
+            try:
+                with self.fs.open_input_file(f"{self.base}/{path}") as stream:
+                    return stream.read()
+            except FileNotFoundError:
+                return None
+
+        return self._try(f"read {path}", get)
 
     def delete(self, path: str) -> None:
         """Removes the file if it is there."""
-        if self.fs.get_file_info(f"{self.base}/{path}").type == pafs.FileType.File:
-            self.fs.delete_file(f"{self.base}/{path}")
+        full = f"{self.base}/{path}"
+
+        def remove() -> None:
+            if self.fs.get_file_info(full).type == pafs.FileType.File:
+                self.fs.delete_file(full)
+
+        self._try(f"remove {path}", remove)
 
     def list(self, folder: str) -> list[StoredFile]:
         """The finished files of a folder, by name; none if there is no such folder."""
         selector = pafs.FileSelector(f"{self.base}/{folder}", allow_not_found=True)
-        infos = self.fs.get_file_info(selector)
+        infos = self._try(f"list {folder}", lambda: self.fs.get_file_info(selector))
         return sorted(
             (
                 StoredFile(f"{folder}/{info.base_name}", info.size, info.mtime_ns or 0)
@@ -121,12 +153,30 @@ class Store:
         )
 
     def check_writable(self) -> None:
-        """Writes and removes a probe. Raises StoreError with the reason if it cannot."""
+        """Writes, reads, lists and removes a probe, at once. Raises StoreError with the reason."""
+        hasty = self.hasty()
         try:
-            self.write(".writable", b"")
-            self.delete(".writable")
-        except OSError as error:
-            raise StoreError(f"cannot write results to {self.root}: {error}") from error
+            hasty.write(".writable", b"")
+            hasty.read(".writable")
+            hasty.list("trials")
+            hasty.delete(".writable")
+        except StoreError as error:
+            reason = error.__cause__ or error
+            raise StoreError(f"cannot write results to {self.place}: {reason}") from error
+
+    def _try(self, what: str, action: Callable[[], T]) -> T:
+        def once() -> T:
+            try:
+                return action()
+            except OSError as error:
+                room = ""
+                if os.path.isdir(self.base) and trouble(error) == FULL:
+                    room = f" ({shutil.disk_usage(self.base).free} bytes are free)"
+                failed = StoreError(f"cannot {what} in {self.place}: {error}{room}")
+                failed.errno = error.errno
+                raise failed from error
+
+        return self.patiently(once)
 
     def write_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replaces the table's file of that key."""

@@ -10,9 +10,15 @@ import pyarrow.fs as pafs
 
 def open_root(text: str) -> tuple[pafs.FileSystem, str]:
     """The file system of a folder or a URI, and the path in it."""
-    if "://" in text:
-        return pafs.FileSystem.from_uri(_one_put(text))
-    return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(text))
+    if "://" not in text:
+        return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(text))
+    fs, base = pafs.FileSystem.from_uri(_one_put(text))
+    if isinstance(fs, pafs.S3FileSystem):
+        # A URI cannot name a strategy, and the one that it gets tries every 0.2 s, 31 times: up
+        # to five minutes for an endpoint that does not answer, and no one is told.
+        rebuild, (options,) = fs.__reduce__()
+        fs = rebuild(options | {"retry_strategy": pafs.AwsStandardS3RetryStrategy(max_attempts=3)})
+    return fs, base
 
 
 def _one_put(uri: str) -> str:

@@ -1,0 +1,254 @@
+"""A store that is away, and one that is full: a real S3 protocol behind a port that is cut off,
+and a real file system without room."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep import claims, patience
+from sweep.claims import Claim, Superseded, acquire
+from sweep.patience import AWAY, FULL, trouble
+from sweep.results import Store, StoreError
+
+CLAIM = "claims/t.json"
+PLAN = ("--profile=digits", "--settings=C_8-32", "--iterations=2")
+
+
+@pytest.fixture(autouse=True)
+def untroubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_troubled", {})
+    monkeypatch.setattr(patience, "_recovered", {})
+
+
+@contextmanager
+def outage(proxy: Any, seconds: float) -> Iterator[None]:
+    """The port is cut off on entry and comes back by itself."""
+    proxy.cut()
+    back = threading.Timer(seconds, proxy.restore)
+    back.start()
+    yield
+    back.join()
+
+
+AWS = "When uploading object with key 'r/x' in bucket 'b': AWS Error "
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), FULL),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), FULL),
+        (OSError(errno.ESTALE, "Stale file handle"), AWAY),
+        (OSError(AWS + "NETWORK_CONNECTION during PutObject operation: curlCode: 7"), AWAY),
+        (OSError(AWS + "SLOW_DOWN during PutObject operation: m"), AWAY),
+        (OSError(AWS + "UNKNOWN (HTTP status 503) during HeadObject operation"), AWAY),
+        (OSError(AWS + "UNKNOWN (HTTP status 429) during PutObject operation"), AWAY),
+        (OSError(AWS + "UNKNOWN (HTTP status 400) during HeadObject operation"), None),
+        (OSError(AWS + "ACCESS_DENIED during PutObject operation: m"), None),
+        (OSError(AWS + "NO_SUCH_BUCKET during PutObject operation: 503 m"), None),
+        (PermissionError(errno.EACCES, "Permission denied"), None),
+    ],
+)
+def test_what_passes_by_itself(error: OSError, kind: str | None) -> None:
+    assert trouble(error) == kind
+
+
+def test_an_outage_is_waited_out_and_said_once(
+    proxied: tuple[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, proxy = proxied
+    store = Store(root, 60)
+    store.write("sweeps/a.json", b"1")
+    with outage(proxy, 3):
+        assert store.read("sweeps/a.json") == b"1"
+        store.write("sweeps/a.json", b"2")
+    assert [file.key for file in store.list("sweeps")] == ["a"]
+    assert store.read("sweeps/a.json") == b"2"
+    begin, end = capsys.readouterr().err.splitlines()
+    assert re.search(r"cannot be reached, trying again for up to 60 s: .*curlCode", begin)
+    assert re.search(r" is back after [2-9] s$", end)
+
+
+def test_patience_ends(proxied: tuple[str, Any]) -> None:
+    root, proxy = proxied
+    store = Store(root, 2)
+    proxy.cut()
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"cannot read sweeps/a\.json in s3://.*curlCode"):
+        store.read("sweeps/a.json")
+    assert 2 <= time.monotonic() - began < 20
+    proxy.restore()
+    assert store.read("sweeps/a.json") is None
+
+
+def test_a_reader_is_told_at_once(
+    proxied: tuple[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, proxy = proxied
+    proxy.cut()
+    began = time.monotonic()
+    for ask in (lambda: Store(root).list("trials"), Store(root, 300).check_writable):
+        with pytest.raises(StoreError, match="NETWORK_CONNECTION"):
+            ask()
+    assert time.monotonic() - began < 20
+    assert capsys.readouterr().err == ""
+    proxy.restore()
+
+
+def test_secrets_are_not_in_errors(proxied: tuple[str, Any]) -> None:
+    root, proxy = proxied
+    proxy.cut()
+    with pytest.raises(StoreError) as caught:
+        Store(root.replace("s3://", "s3://AKIA123:hush@")).check_writable()
+    assert "hush" not in str(caught.value)
+    proxy.restore()
+
+
+def taken(store: Store, **options: Any) -> Claim:
+    claim = acquire(store, CLAIM, **options)
+    assert claim is not None
+    return claim
+
+
+def test_an_outage_longer_than_a_heartbeat_lasts_supersedes_nobody(
+    proxied: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "STALE_SECONDS", 1.0)
+    root, proxy = proxied
+    holder = taken(Store(root, 60), every=0.2)
+    waiting = threading.Event()
+    got: list[Claim] = []
+
+    def wait() -> None:
+        got.append(taken(Store(root, 60), waiting=lambda record: waiting.set()))
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    assert waiting.wait(10)
+    with outage(proxy, 4):
+        holder.write("samples/t/0.png", b"in the middle")
+    time.sleep(3)
+    holder.check()
+    assert got == []
+    holder.release()
+    waiter.join(20)
+    assert len(got) == 1
+    got[0].release()
+
+
+def test_who_was_superseded_during_an_outage_writes_nothing(
+    s3_root: str, proxied: tuple[str, Any]
+) -> None:
+    """The claim goes to one who still reaches the store."""
+    root, proxy = proxied
+    near = Store(root.replace(f":{proxy.port}", f":{proxy.target[1]}"))
+    cut_off = taken(Store(root, 60), every=0.2)
+    cut_off.write("samples/t/0.png", b"first")
+    proxy.cut()
+    errors: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            cut_off.write("samples/t/0.png", b"second")
+        except Superseded as error:
+            errors.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    other = b'{"attempt": "another", "heartbeat": "%s"}' % datetime.now(UTC).isoformat().encode()
+    near.write(CLAIM, other)
+    time.sleep(1)
+    proxy.restore()
+    writer.join(30)
+    assert len(errors) == 1
+    cut_off.release()
+    assert near.read("samples/t/0.png") == b"first"
+    assert near.read(CLAIM) == other
+
+
+def test_a_full_disk_is_waited_for(small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(small_disk / "results", 60)
+    store.write("checkpoints/t/1.pt", b"1" * 300_000)
+    (small_disk / "of somebody else").write_bytes(b"x" * 600_000)
+    claim = taken(store, every=0.2)
+    writer = threading.Thread(target=claim.write, args=("checkpoints/t/1.pt", b"2" * 400_000))
+    writer.start()
+    time.sleep(3)
+    assert writer.is_alive()
+    # A reader sees the old file whole; what was begun is not even left as a temporary file.
+    assert Store(small_disk / "results").read("checkpoints/t/1.pt") == b"1" * 300_000
+    assert [path.name for path in (small_disk / "results/checkpoints/t").iterdir()] == ["1.pt"]
+    (small_disk / "of somebody else").unlink()
+    writer.join(20)
+    assert not writer.is_alive()
+    assert store.read("checkpoints/t/1.pt") == b"2" * 400_000
+    claim.release()
+    assert store.list("claims") == []
+    begin, end = capsys.readouterr().err.splitlines()
+    assert f"{small_disk}/results has no room, trying again until there is: cannot write" in begin
+    assert re.search(r"checkpoints/t/1\.pt, 400000 bytes, .* \(\d+ bytes are free\)$", begin)
+    assert end.startswith(f"{small_disk}/results is back after")
+
+
+def test_without_patience_a_full_disk_is_an_error(small_disk: Path) -> None:
+    with pytest.raises(StoreError, match=r"No space left on device \(\d+ bytes are free\)"):
+        Store(small_disk / "results").write("checkpoints/t/1.pt", b"1" * 2_000_000)
+    assert [path for path in small_disk.rglob("*") if path.is_file()] == []
+
+
+@pytest.fixture(scope="module")
+def guarded(environment: dict[str, str]) -> Iterator[str]:
+    """An S3 server in a process of its own that knows no key at all."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+        env=environment | {"INITIAL_NO_AUTH_ACTION_COUNT": "0"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stderr is not None
+    port = None
+    while port is None and (line := server.stderr.readline()):
+        port = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+    assert port is not None
+    yield f"s3://sweeps/r?endpoint_override=127.0.0.1:{port[1]}&scheme=http&region=us-east-1"
+    server.kill()
+    server.communicate()
+
+
+def test_wrong_credentials_fail_before_training(
+    guarded: str, table1: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    run = table1(*PLAN, f"--results={guarded}", AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="y")
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1), run.stderr
+    assert "cannot write results to s3://sweeps/r" in run.stderr
+    assert "INVALID_ACCESS_KEY_ID" in run.stderr
+
+
+@pytest.mark.parametrize("wrong", ["bucket", "port"])
+def test_a_bucket_or_server_that_is_not_there_fails_before_training(
+    s3_root: str, table1: Callable[..., subprocess.CompletedProcess[str]], wrong: str
+) -> None:
+    root = s3_root.replace("//sweeps", f"//none-{uuid.uuid4().hex}")
+    if wrong == "port":
+        root = re.sub(r":\d+&", ":1&", s3_root)
+    began = time.monotonic()
+    keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    run = table1(*PLAN, f"--results={root}", **keys)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1), run.stderr
+    assert ("NO_SUCH_BUCKET" if wrong == "bucket" else "NETWORK_CONNECTION") in run.stderr
+    assert time.monotonic() - began < 60
