@@ -17,6 +17,7 @@ from sweep.claims import RUNNING, Claim, Superseded, acquire
 from sweep.display import Show, display
 from sweep.driver import Driver, Nodes
 from sweep.options import Options
+from sweep.patience import PATIENCE_SECONDS
 from sweep.progress import progress_of
 from sweep.results import FINISHED, Store
 from sweep.rows import plan_rows
@@ -49,7 +50,7 @@ def launch(
     root = results_root(options.results)
     with display(as_json=options.as_json) as show:
         try:
-            store = Store(_one_node_root() if root is None else root)
+            store = Store(_one_node_root() if root is None else root, PATIENCE_SECONDS)
             store.check_writable()
             name = options.name or default_name(experiment, plan)
             check_name(store, name, plan)

@@ -20,6 +20,7 @@ import torch
 
 from sweep import control
 from sweep.claims import Superseded, acquire
+from sweep.patience import PATIENCE_SECONDS
 from sweep.recorder import Recorder
 from sweep.resources import memory_cap
 from sweep.results import Store
@@ -64,7 +65,8 @@ def run(config: TrialConfig, task: Task, report: Callable[[dict[str, Any]], None
 
     `report` gets a small dict of finite values at every evaluation, and one at the end.
     """
-    claim = acquire(Store(task.results), f"claims/{config.trial_id}.json")
+    store = Store(task.results, PATIENCE_SECONDS)
+    claim = acquire(store, f"claims/{config.trial_id}.json")
     assert claim is not None  # acquire() waits
     recorder = Recorder(config, claim, report, cpus=task.cpus, gpus=task.gpus)
     try:
