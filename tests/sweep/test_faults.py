@@ -1,0 +1,472 @@
+"""What a sweep survives: real processes, killed and cut off, on a Ray cluster of two raylets.
+
+After each fault every row is there once, the numbers are those of a sweep without it, nothing that
+had a checkpoint was computed again, and no process is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.claims import process_started
+from sweep.results import Store
+from trainer.config import trial_config
+
+ITERATIONS = 10
+PLAN = (
+    "--profile=digits",
+    "--settings=C_8-32",
+    f"--iterations={ITERATIONS}",
+    "--no-stop-on-collapse",
+)
+SN, SR = (
+    trial_config("digits", "C_8-32", method, 0, iterations=ITERATIONS).trial_id
+    for method in ("sn", "sr-static")
+)
+TABLES = ("trials", "evaluations", "spectra", "outputs")
+# What may differ between two runs of one trial.
+PASSING = {
+    "seconds",
+    "started_at",
+    "updated_at",
+    "host",
+    "attempt",
+    "images_per_second",
+    "gpu_memory",
+}
+
+
+def results(root: Path | str, *trials: str) -> dict[str, Any]:
+    """All rows and samples of the trials, without times, host and attempt; NaN as text."""
+    store = Store(root)
+    found: dict[str, Any] = {}
+    for trial_id in trials or (SN, SR):
+        for table in TABLES:
+            found[f"{table} {trial_id}"] = [
+                {k: repr(v) for k, v in row.items() if k not in PASSING}
+                for row in store.read_rows(table, trial_id)
+            ]
+        for sample in store.list(f"samples/{trial_id}"):
+            found[sample.path] = store.read(sample.path)
+        found[f"checkpoints {trial_id}"] = [
+            file.key for file in store.list(f"checkpoints/{trial_id}")
+        ]
+    return found
+
+
+def checkpointed(root: Path | str) -> dict[str, int]:
+    """When the sample of every evaluation up to its trial's latest checkpoint was written.
+
+    Each evaluation writes its sample once; one that is computed again writes it again.
+    """
+    store, found = Store(root), {}
+    for trial_id in (SN, SR):
+        latest = max((int(f.key) for f in store.list(f"checkpoints/{trial_id}")), default=-1)
+        for sample in store.list(f"samples/{trial_id}"):
+            if int(sample.key) <= latest:
+                found[sample.path] = sample.mtime_ns
+    return found
+
+
+def assert_kept(root: Path | str, before: dict[str, int]) -> None:
+    store = Store(root)
+    now = {f.path: f.mtime_ns for i in (SN, SR) for f in store.list(f"samples/{i}")}
+    assert before
+    assert {path: now.get(path) for path in before} == before
+
+
+# Trials without Ray, by their methods; a claim without a heartbeat lasts for argv[2] seconds.
+WORKER = f"""
+import sys
+from sweep import claims, trainable
+from trainer.config import trial_config
+claims.STALE_SECONDS = float(sys.argv[2])
+claims.acquire.__kwdefaults__["every"] = 0.3
+for method in sys.argv[3:]:
+    config = trial_config("digits", "C_8-32", method, 0, iterations={ITERATIONS})
+    task = trainable.Task(results=sys.argv[1], stop_on_collapse=False)
+    trainable.run(config, task, lambda report: print(report["status"], flush=True))
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The results of both trials, that nothing disturbs."""
+    root = tmp_path_factory.mktemp("whole")
+    command = [sys.executable, "-c", WORKER, str(root), "60", "sn", "sr-static"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return results(root)
+
+
+@pytest.fixture(scope="module")
+def raylets(
+    cluster: Callable[..., Any],
+    environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Any]:
+    """A head and a node, of one CPU each."""
+    with cluster(tmp_path_factory.mktemp("raylets") / "home", environment, cpus=1) as head:
+        head.environment = head.environment | {"RAY_ADDRESS": head.address}
+        head.add_node(1)
+        wait_for_nodes(head, 2)
+        yield head
+
+
+def wait_for_nodes(head: Any, count: int) -> None:
+    def there() -> bool:
+        try:
+            nodes = head.ask("/api/v0/nodes")["data"]["result"]["result"]
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False  # the dashboard starts, or is busy
+        return sum(node["state"] == "ALIVE" for node in nodes) == count
+
+    wait_until(there, 200, every=1)
+
+
+def wait_until(true: Callable[[], Any], seconds: float, every: float = 0.1) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(every)
+
+
+class Driver:
+    """A sweep in a process of its own; what it says is in `said()`."""
+
+    def __init__(self, environment: dict[str, str], log: Path, *arguments: str) -> None:
+        self.log = log
+        with open(log, "w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
+
+    def wait(self) -> int:
+        return self.process.wait(240)
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(90)
+
+    def wait_for(self, root: Path, **latest: int) -> None:
+        """Until each trial has a checkpoint of at least that iteration."""
+
+        def there() -> bool:
+            assert self.process.poll() is None, self.said()
+            return all(
+                any(int(path.stem) >= at for path in (root / "checkpoints" / i).glob("*.pt"))
+                for i, at in ((SN, latest.get("sn", 0)), (SR, latest.get("sr", 0)))
+            )
+
+        wait_until(there, 200)
+
+
+@pytest.fixture
+def drive(raylets: Any, tmp_path: Path) -> Iterator[Callable[..., Driver]]:
+    """Starts drivers on the cluster; at the end none of them, nor of their workers, is left."""
+    drivers: list[Driver] = []
+
+    def start(*arguments: str) -> Driver:
+        command = arguments or ("sweep.table1", *PLAN, f"--results={tmp_path / 'r'}", "--json")
+        log = tmp_path / f"driver-{len(drivers)}.log"
+        drivers.append(Driver(raylets.environment, log, *command))
+        return drivers[-1]
+
+    yield start
+    for driver in drivers:
+        driver.process.kill()
+        driver.process.wait(10)
+    wait_until(lambda: not workers(), 60)
+
+
+def descendants(pid: int) -> set[int]:
+    """The processes that descend from `pid`, in whatever process group or session."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            parents[int(entry.name)] = int(
+                (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            )
+    family = {pid}
+    while more := {p for p, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family - {pid}
+
+
+def trains(pid: int) -> bool:
+    """Whether it lives and is a trial's: Ray names a worker after the actor that it is.
+
+    Ray's agents of a cluster that has gone take up to a minute to see that, and are not meant.
+    """
+    if process_started(pid) is None:
+        return False
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return b"ImplicitFunc" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def workers() -> list[int]:
+    """The trials' processes of every cluster that this process started."""
+    return [pid for pid in descendants(os.getpid()) if trains(pid)]
+
+
+def holder(root: Path, trial_id: str) -> int:
+    """The process that trains, as its claim says."""
+    return json.loads((root / f"claims/{trial_id}.json").read_text())["pid"]
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def attempt(root: Path, trial_id: str) -> str:
+    return Store(root).read_rows("trials", trial_id)[0]["attempt"]
+
+
+def test_a_worker_that_is_killed(
+    whole: dict[str, Any], environment: dict[str, str], tmp_path: Path
+) -> None:
+    """On a Ray of the command's own. Ray starts the trial again, it goes on from the store."""
+    root = tmp_path / "r"
+    command = ("sweep.table1", *PLAN, f"--results={root}", "--json")
+    driver = Driver(environment, tmp_path / "log", *command)
+    driver.wait_for(root, sn=2)
+    before, first = checkpointed(root), attempt(root, SN)
+    family = descendants(driver.process.pid)
+    assert any(map(trains, family))
+    kill(holder(root, SN))
+    assert driver.wait() == 0, driver.said()
+    assert attempt(root, SN) != first
+    resumed = {e["trial_id"]: e for e in driver.events() if e["event"] == "trial"}
+    assert set(resumed) == {SN, SR}
+    assert_kept(root, before)
+    assert results(root) == whole
+    assert Store(root).list("claims") == []
+    wait_until(lambda: not any(map(trains, family)), 30)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_on_a_cluster(
+    whole: dict[str, Any], drive: Callable[..., Driver], tmp_path: Path
+) -> None:
+    root = tmp_path / "r"
+    driver = drive()
+    driver.wait_for(root, sr=2)
+    before = checkpointed(root)
+    kill(holder(root, SR))
+    assert driver.wait() == 0, driver.said()
+    assert_kept(root, before)
+    assert results(root) == whole
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_twice(
+    whole: dict[str, Any], drive: Callable[..., Driver], tmp_path: Path
+) -> None:
+    """The cluster survives; the same command takes over at once, twice."""
+    root = tmp_path / "r"
+    kept: dict[str, int] = {}
+    for at in (1, 4):
+        driver = drive()
+        driver.wait_for(root, sn=at, sr=at)
+        assert_kept(root, kept or checkpointed(root))
+        assert driver.end(signal.SIGKILL) == -signal.SIGKILL
+        kept = checkpointed(root)
+    assert results(root) != whole
+    last = drive()
+    assert last.wait() == 0, last.said()
+    assert "waiting for it" not in last.said()
+    assert_kept(root, kept)
+    assert results(root) == whole
+    assert Store(root).list("claims") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_loses_no_evaluation(
+    whole: dict[str, Any], drive: Callable[..., Driver], tmp_path: Path, number: int
+) -> None:
+    root = tmp_path / "r"
+    driver = drive()
+    driver.wait_for(root, sn=2, sr=2)
+    assert driver.end(number) == 130, driver.said()
+    reported = {e["trial_id"]: e["iteration"] for e in driver.events() if e["event"] == "trial"}
+    rows = Store(root).read_all("trials", [SN, SR])
+    assert {row["status"] for row in rows.values()} == {"stopped"}
+    for trial_id, row in rows.items():
+        evaluations = Store(root).read_rows("evaluations", trial_id)
+        assert [e["iteration"] for e in evaluations] == list(range(row["iteration"] + 1))
+        assert row["iteration"] >= reported[trial_id]
+    assert Store(root).list("claims") == []
+    wait_until(lambda: not workers(), 30)
+    kept = checkpointed(root)
+    again = drive()
+    assert again.wait() == 0, again.said()
+    assert_kept(root, kept)
+    assert results(root) == whole
+
+
+@pytest.mark.slow
+def test_a_trial_that_raises_is_tried_again_by_the_next_run(
+    whole: dict[str, Any], drive: Callable[..., Driver], tmp_path: Path
+) -> None:
+    root = tmp_path / "r"
+    broken = Store(root)
+    broken.write(f"checkpoints/{SN}/3.pt", b"no checkpoint")
+    for _ in range(2):
+        driver = drive()
+        assert driver.wait() == 3, driver.said()
+        (row,) = broken.read_rows("trials", SN)
+        assert (row["status"], row["iteration"]) == ("failed", 0)
+        assert "Traceback" in row["traceback"]
+        assert results(root, SR) == {key: whole[key] for key in results(root, SR)}
+    kept = {f.path: f.mtime_ns for f in broken.list(f"samples/{SR}")}
+    broken.delete(f"checkpoints/{SN}/3.pt")
+    again = drive()
+    assert again.wait() == 0, again.said()
+    assert results(root) == whole
+    assert_kept(root, kept)
+
+
+@pytest.mark.slow
+def test_two_drivers_of_one_sweep(
+    whole: dict[str, Any], drive: Callable[..., Driver], tmp_path: Path
+) -> None:
+    root = tmp_path / "r"
+    first = drive()
+    first.wait_for(root, sn=0)
+    second = drive()
+    assert first.wait() == 0, first.said()
+    kept = checkpointed(root)
+    assert second.wait() == 0, second.said()
+    assert f"is being run by process {first.process.pid}" in second.said()
+    (start,) = [event for event in second.events() if event["event"] == "start"]
+    assert (start["planned"], start["done"]) == (2, 2)
+    assert_kept(root, kept)
+    assert results(root) == whole
+
+
+@pytest.mark.slow
+def test_two_sweeps_that_share_a_running_trial(
+    whole: dict[str, Any], drive: Callable[..., Driver], tmp_path: Path
+) -> None:
+    """SR with i = 0.5 is in both; whoever comes second waits for it."""
+    root = tmp_path / "r"
+    plan = (*PLAN, "--methods=sr-static", f"--results={root}", "--json")
+    first = drive("sweep.table1", *plan)
+    wait_until(lambda: (root / f"checkpoints/{SR}/1.pt").exists(), 120)
+    second = drive("sweep.fig8", *plan, "--i-ratios=0.5,1")
+    assert first.wait() == 0, first.said()
+    kept = checkpointed(root)
+    assert len(kept) == ITERATIONS + 1
+    assert second.wait() == 0, second.said()
+    assert_kept(root, kept)
+    expected = {key: value for key, value in whole.items() if SR in key}
+    assert results(root, SR) == expected
+    rows = [Store(root).read_rows("trials", f.key)[0] for f in Store(root).list("trials")]
+    assert sorted((row["i_ratio"], row["status"]) for row in rows) == [
+        (0.5, "completed"),
+        (1.0, "completed"),
+    ]
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost(
+    whole: dict[str, Any], raylets: Any, drive: Callable[..., Driver], tmp_path: Path
+) -> None:
+    """SIGKILL of the second raylet, its agents and the trial that it runs.
+
+    The last test on this cluster: the trial waits for the CPU that is left.
+    """
+    root = tmp_path / "r"
+    driver = drive()
+    driver.wait_for(root, sn=1, sr=1)
+    before = checkpointed(root)
+    node = raylets.nodes[-1].pid
+    family = descendants(node)
+    lost = [i for i in (SN, SR) if holder(root, i) in family]
+    assert len(lost) == 1, "each raylet runs one trial"
+    first = attempt(root, lost[0])
+    kill(node, *family)
+    assert driver.wait() == 0, driver.said()
+    assert attempt(root, lost[0]) != first
+    assert_kept(root, before)
+    assert results(root) == whole
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_cut_off_writes_nothing_more(
+    whole: dict[str, Any], environment: dict[str, str], tmp_path: Path
+) -> None:
+    root = tmp_path / "r"
+    command = [sys.executable, "-c", WORKER, str(root), "2", "sr-static"]
+    options: Any = {"env": environment, "stdout": subprocess.PIPE, "text": True}
+    cut_off = subprocess.Popen(command, **options)
+    wait_until(lambda: (root / f"checkpoints/{SR}/2.pt").exists(), 120)
+    cut_off.send_signal(signal.SIGSTOP)
+    held = attempt(root, SR)
+    other = subprocess.Popen(command, **options)
+    wait_until(lambda: (root / f"checkpoints/{SR}/6.pt").exists(), 120)
+    cut_off.send_signal(signal.SIGCONT)
+    said, _ = cut_off.communicate(timeout=60)
+    assert said.split()[-1] == "superseded"
+    assert other.wait(120) == 0
+    other.communicate()
+    assert attempt(root, SR) != held
+    assert results(root, SR) == {key: value for key, value in whole.items() if SR in key}
+    assert Store(root).list("claims") == []
+
+
+@pytest.mark.slow
+def test_an_outage_of_30_s_loses_nothing(
+    whole: dict[str, Any],
+    environment: dict[str, str],
+    proxied: tuple[str, Any],
+    tmp_path: Path,
+) -> None:
+    """Of a bucket in mid-sweep: driver and trials wait, and say so."""
+    root, proxy = proxied
+    keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    command = ("sweep.table1", *PLAN, f"--results={root}", "--json")
+    driver = Driver(environment | keys, tmp_path / "log", *command)
+
+    def under_way() -> bool:
+        assert driver.process.poll() is None, driver.said()
+        return any(e.get("iteration", 0) >= 2 for e in driver.events())
+
+    wait_until(under_way, 200)
+    near = root.replace(f":{proxy.port}", f":{proxy.target[1]}")
+    proxy.cut()
+    before = checkpointed(near)
+    back = threading.Timer(30, proxy.restore)
+    back.start()
+    assert driver.wait() == 0, driver.said()
+    back.join()
+    assert driver.said().count("cannot be reached, trying again for up to 300 s") == 1
+    assert "is back after" in driver.said()
+    assert_kept(near, before)
+    assert results(near) == whole
+    assert Store(near).list("claims") == []
