@@ -12,7 +12,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
-from api import figure_routes, pages, problems, routes
+from api import (
+    figure_routes,
+    operation_routes,
+    pages,
+    paper_routes,
+    problems,
+    routes,
+    trial_routes,
+)
 from api.caching import NotModified
 from api.guard import Guard
 from api.queries import NotFound
@@ -53,9 +61,8 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
     app.add_exception_handler(NotModified, lambda request, error: Response(status_code=304))
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Guard, token=token)
-    app.include_router(routes.router)
-    app.include_router(figure_routes.router)
-    app.include_router(pages.router)
+    for part in (routes, trial_routes, paper_routes, operation_routes, figure_routes, pages):
+        app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
     return app
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from api import comparison, figures, models, paper_figures, queries, reads
 from api.caching import conditional
+from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
-from api.routes import Now, Serving, known_parameters
 from trainer.settings import PROFILES, SETTINGS, UsageError, lookup
 
 router = APIRouter(

@@ -20,7 +20,7 @@ from starlette.templating import Jinja2Templates
 from api import comparison, figures, progress, queries, reads
 from api.caching import code_version, conditional
 from api.models import Trial
-from api.routes import Now, Serving
+from api.parameters import Now, Serving
 from api.service import tag_sweeps
 from api.snapshot import Snapshot
 from api.words import duration, number, verdict

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from api.models import Progress, Sweep, SweepDetail
 from api.queries import NotFound
 from api.snapshot import Driver, Row, Snapshot
+from api.sweep_models import Progress, Sweep, SweepDetail
 from api.words import duration
 from sweep.results import STATUSES
 

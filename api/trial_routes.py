@@ -1,0 +1,131 @@
+"""One trial, and its curves, spectra, outputs and samples."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+
+from api import formats, models, queries, reads
+from api.caching import conditional
+from api.parameters import (
+    TABLES,
+    Format,
+    Images,
+    Layer,
+    Now,
+    Quantity,
+    Serving,
+    known_parameters,
+)
+from api.problems import RESPONSES
+from sweep.results import columns
+
+router = APIRouter(tags=["trials"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
+
+
+@router.get("/trials/{trial_id}")
+def trial(request: Request, snapshot: Now, trial_id: str) -> models.TrialDetail:
+    """Everything that is stored of a trial but its curves, spectra and samples."""
+    conditional(request, snapshot.id)
+    return queries.trial_detail(snapshot, queries.record(snapshot, trial_id))
+
+
+@router.get("/trials/{trial_id}/evaluations", response_model=models.Evaluations, responses=TABLES)
+def evaluations(
+    request: Request, snapshot: Now, service: Serving, trial_id: str, format: Format = None
+) -> models.Evaluations | Response:
+    """What was measured over the iterations, oldest first; empty before the first evaluation."""
+    media = formats.negotiate(request, format)
+    queries.record(snapshot, trial_id)
+    version = reads.stamp(service.store, reads.table_path("evaluations", trial_id))
+    conditional(request, version, media)
+    rows = reads.evaluations(service.store, trial_id)
+    if media == formats.JSON:
+        items = [queries.evaluation(row) for row in rows]
+        return models.Evaluations(trial_id=trial_id, items=items)
+    return formats.file_response(media, columns("evaluations", rows), f"{trial_id}.evaluations")
+
+
+@router.get("/trials/{trial_id}/spectra", response_model=models.Spectra, responses=TABLES)
+def spectra(
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    trial_id: str,
+    layer: Layer = None,
+    stable_ranks: Annotated[bool, Query(description="also one value per iteration")] = False,
+    format: Format = None,
+) -> models.Spectra | Response:
+    """All singular values by layer and iteration; without `layer`, of all layers.
+
+    As CSV or Parquet always with the stable ranks.
+    """
+    media = formats.negotiate(request, format)
+    queries.record(snapshot, trial_id)
+    version = reads.stamp(service.store, reads.table_path("spectra", trial_id))
+    conditional(request, version, media)
+    rows = reads.spectra(service.store, trial_id, layer)
+    if media == formats.JSON:
+        items = [queries.spectrum(row, stable_ranks=stable_ranks) for row in rows]
+        return models.Spectra(trial_id=trial_id, items=items)
+    return formats.file_response(media, columns("spectra", rows), f"{trial_id}.spectra")
+
+
+@router.get("/trials/{trial_id}/outputs", response_model=models.Outputs, responses=TABLES)
+def outputs(
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    trial_id: str,
+    images: Images = None,
+    quantity: Quantity = None,
+    iteration: Annotated[int | None, Query(ge=0)] = None,
+    format: Format = None,
+) -> models.Outputs | Response:
+    """Histograms of D(x) and of D's loss over the iterations, as in Figs. 9 to 11."""
+    media = formats.negotiate(request, format)
+    queries.record(snapshot, trial_id)
+    version = reads.stamp(service.store, reads.table_path("outputs", trial_id))
+    conditional(request, version, media)
+    rows = reads.outputs(service.store, trial_id, images, quantity, iteration)
+    if media == formats.JSON:
+        items = [queries.histogram(row) for row in rows]
+        return models.Outputs(trial_id=trial_id, items=items)
+    return formats.file_response(media, columns("outputs", rows), f"{trial_id}.outputs")
+
+
+@router.get("/trials/{trial_id}/samples")
+def samples(request: Request, snapshot: Now, service: Serving, trial_id: str) -> models.Samples:
+    """The iterations that have a grid of generated images."""
+    queries.record(snapshot, trial_id)
+    iterations = reads.sample_iterations(service.store, trial_id)
+    conditional(request, str(iterations))
+    items = [
+        models.Sample(
+            iteration=at,
+            url=str(request.app.url_path_for("sample", trial_id=trial_id, iteration=str(at))),
+        )
+        for at in iterations
+    ]
+    return models.Samples(trial_id=trial_id, items=items)
+
+
+@router.get(
+    "/trials/{trial_id}/samples/{iteration}",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}}},
+)
+def sample(
+    request: Request, snapshot: Now, service: Serving, trial_id: str, iteration: int
+) -> Response:
+    """8x8 generated images, of the same latent vectors at every iteration."""
+    queries.record(snapshot, trial_id)
+    version = reads.stamp(service.store, reads.sample_path(trial_id, iteration))
+    if version:
+        conditional(request, version, "image/png")
+    content = reads.sample(service.store, trial_id, iteration)
+    if content is None:
+        raise queries.NotFound(f"{trial_id} has no samples at iteration {iteration}")
+    return Response(content, media_type="image/png")
