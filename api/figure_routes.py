@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from api import comparison, figures, models, paper_figures, queries, reads
 from api.caching import conditional
+from api.filters import Filters, matching
+from api.paging import MAX_LIMIT
 from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
 from trainer.settings import PROFILES, SETTINGS, UsageError, lookup
@@ -69,15 +71,15 @@ def fig8(
     """Best score against i of one setting."""
     conditional(request, snapshot.id)
     filters = _one(setting, profile)
-    trials = [queries.trial(record) for record in queries.matching(snapshot, filters)]
-    source = f"/results?setting={setting}&profile={profile}&limit={queries.MAX_LIMIT}"
+    trials = [queries.trial(record) for record in matching(snapshot, filters)]
+    source = f"/results?setting={setting}&profile={profile}&limit={MAX_LIMIT}"
     return paper_figures.figure_8(trials, source)
 
 
-def _one(setting: str, profile: str) -> queries.Filters:
+def _one(setting: str, profile: str) -> Filters:
     lookup("setting", SETTINGS, setting)
     lookup("profile", PROFILES, profile)
-    return queries.Filters(setting=[setting], profile=[profile])
+    return Filters(setting=[setting], profile=[profile])
 
 
 @router.get("/seeds")

@@ -89,9 +89,17 @@ class Trial(BaseModel):
 
 
 class TrialPage(BaseModel):
-    """A page of trials, sorted by id."""
+    """A page of trials."""
 
     items: list[Trial]
+    next_cursor: str | None = Field(description="null on the last page")
+    snapshot: str = Field(description="changes if and only if the store's content changed")
+
+
+class TrialRows(BaseModel):
+    """A page of trials of which only the asked columns are given, under their stored names."""
+
+    items: list[dict[str, Any]] = Field(description="`nonfinite` says what is null for that")
     next_cursor: str | None = Field(description="null on the last page")
     snapshot: str = Field(description="changes if and only if the store's content changed")
 

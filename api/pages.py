@@ -19,6 +19,7 @@ from starlette.templating import Jinja2Templates
 
 from api import comparison, figures, progress, queries, reads
 from api.caching import code_version, conditional
+from api.filters import Filters, matching
 from api.models import Trial
 from api.parameters import Now, Serving
 from api.service import tag_sweeps
@@ -157,7 +158,7 @@ def paper(
     of_profile = [row.measured[shown] for row in rows if shown in row.measured]
     trials = [
         queries.trial(record)
-        for record in queries.matching(snapshot, queries.Filters(profile=[shown]))
+        for record in matching(snapshot, Filters(profile=[shown]))
         if record["status"] != "planned"
     ]
     return _page(

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from api.models import Problem
+from api.paging import BadCursor
 from api.snapshot import log
 from sweep.results import StoreError
 from trainer.settings import UsageError
@@ -32,13 +33,17 @@ def problem(request: Request, status: int, detail: str, **more: Any) -> Response
         request_id=getattr(request.state, "request_id", ""),
         **more,
     )
-    return JSONResponse(body.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
+    # Also on an error outside the guard, which gives every other response its id.
+    headers = {"X-Request-ID": body.request_id}
+    content = body.model_dump(exclude_none=True)
+    return JSONResponse(content, status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
     """Every error that is no refusal of HTTP's own becomes a problem here."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UsageError, lambda r, e: problem(r, 422, str(e)))
+    app.add_exception_handler(BadCursor, lambda r, e: problem(r, 400, str(e)))
     app.add_exception_handler(StoreError, _unreadable)
     app.add_exception_handler(Exception, _unexpected)
 

@@ -7,9 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import formats, models, progress, queries, sweep_models
+from api import formats, models, paging, progress, queries, sweep_models
 from api.caching import conditional
-from api.parameters import TABLES, Format, Names, Now, known_parameters
+from api.filters import column
+from api.parameters import (
+    RANGE_PARAMETERS,
+    TABLES,
+    Chosen,
+    Format,
+    Now,
+    known_parameters,
+    separated,
+)
 from api.problems import RESPONSES
 from api.service import tag_sweeps
 from sweep.results import columns
@@ -17,6 +26,10 @@ from sweep.schemas import SCHEMAS
 
 router = APIRouter(tags=["results"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 
+LISTS = {
+    **TABLES,
+    400: {"model": models.Problem, "description": "A cursor that is none of this list's"},
+}
 # Of a trial's columns those that a list of trials has.
 LISTED = [
     name
@@ -25,42 +38,47 @@ LISTED = [
 ]
 
 
-def filters(
-    setting: Names = [],  # noqa: B006 - FastAPI copies defaults
-    group: Names = [],  # noqa: B006
-    method: Names = [],  # noqa: B006
-    status: Names = [],  # noqa: B006
-    profile: Names = [],  # noqa: B006
-    sweep: Names = [],  # noqa: B006
-    seed: Annotated[list[int], Query(description="repeatable")] = [],  # noqa: B006
-) -> queries.Filters:
-    return queries.Filters(
-        setting=setting, group=group, method=method, status=status, profile=profile,
-        sweep=sweep, seed=seed,
-    )  # fmt: skip
-
-
-@router.get("/results", response_model=models.TrialPage, responses=TABLES)
+@router.get(
+    "/results",
+    response_model=models.TrialPage | models.TrialRows,
+    responses=LISTS,
+    openapi_extra=RANGE_PARAMETERS,
+)
 def results(
     request: Request,
-    response: Response,
     snapshot: Now,
-    filters: Annotated[queries.Filters, Depends(filters)],
-    limit: Annotated[int, Query(ge=1, le=queries.MAX_LIMIT)] = 50,
+    filters: Chosen,
+    sort: Annotated[
+        str, Query(description="a stored column, or a score for the best one; `-` for descending")
+    ] = paging.BY_ID,
+    fields: Annotated[
+        list[str], Query(description="stored columns, repeatable or with commas; items are flat")
+    ] = [],  # noqa: B006 - FastAPI copies defaults
+    limit: Annotated[int, Query(ge=1, le=paging.MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
     format: Format = None,
-) -> models.TrialPage | Response:
-    """Trials, planned ones too, sorted by id. The Link header leads to the next page."""
+) -> models.TrialPage | models.TrialRows | Response:
+    """Trials, planned ones too. The Link header leads to the next page.
+
+    What has no value to sort by comes last. A page goes on where the one before ended, whatever
+    was written since: no trial that keeps its place is shown twice or left out.
+    """
     media = formats.negotiate(request, format)
     conditional(request, snapshot.id, media)
-    page = queries.page(snapshot, filters, limit, cursor)
+    names = [column("field", name) for name in separated(fields)]
+    page = paging.page(snapshot, filters, paging.read_sort(sort), limit, cursor)
     if page.next_cursor:
         url = request.url.include_query_params(cursor=page.next_cursor)
         request.state.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    if media == formats.JSON:
-        items = [queries.trial(record) for record in page.records]
-        return models.TrialPage(items=items, next_cursor=page.next_cursor, snapshot=snapshot.id)
-    return formats.file_response(media, columns("trials", page.records).select(LISTED), "results")
+    shown = list(dict.fromkeys([paging.BY_ID, *names]))
+    if media != formats.JSON:
+        table = columns("trials", page.records).select(shown if names else LISTED)
+        return formats.file_response(media, table, "results")
+    about = {"next_cursor": page.next_cursor, "snapshot": snapshot.id}
+    if names:
+        rows = [queries.flat(record, shown) for record in page.records]
+        return models.TrialRows(items=rows, **about)
+    return models.TrialPage(items=[queries.trial(r) for r in page.records], **about)
 
 
 @router.get("/sweeps")

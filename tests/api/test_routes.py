@@ -137,9 +137,6 @@ def test_planned_trials_are_listed(http: httpx2.Client) -> None:
         ("limit=0", "limit: Input should be greater than or equal to 1 (got '0')"),
         ("limit=1001", "less than or equal to 1000"),
         ("seed=x", "valid integer"),
-        ("cursor=zzz", "malformed cursor 'zzz'"),
-        ("cursor=WzFd", "malformed cursor"),
-        ("cursor=", "malformed cursor"),
     ],
 )
 def test_bad_queries(http: httpx2.Client, query: str, says: str) -> None:
@@ -426,4 +423,4 @@ def test_the_description(http: httpx2.Client) -> None:
     for path, operations in paths.items():
         content = operations["get"]["responses"]["200"]["content"]
         schema = content.get("application/json", {}).get("schema", {})
-        assert "$ref" in schema or "image/png" in content, path
+        assert "$ref" in json.dumps(schema) or "image/png" in content, path

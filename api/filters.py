@@ -1,0 +1,149 @@
+"""Which trials a question is about: filters by name, value and range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from api.snapshot import Row, Snapshot
+from sweep.results import STATUSES
+from sweep.schemas import SCHEMAS, SCORE_NAMES
+from trainer.settings import DATASETS, METHODS, PROFILES, ALL_SETTINGS, UsageError, lookup, select
+
+STORED = {column.name: column.type for column in SCHEMAS["trials"]}
+# A score without a prefix is the best one: what Table II is made of.
+SHORT = {name: f"best_{name}" for name in SCORE_NAMES}
+NUMERIC = {
+    n for n, kind in STORED.items() if pa.types.is_integer(kind) or pa.types.is_float64(kind)
+}
+RANGES = {
+    f"{name}_{edge}": (SHORT.get(name, name), edge)
+    for name in (*SCORE_NAMES, *STORED)
+    if SHORT.get(name, name) in NUMERIC
+    for edge in ("lt", "gt")
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a list is restricted to. Names may be shell patterns; none means all.
+
+    `collapsed` and `spectrally_collapsed` ask whether that collapse was seen. `ranges` are open
+    intervals by parameter, such as `fid_lt`; what has no number there is in none.
+    """
+
+    setting: Sequence[str] = ()
+    group: Sequence[str] = ()
+    method: Sequence[str] = ()
+    status: Sequence[str] = ()
+    profile: Sequence[str] = ()
+    dataset: Sequence[str] = ()
+    sweep: Sequence[str] = ()
+    form: Sequence[str] = ()
+    host: Sequence[str] = ()
+    parent: Sequence[str] = ()
+    i_ratio: Sequence[float] = ()
+    seed: Sequence[int] = ()
+    batch_size: Sequence[int] = ()
+    channels: Sequence[int] = ()
+    setting_batch_size: Sequence[int] = ()
+    setting_channels: Sequence[int] = ()
+    collapsed: bool | None = None
+    spectrally_collapsed: bool | None = None
+    ranges: Mapping[str, float] = field(default_factory=dict)
+
+
+NAMED: Mapping[str, Mapping[str, object]] = {
+    "setting": ALL_SETTINGS,
+    "group": {setting.group: None for setting in ALL_SETTINGS.values()},
+    "method": METHODS,
+    "status": dict.fromkeys(STATUSES),
+    "profile": PROFILES,
+    "dataset": DATASETS,
+    "form": dict.fromkeys(sorted({m.form for m in METHODS.values() if m.form})),
+}
+EXACT = (
+    "host", "parent", "i_ratio", "seed", "batch_size", "channels", "setting_batch_size",
+    "setting_channels",
+)  # fmt: skip
+SEEN = {"collapsed": "mode_collapse_at", "spectrally_collapsed": "spectral_collapse_at"}
+
+
+def column(what: str, name: str) -> str:
+    """The stored column of that name. Raises UsageError with the nearest names."""
+    lookup(what, {**STORED, **SHORT}, name)
+    return SHORT.get(name, name)
+
+
+def numeric_column(what: str, name: str) -> str:
+    """The same of those that hold numbers."""
+    lookup(what, {n: None for n in (*STORED, *SHORT) if SHORT.get(n, n) in NUMERIC}, name)
+    return SHORT.get(name, name)
+
+
+def read_ranges(given: Iterable[tuple[str, str]]) -> dict[str, float]:
+    """The ranges among query parameters. Raises UsageError for one that is no number."""
+    ranges = {}
+    for name, text in given:
+        if name not in RANGES:
+            continue
+        try:
+            ranges[name] = float(text)
+        except ValueError:
+            ranges[name] = math.nan
+        if math.isnan(ranges[name]):
+            raise UsageError(f"{name} is a number, not {text!r}")
+    return ranges
+
+
+def matching(
+    snapshot: Snapshot, filters: Filters, rows: Iterable[Row] | None = None
+) -> Iterator[Row]:
+    """Those of `rows`, by default all by id, that pass every filter. Raises UsageError."""
+    tests = _tests(snapshot, filters)
+    for row in snapshot.records.values() if rows is None else rows:
+        if all(test(row) for test in tests):
+            yield row
+
+
+def _tests(snapshot: Snapshot, filters: Filters) -> list[Callable[[Row], bool]]:
+    allowed: dict[str, set[Any]] = {
+        name: set(select(name, names, patterns))
+        for name, names in NAMED.items()
+        if (patterns := getattr(filters, name))
+    }
+    allowed |= {name: set(values) for name in EXACT if (values := getattr(filters, name))}
+    if filters.sweep:
+        allowed["trial_id"] = _planned_in(snapshot, filters.sweep)
+    tests = [_one_of(name, values) for name, values in allowed.items()]
+    tests += [
+        _seen(at, asked)
+        for name, at in SEEN.items()
+        if (asked := getattr(filters, name)) is not None
+    ]
+    return tests + [_within(*RANGES[name], value) for name, value in filters.ranges.items()]
+
+
+def _one_of(name: str, values: set[Any]) -> Callable[[Row], bool]:
+    return lambda row: row[name] in values
+
+
+def _seen(at: str, asked: bool) -> Callable[[Row], bool]:
+    return lambda row: (row[at] is not None) == asked
+
+
+def _within(name: str, edge: str, limit: float) -> Callable[[Row], bool]:
+    if edge == "lt":
+        return lambda row: row[name] is not None and row[name] < limit
+    return lambda row: row[name] is not None and row[name] > limit
+
+
+def _planned_in(snapshot: Snapshot, patterns: Sequence[str]) -> set[str]:
+    if not snapshot.plans:
+        raise UsageError(f"unknown sweep {patterns[0]!r}: the store has no sweep")
+    sweeps = select("sweep", snapshot.plans, patterns)
+    return {row["trial_id"] for sweep in sweeps for row in snapshot.plans[sweep]}
