@@ -9,8 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.models import Evaluation, Figure, Spectrum, Trial
+from api.models import Figure, Trial
 from api.nonfinite import without_nonfinite
+from api.series_models import Evaluation, Spectrum
 from trainer.settings import DATASETS
 
 # SN, SR and their controls in Okabe and Ito's colours: blue does not lift, orange lifts, the

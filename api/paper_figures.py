@@ -20,7 +20,8 @@ from api.figures import (
     score_of,
     span,
 )
-from api.models import Evaluation, Figure, Spectrum, Trial
+from api.models import Figure, Trial
+from api.series_models import Evaluation, Spectrum
 from api.table2_models import MethodScore, SeedScore, SettingScores
 from sweep.results import FINISHED
 

@@ -6,15 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from api.models import (
-    Evaluation,
-    Histogram,
-    ScoresAt,
-    Spectrum,
-    Trial,
-    TrialDetail,
-)
+from api.models import ScoresAt, Trial, TrialDetail
 from api.nonfinite import finite, without_nonfinite
+from api.series_models import Evaluation, Histogram, Spectrum
 from api.snapshot import Row, Snapshot
 from sweep.schemas import SCORE_NAMES
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
-from api import models
+from api import models, series_models
 from sweep.results import Store
 from sweep.schemas import SCHEMAS, SCORE_NAMES
 
@@ -52,9 +52,9 @@ def test_scores_are_those_of_the_store() -> None:
 @pytest.mark.parametrize(
     ("table", "model"),
     [
-        ("evaluations", models.Evaluation),
-        ("outputs", models.Histogram),
-        ("spectra", models.Spectrum),
+        ("evaluations", series_models.Evaluation),
+        ("outputs", series_models.Histogram),
+        ("spectra", series_models.Spectrum),
     ],
 )
 def test_a_row_is_that_of_the_store(table: str, model: type[BaseModel]) -> None:

@@ -1,0 +1,85 @@
+"""What the service promises of a trial's course: curves, spectra, D's outputs, samples."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from api.models import Nonfinite, Scores
+
+
+class Evaluation(Scores):
+    """What was measured at one iteration. Lists have one value per layer, layer_0 first."""
+
+    iteration: int
+    seconds: float | None
+    d_loss: float | None = Field(description="with its penalty, mean since the one before")
+    g_loss: float | None = Field(description="mean since the evaluation before")
+    d_real: float | None = Field(description="mean D(x) on training images")
+    d_fake: float | None = Field(description="mean D(x) on generated images")
+    d_test: float | None = Field(description="mean D(x) on held-out images")
+    gap: float | None = Field(description="d_real - d_fake")
+    d_spread: float | None
+    d_penalty_ratio: float | None = Field(description="|penalty gradient| / |loss gradient|")
+    g_penalty_ratio: float | None = Field(description="the same of G")
+    spectrum_left: float | None = Field(description="mean sigma_2/sigma_1 of 3x3 layers")
+    sigma1: list[float | None] | None
+    sigma2_ratio: list[float | None] | None
+    mean_ratio: list[float | None] | None
+    stable_rank: list[float | None] | None
+    effective_rank: list[float | None] | None
+    g_hessian: list[float | None] | None = Field(description="largest eigenvalues, where logged")
+    g_hessian_residual: list[float | None] | None = Field(description="relative, of Lanczos")
+    d_hessian: list[float | None] | None = Field(description="largest eigenvalues, where logged")
+    d_hessian_residual: list[float | None] | None = Field(description="relative, of Lanczos")
+    images_per_second: float | None = Field(description="real images through D")
+    gpu_memory: int | None = Field(description="bytes, the highest so far")
+    finite: bool | None
+
+
+class Evaluations(BaseModel):
+    trial_id: str
+    items: list[Evaluation] = Field(description="oldest first")
+
+
+class Spectrum(BaseModel):
+    iteration: int
+    layer: int = Field(description="layer_0 .. layer_9 of the paper, .. layer_16 on ImageNet")
+    singular_values: list[float | None] = Field(description="of W as D uses it, descending")
+    stable_ranks: list[float | None] | None = Field(
+        description="after each iteration since the evaluation before; null unless asked for"
+    )
+
+
+class Spectra(BaseModel):
+    trial_id: str
+    items: list[Spectrum]
+
+
+class Histogram(BaseModel):
+    """D's outputs on 512 fixed images, or its loss on each, in bins of equal width."""
+
+    iteration: int
+    images: Literal["training", "test", "generated"]
+    quantity: Literal["d", "d_loss"] = Field(description="D(x), or D's loss without penalty")
+    low: float | None = Field(description="lower edge of the first bin")
+    high: float | None = Field(description="upper edge of the last bin")
+    counts: list[int] = Field(description="images per bin")
+    not_finite: int = Field(description="images in no bin: their value is not finite")
+    nonfinite: Nonfinite = {}
+
+
+class Outputs(BaseModel):
+    trial_id: str
+    items: list[Histogram] = Field(description="oldest first")
+
+
+class Sample(BaseModel):
+    iteration: int
+    url: str
+
+
+class Samples(BaseModel):
+    trial_id: str
+    items: list[Sample]
