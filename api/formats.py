@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi import Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
@@ -59,6 +61,43 @@ def file_response(media: str, table: pa.Table, name: str) -> Response:
     content, ending = (csv_of(table), "csv") if media == CSV else (parquet_of(table), "parquet")
     disposition = f'attachment; filename="{name}.{ending}"'
     return Response(content, media_type=media, headers={"Content-Disposition": disposition})
+
+
+def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows of dictionaries as a table of these columns, also where there is no row or only null.
+
+    A name that is missing is null; keys that are no column are left out.
+    """
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+_ARROW = {
+    str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
+    datetime: pa.timestamp("us", tz="UTC"),
+}  # fmt: skip
+
+
+def schema_of(*parts: tuple[type[BaseModel], set[str]]) -> pa.Schema:
+    """The columns that models of flat fields make: of each part the model but for some fields."""
+    return pa.schema(
+        [
+            pa.field(name, _arrow(field.annotation), metadata={"says": field.description or ""})
+            for model, without in parts
+            for name, field in model.model_fields.items()
+            if name not in without
+        ]
+    )
+
+
+def _arrow(annotation: Any) -> pa.DataType:
+    if annotation in _ARROW:
+        return _ARROW[annotation]
+    if get_origin(annotation) is list:
+        return pa.list_(_arrow(get_args(annotation)[0]))
+    if get_origin(annotation) is Literal:
+        return pa.string()
+    (one,) = (part for part in get_args(annotation) if part is not type(None))
+    return _arrow(one)
 
 
 def parquet_of(table: pa.Table) -> bytes:

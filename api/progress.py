@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from api.eta import time_left
 from api.queries import NotFound
 from api.snapshot import Driver, Row, Snapshot
-from api.sweep_models import Progress, Sweep, SweepDetail
+from api.sweep_models import Best, Progress, Sweep, SweepDetail, TimeLeft
 from api.words import duration
+from sweep.pairs import score_name
 from sweep.results import STATUSES
 
 # A driver writes its heartbeat every few seconds; one that is silent for longer is not there.
@@ -34,25 +38,20 @@ def states(snapshot: Snapshot, now: datetime) -> dict[str, str]:
 
 def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
     """Raises NotFound."""
-    if name not in snapshot.plans and name not in snapshot.drivers:
-        raise NotFound(f"there is no sweep {name!r} in the store")
-    records = _records(snapshot, name)
+    tally = _tally(snapshot, name)
     driver = snapshot.drivers.get(name)
     state = _state(snapshot, name, now)
-    counted = Counter(record["status"] for record in records)
-    counts = {status: counted[status] for status in STATUSES if counted[status]}
     eta = driver.eta_seconds if driver and state == "running" else None
     eta = eta if eta is not None and math.isfinite(eta) else None
-    times = [record["updated_at"] for record in records if record["updated_at"]]
+    left = tally["time_left"] if state == "running" else None
     return Sweep.model_validate(
         {
+            **tally,
             "name": name,
             "state": state,
-            "sentence": _sentence(state, counts, len(records), driver, eta),
-            "counts": counts,
-            "progress": _progress(records),
+            "sentence": _sentence(state, tally, driver, _left(left, eta)),
             "eta_seconds": eta,
-            "updated_at": max(times, default=None),
+            "time_left": left,
             **{
                 field: getattr(driver, field) if driver else None
                 for field in ("started_at", "heartbeat", "host", "attempt", "command", "slots")
@@ -61,14 +60,68 @@ def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
     )
 
 
+# What follows from the store alone is counted once for each snapshot.
+@functools.lru_cache(maxsize=32)
+def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
+    records = plan_records(snapshot, name)
+    driver = snapshot.drivers.get(name)
+    counted = Counter(record["status"] for record in records)
+    times = [record["updated_at"] for record in records if record["updated_at"]]
+    return {
+        "counts": {status: counted[status] for status in STATUSES if counted[status]},
+        "progress": _progress(records),
+        "time_left": time_left(
+            snapshot.plans.get(name, ()), snapshot.records, driver.slots if driver else None
+        ),
+        "best": _best(records),
+        "compute_hours": hours(records),
+        "gpu_hours": hours(record for record in records if on_gpu(record)),
+        "updated_at": max(times, default=None),
+    }
+
+
+def hours(records: Iterable[Row]) -> float:
+    return sum(record["seconds"] or 0 for record in records) / 3600
+
+
+def on_gpu(record: Row) -> bool:
+    # Of ten thousand configurations only this is wanted: looked for, not parsed.
+    return '"device": "cuda' in (record["config"] or "")
+
+
+def _best(records: Iterable[Row]) -> list[Best]:
+    lowest: dict[str, Row] = {}
+    for record in records:
+        value = record[f"best_{score_name(record)}"]
+        held = lowest.get(record["dataset"])
+        if value is None or not math.isfinite(value):
+            continue
+        if held is None or value < held[f"best_{score_name(held)}"]:
+            lowest[record["dataset"]] = record
+    return [
+        Best.model_validate(
+            {
+                **{name: record[name] for name in Best.model_fields if name in record},
+                "score": score_name(record),
+                "value": record[f"best_{score_name(record)}"],
+                "iteration": record["best_iteration"],
+            }
+        )
+        for _, record in sorted(lowest.items())
+    ]
+
+
 def sweep_detail(snapshot: Snapshot, name: str, now: datetime) -> SweepDetail:
     """Raises NotFound."""
     summary = sweep(snapshot, name, now)
-    trials = [record["trial_id"] for record in _records(snapshot, name)]
+    trials = [record["trial_id"] for record in plan_records(snapshot, name)]
     return SweepDetail(**summary.model_dump(), trials=trials, snapshot=snapshot.id)
 
 
-def _records(snapshot: Snapshot, name: str) -> list[Row]:
+def plan_records(snapshot: Snapshot, name: str) -> list[Row]:
+    """The trials of a sweep in the plan's order. Raises NotFound."""
+    if name not in snapshot.plans and name not in snapshot.drivers:
+        raise NotFound(f"there is no sweep {name!r} in the store")
     return [snapshot.records[row["trial_id"]] for row in snapshot.plans.get(name, ())]
 
 
@@ -90,7 +143,7 @@ def _progress(records: Sequence[Row]) -> Progress:
 def _state(snapshot: Snapshot, name: str, now: datetime) -> str:
     driver = snapshot.drivers.get(name)
     if driver is None:
-        begun = any(record["status"] != "planned" for record in _records(snapshot, name))
+        begun = any(record["status"] != "planned" for record in plan_records(snapshot, name))
         return "unknown" if begun else "planned"
     if driver.state == "running" and now - driver.heartbeat > SILENT:
         return "stalled"
@@ -98,13 +151,18 @@ def _state(snapshot: Snapshot, name: str, now: datetime) -> str:
     return driver.state if driver.state in known else "unknown"
 
 
-def _sentence(
-    state: str, counts: dict[str, int], n: int, driver: Driver | None, eta: float | None
-) -> str:
-    tally = ", ".join(f"{count} {status}" for status, count in counts.items())
-    told = f"{n} trials: {tally}" if n else "No trials in its plan"
+def _left(left: TimeLeft | None, eta: float | None) -> str:
+    if left is not None:
+        shortest, longest = duration(left.p10), duration(left.p90)
+        return f"about {shortest if shortest == longest else f'{shortest} to {longest}'} left"
+    return "time left not known yet" if eta is None else f"about {duration(eta)} left"
+
+
+def _sentence(state: str, tally: Mapping[str, Any], driver: Driver | None, left: str) -> str:
+    told = ", ".join(f"{count} {status}" for status, count in tally["counts"].items())
+    n = tally["progress"].trials
+    told = f"{n} trials: {told}" if n else "No trials in its plan"
     since = f"{driver.heartbeat:%Y-%m-%d %H:%M:%S} UTC" if driver else ""
-    left = "time left not known yet" if eta is None else f"about {duration(eta)} left"
     return {
         "planned": f"Not started. {told}.",
         "running": f"Running: {left}. {told}.",

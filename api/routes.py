@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import formats, models, paging, progress, queries, sweep_models
+from api import formats, matrix, models, paging, progress, queries, sweep_models
 from api.caching import conditional
 from api.filters import column
 from api.parameters import (
@@ -93,3 +93,24 @@ def sweeps(request: Request, snapshot: Now) -> sweep_models.SweepList:
 def sweep(request: Request, snapshot: Now, name: str) -> sweep_models.SweepDetail:
     """A sweep: its state in words, counts, progress and trials."""
     return progress.sweep_detail(snapshot, name, tag_sweeps(request, snapshot))
+
+
+@router.get("/sweeps/{name}/matrix", response_model=sweep_models.Matrix, responses=TABLES)
+def sweep_matrix(
+    request: Request, snapshot: Now, name: str, format: Format = None
+) -> sweep_models.Matrix | Response:
+    """Settings by methods, every seed in its cell. As a table, a row per trial."""
+    media = formats.negotiate(request, format)
+    records = progress.plan_records(snapshot, name)
+    conditional(request, snapshot.id, media)
+    cells = matrix.cells(records)
+    if media != formats.JSON:
+        table = formats.table_of(matrix.flat(cells), matrix.FLAT)
+        return formats.file_response(media, table, f"{name}.matrix")
+    return sweep_models.Matrix(
+        sweep=name,
+        settings=list(dict.fromkeys(cell.setting for cell in cells)),
+        columns=matrix.columns_of(cells),
+        cells=cells,
+        snapshot=snapshot.id,
+    )

@@ -20,6 +20,29 @@ class Progress(BaseModel):
     share: float = Field(description="iterations done of planned, 0 to 1")
 
 
+class TimeLeft(BaseModel):
+    """Seconds until the planned and running trials are done, by the rates measured so far."""
+
+    p10: float = Field(description="if trials run as fast as the fastest tenth did")
+    p50: float
+    p90: float = Field(description="if they run as slowly as the slowest tenth did")
+    measured: int = Field(description="trials whose rate is known")
+
+
+class Best(BaseModel):
+    """The lowest distance on a data set so far, before mode collapse."""
+
+    dataset: str
+    score: Literal["fd_digits", "fid"]
+    value: float
+    iteration: int
+    trial_id: str
+    setting: str
+    method: str
+    i_ratio: float | None
+    seed: int
+
+
 class Sweep(BaseModel):
     """A named list of planned trials and how it stands."""
 
@@ -29,6 +52,12 @@ class Sweep(BaseModel):
     counts: dict[str, int] = Field(description="trials by status")
     progress: Progress
     eta_seconds: float | None = Field(description="as the driver estimates it, while it runs")
+    time_left: TimeLeft | None = Field(
+        description="while it runs, once three trials have been measured"
+    )
+    best: list[Best] = Field(description="by data set")
+    compute_hours: float = Field(description="of all its trials, whichever sweep ran them")
+    gpu_hours: float = Field(description="of those that run on a GPU")
     started_at: datetime | None
     heartbeat: datetime | None = Field(description="when the driver last wrote")
     updated_at: datetime | None = Field(description="when a trial last wrote")
@@ -46,4 +75,50 @@ class SweepList(BaseModel):
 
 class SweepDetail(Sweep):
     trials: list[str] = Field(description="trial ids in the plan's order")
+    snapshot: str
+
+
+class Column(BaseModel):
+    """A column of the matrix."""
+
+    method: str
+    i_ratio: float | None
+
+
+class Seed(BaseModel):
+    """A trial as a dot of the matrix."""
+
+    seed: int
+    trial_id: str
+    status: str
+    iteration: int | None
+    iterations: int
+    best: float | None
+    mode_collapse_at: int | None
+    spectral_collapse_at: int | None
+    dead_at: int | None
+    diverged_at: int | None
+    nonfinite: Nonfinite = {}
+
+
+class Cell(BaseModel):
+    """The trials of a setting and a method; `mean` and `sd` are of the finished ones' best."""
+
+    profile: str
+    setting: str
+    method: str
+    i_ratio: float | None
+    score: Literal["fd_digits", "fid"]
+    n: int = Field(description="finished trials with a score")
+    mean: float | None
+    sd: float | None = Field(description="null for n < 2")
+    seeds: list[Seed]
+    nonfinite: Nonfinite = {}
+
+
+class Matrix(BaseModel):
+    sweep: str
+    settings: list[str] = Field(description="rows, in Table I's order")
+    columns: list[Column]
+    cells: list[Cell] = Field(description="those that have a trial")
     snapshot: str

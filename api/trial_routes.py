@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import formats, models, queries, reads, series_models
+from api import formats, models, queries, reads
+from api import series_models as series
 from api.caching import conditional
 from api.parameters import (
     TABLES,
@@ -32,12 +33,10 @@ def trial(request: Request, snapshot: Now, trial_id: str) -> models.TrialDetail:
     return queries.trial_detail(snapshot, queries.record(snapshot, trial_id))
 
 
-@router.get(
-    "/trials/{trial_id}/evaluations", response_model=series_models.Evaluations, responses=TABLES
-)
+@router.get("/trials/{trial_id}/evaluations", response_model=series.Evaluations, responses=TABLES)
 def evaluations(
     request: Request, snapshot: Now, service: Serving, trial_id: str, format: Format = None
-) -> series_models.Evaluations | Response:
+) -> series.Evaluations | Response:
     """What was measured over the iterations, oldest first; empty before the first evaluation."""
     media = formats.negotiate(request, format)
     queries.record(snapshot, trial_id)
@@ -46,11 +45,11 @@ def evaluations(
     rows = reads.evaluations(service.store, trial_id)
     if media == formats.JSON:
         items = [queries.evaluation(row) for row in rows]
-        return series_models.Evaluations(trial_id=trial_id, items=items)
+        return series.Evaluations(trial_id=trial_id, items=items)
     return formats.file_response(media, columns("evaluations", rows), f"{trial_id}.evaluations")
 
 
-@router.get("/trials/{trial_id}/spectra", response_model=series_models.Spectra, responses=TABLES)
+@router.get("/trials/{trial_id}/spectra", response_model=series.Spectra, responses=TABLES)
 def spectra(
     request: Request,
     snapshot: Now,
@@ -59,7 +58,7 @@ def spectra(
     layer: Layer = None,
     stable_ranks: Annotated[bool, Query(description="also one value per iteration")] = False,
     format: Format = None,
-) -> series_models.Spectra | Response:
+) -> series.Spectra | Response:
     """All singular values by layer and iteration; without `layer`, of all layers.
 
     As CSV or Parquet always with the stable ranks.
@@ -71,11 +70,11 @@ def spectra(
     rows = reads.spectra(service.store, trial_id, layer)
     if media == formats.JSON:
         items = [queries.spectrum(row, stable_ranks=stable_ranks) for row in rows]
-        return series_models.Spectra(trial_id=trial_id, items=items)
+        return series.Spectra(trial_id=trial_id, items=items)
     return formats.file_response(media, columns("spectra", rows), f"{trial_id}.spectra")
 
 
-@router.get("/trials/{trial_id}/outputs", response_model=series_models.Outputs, responses=TABLES)
+@router.get("/trials/{trial_id}/outputs", response_model=series.Outputs, responses=TABLES)
 def outputs(
     request: Request,
     snapshot: Now,
@@ -85,7 +84,7 @@ def outputs(
     quantity: Quantity = None,
     iteration: Annotated[int | None, Query(ge=0)] = None,
     format: Format = None,
-) -> series_models.Outputs | Response:
+) -> series.Outputs | Response:
     """Histograms of D(x) and of D's loss over the iterations, as in Figs. 9 to 11."""
     media = formats.negotiate(request, format)
     queries.record(snapshot, trial_id)
@@ -94,26 +93,24 @@ def outputs(
     rows = reads.outputs(service.store, trial_id, images, quantity, iteration)
     if media == formats.JSON:
         items = [queries.histogram(row) for row in rows]
-        return series_models.Outputs(trial_id=trial_id, items=items)
+        return series.Outputs(trial_id=trial_id, items=items)
     return formats.file_response(media, columns("outputs", rows), f"{trial_id}.outputs")
 
 
 @router.get("/trials/{trial_id}/samples")
-def samples(
-    request: Request, snapshot: Now, service: Serving, trial_id: str
-) -> series_models.Samples:
+def samples(request: Request, snapshot: Now, service: Serving, trial_id: str) -> series.Samples:
     """The iterations that have a grid of generated images."""
     queries.record(snapshot, trial_id)
     iterations = reads.sample_iterations(service.store, trial_id)
     conditional(request, str(iterations))
     items = [
-        series_models.Sample(
+        series.Sample(
             iteration=at,
             url=str(request.app.url_path_for("sample", trial_id=trial_id, iteration=str(at))),
         )
         for at in iterations
     ]
-    return series_models.Samples(trial_id=trial_id, items=items)
+    return series.Samples(trial_id=trial_id, items=items)
 
 
 @router.get(

@@ -38,6 +38,23 @@ def test_over_http(http: httpx2.Client) -> None:
     assert demo["state"] == "finished"
     assert demo["eta_seconds"] is None
     assert demo["sentence"].endswith("24 trials: 20 completed, 4 collapsed.")
+    assert demo["time_left"] is None
+    assert demo["gpu_hours"] == 0
+    (best,) = demo["best"]
+    trials = [http.get(f"/trials/{trial_id}").json() for trial_id in demo["trials"]]
+    assert demo["compute_hours"] == pytest.approx(sum(t["seconds"] for t in trials) / 3600)
+    assert best["value"] == min(t["best"]["fd_digits"] for t in trials)
+    (first,) = [t for t in trials if t["trial_id"] == best["trial_id"]]
+    assert (best["setting"], best["iteration"]) == (first["setting"], first["best"]["iteration"])
+
+
+def test_the_range_of_the_time_left_is_told(http: httpx2.Client) -> None:
+    fig8 = http.get("/sweeps/fig8").json()
+    left = fig8["time_left"]
+    assert 0 < left["p10"] <= left["p50"] <= left["p90"]
+    assert left["measured"] == 6
+    assert fig8["sentence"].startswith("Running: about ")
+    assert fig8["eta_seconds"] == 240.0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,63 @@
+"""A sweep as a matrix."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from types import ModuleType
+
+import httpx2
+import pyarrow.parquet as pq
+import pytest
+
+from sweep.results import Store
+
+
+def test_a_matrix(http: httpx2.Client) -> None:
+    body = http.get("/sweeps/demo/matrix").json()
+    assert body["settings"] == ["A_64-128", "B_64-64", "C_32-32"]
+    assert [(c["method"], c["i_ratio"]) for c in body["columns"]] == [
+        ("sn", None), ("sr-static", 0.5), ("sn-renorm", None), ("sr-lift", 0.5),
+    ]  # fmt: skip
+    assert len(body["cells"]) == 12
+    (cell,) = [c for c in body["cells"] if (c["setting"], c["method"]) == ("C_32-32", "sn")]
+    assert [seed["status"] for seed in cell["seeds"]] == ["collapsed", "collapsed"]
+    assert cell["score"] == "fd_digits"
+    assert cell["mean"] == pytest.approx(sum(seed["best"] for seed in cell["seeds"]) / 2)
+    assert cell["sd"] == pytest.approx(
+        abs(cell["seeds"][0]["best"] - cell["seeds"][1]["best"]) / math.sqrt(2)
+    )
+
+
+def test_only_finished_trials_count(http: httpx2.Client) -> None:
+    body = http.get("/sweeps/fig8/matrix").json()
+    counts = {c["i_ratio"]: (c["n"], [s["status"] for s in c["seeds"]]) for c in body["cells"]}
+    assert counts == {
+        None: (1, ["collapsed"]),
+        0.125: (2, ["completed"] * 2),
+        0.25: (1, ["completed", "running"]),
+        0.75: (0, ["failed", "planned"]),
+    }
+
+
+def test_as_a_table(http: httpx2.Client) -> None:
+    table = pq.read_table(io.BytesIO(http.get("/sweeps/fig8/matrix?format=parquet").content))
+    assert table.num_rows == 7
+    assert table.column("i_ratio").null_count == 1
+    csv = http.get("/sweeps/fig8/matrix?format=csv").text.splitlines()
+    assert csv[0].startswith("profile,setting,method,i_ratio,score,seed,trial_id,status")
+    assert len(csv) == 8
+    assert http.get("/sweeps/nothing/matrix").status_code == 404
+
+
+def test_a_score_that_is_not_finite(tmp_path: Path, kit: ModuleType) -> None:
+    store, who = Store(tmp_path), kit.identity("A_64-128", "sn", 0)
+    kit.write_trial(store, who)
+    (row,) = store.read_rows("trials", who["trial_id"])
+    store.write_rows("trials", who["trial_id"], [row | {"best_fd_digits": math.nan}])
+    kit.write_plan(store, "s", [who])
+    with kit.serving(tmp_path) as http:
+        (cell,) = http.get("/sweeps/s/matrix").json()["cells"]
+        assert (cell["mean"], cell["nonfinite"]) == (None, {"mean": "nan"})
+        assert cell["seeds"][0]["nonfinite"] == {"best": "nan"}
