@@ -104,10 +104,37 @@ class TrialRows(BaseModel):
     snapshot: str = Field(description="changes if and only if the store's content changed")
 
 
+class Signal(BaseModel):
+    """A collapse that was seen."""
+
+    name: Literal["mode_collapse", "spectral_collapse", "dead", "diverged"]
+    at: int = Field(description="iteration at which it began")
+    rule: str | None = Field(description="what said so")
+
+
+class Verdict(BaseModel):
+    sentence: str = Field(description="what was seen and, of two collapses, which came first")
+    healthy: bool | None = Field(description="nothing was seen so far; null before the start")
+    signals: list[Signal] = Field(description="earliest first")
+
+
+class Relative(BaseModel):
+    """A trial that this one branched off, or that branched off it."""
+
+    trial_id: str
+    method: str
+    i_ratio: float | None
+    at: int | None = Field(description="iteration of the branch")
+    status: str
+
+
 class TrialDetail(Trial):
     """A trial and everything that is stored beside its scores."""
 
     sweeps: list[str] = Field(description="sweeps whose plan has the trial")
+    verdict: Verdict
+    ancestors: list[Relative] = Field(description="what it branched off, the parent first")
+    children: list[Relative] = Field(description="what branched off it")
     config: dict[str, Any] | None = Field(description="everything that can change a number")
     thresholds: dict[str, Any] | None = Field(description="collapse thresholds in force")
     verdict_rules: dict[str, Any] | None = Field(description="the rule behind each collapse")

@@ -104,3 +104,13 @@ Chosen = Annotated[Filters, Depends(filters)]
 def separated(given: list[str]) -> list[str]:
     """The names of a parameter that may be repeated or hold commas."""
     return [name for part in given for name in part.split(",") if name]
+
+
+def whole_numbers(what: str, given: list[str]) -> list[int]:
+    """The same of numbers. Raises UsageError for what is none."""
+    numbers = separated(given)
+    for text in numbers:
+        # Longer ones are no iteration, and slow to read.
+        if not text.isascii() or not text.isdecimal() or len(text) > 12:
+            raise UsageError(f"{what} are whole numbers, not {text[:80]!r}")
+    return [int(text) for text in numbers]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.models import ScoresAt, Trial, TrialDetail
+from api import lineage, thinning, words
+from api.models import ScoresAt, Trial, TrialDetail, Verdict
 from api.nonfinite import finite, without_nonfinite
 from api.series_models import Evaluation, Histogram, Spectrum
 from api.snapshot import Row, Snapshot
@@ -41,13 +42,38 @@ def flat(record: Row, columns: Sequence[str]) -> dict[str, Any]:
 def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
     trial_id = record["trial_id"]
     plans = snapshot.plans.items()
+    rules = _json(record["verdict_rules"]) or {}
     return TrialDetail.model_validate(
         _trial_fields(record)
         | {
             "sweeps": [n for n, plan in plans if any(r["trial_id"] == trial_id for r in plan)],
             **{n: _json(record[n]) for n in ("config", "thresholds", "verdict_rules", "software")},
+            "verdict": verdict_on(trial(record), rules),
+            "ancestors": lineage.ancestors(snapshot, record),
+            "children": lineage.children(snapshot, record),
             **{name: record[name] for name in ("host", "attempt", "traceback")},
             "snapshot": snapshot.id,
+        }
+    )
+
+
+def verdict_on(trial: Trial, rules: Mapping[str, Any]) -> Verdict:
+    at = {
+        "mode_collapse": trial.mode_collapse_at,
+        "spectral_collapse": trial.spectral_collapse_at,
+        "dead": trial.dead_at,
+        "diverged": trial.diverged_at,
+    }
+    signals = [
+        {"name": name, "at": began, "rule": str(rules[name]) if name in rules else None}
+        for name, began in at.items()
+        if began is not None
+    ]
+    return Verdict.model_validate(
+        {
+            "sentence": words.verdict(trial),
+            "healthy": None if trial.status == "planned" else not signals,
+            "signals": sorted(signals, key=lambda signal: signal["at"]),
         }
     )
 
@@ -85,13 +111,21 @@ def evaluation(row: Row) -> Evaluation:
     return Evaluation.model_validate(finite(own))
 
 
-def spectrum(row: Row, *, stable_ranks: bool = False) -> Spectrum:
+def evaluation_values(row: Row, keys: Sequence[str]) -> dict[str, Any]:
+    """The asked columns alone."""
+    return finite({"iteration": row["iteration"]} | {key: row[key] for key in keys})
+
+
+def spectrum(row: Row, *, stable_ranks: bool = False, points: int | None = None) -> Spectrum:
     """`stable_ranks` are one value per iteration of training: long, and left out unless asked."""
+    values = _values(row["singular_values"])
     ranks = row["stable_ranks"] if stable_ranks else None
+    at = None if points is None else thinning.indices(len(values), points)
     return Spectrum(
         iteration=row["iteration"],
         layer=row["layer"],
-        singular_values=_values(row["singular_values"]),
+        singular_values=values if at is None else [values[k] for k in at],
+        indices=at,
         stable_ranks=None if ranks is None else _values(ranks),
     )
 

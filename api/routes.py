@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import formats, matrix, models, paging, progress, queries, sweep_models
+from api import formats, groups, matrix, models, paging, progress, queries, sweep_models
 from api.caching import conditional
-from api.filters import column
+from api.filters import column, matching
 from api.parameters import (
     RANGE_PARAMETERS,
     TABLES,
@@ -79,6 +79,39 @@ def results(
         rows = [queries.flat(record, shown) for record in page.records]
         return models.TrialRows(items=rows, **about)
     return models.TrialPage(items=[queries.trial(r) for r in page.records], **about)
+
+
+@router.get(
+    "/groups", response_model=groups.Groups, responses=TABLES, openapi_extra=RANGE_PARAMETERS
+)
+def grouped(
+    request: Request,
+    snapshot: Now,
+    filters: Chosen,
+    by: Annotated[
+        list[str], Query(description="repeatable or with commas: profile, setting, method, ...")
+    ] = [],  # noqa: B006
+    agg: Annotated[list[str], Query(description="n, mean, sd, ci95, min, median, max")] = [],  # noqa: B006
+    score: Annotated[
+        str | None, Query(description="any number of a trial; else the best distance")
+    ] = None,
+    format: Format = None,
+) -> groups.Groups | Response:
+    """A score by method and i, or by anything else: mean, sd, n and interval over the trials.
+
+    The interval is Student's, as if the trials were independent: group by setting to have it
+    over seeds.
+    """
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    rows = list(matching(snapshot, filters))
+    columns_by, aggregates = groups.read_by(separated(by)), groups.read_aggregates(separated(agg))
+    of = groups.read_score(score, rows)
+    items = groups.groups(rows, of, columns_by, aggregates)
+    if media == formats.JSON:
+        return groups.Groups(score=of, by=columns_by, items=items, snapshot=snapshot.id)
+    lines = formats.table_of(map(groups.flat, items), groups.schema(columns_by, aggregates))
+    return formats.file_response(media, lines, "groups")
 
 
 @router.get("/sweeps")

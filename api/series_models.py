@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -43,10 +43,43 @@ class Evaluations(BaseModel):
     items: list[Evaluation] = Field(description="oldest first")
 
 
+class EvaluationRows(BaseModel):
+    """The same with the asked columns alone."""
+
+    trial_id: str
+    items: list[dict[str, Any]] = Field(description="oldest first, `iteration` and the keys")
+
+
+class Extent(BaseModel):
+    """A value over some iterations."""
+
+    min: float | None
+    max: float | None
+    last: float | None
+    not_finite: int = Field(description="values that are neither minimum, maximum nor last")
+
+
+class Bucket(BaseModel):
+    from_iteration: int
+    to_iteration: int
+    n: int = Field(description="evaluations in it")
+    values: dict[str, Extent] = Field(description="by key")
+
+
+class EvaluationBuckets(BaseModel):
+    """A curve in at most so many stretches of equal length."""
+
+    trial_id: str
+    buckets: list[Bucket] = Field(description="oldest first")
+
+
 class Spectrum(BaseModel):
     iteration: int
     layer: int = Field(description="layer_0 .. layer_9 of the paper, .. layer_16 on ImageNet")
     singular_values: list[float | None] = Field(description="of W as D uses it, descending")
+    indices: list[int] | None = Field(
+        default=None, description="of the values that are given, from 0; null if all are"
+    )
     stable_ranks: list[float | None] | None = Field(
         description="after each iteration since the evaluation before; null unless asked for"
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import formats, models, queries, reads
+from api import formats, models, queries, reads, thinning
 from api import series_models as series
 from api.caching import conditional
 from api.parameters import (
@@ -19,6 +20,8 @@ from api.parameters import (
     Quantity,
     Serving,
     known_parameters,
+    separated,
+    whole_numbers,
 )
 from api.problems import RESPONSES
 from sweep.results import columns
@@ -33,20 +36,50 @@ def trial(request: Request, snapshot: Now, trial_id: str) -> models.TrialDetail:
     return queries.trial_detail(snapshot, queries.record(snapshot, trial_id))
 
 
-@router.get("/trials/{trial_id}/evaluations", response_model=series.Evaluations, responses=TABLES)
+@router.get(
+    "/trials/{trial_id}/evaluations",
+    response_model=series.Evaluations | series.EvaluationRows | series.EvaluationBuckets,
+    responses=TABLES,
+)
 def evaluations(
-    request: Request, snapshot: Now, service: Serving, trial_id: str, format: Format = None
-) -> series.Evaluations | Response:
-    """What was measured over the iterations, oldest first; empty before the first evaluation."""
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    trial_id: str,
+    keys: Annotated[
+        list[str], Query(description="columns, repeatable or with commas; all for none")
+    ] = [],  # noqa: B006 - FastAPI copies defaults
+    max_points: Annotated[
+        int | None, Query(ge=1, le=10_000, description="buckets of minimum, maximum and last")
+    ] = None,
+    format: Format = None,
+) -> series.Evaluations | series.EvaluationRows | series.EvaluationBuckets | Response:
+    """What was measured over the iterations, oldest first; empty before the first evaluation.
+
+    With `keys` an item has these columns alone; with `max_points` there are buckets instead.
+    """
     media = formats.negotiate(request, format)
     queries.record(snapshot, trial_id)
+    names = separated(keys)
+    chosen = thinning.curve_keys(names, scalar=max_points is not None)
     version = reads.stamp(service.store, reads.table_path("evaluations", trial_id))
     conditional(request, version, media)
     rows = reads.evaluations(service.store, trial_id)
-    if media == formats.JSON:
-        items = [queries.evaluation(row) for row in rows]
-        return series.Evaluations(trial_id=trial_id, items=items)
-    return formats.file_response(media, columns("evaluations", rows), f"{trial_id}.evaluations")
+    file_name = f"{trial_id}.evaluations"
+    if max_points is not None:
+        parts = thinning.buckets(rows, chosen, max_points)
+        if media == formats.JSON:
+            return series.EvaluationBuckets(trial_id=trial_id, buckets=parts)
+        table = pa.Table.from_pylist([thinning.flat(part) for part in parts])
+        return formats.file_response(media, table, file_name)
+    if media != formats.JSON:
+        table = columns("evaluations", rows)
+        shown = table.select(["iteration", *chosen]) if names else table
+        return formats.file_response(media, shown, file_name)
+    if names:
+        values = [queries.evaluation_values(row, chosen) for row in rows]
+        return series.EvaluationRows(trial_id=trial_id, items=values)
+    return series.Evaluations(trial_id=trial_id, items=[queries.evaluation(row) for row in rows])
 
 
 @router.get("/trials/{trial_id}/spectra", response_model=series.Spectra, responses=TABLES)
@@ -56,20 +89,28 @@ def spectra(
     service: Serving,
     trial_id: str,
     layer: Layer = None,
+    iterations: Annotated[
+        list[str], Query(description="repeatable or with commas; all for none")
+    ] = [],  # noqa: B006 - FastAPI copies defaults
+    points: Annotated[
+        int | None, Query(ge=2, le=4096, description="of each spectrum, evenly spread")
+    ] = None,
     stable_ranks: Annotated[bool, Query(description="also one value per iteration")] = False,
     format: Format = None,
 ) -> series.Spectra | Response:
     """All singular values by layer and iteration; without `layer`, of all layers.
 
-    As CSV or Parquet always with the stable ranks.
+    As CSV or Parquet always whole, and with the stable ranks.
     """
     media = formats.negotiate(request, format)
     queries.record(snapshot, trial_id)
+    wanted = whole_numbers("iterations", iterations)
     version = reads.stamp(service.store, reads.table_path("spectra", trial_id))
     conditional(request, version, media)
     rows = reads.spectra(service.store, trial_id, layer)
+    rows = thinning.at_iterations(rows, wanted, trial_id)
     if media == formats.JSON:
-        items = [queries.spectrum(row, stable_ranks=stable_ranks) for row in rows]
+        items = [queries.spectrum(r, stable_ranks=stable_ranks, points=points) for r in rows]
         return series.Spectra(trial_id=trial_id, items=items)
     return formats.file_response(media, columns("spectra", rows), f"{trial_id}.spectra")
 

@@ -58,7 +58,9 @@ def test_scores_are_those_of_the_store() -> None:
     ],
 )
 def test_a_row_is_that_of_the_store(table: str, model: type[BaseModel]) -> None:
-    assert set(model.model_fields) - {"nonfinite"} == set(SCHEMAS[table].names) - {"trial_id"}
+    assert set(model.model_fields) - {"nonfinite", "indices"} == set(SCHEMAS[table].names) - {
+        "trial_id"
+    }
 
 
 def test_a_trial_has_every_column_of_the_store() -> None:
