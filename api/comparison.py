@@ -20,7 +20,7 @@ from api.table2_models import (
     SettingScores,
 )
 from sweep.pairs import PairedDifference
-from sweep.paper import TABLE_II, MethodResult, table2
+from sweep.paper import MethodResult, SettingRow, table2
 
 Curves = Callable[[str], Sequence[Row]]
 M = TypeVar("M", bound=BaseModel)
@@ -28,18 +28,22 @@ M = TypeVar("M", bound=BaseModel)
 
 # A snapshot is one object until the store changes, so this is worked out once for each.
 @functools.lru_cache(maxsize=2)
-def setting_scores(snapshot: Snapshot, curves: Curves) -> Sequence[SettingScores]:
+def table_rows(snapshot: Snapshot, curves: Curves) -> Sequence[SettingRow]:
     """Table II, published and measured: every row of the paper's, in its order."""
-    trials = [r for r in snapshot.records.values() if r["status"] != "planned"]
-    rows = {row.setting: row for row in table2(trials, curves)}
+    return table2([r for r in snapshot.records.values() if r["status"] != "planned"], curves)
+
+
+@functools.lru_cache(maxsize=2)
+def setting_scores(snapshot: Snapshot, curves: Curves) -> Sequence[SettingScores]:
+    """The same as the service promises it."""
     return [
         SettingScores(
-            setting=setting,
-            published=PublishedRow.model_validate(dataclasses.asdict(published)),
-            measured=_nested(rows[setting].measured, _method_score) if setting in rows else {},
-            pairs=_nested(rows[setting].pairs, _pair) if setting in rows else {},
+            setting=row.setting,
+            published=PublishedRow.model_validate(dataclasses.asdict(row.published)),
+            measured=_nested(row.measured, _method_score),
+            pairs=_nested(row.pairs, _pair),
         )
-        for setting, published in TABLE_II.items()
+        for row in table_rows(snapshot, curves)
     ]
 
 

@@ -73,6 +73,7 @@ IMAGENET = ("E_512-64", "E_2048-64")
 # Figs. 2 to 4 follow the runs to 50k iterations; the text gives no other length.
 PUBLISHED_ITERATIONS = 50_000
 DEFAULT_I_RATIO = 0.5
+IMAGENET = ("E_512-64", "E_2048-64")
 OTHER_WEIGHTS = "Inception weights: not the reference file"
 
 
@@ -138,7 +139,7 @@ def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> lis
         ours = row["setting"] in TABLE_II and row["i_ratio"] in (None, DEFAULT_I_RATIO)
         if ours and row["parent"] is None:
             cells.setdefault((row["setting"], row["profile"], row["method"]), []).append(row)
-    chosen = {key: _one_configuration(rows) for key, rows in cells.items()}
+    chosen = {key: one_configuration(rows) for key, rows in cells.items()}
     table = []
     for setting, published in TABLE_II.items():
         profiles = sorted({profile for name, profile, _ in chosen if name == setting})
@@ -150,7 +151,7 @@ def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> lis
             for profile in profiles
         }
         measured = {
-            profile: {method: _summary(method, of_method) for method, of_method in methods.items()}
+            profile: {method: summary(method, of_method) for method, of_method in methods.items()}
             for profile, methods in rows.items()
         }
         pairs = {profile: paired_differences(methods, curves) for profile, methods in rows.items()}
@@ -164,8 +165,8 @@ def _sn_first(methods: Iterable[str]) -> list[str]:
     return sorted(methods, key=lambda method: (method != "sn", method))
 
 
-def _one_configuration(rows: Sequence[Row]) -> list[Row]:
-    """The trials of the configuration that `table2` describes, one per seed, by seed."""
+def one_configuration(rows: Sequence[Row]) -> list[Row]:
+    """The trials of the configuration that `table2` describes, one per i and seed, in order."""
 
     def rank(row: Row) -> tuple[bool, int, Any]:
         return row["status"] in FINISHED, row["iterations"], row["updated_at"]
@@ -173,11 +174,13 @@ def _one_configuration(rows: Sequence[Row]) -> list[Row]:
     leader = max(rows, key=rank)
     common = configuration(leader)
     of_configuration = [row for row in rows if configuration(row) == common]
-    by_seed = {row["seed"]: row for row in sorted(of_configuration, key=rank)}
-    return [by_seed[seed] for seed in sorted(by_seed)]
+    ordered = sorted(of_configuration, key=rank)
+    by_place = {(row["i_ratio"] or 0.0, row["seed"]): row for row in ordered}
+    return [by_place[place] for place in sorted(by_place)]
 
 
-def _summary(method: str, rows: Sequence[Row]) -> MethodResult:
+def summary(method: str, rows: Sequence[Row]) -> MethodResult:
+    """Of at least one trial; all of one configuration and one i."""
     score = score_name(rows[0])
     counted = [
         row[f"best_{score}"]

@@ -1,0 +1,142 @@
+"""Figs. 8 and 12: what the text says of them, and what was measured. Standard library only.
+
+The figures' points are not in the text, so only its sentences on them are held against the trials.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sweep.pairs import Row
+from sweep.paper import MethodResult, SettingRow, one_configuration, summary
+from sweep.verdicts import Answer, not_measured, verdict
+
+PEAK = "better from 0.25 to 0.5, worse from 0.5 to 1"
+STEADY = "better with every step of i"
+TEXT_OF_FIG_8 = {"A": PEAK, "B": STEADY, "D": PEAK, "E": PEAK}
+STEPS = (0.25, 0.5, 1.0)
+STATIC, DYNAMIC = "sr-static", ("sr-dynamic", "sr-dynamic-renorm")
+TEXT_OF_FIG_12 = {
+    "A_128-128": "static", "B_16-64": "dynamic", "C_64-32": "dynamic", "D_128-256": "static",
+    "E_512-64": "dynamic",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """A method's best distance over i on a setting; `beside` has what does not lift."""
+
+    profile: str
+    setting: str
+    group: str
+    method: str
+    points: Sequence[MethodResult]
+    beside: Mapping[str, MethodResult]
+    text: str | None
+    agrees: Answer
+
+
+def fig8(trials: Iterable[Row]) -> list[Trend]:
+    """By profile, setting and lifting method, from rows of `trials` that did not branch off.
+
+    As in Table II no mean goes over different configurations: of a profile, setting and method
+    one is taken, over all values of i.
+    """
+    cells: dict[tuple[str, str, str], list[Row]] = {}
+    for row in trials:
+        if row["parent"] is None:
+            cells.setdefault((row["profile"], row["setting"], row["method"]), []).append(row)
+    chosen = {key: one_configuration(rows) for key, rows in cells.items()}
+    trends = []
+    for (profile, setting, method), rows in chosen.items():
+        ratios = sorted({row["i_ratio"] for row in rows if row["i_ratio"] is not None})
+        if not ratios:
+            continue
+        points = [summary(method, [r for r in rows if r["i_ratio"] == i]) for i in ratios]
+        group = rows[0]["group"]
+        text = TEXT_OF_FIG_8.get(group)
+        trends.append(
+            Trend(
+                profile=profile,
+                setting=setting,
+                group=group,
+                method=method,
+                points=points,
+                beside={
+                    name: summary(name, chosen[profile, setting, name])
+                    for name in ("sn", "sn-renorm")
+                    if (profile, setting, name) in chosen
+                },
+                text=text,
+                agrees=_agrees(text, {p.i_ratio: p.mean for p in points}, points),
+            )
+        )
+    return trends
+
+
+def _agrees(
+    text: str | None, means: Mapping[float | None, float | None], points: Sequence[MethodResult]
+) -> Answer:
+    if text is None:
+        return not_measured("the text says nothing of this group")
+    known = {i: mean for i, mean in means.items() if i is not None and mean is not None}
+    missing = [f"{i:g}" for i in STEPS if i not in known]
+    if missing:
+        return not_measured(f"no finished trial with i = {', '.join(missing)}")
+    shown = [i for i in sorted(known) if i >= STEPS[0]] if text == STEADY else list(STEPS)
+    path = [known[i] for i in shown]
+    if text == STEADY:
+        holds = all(after < before for before, after in itertools.pairwise(path))
+    else:
+        holds = path[1] < path[0] and path[1] < path[2]
+    n = min(point.n for point in points if point.i_ratio in shown)
+    says = ", ".join(f"{known[i]:.4g} at {i:g}" for i in shown)
+    comparable = all(point.comparable for point in points)
+    return Answer(verdict(holds), None, n, f"mean best {points[0].score}: {says}", comparable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compensation:
+    """Static against dynamic compensation on a setting; `text` says which the paper found better.
+
+    `agrees` is by the reading of the dynamic method that stands for it.
+    """
+
+    profile: str
+    setting: str
+    methods: Mapping[str, MethodResult]
+    text: str | None
+    agrees: Mapping[str, Answer]
+
+
+def fig12(rows: Sequence[SettingRow]) -> list[Compensation]:
+    """By profile and setting, from the rows of Table II, where either of the two was run."""
+    return [
+        Compensation(
+            profile=profile,
+            setting=row.setting,
+            methods={m: r for m, r in measured.items() if m in ("sn", STATIC, *DYNAMIC)},
+            text=TEXT_OF_FIG_12.get(row.setting),
+            agrees={m: _better(row.setting, measured, m) for m in DYNAMIC if m in measured},
+        )
+        for row in rows
+        for profile, measured in row.measured.items()
+        if measured.keys() & {STATIC, *DYNAMIC}
+        and (row.setting in TEXT_OF_FIG_12 or measured.keys() & {*DYNAMIC})
+    ]
+
+
+def _better(setting: str, measured: Mapping[str, MethodResult], dynamic: str) -> Answer:
+    pair = measured.get(STATIC), measured[dynamic]
+    if pair[0] is None or pair[0].mean is None or pair[1].mean is None:
+        return not_measured("no finished trial of both")
+    found = "static" if pair[0].mean < pair[1].mean else "dynamic"
+    text = TEXT_OF_FIG_12.get(setting)
+    says = f"mean best {pair[0].score}: {pair[0].mean:.4g} static, {pair[1].mean:.4g} dynamic"
+    if text is None:
+        return not_measured(f"the text does not name this setting; {says}")
+    n = min(pair[0].n, pair[1].n)
+    comparable = pair[0].comparable and pair[1].comparable
+    return Answer(verdict(found == text), None, n, says, comparable)
