@@ -40,7 +40,7 @@ def setting_scores(snapshot: Snapshot, curves: Curves) -> Sequence[SettingScores
         SettingScores(
             setting=row.setting,
             published=PublishedRow.model_validate(dataclasses.asdict(row.published)),
-            measured=_nested(row.measured, _method_score),
+            measured=_nested(row.measured, method_score),
             pairs=_nested(row.pairs, _pair),
         )
         for row in table_rows(snapshot, curves)
@@ -56,7 +56,7 @@ def _nested(
     }
 
 
-def _method_score(result: MethodResult) -> MethodScore:
+def method_score(result: MethodResult) -> MethodScore:
     fields = dataclasses.asdict(result)
     seeds = [SeedScore.model_validate(finite(seed)) for seed in fields.pop("seeds")]
     return MethodScore.model_validate(finite(fields) | {"seeds": seeds})

@@ -6,11 +6,22 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from api import claims, comparison, formats
+from api import claims, comparison, formats, survival, trends
 from api.caching import conditional
-from api.parameters import TABLES, Format, Now, Serving, known_parameters
+from api.filters import matching
+from api.parameters import (
+    RANGE_PARAMETERS,
+    TABLES,
+    Chosen,
+    Format,
+    Now,
+    Serving,
+    known_parameters,
+)
 from api.problems import RESPONSES
 from api.table2_models import Table2
+from sweep import paper as paper_tables
+from sweep import trends as paper_trends
 
 router = APIRouter(tags=["paper"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 
@@ -44,3 +55,58 @@ def paper_claims(
         return claims.Claims(items=items, snapshot=snapshot.id)
     table = formats.table_of(claims.flat(items), claims.FLAT)
     return formats.file_response(media, table, "claims")
+
+
+@router.get(
+    "/survival",
+    response_model=survival.Survivals,
+    responses=TABLES,
+    openapi_extra=RANGE_PARAMETERS,
+)
+def kaplan_meier(
+    request: Request, snapshot: Now, filters: Chosen, format: Format = None
+) -> survival.Survivals | Response:
+    """The share of runs without mode collapse over iterations, by profile, method and i.
+
+    A run that ended or still goes on without one is censored where it was last seen.
+    """
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    items = survival.survival(matching(snapshot, filters))
+    if media == formats.JSON:
+        return survival.Survivals(items=items, snapshot=snapshot.id)
+    table = formats.table_of(survival.flat(items), survival.FLAT)
+    return formats.file_response(media, table, "survival")
+
+
+@router.get("/fig8", response_model=trends.Fig8, responses=TABLES, openapi_extra=RANGE_PARAMETERS)
+def fig8(
+    request: Request, snapshot: Now, filters: Chosen, format: Format = None
+) -> trends.Fig8 | Response:
+    """The best distance over i, every seed; the paper's words on it, and whether they hold."""
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    begun = (row for row in matching(snapshot, filters) if row["status"] != "planned")
+    items = [trends.over_i(trend) for trend in paper_trends.fig8(begun)]
+    if media == formats.JSON:
+        return trends.Fig8(items=items, snapshot=snapshot.id)
+    table = formats.table_of(trends.flat_over_i(items), trends.FLAT)
+    return formats.file_response(media, table, "fig8")
+
+
+@router.get(
+    "/fig12", response_model=trends.Fig12, responses=TABLES, openapi_extra=RANGE_PARAMETERS
+)
+def fig12(
+    request: Request, snapshot: Now, filters: Chosen, format: Format = None
+) -> trends.Fig12 | Response:
+    """Static against dynamic compensation; the paper's words on it, and whether they hold."""
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    begun = (row for row in matching(snapshot, filters) if row["status"] != "planned")
+    rows = paper_tables.table2(begun, lambda trial_id: ())
+    items = [trends.static_dynamic(one) for one in paper_trends.fig12(rows)]
+    if media == formats.JSON:
+        return trends.Fig12(items=items, snapshot=snapshot.id)
+    table = formats.table_of(trends.flat_static_dynamic(items), trends.FLAT)
+    return formats.file_response(media, table, "fig12")

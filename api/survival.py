@@ -1,0 +1,119 @@
+"""The share of runs that have not collapsed: Kaplan and Meier's estimate over iterations.
+
+The event is mode collapse, at the iteration at which it began. Any other end censors: of the run,
+healthy or not, or of what is known of one that still goes on. A run that branched off another is
+at risk from its branch on. Bands are Greenwood's, on the scale of log(-log), 95 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from api.formats import schema_of
+from api.snapshot import Row
+
+# Of the standard normal distribution, two-sided 95 %.
+Z = 1.959963984540054
+
+
+class Step(BaseModel):
+    """What is known after an iteration at which a run collapsed or was last seen."""
+
+    iteration: int
+    at_risk: int = Field(description="runs known not to have collapsed before it")
+    events: int = Field(description="runs that collapsed at it")
+    censored: int = Field(description="runs last seen at it, not collapsed")
+    share: float = Field(description="estimated share of runs that have not collapsed")
+    low: float | None = Field(description="95 %; null where nothing or all has collapsed")
+    high: float | None
+
+
+class Survival(BaseModel):
+    """A method's runs; each counts from iteration 0 or from its branch."""
+
+    profile: str
+    method: str
+    i_ratio: float | None
+    trials: int
+    collapsed: int
+    censored: int
+    steps: list[Step]
+
+
+class Survivals(BaseModel):
+    items: list[Survival]
+    snapshot: str
+
+
+def survival(rows: Iterable[Row]) -> list[Survival]:
+    """By profile, method and i, of the trials that have begun."""
+    runs: dict[tuple[str, str, float | None], list[tuple[int, int, bool]]] = {}
+    for row in rows:
+        if row["status"] != "planned" and row["iteration"] is not None:
+            key = (row["profile"], row["method"], row["i_ratio"])
+            runs.setdefault(key, []).append(_run(row))
+    ordered = sorted(runs, key=lambda key: (*key[:2], key[2] or 0.0))
+    return [
+        Survival(
+            profile=key[0],
+            method=key[1],
+            i_ratio=key[2],
+            trials=len(runs[key]),
+            collapsed=sum(fell for *_, fell in runs[key]),
+            censored=sum(not fell for *_, fell in runs[key]),
+            steps=list(steps(runs[key])),
+        )
+        for key in ordered
+    ]
+
+
+def _run(row: Row) -> tuple[int, int, bool]:
+    """From, to, and whether it collapsed there."""
+    start = row["parent_iteration"] or 0
+    if row["mode_collapse_at"] is not None:
+        return start, row["mode_collapse_at"], True
+    return start, max(row["iteration"], start), False
+
+
+def steps(runs: Sequence[tuple[int, int, bool]]) -> Iterator[Step]:
+    """The estimate after every end, from (from, to, collapsed) of each run."""
+    share, variance = 1.0, 0.0
+    for at in sorted({end for _, end, _ in runs}):
+        at_risk = sum(start < at <= end or start == at == end for start, end, _ in runs)
+        events = sum(end == at and fell for _, end, fell in runs)
+        share *= 1 - events / at_risk
+        left = at_risk - events
+        variance += events / (at_risk * left) if left else 0.0
+        low, high = band(share, variance)
+        yield Step(
+            iteration=at,
+            at_risk=at_risk,
+            events=events,
+            censored=sum(end == at and not fell for _, end, fell in runs),
+            share=share,
+            low=low,
+            high=high,
+        )
+
+
+def band(share: float, variance: float) -> tuple[float | None, float | None]:
+    """`variance` is Greenwood's sum: the variance of the share is its square times it."""
+    if not 0 < share < 1:
+        return None, None
+    width = Z * math.sqrt(variance) / math.log(share)
+    return share ** math.exp(-width), share ** math.exp(width)
+
+
+OF_SURVIVAL = {"steps", "trials", "collapsed", "censored"}
+FLAT = schema_of((Survival, OF_SURVIVAL), (Step, set()))
+
+
+def flat(items: Iterable[Survival]) -> Iterator[dict[str, Any]]:
+    """A line per step."""
+    for item in items:
+        about = item.model_dump(exclude=OF_SURVIVAL)
+        yield from (about | step.model_dump() for step in item.steps)
