@@ -13,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from api import (
+    figure_data_routes,
     figure_routes,
     operation_routes,
     pages,
@@ -61,7 +62,10 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
     app.add_exception_handler(NotModified, lambda request, error: Response(status_code=304))
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Guard, token=token)
-    for part in (routes, trial_routes, paper_routes, operation_routes, figure_routes, pages):
+    for part in (
+        routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
+        pages,
+    ):  # fmt: skip
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
     return app

@@ -1,0 +1,120 @@
+"""The data of the paper's figures as far as the store has them: measured, nothing digitised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from api import reads, thinning, words
+from api.figure_models import FigureTrial, HistogramAt, SpectrumAt
+from api.figure_views import Asked, View
+from api.formats import schema_of
+from api.nonfinite import finite
+from api.queries import trial
+from api.snapshot import Row
+from sweep.pairs import score_name
+from sweep.results import Store, StoreError
+from trainer.settings import UsageError
+
+# Curves of a spectrum in one picture: the paper has about as many.
+SNAPSHOTS = 6
+
+
+def tables_of(view: View) -> Sequence[str]:
+    return ("outputs",) if view.images else ("spectra", "evaluations")
+
+
+def figure_trials(
+    store: Store, view: View, rows: Iterable[Row], asked: Asked
+) -> tuple[list[FigureTrial], dict[str, str]]:
+    """Each trial with its part of the figure; and why another has none. Raises UsageError."""
+    shown, missing = [], {}
+    for row in rows:
+        try:
+            spectra = [] if view.images else _spectra(store, view, row, asked)
+            histograms = _histograms(store, view, row, asked) if view.images else []
+        except StoreError as error:
+            missing[row["trial_id"]] = str(error)
+            continue
+        if not spectra and not histograms:
+            missing[row["trial_id"]] = f"nothing in its {tables_of(view)[0]} yet"
+            continue
+        about = {name: row[name] for name in FigureTrial.model_fields if name in row}
+        shown.append(
+            FigureTrial.model_validate(
+                about
+                | {
+                    "score": score_name(row),
+                    "verdict": words.verdict(trial(row)),
+                    "spectra": spectra,
+                    "histograms": histograms,
+                }
+            )
+        )
+    return shown, missing
+
+
+def _spectra(store: Store, view: View, row: Row, asked: Asked) -> list[SpectrumAt]:
+    rows = reads.spectra(store, row["trial_id"], None)
+    layers = sorted({one["layer"] for one in rows})
+    if asked.layer is not None and layers and asked.layer not in layers:
+        raise UsageError(
+            f"there is no layer {asked.layer}: {row['trial_id']} has layers 0 to {layers[-1]}"
+        )
+    if asked.layer is not None or view.layers == "one":
+        own = view.layer if view.layer is not None else max(layers, default=0)
+        layers = [own if asked.layer is None else asked.layer]
+    chosen = _moments(rows, view, asked, row["trial_id"])
+    curve = {one["iteration"]: one for one in reads.evaluations(store, row["trial_id"])}
+    return [
+        _spectrum_at(one, curve.get(one["iteration"], {}), score_name(row), asked.points)
+        for one in chosen
+        if one["layer"] in layers
+    ]
+
+
+def _moments(rows: Sequence[Row], view: View, asked: Asked, trial_id: str) -> list[Row]:
+    if asked.iterations:
+        return thinning.at_iterations(rows, asked.iterations, trial_id)
+    known = sorted({row["iteration"] for row in rows})
+    if view.when == "last" or view.images:
+        known = known[-1:]
+    elif view.when == "snapshots":
+        known = [known[k] for k in thinning.indices(len(known), SNAPSHOTS)]
+    return [row for row in rows if row["iteration"] in known]
+
+
+def _spectrum_at(row: Row, evaluation: Mapping[str, Any], score: str, points: int) -> SpectrumAt:
+    values = row["singular_values"] or []
+    at = thinning.indices(len(values), points)
+    fields = {
+        "iteration": row["iteration"],
+        "layer": row["layer"],
+        "distance": evaluation.get(score),
+        **{name: evaluation.get(name) for name in ("inception_score", "modes")},
+        "indices": at,
+        "singular_values": [values[k] for k in at],
+    }
+    return SpectrumAt.model_validate(finite(fields))
+
+
+def _histograms(store: Store, view: View, row: Row, asked: Asked) -> list[HistogramAt]:
+    rows = reads.outputs(store, row["trial_id"], None, None, None)
+    return [
+        HistogramAt.model_validate(finite({k: v for k, v in one.items() if k != "trial_id"}))
+        for one in _moments(rows, view, asked, row["trial_id"])
+        if one["images"] in view.images and one["quantity"] in view.quantities
+    ]
+
+
+PARTS = {"spectra", "histograms"}
+FLAT_SPECTRA = schema_of((FigureTrial, PARTS), (SpectrumAt, {"nonfinite"}))
+FLAT_OUTPUTS = schema_of((FigureTrial, PARTS), (HistogramAt, {"nonfinite"}))
+
+
+def flat(trials: Iterable[FigureTrial]) -> Iterator[dict[str, Any]]:
+    """A line per spectrum or histogram."""
+    for one in trials:
+        about = one.model_dump(exclude=PARTS)
+        for part in (*one.spectra, *one.histograms):
+            yield about | part.model_dump(exclude={"nonfinite"})

@@ -1,0 +1,83 @@
+"""The paper's figures as data: parse, choose the trials, read their part."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+
+from api import figure_data, figure_views, formats, reads
+from api.caching import conditional
+from api.figure_models import FigureData
+from api.parameters import (
+    TABLES,
+    Format,
+    Layer,
+    Names,
+    Now,
+    Serving,
+    known_parameters,
+    whole_numbers,
+)
+from api.problems import RESPONSES
+from api.queries import NotFound
+
+router = APIRouter(tags=["paper"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
+
+
+@router.get("/fig/{number}", response_model=FigureData, responses=TABLES)
+def figure(
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    number: int,
+    setting: Names = [],  # noqa: B006 - FastAPI copies defaults
+    group: Names = [],  # noqa: B006
+    profile: Annotated[
+        str | None, Query(description="else the paper's if it has trials, else digits")
+    ] = None,
+    seed: Annotated[int | None, Query(description="else the lowest of each trial")] = None,
+    layer: Layer = None,
+    iterations: Annotated[
+        list[str], Query(description="repeatable or with commas; else as the figure has it")
+    ] = [],  # noqa: B006
+    points: Annotated[int, Query(ge=2, le=4096, description="of each spectrum")] = 128,
+    format: Format = None,
+) -> FigureData | Response:
+    """Figs. 2 to 7, 9 to 11 and 14 over any settings; Figs. 8 and 12 are `/fig8` and `/fig12`.
+
+    As a table, a row per spectrum or histogram.
+    """
+    if number not in figure_views.VIEWS:
+        known = ", ".join(map(str, figure_views.VIEWS))
+        raise NotFound(f"no data view of Fig. {number}; there are: {known}")
+    media = formats.negotiate(request, format)
+    view = figure_views.VIEWS[number]
+    asked = figure_views.Asked(
+        setting=setting, group=group, profile=profile, seed=seed, layer=layer, points=points,
+        iterations=whole_numbers("iterations", iterations),
+    )  # fmt: skip
+    settings = figure_views.settings_of(view, asked)
+    of_profile = figure_views.profile_of(snapshot, profile)
+    rows, without = figure_views.rows_of(snapshot, view, settings, of_profile, seed)
+    stamps = [
+        reads.stamp(service.store, reads.table_path(table, row["trial_id"]))
+        for row in rows
+        for table in figure_data.tables_of(view)
+    ]
+    conditional(request, " ".join([snapshot.id, *stamps]), media)
+    trials, unread = figure_data.figure_trials(service.store, view, rows, asked)
+    if media != formats.JSON:
+        schema = figure_data.FLAT_OUTPUTS if view.images else figure_data.FLAT_SPECTRA
+        table = formats.table_of(figure_data.flat(trials), schema)
+        return formats.file_response(media, table, f"fig{number}")
+    return FigureData(
+        figure=number,
+        shows=view.shows,
+        profile=of_profile,
+        settings=settings,
+        trials=trials,
+        missing=without | unread,
+        snapshot=snapshot.id,
+    )
