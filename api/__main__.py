@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import json
 import logging
 import os
 import sys
@@ -27,6 +28,9 @@ examples:
 def main(arguments: list[str] | None = None) -> int:
     """Serves until interrupted; 2 for bad input."""
     options = _parser().parse_args(arguments)
+    if options.openapi:
+        sys.stdout.write(description())
+        return 0
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         token = read_token(options.token_file)
@@ -59,7 +63,15 @@ def _parser() -> argparse.ArgumentParser:
         help="file with the token that requests must carry; needed for any address but the "
         "loopback (else SWEEP_API_TOKEN)",
     )
+    parser.add_argument(
+        "--openapi", action="store_true", help="print the routes as OpenAPI and end"
+    )
     return parser
+
+
+def description() -> str:
+    """The routes as api/openapi.json has them. Looks at no store."""
+    return json.dumps(create_app("results").openapi(), indent=1, sort_keys=True) + "\n"
 
 
 def read_token(path: str | None) -> str | None:

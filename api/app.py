@@ -24,6 +24,7 @@ from api import (
 )
 from api.caching import NotModified
 from api.guard import Guard
+from api.metrics import Latency
 from api.queries import NotFound
 from api.service import open_service
 from sweep.results import Store
@@ -44,6 +45,8 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:
+        # Every request checks its parameters against it: made before the first one waits for it.
+        app.openapi()
         service.watcher.start(FIRST_PASS_SECONDS)
         yield
         service.watcher.stop()
@@ -62,6 +65,7 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
     app.add_exception_handler(NotModified, lambda request, error: Response(status_code=304))
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Guard, token=token)
+    app.add_middleware(Latency, held=service.latency)
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
         pages,

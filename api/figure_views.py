@@ -120,8 +120,11 @@ def rows_of(
     by_setting = {name: [row for row in begun if row["setting"] == name] for name in settings}
     for name, rows in by_setting.items():
         ids = [pick for result in _results(view, rows, profile) if (pick := _pick(result, seed))]
-        if view.methods == "sn and branches":
-            ids += [row["trial_id"] for row in rows if row["parent"] in ids]
+        if view.methods == "sn and branches" and ids:
+            branches = [row["trial_id"] for row in rows if row["parent"] in ids]
+            ids += branches
+            if not branches:
+                missing[name] = f"nothing branched off {ids[0]}"
         found += [snapshot.records[trial_id] for trial_id in ids]
         if not ids:
             which = "" if seed is None else f" with seed {seed}"

@@ -27,11 +27,12 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-OPEN_PATHS = ("/healthz",)
+# Probes of a cluster carry no token; what these answer without one are counts.
+OPEN_PATHS = ("/healthz", "/readyz")
 
 
 class Guard:
-    """ASGI middleware. With a token every path but `/healthz` asks for it as a bearer."""
+    """ASGI middleware. With a token every path but OPEN_PATHS asks for it as a bearer."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self.app = app
@@ -44,6 +45,7 @@ class Guard:
         headers = Headers(scope=scope)
         state = scope.setdefault("state", {})
         state["request_id"] = _request_id(headers.get("x-request-id"))
+        state["trusted"] = self._is_trusted(headers)
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -53,20 +55,23 @@ class Guard:
                     out.update(state.get("headers", {}))
             await send(message)
 
-        refused = self._refusal(Request(scope), headers)
+        refused = self._refusal(Request(scope))
         await (refused or self.app)(scope, receive, send_guarded)
 
-    def _refusal(self, request: Request, headers: Headers) -> ASGIApp | None:
-        if self.token is None or request.url.path in OPEN_PATHS:
-            return None
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and secrets.compare_digest(
-            given.strip().encode(), self.token.encode()
-        ):
+    def _refusal(self, request: Request) -> ASGIApp | None:
+        if request.state.trusted or request.url.path in OPEN_PATHS:
             return None
         refusal = problem(request, 401, "a token is needed: Authorization: Bearer <token>")
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
+
+    def _is_trusted(self, headers: Headers) -> bool:
+        if self.token is None:
+            return True
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and secrets.compare_digest(
+            given.strip().encode(), self.token.encode()
+        )
 
 
 def _request_id(given: str | None) -> str:

@@ -161,11 +161,11 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     ready: bool
     reason: str | None = Field(description="why it is not")
-    results: str = Field(description="root of the store")
+    results: str | None = Field(description="root of the store; null without the token")
     trials: int
     sweeps: int
     skipped: int = Field(description="files that could not be read")
-    skipped_files: dict[str, str] = Field(description="why, of the first 20")
+    skipped_files: dict[str, str] = Field(description="why, of the first 20, with the token")
     snapshot: str | None
     refreshed_at: datetime | None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from api import models
+from api import metrics, models
 from api.parameters import Serving, known_parameters
 from api.problems import RESPONSES
 
@@ -21,8 +21,22 @@ def healthz() -> models.Health:
 
 
 @router.get("/readyz", responses={503: {"model": models.Readiness}})
-def readyz(response: Response, service: Serving) -> models.Readiness:
-    """Whether the answers come from a store that is there and is being watched; 503 if not."""
-    readiness = service.readiness()
+def readyz(request: Request, response: Response, service: Serving) -> models.Readiness:
+    """Whether the answers come from a store that is there and is being watched; 503 if not.
+
+    Needs no token, as probes have none; without one it names neither the store nor its files.
+    """
+    readiness = service.readiness(named=request.state.trusted)
     response.status_code = 200 if readiness.ready else 503
     return readiness
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def prometheus(service: Serving) -> Response:
+    """Trials by status, collapses, compute hours, age of the snapshot, and latency by route."""
+    content = metrics.exposition(service.watcher, service.latency)
+    return Response(content, media_type=metrics.MEDIA_TYPE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from fastapi import Request
@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from api import progress, reads
 from api.caching import conditional
+from api.metrics import Histogram
 from api.models import Readiness
 from api.snapshot import Row, Snapshot, Watcher
 from sweep.results import Store
@@ -29,24 +30,26 @@ class Service:
     store: Store
     watcher: Watcher
     curves: Callable[[str], Sequence[Row]]
+    latency: dict[tuple[str, str, str], Histogram] = field(default_factory=dict)
 
     @property
     def root(self) -> str:
         """Where the store is, without credentials that its URI may hold."""
         return re.sub(r"//[^/@]*@", "//", self.store.root)
 
-    def readiness(self) -> Readiness:
+    def readiness(self, *, named: bool) -> Readiness:
+        """`named` tells whether the asker may know of the store more than counts."""
         watcher, snapshot = self.watcher, self.watcher.current
         skipped = snapshot.skipped if snapshot else {}
         reason = self._not_ready(snapshot)
         return Readiness(
             ready=reason is None,
-            reason=reason,
-            results=self.root,
+            reason=reason if named or reason is None else "not ready: ask with a token why",
+            results=self.root if named else None,
             trials=len(snapshot.records) if snapshot else 0,
             sweeps=len(progress.sweep_names(snapshot)) if snapshot else 0,
             skipped=len(skipped),
-            skipped_files=dict(list(skipped.items())[:NAMED_FILES]),
+            skipped_files=dict(list(skipped.items())[:NAMED_FILES]) if named else {},
             snapshot=snapshot.id if snapshot else None,
             refreshed_at=watcher.refreshed_at,
         )

@@ -51,7 +51,7 @@ def test_the_unexpected(filled: Path, kit: ModuleType, monkeypatch: pytest.Monke
         assert response.status_code == 500
         assert response.headers["content-type"] == "application/problem+json"
         assert "secret" not in response.text
-        assert response.json()["request_id"]
+        assert response.json()["request_id"] == response.headers["x-request-id"]
 
 
 def test_every_answer_is_guarded(http: httpx2.Client) -> None:
