@@ -45,8 +45,6 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:
-        # Every request checks its parameters against it: made before the first one waits for it.
-        app.openapi()
         service.watcher.start(FIRST_PASS_SECONDS)
         yield
         service.watcher.stop()
@@ -71,6 +69,7 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
         pages,
     ):  # fmt: skip
         app.include_router(part.router)
+    problems.describe(app)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
     return app
 

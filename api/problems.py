@@ -48,6 +48,19 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+def describe(app: FastAPI) -> None:
+    """The description says of a problem which media type it has: FastAPI takes JSON for granted.
+
+    The first call makes it and takes a while; every request checks its parameters against it.
+    """
+    for operations in app.openapi()["paths"].values():
+        for response in operations["get"]["responses"].values():
+            content = response.get("content", {})
+            schema = content.get("application/json", {}).get("schema", {})
+            if schema.get("$ref", "").endswith("/Problem"):
+                content[MEDIA_TYPE] = content.pop("application/json")
+
+
 def _invalid(request: Request, error: Any) -> Response:
     errors = [
         {"parameter": ".".join(map(str, e["loc"][1:])), "says": e["msg"], "value": str(e["input"])}
