@@ -81,13 +81,13 @@ def test_serves_with_a_token(filled: Path, kit: ModuleType) -> None:
     def up() -> bool:
         assert process.poll() is None, process.communicate()
         try:
-            return http.get("/healthz").status_code == 200
-        except httpx2.ConnectError:
+            return http.get("/readyz").status_code == 200
+        except httpx2.TransportError:
             return False
 
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as http:
-            kit.wait_for(up)
+            kit.wait_for(up, 60)
             refused = http.get("/results")
             assert refused.status_code == 401
             assert refused.headers["www-authenticate"] == "Bearer"
