@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def running_flags(p: Parser) -> None:
         "--time-budget",
         type=duration,
         metavar="TIME",
-        help="like 90s, 30m, 8h or 2d: then every trial stops at its next evaluation, and the "
+        help="like 90s, 30m, 8h or 1h30m: then every trial stops at its next evaluation, and the "
         "same command goes on another time",
     )
     p.add_argument(
@@ -107,17 +108,13 @@ def check(args: argparse.Namespace) -> None:
 
 
 def duration(text: str) -> float:
-    """`90s`, `30m`, `8h` or `2d` in s."""
-    number, unit = text[:-1], text[-1:]
-    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(unit)
-    try:
-        value = float(number)
-    except ValueError:
-        value = 0.0
-    # NaN and infinity compare false, too.
-    if seconds is None or not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"a time is like 90s, 30m, 8h or 2d, not {text!r}")
-    return value * seconds
+    """`90s`, `30m`, `8h`, `2d` or `1h30m` in s."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
+    seconds = sum(float(number) * units[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or not seconds:
+        raise argparse.ArgumentTypeError(f"a time is like 90s, 30m, 8h or 1h30m, not {text!r}")
+    return seconds
 
 
 def weights_of(args: argparse.Namespace) -> Weights:

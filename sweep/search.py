@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +33,6 @@ from trainer.protocols import missing_reason, weights_path
 from trainer.settings import UsageError
 
 METHOD = "sr-static"
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DESCRIPTION = f"""\
 Search for the share i of lifted singular values that is best for a setting, or for the best of
 compensation, i, batch size and width on a data set. The objective is the best FID (digits:
@@ -79,7 +77,8 @@ def parser() -> flags.Parser:
     )  # fmt: skip
     p.add_argument(
         "--timeout",
-        metavar="DURATION",
+        type=flags.duration,
+        metavar="TIME",
         help="suggest nothing more after 90s, 30m, 2h or 1h30m; what runs then is finished",
     )
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)")
@@ -100,7 +99,6 @@ def main(argv: list[str] | None = None) -> int:
 def _search(args: argparse.Namespace) -> int:
     flags.check(args)
     _check(args)
-    timeout = None if args.timeout is None else seconds(args.timeout)
     weights = flags.weights_of(args)
     if args.profile == "paper" and weights.sha256 is None:
         reason = missing_reason(weights_path(args.inception_weights))
@@ -122,7 +120,9 @@ def _search(args: argparse.Namespace) -> int:
         search = {"space": args.space, "sampler": "TPE", "seed": args.seed, "studies": studies}
         store.write(_record_path(name), json.dumps(search).encode())
 
-    studies = Studies(spaces, ids, trials=args.trials, seed=args.seed, timeout=timeout, keep=keep)
+    studies = Studies(
+        spaces, ids, trials=args.trials, seed=args.seed, timeout=args.timeout, keep=keep
+    )
     # What a trial needs of the cluster is seen by the first one, so no plan is empty.
     if not ids and (first := studies.next()) is not None:
         plan.trials.append(first)
@@ -141,15 +141,6 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--settings is for --space i; --space full takes --dataset")
     if args.space == "full" and args.method is not None:
         raise UsageError("--method is for --space i; --space full searches over the methods")
-
-
-def seconds(text: str) -> float:
-    """`90s`, `30m`, `2h` or `1h30m` in seconds. Raises UsageError for anything else."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
-    total = sum(float(number) * SECONDS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or not total:
-        raise UsageError(f"--timeout is a time like 90s, 30m, 2h or 1h30m, not {text!r}")
-    return total
 
 
 def _spaces(args: argparse.Namespace, scorer: str | None) -> list[Space]:

@@ -1,0 +1,46 @@
+"""What the flags of every experiment take, and what they refuse."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from sweep.experiment import main
+from sweep.flags import duration
+from sweep.table1 import TABLE1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("90s", 90), ("30m", 1800), ("1h30m", 5400), ("0.5h", 1800), ("2d", 172800)],
+)
+def test_a_duration_is_in_seconds(text: str, value: float) -> None:
+    assert duration(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "90", "h", "1h 30m", "-1h", "0s", "1h2", "nan"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="a time is like"):
+        duration(text)
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("--max-concurrent=0", "--max-concurrent must be at least 1, but got 0"),
+        ("--max-failures=0", "--max-failures must be at least 1, but got 0"),
+        ("--time-budget=soon", "argument --time-budget: a time is like"),
+        ("--cpus-per-trial=0.5", "--cpus-per-trial must be at least 1"),
+        ("--gpus-per-trial=1.5", "--gpus-per-trial must be a part of a GPU"),
+    ],
+)
+def test_bad_values_are_one_line(
+    flag: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command = ["--profile=digits", "--dry-run", f"--results={tmp_path}", flag]
+    assert main(TABLE1, command) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
