@@ -12,7 +12,7 @@ import pyarrow as pa
 from api.snapshot import Row, Snapshot
 from sweep.results import STATUSES
 from sweep.schemas import SCHEMAS, SCORE_NAMES
-from trainer.settings import DATASETS, METHODS, PROFILES, ALL_SETTINGS, UsageError, lookup, select
+from trainer.settings import ALL_SETTINGS, DATASETS, METHODS, PROFILES, UsageError, lookup, select
 
 STORED = {column.name: column.type for column in SCHEMAS["trials"]}
 # A score without a prefix is the best one: what Table II is made of.

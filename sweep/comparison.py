@@ -138,8 +138,9 @@ def other_ratio_lines(rows: Iterable[Row]) -> list[str]:
     """
     cells: dict[tuple[str, str, float], list[Row]] = {}
     for row in rows:
-        other = row["i_ratio"] not in (None, DEFAULT_I_RATIO) and row["setting"] in TABLE_II
-        if other and row["status"] in FINISHED:
+        if row["setting"] not in TABLE_II or row["status"] not in FINISHED:
+            continue
+        if row["i_ratio"] not in (None, DEFAULT_I_RATIO):
             cells.setdefault((row["setting"], row["method"], row["i_ratio"]), []).append(row)
     return [_ratio_line(*cell, cells[cell]) for cell in sorted(cells)]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from sweep.paper import published_sr
 from trainer.availability import missing_reason
 from trainer.config import TrialConfig, trial_config
 from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, lookup, select
@@ -79,14 +80,9 @@ def grid(
 def cells(settings: Sequence[str], methods: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Settings with the methods that the patterns name there. Raises UsageError."""
     for setting in settings:
-        patterns = [sr_of(setting) if pattern == "sr" else pattern for pattern in methods]
+        patterns = [published_sr(setting) if pattern == "sr" else pattern for pattern in methods]
         for method in select("method", METHODS, patterns):
             yield setting, method
-
-
-def sr_of(setting: str) -> str:
-    """Static compensation on CIFAR-10 and STL-10, dynamic on ImageNet (the paper, section IV)."""
-    return "sr-dynamic" if SETTINGS[setting].dataset == "imagenet" else "sr-static"
 
 
 def seeds(text: str) -> list[int]:
