@@ -16,7 +16,7 @@ from sweep.resources import Share, check_fits, gpu_bytes, share, slots
 from sweep.results import Store
 from sweep.rows import plan_rows
 from sweep.space import Plan
-from sweep.standing import settle
+from sweep.standing import is_done, settle
 from trainer.config import TrialConfig
 from trainer.settings import UsageError
 
@@ -147,14 +147,19 @@ class Driver:
         settle(self.store, self.plan.trials, "failed", self.errors)
 
     def suggest(self) -> TrialConfig | None:
-        """A suggested trial, once it stands in the stored plan."""
-        config = None if self.suggestions is None else self.suggestions.next()
-        if config is not None:
+        """A suggested trial, once it stands in the stored plan. One that another sweep has run
+        is told of at once."""
+        while self.suggestions is not None and (config := self.suggestions.next()) is not None:
             self.plan.trials.append(config)
             self.claim.check()
             self.store.write_rows("sweeps", self.name, plan_rows(self.name, self.plan.trials))
-            self.progress.add(config)
-        return config
+            row = self.store.read_all("trials", [config.trial_id]).get(config.trial_id)
+            done = is_done(row, stop_on_collapse=self.options.stop_on_collapse)
+            self.progress.add(config, row if done else None)
+            if not done:
+                return config
+            self.suggestions.tell(config.trial_id, row)
+        return None
 
     def reported(self, result: Mapping[str, Any]) -> None:
         self.started = True

@@ -87,9 +87,11 @@ def _run(
     show: Show,
     suggestions: Suggestions | None,
 ) -> int:
+    path = f"sweeps/{name}.json"
+    before = store.read(path)
     claim = acquire(
         store,
-        f"sweeps/{name}.json",
+        path,
         every=HEARTBEAT_SECONDS,
         waiting=lambda holder: show(
             "note",
@@ -107,6 +109,7 @@ def _run(
     assert claim is not None  # acquire() waits
     state: str | None = "failed"
     try:
+        check_name(store, name, plan)  # a search that was waited for has planned more meanwhile
         code = _claimed(store, claim, name, plan, options, show, suggestions)
         state = {0: "finished", INTERRUPTED: "interrupted"}.get(code, "failed")
         return code
@@ -118,6 +121,8 @@ def _run(
         raise
     finally:
         claim.release(state)
+        if state is None and before is not None:
+            store.write(path, before)  # nothing has begun: what was said of an earlier run stands
 
 
 def _claimed(

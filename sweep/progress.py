@@ -63,9 +63,9 @@ class Progress:
     slots: int = 1
     began: float = field(default_factory=time.monotonic)
 
-    def add(self, config: TrialConfig) -> None:
-        """One more trial that nothing is known of yet."""
-        self.trials[config.trial_id] = _start(config, None)
+    def add(self, config: TrialConfig, row: Mapping[str, Any] | None) -> None:
+        """One more trial; its stored row if it has ended."""
+        self.trials[config.trial_id] = _start(config, row)
 
     def report(self, result: Mapping[str, Any]) -> TrialProgress:
         """Takes in what a trial reported; a value that is not finite was left out of it."""

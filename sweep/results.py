@@ -11,6 +11,7 @@ A leaf: pyarrow and the standard library. Under one root (a folder or an `s3://`
     claims/<trial_id>.json               who writes the trial's files (sweep/claims.py)
     sweeps/<sweep>.parquet               the plan, one row per trial
     sweeps/<sweep>.json                  the driver's heartbeat
+    sweeps/<sweep>.control.json, .study.json   what is asked of it; what a search has found
 
 The contract:
 - A file is named by its key and replaced whole, so a row written twice is the same row. A reader

@@ -52,6 +52,8 @@ def check_name(store: Store, name: str, plan: Plan) -> None:
     """Raises UsageError if the name cannot be one, or belongs to trials that the plan lacks."""
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name[0] in "-.":
         raise UsageError(f"--name {name!r} may hold letters, digits, '-', '_' and '.' only")
+    if name.endswith((".control", ".study")):
+        raise UsageError(f"--name {name!r} ends like a file that stands beside a sweep's own")
     planned = {config.trial_id for config in plan.trials}
     others = [
         r["trial_id"] for r in store.read_rows("sweeps", name) if r["trial_id"] not in planned

@@ -14,6 +14,7 @@ from sweep.driver import Driver
 from sweep.options import Options
 from sweep.progress import progress_of
 from sweep.results import Store
+from sweep.rows import identity_row
 from sweep.space import Plan
 from sweep.weights import Weights
 from trainer.config import TrialConfig, trial_config
@@ -203,6 +204,18 @@ def test_a_suggestion_stands_in_the_plan_before_it_starts(make: Make, store: Sto
     driver.ended(TRIALS[0].trial_id, {})
     assert suggestions.told == [TRIALS[0].trial_id]
     assert started(driver) == [TRIALS[2].trial_id]
+
+
+def test_a_suggestion_that_another_sweep_has_run_is_told_at_once(make: Make, store: Store) -> None:
+    suggestions, (_, known, other) = Two(), TRIALS
+    row = identity_row(known) | {"status": "completed", "iteration": 2, "config": "{}"}
+    store.write_rows("trials", known.trial_id, [row])
+    driver = make(TRIALS[:1], suggestions)
+    driver.prepare(TRIALS[:1], one_node)
+    assert started(driver, 2) == [TRIALS[0].trial_id, other.trial_id]
+    assert suggestions.told == [known.trial_id]
+    assert driver.progress.trials[known.trial_id].status == "completed"
+    assert len(store.read_rows("sweeps", "s")) == 3
 
 
 def test_a_search_begins_with_a_suggestion(make: Make) -> None:
