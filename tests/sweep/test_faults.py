@@ -25,6 +25,9 @@ from sweep.claims import process_started
 from sweep.results import Store
 from trainer.config import trial_config
 
+# Clusters that start, fail and are found out, on a machine that may have two cores.
+pytestmark = pytest.mark.timeout(600)
+
 ITERATIONS = 10
 PLAN = (
     "--profile=digits",
