@@ -20,7 +20,8 @@ from sweep.results import STATUSES
 # A driver writes its heartbeat every few seconds; one that is silent for longer is not there.
 SILENT = timedelta(seconds=60)
 
-ENDED = ("completed", "collapsed", "stopped")
+# One that was stopped goes on with the next start of its sweep.
+ENDED = ("completed", "collapsed")
 
 
 def sweep_names(snapshot: Snapshot) -> list[str]:

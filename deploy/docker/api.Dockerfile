@@ -23,7 +23,7 @@ WORKDIR /home/sweep
 VOLUME /results
 EXPOSE 8000
 
-# /healthz is the one path that asks for no token.
+# Probes ask for no token.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 # Refuses to start without SWEEP_API_TOKEN or --token-file: other machines reach this address.
