@@ -175,6 +175,7 @@ def progress_table(progress: Progress, height: int) -> Any:
         table.add_column(name)
     for name in ("modes", "FD", "spectrum left"):
         table.add_column(name, justify="right")
+    table.add_column("to go", justify="right")
     table.add_column("seen")
     order = {"running": 0, "failed": 1, "completed": 2, "collapsed": 2, "planned": 3}
     rows = sorted(progress.trials.values(), key=lambda trial: order.get(trial.status, 2))
@@ -188,6 +189,7 @@ def progress_table(progress: Progress, height: int) -> Any:
             number(trial.modes),
             distance(trial.distance),
             number(trial.spectrum_left, 2),
+            duration(trial.eta_seconds) if trial.status == "running" else "",
             trial.verdict,
         )
     grid = Table.grid()

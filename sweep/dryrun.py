@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep import resources
 from sweep.estimate import Cost, Measured, cost, gpu_hours, makespan
 from sweep.options import Options
 from sweep.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
@@ -36,14 +38,11 @@ def show_plan(
     experiment: str,
     plan: Plan,
     options: Options,
-    *,
-    slots: int | None = None,
-    gpu_bytes: float | None = None,
+    nodes: Sequence[Mapping[str, float]],
 ) -> int:
-    """Prints what would become of the plan and what it costs; returns the exit code.
-
-    `slots` trials run at once; None if no cluster was looked at.
-    """
+    """Prints what would become of the plan and what it costs on these nodes, whose resources are
+    as Ray gives them; returns the exit code."""
+    gpu_bytes = resources.gpu_bytes(nodes)
     root = results_root(options.results)
     name = options.name or default_name(experiment, plan)
     rows: dict[str, dict[str, Any]] = {}
@@ -57,7 +56,8 @@ def show_plan(
         measured = Measured(_with_others(store, plan.profile, rows), gpu_bytes)
     planned = _planned(plan, rows, measured, options)
     todo = [trial for trial in planned if trial.state != "done"]
-    slots = slots or options.max_concurrent
+    room = resources.slots([trial.cost.share for trial in todo], nodes)
+    slots = min(filter(None, (room, options.max_concurrent)), default=None)
     if options.as_json:
         lines = [json.dumps(_record(trial)) for trial in planned]
     else:
@@ -74,6 +74,19 @@ def show_plan(
     out = sys.stderr if options.as_json else sys.stdout
     out.write("\n".join(notes) + "\n")
     return 0
+
+
+def seen(options: Options) -> list[dict[str, float]]:
+    """The nodes that the trials would run on: those of the cluster that is there, else this
+    machine's CPUs. Raises UsageError if the cluster cannot be reached."""
+    if not options.remote:
+        return [{"CPU": float(os.cpu_count() or 1)}]
+    from sweep import execution
+
+    execution.connect()
+    nodes = execution.nodes()
+    execution.disconnect()
+    return nodes
 
 
 def _with_others(
@@ -177,7 +190,7 @@ def _totals(todo: Sequence[Planned], slots: int | None) -> list[str]:
     if not todo:
         return ["to run: nothing"]
     if slots is None:
-        lines.append("how long it takes depends on the cluster: --max-concurrent N says so for N")
+        lines.append("no node there has room: --max-concurrent N says how long N at once take")
     else:
         took = makespan([c.seconds for c in costs], slots)
         lines.append(f"expected: {_hours(took)} on {slots} slot{'s' if slots > 1 else ''}")

@@ -82,7 +82,11 @@ def running_flags(p: Parser) -> None:
     )
     p.add_argument("--dry-run", action="store_true", help="show the plan and start nothing")
     p.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
-    p.add_argument(
+    start = p.add_mutually_exclusive_group()
+    start.add_argument(
+        "--resume", action="store_true", help="go on from what these trials have (the default)"
+    )
+    start.add_argument(
         "--fresh", action="store_true", help="remove what these trials have and train them again"
     )
     p.add_argument(

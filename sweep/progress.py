@@ -50,6 +50,13 @@ class TrialProgress:
         return self.operations * (1 - self.iteration / self.iterations)
 
     @property
+    def eta_seconds(self) -> float | None:
+        """Of this trial alone, by its own pace; None until there is one."""
+        if not self.operations_done:
+            return None
+        return self.operations_left * self.spent / self.operations_done
+
+    @property
     def operations_done(self) -> float:
         """In this command, not in earlier ones."""
         return self.operations * (self.iteration - self.done_before) / self.iterations

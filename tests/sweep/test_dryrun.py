@@ -19,6 +19,9 @@ from sweep.weights import find_weights
 PLAN = grid("digits", ["C_8-32", "C_16-32"], ["sn", "sr-static"], [0, 1])
 
 
+TWO_CPUS = [{"CPU": 2.0}]
+
+
 def options(root: Path, **changes: Any) -> Options:
     values: dict[str, Any] = {
         "results": str(root),
@@ -63,7 +66,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_one_line_per_setting_and_method(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert show_plan("table1", PLAN, options(root)) == 0
+    assert show_plan("table1", PLAN, options(root), TWO_CPUS) == 0
     said = lines(capsys)
     head, *groups = said[: said.index("")]
     assert [line.split()[:2] for line in groups] == [
@@ -81,7 +84,7 @@ def test_one_line_per_setting_and_method(root: Path, capsys: pytest.CaptureFixtu
 def test_seconds_come_from_the_trials_that_ended(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show_plan("table1", PLAN, options(root, as_json=True))
+    show_plan("table1", PLAN, options(root, as_json=True), TWO_CPUS)
     found = {line["trial_id"]: line for line in map(json.loads, lines(capsys))}
     assert len(found) == len(PLAN.trials)
     for config in PLAN.trials[2:]:
@@ -96,40 +99,57 @@ def test_seconds_come_from_the_trials_that_ended(
 
 
 def test_fresh_runs_all_of_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_plan("table1", PLAN, options(root, as_json=True, fresh=True))
+    show_plan("table1", PLAN, options(root, as_json=True, fresh=True), TWO_CPUS)
     assert {json.loads(line)["state"] for line in lines(capsys)} == {"to run"}
 
 
 def test_without_any_measurement_it_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show_plan("table1", PLAN, options(tmp_path / "r"))
+    show_plan("table1", PLAN, options(tmp_path / "r"), TWO_CPUS)
     said = "\n".join(lines(capsys))
     assert "seconds of 8 trials not measured" in said
-    assert "depends on the cluster" in said
+    assert "on 2 slots" in said
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.parametrize("given", [{"slots": 4}, {"max_concurrent": 4}])
-def test_how_long_it_takes_on_slots(
-    given: dict[str, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("nodes", "given", "said"),
+    [
+        ([{"CPU": 4.0}], {}, "on 4 slots"),
+        ([{"CPU": 2.0}, {"CPU": 1.0}], {}, "on 3 slots"),
+        ([{"CPU": 4.0}], {"max_concurrent": 2}, "on 2 slots"),
+        ([{"CPU": 4.0}], {"cpus_per_trial": 4.0}, "on 1 slot"),
+        ([], {"max_concurrent": 5}, "on 5 slots"),
+        ([], {}, "no node there has room"),
+    ],
+)
+def test_how_long_it_takes_on_the_nodes(
+    nodes: list[dict[str, float]],
+    given: dict[str, Any],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    slots = given.get("slots")
-    at_once = {k: v for k, v in given.items() if k != "slots"}
-    show_plan("table1", PLAN, options(tmp_path / "r", **at_once), slots=slots)
-    assert any("expected: " in line and "on 4 slots" in line for line in lines(capsys))
+    show_plan("table1", PLAN, options(tmp_path / "r", **given), nodes)
+    assert sum(said in line for line in lines(capsys)) == 1
 
 
 def test_of_gpus_it_says_that_it_is_a_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = grid("paper", ["A_1024-128", "C_8-32"], ["sn"], [0], data_root=tmp_path, download=True)
-    show_plan("table1", plan, options(tmp_path / "r"))
+    show_plan("table1", plan, options(tmp_path / "r"), TWO_CPUS)
     said = "\n".join(lines(capsys))
     assert "not measured: a model of GPUs of 16 GB" in said
     assert "too small for A_1024-128" in said
     assert " on A100-80G" in said
-    show_plan("table1", plan, options(tmp_path / "r"), gpu_bytes=141e9)
+    show_plan(
+        "table1",
+        plan,
+        options(tmp_path / "r"),
+        [{"CPU": 8.0, "GPU": 1.0, "accelerator_type:H200": 1.0}],
+    )
     said = "\n".join(lines(capsys))
     assert "a model of GPUs of 141 GB" in said
     assert "too small" not in said
@@ -137,5 +157,5 @@ def test_of_gpus_it_says_that_it_is_a_model(
 
 def test_nothing_to_run(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = Plan(profile="digits", trials=PLAN.trials[:1], skipped={})
-    show_plan("table1", plan, options(root))
+    show_plan("table1", plan, options(root), TWO_CPUS)
     assert "to run: nothing" in lines(capsys)
