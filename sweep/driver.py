@@ -71,15 +71,16 @@ class Driver:
         self.nodes = nodes
         self.gpu_bytes = gpu_bytes(there)
         shares = {config.trial_id: self.share_of(config) for config in todo}
-        wanted = any(asked.gpus for asked in shares.values())
-        if not wanted or any(node.get("GPU") for node in there):
+        kind = "GPU" if any(asked.gpus for asked in shares.values()) else "CPU"
+        if any(node.get(kind) for node in there):
             check_fits(shares, there)
         elif self.options.remote:
-            self.show("note", text="the cluster has no GPU yet: trials wait for a node with one")
+            text = f"the cluster has no {kind} yet: trials wait for a node with one"
+            self.show("note", text=text)
         else:
             raise UsageError(
-                f"this machine has no GPU for a trial of the {self.plan.profile} profile: submit "
-                "the command to a cluster that has one, or try --profile digits"
+                f"this machine has no {kind} for a trial of the {self.plan.profile} profile: "
+                "submit the command to a cluster that has one, or try --profile digits"
             )
         asked = list(shares.values())
         if self.suggestions is not None:

@@ -131,6 +131,8 @@ def test_without_a_gpu_a_machine_says_so_and_a_cluster_waits(
     waiting.prepare(trials, one_node)
     assert said == ["the cluster has no GPU yet: trials wait for a node with one"]
     assert started(waiting) == [trials[0].trial_id]
+    make().prepare(TRIALS, lambda: [{"CPU": 0.0}])
+    assert said.pop() == "the cluster has no CPU yet: trials wait for a node with one"
     monkeypatch.setattr(driver, "FIRST_NODE_SECONDS", -1.0)
     with pytest.raises(UsageError, match="no trial could start"):
         waiting.tick()
