@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+
 import pyarrow as pa
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import PlainTextResponse, Response
 
 from api import claims, comparison, formats, survival, trends
 from api.caching import conditional
@@ -19,18 +22,34 @@ from api.parameters import (
     known_parameters,
 )
 from api.problems import RESPONSES
+from api.queries import NotFound
 from api.table2_models import Table2
 from sweep import paper as paper_tables
+from sweep import publication
 from sweep import trends as paper_trends
+from sweep.paper import SettingRow
 
+PUBLICATIONS: Mapping[str, Callable[[publication.Sheet], str]] = {
+    "latex": publication.latex,
+    "markdown": publication.markdown,
+}
 router = APIRouter(tags=["paper"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 
 
 @router.get("/table2", response_model=Table2, responses=TABLES)
 def table2(
-    request: Request, snapshot: Now, service: Serving, format: Format = None
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    format: Annotated[
+        str | None,
+        Query(description="json, csv, parquet, or to paste latex or markdown; else by Accept"),
+    ] = None,
 ) -> Table2 | Response:
     """Table II: published, and measured by profile and method. As a table, a row per method."""
+    if format is not None and format in PUBLICATIONS:
+        conditional(request, snapshot.id, format)
+        return _publication(comparison.table_rows(snapshot, service.curves), format)
     media = formats.negotiate(request, format)
     conditional(request, snapshot.id, media)
     rows = comparison.setting_scores(snapshot, service.curves)
@@ -38,6 +57,16 @@ def table2(
         return Table2(items=list(rows), snapshot=snapshot.id)
     flat = [line for row in rows for line in comparison.flat(row)]
     return formats.file_response(media, pa.Table.from_pylist(flat), "table2")
+
+
+def _publication(rows: Sequence[SettingRow], format: str) -> Response:
+    """A table per profile that was measured. Raises NotFound if none was."""
+    profiles = sorted({profile for row in rows for profile in row.measured})
+    sheets = [publication.comparison_sheet(rows, p, name="measured") for p in profiles]
+    text = "\n".join(PUBLICATIONS[format](sheet) for sheet in sheets if sheet is not None)
+    if not text:
+        raise NotFound("no trial of Table II has begun: there is nothing to set beside it")
+    return PlainTextResponse(text)
 
 
 @router.get("/claims", response_model=claims.Claims, responses=TABLES)

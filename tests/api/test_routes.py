@@ -416,6 +416,12 @@ def test_table2(http: httpx2.Client) -> None:
     pair = rows["C_32-32"]["pairs"]["digits"]["sr-static"]
     assert (pair["n"], pair["interval"]) == (2, None)
     assert pair["mean"] < 0
+    latex = http.get("/table2?format=latex")
+    assert latex.headers["content-type"].startswith("text/plain")
+    assert r"\toprule" in latex.text
+    assert http.get("/table2?format=markdown").text.count("| setting |") == 1
+    refused = http.get("/table2?format=word")
+    assert refused.status_code == 406
     csv = http.get("/table2?format=csv").text.splitlines()
     assert len(csv) == 1 + 23 + 3 * 4
 
