@@ -142,6 +142,9 @@ class TrialDetail(Trial):
     host: str | None
     attempt: str | None
     traceback: str | None
+    failures: int | None = Field(description="how often it has failed")
+    cpus: float | None = Field(description="that it had, where it last ran")
+    gpus: float | None = Field(description="that it had there, a share of one below 1")
     snapshot: str
 
 

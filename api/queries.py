@@ -39,6 +39,9 @@ def flat(record: Row, columns: Sequence[str]) -> dict[str, Any]:
     )
 
 
+_AS_STORED = ("host", "attempt", "traceback", "failures", "cpus", "gpus")
+
+
 def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
     trial_id = record["trial_id"]
     plans = snapshot.plans.items()
@@ -51,7 +54,7 @@ def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
             "verdict": verdict_on(trial(record), rules),
             "ancestors": lineage.ancestors(snapshot, record),
             "children": lineage.children(snapshot, record),
-            **{name: record[name] for name in ("host", "attempt", "traceback")},
+            **{name: record[name] for name in _AS_STORED},
             "snapshot": snapshot.id,
         }
     )

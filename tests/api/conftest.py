@@ -271,7 +271,9 @@ def fill(root: Path) -> Store:
     write_trial(store, grid[3], "running")
     write_trial(store, grid[4], "failed")
     write_plan(store, "fig8", [*grid, demo[0]])
-    write_driver(store, "fig8")
+    # Ahead of the clock, so that it still counts as heard of when a long session gets to it.
+    ahead = datetime.now(UTC) + timedelta(hours=2)
+    write_driver(store, "fig8", heartbeat=ahead.isoformat())
     return store
 
 
