@@ -114,10 +114,10 @@ def test_the_command_plans_with_the_hash(table1: Callable, plan: list[str], file
 
 
 def test_the_command_without_weights(table1: Callable, plan: list[str]) -> None:
-    run = table1(*plan, INCEPTION_WEIGHTS="")
+    run = table1(*plan, "--json", INCEPTION_WEIGHTS="")
     assert run.returncode == 0, run.stderr
     assert trial_config("paper", "C_8-32", "sn", 0).trial_id in run.stdout
-    assert run.stdout.count("IS and FID are not measured") == 1
+    assert run.stderr.count("IS and FID are not measured") == 1
 
 
 @pytest.mark.parametrize(
