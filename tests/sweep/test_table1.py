@@ -264,6 +264,7 @@ def test_an_interrupted_sweep_says_so_and_goes_on(
     assert results(tmp_path) == results(whole[0])
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_asked_to_stop_does_and_goes_on(
     whole: Whole, table1: Command, environment: dict[str, str], tmp_path: Path
 ) -> None:

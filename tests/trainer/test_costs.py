@@ -151,6 +151,7 @@ def test_work_of_a_gradient_penalty(method, digits):
     assert (work(config) - work(plain)) / config.iterations == pytest.approx(real - bare, rel=0.05)
 
 
+@pytest.mark.slow
 def test_work_of_hessians(digits):
     config = trial_config("digits", "C_8-32", "nugan", 0)
     state = initial_state(config)
@@ -174,6 +175,7 @@ def test_evaluations_draw_and_score():
     assert work(short) > short.operations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "method", "changes"),
     [
