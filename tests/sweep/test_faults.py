@@ -47,6 +47,7 @@ PASSING = {
     "updated_at",
     "host",
     "attempt",
+    "failures",
     "images_per_second",
     "gpu_memory",
 }
