@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, get_args, get_origin
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+
+from sweep.tables import csv_of, parquet_of
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 FORMATS = {"json": JSON, "csv": CSV, "parquet": PARQUET}
@@ -98,31 +96,3 @@ def _arrow(annotation: Any) -> pa.DataType:
         return pa.string()
     (one,) = (part for part in get_args(annotation) if part is not type(None))
     return _arrow(one)
-
-
-def parquet_of(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    return sink.getvalue().to_pybytes()
-
-
-def csv_of(table: pa.Table) -> bytes:
-    """RFC 4180 in UTF-8: null is empty, NaN is `nan`, a list is a JSON array."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(table.column_names)
-    writer.writerows([_cell(value) for value in row.values()] for row in table.to_pylist())
-    return text.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            return value.isoformat()
-        case list() | dict():
-            return json.dumps(value)
-        case str() if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-            return f"'{value}"  # a spreadsheet would run it as a formula
-    return value

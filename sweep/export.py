@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sweep.commands import parser, run, store_of
 from sweep.inventory import Inventory, inventory, skipped_lines
@@ -27,7 +22,8 @@ from sweep.publication import (
     latex,
     markdown,
 )
-from sweep.results import Store, StoreError, columns, pylist
+from sweep.results import Store, StoreError, columns
+from sweep.tables import csv_of, parquet_of
 from trainer.settings import UsageError, lookup
 
 EXAMPLES = """\
@@ -95,7 +91,7 @@ def _content(store: Store, held: Inventory, name: str, format: str, table: str) 
         stored = columns(table, [row for i in ids for row in store.read_rows(table, i)])
     else:
         stored = columns(table, records)
-    return _parquet(stored) if format == "parquet" else _csv(stored)
+    return parquet_of(stored) if format == "parquet" else csv_of(stored, newline="\n")
 
 
 def _typed(table: pa.Table) -> pa.Table:
@@ -177,34 +173,6 @@ def _remarks(compared: Sequence[SettingRow], records: Sequence[Row]) -> list[str
             "trial, or another configuration of the same cell."
         )
     return remarks
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    return sink.getvalue().to_pybytes()
-
-
-def _csv(table: pa.Table) -> bytes:
-    """In UTF-8: null is empty, NaN is `nan`, a list is a JSON array, a time is ISO 8601."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.column_names)
-    writer.writerows([_cell(value) for value in row.values()] for row in pylist(table))
-    return text.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            return value.isoformat()
-        case list():
-            return json.dumps(value)
-        case str() if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-            return f"'{value}"  # a spreadsheet would run it as a formula
-    return value
 
 
 def _write(path: Path, content: bytes) -> None:
