@@ -55,14 +55,20 @@ def trial_line(progress: Progress, trial: TrialProgress) -> str:
 
 def summary_line(progress: Progress) -> str:
     """One line on the whole sweep."""
-    total = sum(trial.operations for trial in progress.trials.values())
-    left = sum(trial.operations_left for trial in progress.trials.values())
-    counts = ", ".join(f"{n} {status}" for status, n in sorted(progress.counts.items()))
+    done = 1 - progress.operations_left / progress.operations
     return (
-        f"{len(progress.trials)} trials: {counts}  |  {1 - left / total:.0%} of the work done, "
-        f"{duration(time.monotonic() - progress.began)} gone, "
-        f"{duration(progress.eta_seconds)} to go"
+        f"{len(progress.trials)} trials: {_counted(progress)}  |  {done:.0%} of the work done, "
+        f"{_gone_and_to_go(progress)}"
     )
+
+
+def _counted(progress: Progress) -> str:
+    return ", ".join(f"{n} {status}" for status, n in sorted(progress.counts.items()))
+
+
+def _gone_and_to_go(progress: Progress) -> str:
+    gone = duration(time.monotonic() - progress.began)
+    return f"{gone} gone, {duration(progress.eta_seconds)} to go"
 
 
 @contextmanager
@@ -162,12 +168,8 @@ def progress_table(progress: Progress, height: int) -> Any:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
-    total = sum(trial.operations for trial in progress.trials.values())
-    left = sum(trial.operations_left for trial in progress.trials.values())
-    counts = ", ".join(f"{n} {status}" for status, n in sorted(progress.counts.items()))
-    elapsed = duration(time.monotonic() - progress.began)
     table = Table(
-        title=f"{counts}  |  {elapsed} gone, {duration(progress.eta_seconds)} to go",
+        title=f"{_counted(progress)}  |  {_gone_and_to_go(progress)}",
         title_justify="left",
         caption_justify="left",
     )
@@ -194,5 +196,10 @@ def progress_table(progress: Progress, height: int) -> Any:
         )
     grid = Table.grid()
     grid.add_row(table)
-    grid.add_row(ProgressBar(total=total, completed=total - left))
+    grid.add_row(
+        ProgressBar(
+            total=progress.operations,
+            completed=progress.operations - progress.operations_left,
+        )
+    )
     return grid

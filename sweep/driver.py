@@ -199,9 +199,10 @@ class Driver:
             self.over_budget = True
             control.request(self.store, self.name, control.STOP_SWEEP)
             self.show("note", text="the time budget is used up: trials stop as they evaluate")
+        there = self.nodes()
         if self.gpu_bytes is None:
-            self.gpu_bytes = gpu_bytes(self.nodes())
-        self.progress.slots = max(self.progress.slots, slots(self._handed_out(), self.nodes()))
+            self.gpu_bytes = gpu_bytes(there)
+        self.progress.slots = max(self.progress.slots, slots(self._handed_out(), there))
         self._obey()
         if now - self.summed_up > SUMMARY_SECONDS:
             self.summed_up = now

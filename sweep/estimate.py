@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.resources import LAUNCH_SECONDS, Share, memory_bytes, share, sustained
+from sweep.memory import memory_bytes
+from sweep.resources import LAUNCH_SECONDS, Share, share, sustained
 from sweep.results import FINISHED
 from trainer.config import TrialConfig
 from trainer.costs import launches, work

@@ -34,8 +34,8 @@ def run_trial(config: Mapping[str, Any]) -> None:
     trainable.run_trial(config)
 
 
-def connect() -> Mapping[str, float]:
-    """The resources of the cluster that RAY_ADDRESS names, else of one started here.
+def connect() -> None:
+    """To the cluster that RAY_ADDRESS names, else to one started here.
 
     Raises UsageError if it cannot be reached or started.
     """
@@ -51,7 +51,6 @@ def connect() -> Mapping[str, float]:
         reason = str(error).partition("\n")[0]
         what = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
         raise UsageError(f"{what}: {reason}") from error
-    return ray.cluster_resources()
 
 
 def nodes() -> list[dict[str, float]]:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sweep.contingency import sr_of
+from sweep.pairs import SCORE_TITLES
 from sweep.paper import MethodResult, SettingRow
 from sweep.verdicts import NOT_COMPARABLE, Answer, not_measured, verdict
 
 # The paper prints one decimal, and cuts where it should round: 44.995 % is its 44.9 %.
 PRINTED = 0.1
-DISTANCES = {"fd_digits": "FD-digits", "fid": "FID"}
 UNKNOWN = "no setting has this score of both methods"
 
 
@@ -42,7 +42,7 @@ Measure = Callable[[MethodResult], tuple[str, float | None]]
 
 def distance(result: MethodResult) -> tuple[str, float | None]:
     """The best FID, or FD-digits."""
-    return DISTANCES[result.score], result.mean
+    return SCORE_TITLES[result.score], result.mean
 
 
 def inception_score(scores: Mapping[str, float | None]) -> Measure:

@@ -18,7 +18,6 @@ from sweep.claims import is_live
 from sweep.pairs import Row
 from sweep.results import Store, StoredFile, StoreError, parse, pylist
 from sweep.schemas import SCHEMAS
-from sweep.standing import without_secrets
 from trainer.settings import UsageError, lookup
 
 # Beside a sweep's plan and heartbeat: requests to its driver, and what a search has found.
@@ -74,7 +73,7 @@ def inventory(
     Of a trial the columns `only`, if given. Raises UsageError for an unknown sweep, with the
     nearest names, and if there is nothing; StoreError if the store cannot be listed.
     """
-    place = without_secrets(store.root)
+    place = store.place
     skipped: dict[str, str] = {}
     try:
         files = [file for file in store.list("sweeps") if not file.key.endswith(NO_SWEEP)]

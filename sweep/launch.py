@@ -10,7 +10,6 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sweep.backlog import Suggestions
 from sweep.claims import RUNNING, Claim, Superseded, acquire
@@ -20,6 +19,7 @@ from sweep.options import Options
 from sweep.patience import PATIENCE_SECONDS
 from sweep.progress import progress_of
 from sweep.results import FINISHED, Store
+from sweep.roots import without_secrets
 from sweep.rows import plan_rows
 from sweep.space import Plan
 from sweep.standing import (
@@ -29,7 +29,6 @@ from sweep.standing import (
     given_up,
     results_root,
     to_run,
-    without_secrets,
 )
 from sweep.summary import sum_up
 from trainer.settings import UsageError
@@ -150,7 +149,8 @@ def _claimed(
         driver.prepare(todo, _cluster())
     store.write_rows("sweeps", name, plan_rows(name, plan.trials))
     claim.tell(slots=progress.slots if wanted else 0, counts=progress.counts)
-    _announce(store, name, plan, options, show, len(done), len(todo), progress.slots * wanted)
+    waiting = 0 if driver.backlog is None else len(driver.backlog.waiting)
+    _announce(store, name, plan, options, show, len(done), waiting, progress.slots * wanted)
     for trial_id, failures in gone.items():
         text = f"{trial_id} has failed {failures} times and is left alone: --max-failures, --fresh"
         show("note", text=text)
@@ -160,8 +160,8 @@ def _claimed(
         driver.run()
     more = [] if suggestions is None else suggestions.lines()
     wall = time.monotonic() - began
-    sum_up(store, plan, progress, wall, show, controls=options.controls, more=more)
     rows = store.read_all("trials", [config.trial_id for config in plan.trials])
+    sum_up(store, plan, rows, progress, wall, show, controls=options.controls, more=more)
     ended = [rows.get(config.trial_id, {}).get("status") for config in plan.trials]
     if all(status in FINISHED for status in ended):
         return 0
@@ -190,16 +190,16 @@ def _announce(
     todo: int,
     slots: int,
 ) -> None:
-    place = without_secrets(store.root)
-    what: dict[str, Any] = {"planned": len(plan.trials), "done": done, "slots": slots}
     show(
         "start",
-        text=f"sweep {name}: {len(plan.trials)} trials in {place}, {done} done"
+        text=f"sweep {name}: {len(plan.trials)} trials in {store.place}, {done} done"
         + (f", {todo} to run, {slots} at once" if slots else ": everything is there"),
         sweep=name,
-        results=place,
+        results=store.place,
+        planned=len(plan.trials),
+        done=done,
         skipped=dict(plan.skipped),
-        **what,
+        slots=slots,
     )
     if options.weights.note:
         show("note", text=options.weights.note)

@@ -16,9 +16,9 @@ from sweep.claims import is_live, read
 from sweep.display import duration
 from sweep.inventory import Inventory
 from sweep.pairs import Row
+from sweep.progress import method_and_i
 from sweep.results import FINISHED, STATUSES, Store
 from trainer.collapse import SIGNALS, in_words
-from trainer.methods import DEFAULT_I_RATIO
 from trainer.settings import ALL_SETTINGS, DATASETS, METHODS
 
 # What is read of a trial's row: all of it takes ten times as long.
@@ -56,9 +56,7 @@ class TrialStanding:
 
     @property
     def method_and_i(self) -> str:
-        """The method, with its i where that is not the default."""
-        default = self.i_ratio in (None, DEFAULT_I_RATIO)
-        return self.method if default else f"{self.method} i {self.i_ratio:g}"
+        return method_and_i(self.method, self.i_ratio)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,11 @@ from trainer.methods import DEFAULT_I_RATIO
 ENDED = (*FINISHED, "failed", "superseded")
 
 
+def method_and_i(method: str, i_ratio: float | None) -> str:
+    """The method, with its i where that is not the default."""
+    return method if i_ratio in (None, DEFAULT_I_RATIO) else f"{method} i {i_ratio:g}"
+
+
 @dataclass(slots=True, kw_only=True)
 class TrialProgress:
     """Where one trial stands. `spent` is in s, of this command; `done_before` and `iteration`
@@ -39,9 +44,7 @@ class TrialProgress:
 
     @property
     def method_and_i(self) -> str:
-        """The method, with its i where that is not the default."""
-        default = self.i_ratio in (None, DEFAULT_I_RATIO)
-        return self.method if default else f"{self.method} i {self.i_ratio:g}"
+        return method_and_i(self.method, self.i_ratio)
 
     @property
     def operations_left(self) -> float:
@@ -94,6 +97,14 @@ class Progress:
     @property
     def ended(self) -> int:
         return sum(trial.status in ENDED for trial in self.trials.values())
+
+    @property
+    def operations(self) -> float:
+        return sum(trial.operations for trial in self.trials.values())
+
+    @property
+    def operations_left(self) -> float:
+        return sum(trial.operations_left for trial in self.trials.values())
 
     @property
     def busy_seconds(self) -> float:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.memory import memory_bytes as memory_bytes
+from sweep.memory import memory_bytes
 from trainer.config import TrialConfig
 from trainer.costs import launches, operations
 from trainer.settings import UsageError

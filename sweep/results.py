@@ -26,7 +26,6 @@ The contract:
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
@@ -40,7 +39,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from sweep.patience import FULL, T, patiently, trouble
-from sweep.roots import open_root, replace
+from sweep.roots import open_root, replace, without_secrets
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 
 STATUSES = ("planned", "running", "completed", "collapsed", "failed", "stopped")
@@ -82,7 +81,7 @@ class Store:
         """`root` is a folder or a URI, else StoreError; `patience` in s. Creates nothing."""
         text = str(root)
         self.patience = patience
-        self.place = re.sub(r"://[^/@\s]+@", "://", text)  # a URI may hold an access key
+        self.place = without_secrets(text)
         try:
             self.fs, base = self.patiently(lambda: open_root(text))
         except (pa.ArrowInvalid, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pyarrow.fs as pafs
@@ -19,6 +20,11 @@ def open_root(text: str) -> tuple[pafs.FileSystem, str]:
         rebuild, (options,) = fs.__reduce__()
         fs = rebuild(options | {"retry_strategy": pafs.AwsStandardS3RetryStrategy(max_attempts=3)})
     return fs, base
+
+
+def without_secrets(text: str) -> str:
+    """The text with the user part of any URI left out: it may hold an access key."""
+    return re.sub(r"://[^/@\s]+@", "://", text)
 
 
 def _one_put(uri: str) -> str:

@@ -27,7 +27,7 @@ from sweep.commands import run, store_of
 from sweep.options import Options
 from sweep.results import Store, StoreError
 from sweep.space import Plan
-from sweep.standing import check_name, to_run, without_secrets
+from sweep.standing import check_name, to_run
 from trainer.config import TrialConfig
 from trainer.protocols import missing_reason, weights_path
 from trainer.settings import UsageError
@@ -123,9 +123,6 @@ def _search(args: argparse.Namespace) -> int:
     studies = Studies(
         spaces, ids, trials=args.trials, seed=args.seed, timeout=args.timeout, keep=keep
     )
-    # What a trial needs of the cluster is seen by the first one, so no plan is empty.
-    if not ids and (first := studies.next()) is not None:
-        plan.trials.append(first)
     return launch("search", plan, options, suggestions=studies)
 
 
@@ -213,7 +210,7 @@ def _show(
         sys.stdout.write((json.dumps(line) if options.as_json else text.format(**line)) + "\n")
     notes = [options.weights.note] if options.weights.note else []
     notes += [f"skipped {what}: {reason}" for what, reason in plan.skipped.items()]
-    notes.append(f"sweep {options.name} in {without_secrets(store.root)}; nothing was started")
+    notes.append(f"sweep {options.name} in {store.place}; nothing was started")
     out = sys.stderr if options.as_json else sys.stdout
     out.write("\n".join(notes) + "\n")
     return 0

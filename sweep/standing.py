@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,11 +34,6 @@ def results_root(given: str | None) -> str | None:
             "give an absolute path or a URI"
         )
     return root
-
-
-def without_secrets(text: str) -> str:
-    """The text with the user part of any URI left out: it may hold an access key."""
-    return re.sub(r"://[^/@\s]+@", "://", text)
 
 
 def default_name(experiment: str, plan: Plan) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from sweep.comparison import (
@@ -15,16 +16,17 @@ from sweep.comparison import (
     other_ratio_lines,
 )
 from sweep.display import Show, duration
+from sweep.pairs import Row
 from sweep.paper import table2
 from sweep.progress import Progress
 from sweep.results import Store
 from sweep.space import Plan
-from sweep.standing import without_secrets
 
 
 def sum_up(
     store: Store,
     plan: Plan,
+    rows: Mapping[str, Row],
     progress: Progress,
     wall: float,
     show: Show,
@@ -32,8 +34,8 @@ def sum_up(
     controls: bool,
     more: list[str],
 ) -> None:
-    """Shows the end of a sweep that took `wall` s; `controls` are measured if wanted."""
-    rows = store.read_all("trials", [config.trial_id for config in plan.trials])
+    """Shows the end of a sweep that took `wall` s and left these rows of `trials`, by id;
+    `controls` are measured if wanted, `more` is said beside."""
     compared = table2(rows.values(), lambda trial_id: store.read_rows("evaluations", trial_id))
     lines = [""]
     if any(plan.profile in row.measured for row in compared):
@@ -59,7 +61,7 @@ def sum_up(
         if row["status"] == "failed":
             reason = (row["traceback"] or "").strip().rpartition("\n")[2]
             lines.append(f"failed: {row['trial_id']}: {reason}")
-    place = shlex.quote(without_secrets(store.root))
+    place = shlex.quote(store.place)
     lines.append(f"look at it: python -m api --results {place}  (or make serve), then")
     lines.append(f"  curl 'http://localhost:8000/results?setting={plan.trials[0].setting}'")
     show(

@@ -6,6 +6,7 @@ import pytest
 import ray.util.accelerators.accelerators as rays
 
 from sweep import resources
+from sweep.memory import memory_bytes
 from sweep.resources import Share, bigger, check_fits, gpu_bytes, memory_cap, share, slots
 from trainer.config import TrialConfig, trial_config
 from trainer.settings import SETTINGS, UsageError
@@ -38,9 +39,9 @@ def test_trials_that_share_fit_in_its_memory_and_nearly_in_its_time(size: float)
         k = round(1 / share(config, size).gpus)
         busy = resources.compute_share(config, resources.sustained(size))
         if k > 1:
-            assert k * (resources.memory_bytes(config) + resources.CONTEXT_BYTES) <= size
+            assert k * (memory_bytes(config) + resources.CONTEXT_BYTES) <= size
             assert k * busy <= 1 + resources.OVERBOOKED
-            assert memory_cap(1 / k, size) * size >= resources.memory_bytes(config)
+            assert memory_cap(1 / k, size) * size >= memory_bytes(config)
 
 
 def test_an_unknown_gpu_is_taken_for_a_small_one() -> None:

@@ -108,7 +108,6 @@ def one_after_the_other(trials: int = 1000) -> Callable[..., int]:
         assert options.results is not None
         assert options.name is not None
         store = Store(options.results)
-        assert plan.trials
         planned = list(plan.trials)
         rows = store.read_all("trials", [config.trial_id for config in planned])
         done = {i for i, row in rows.items() if row["status"] in FINISHED}

@@ -9,6 +9,7 @@ import pytest
 
 from sweep.claims import acquire
 from sweep.results import Store
+from sweep.roots import without_secrets
 from sweep.rows import plan_rows
 from sweep.space import grid
 from sweep.standing import (
@@ -20,7 +21,6 @@ from sweep.standing import (
     results_root,
     settle,
     to_run,
-    without_secrets,
 )
 from trainer.settings import UsageError
 
