@@ -13,16 +13,20 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from api import (
+    assets,
     figure_data_routes,
     figure_routes,
     operation_routes,
     pages,
+    paper_page,
     paper_routes,
     problems,
+    rendering,
     routes,
+    trial_page,
     trial_routes,
 )
-from api.caching import NotModified
+from api.caching import NotModified, code_version
 from api.guard import Guard
 from api.metrics import Latency
 from api.queries import NotFound
@@ -66,11 +70,13 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
     app.add_middleware(Latency, held=service.latency)
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
-        pages,
+        pages, trial_page, paper_page, assets,
     ):  # fmt: skip
         app.include_router(part.router)
     problems.describe(app)
-    app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
+    # The address has the version, so that no browser shows a page with an older script.
+    static = StaticFiles(directory=Path(__file__).with_name("static"))
+    app.mount(f"/static/{code_version()}", static, name="static")
     return app
 
 
@@ -79,7 +85,7 @@ def _refused(request: Request, error: Exception) -> Response:
     status, detail, headers = 404, str(error), {}
     if isinstance(error, HTTPException):
         status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
-    refusal = pages.refusal if pages.is_page(request.url.path) else problems.problem
+    refusal = rendering.refusal if rendering.is_page(request) else problems.problem
     response = refusal(request, status, detail)
     response.headers.update(headers)
     return response

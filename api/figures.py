@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,12 @@ SHORTCUTS = (2, 5, 8, 11, 14)
 
 def colour(method: str) -> str:
     return COLOURS.get(method, OTHER_COLOUR)
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """SN, SR and their controls first, as they are compared; what is not known here last."""
+    present = set(methods)
+    return [m for m in COLOURS if m in present] + sorted(present - COLOURS.keys())
 
 
 def score_of(trial: Trial) -> str:

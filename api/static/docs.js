@@ -1,2 +1,2 @@
 // Swagger UI over this service's own description; nothing is asked of another host.
-SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", validatorUrl: null, deepLinking: true });
+SwaggerUIBundle({ url: `${document.body.dataset.base}/openapi.json`, dom_id: "#swagger-ui", validatorUrl: null, deepLinking: true });

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from api import queries
+from api.caching import code_version
 
 
 def test_not_acceptable(http: httpx2.Client) -> None:
@@ -55,7 +56,7 @@ def test_the_unexpected(filled: Path, kit: ModuleType, monkeypatch: pytest.Monke
 
 
 def test_every_answer_is_guarded(http: httpx2.Client) -> None:
-    for path in ("/", "/results", "/nothing", "/static/app.js"):
+    for path in ("/", "/results", "/nothing", f"/static/{code_version()}/main.js"):
         headers = http.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["content-security-policy"].startswith("default-src 'self'; ")

@@ -1,9 +1,7 @@
-// Figures, pickers, the sample slider and relative times. Figures come as JSON and are drawn when
-// they are seen; each follows the colour scheme.
-"use strict";
+// Figures come as JSON and are drawn when they are seen; each follows the colour scheme, and a form
+// that drives one changes what it asks for.
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const LIVE_MS = 5000;
 
 function themed(layout) {
   const style = getComputedStyle(document.documentElement);
@@ -18,7 +16,7 @@ function themed(layout) {
   return { ...themedLayout, uirevision: "kept" };
 }
 
-async function draw(figure) {
+export async function draw(figure) {
   const canvas = figure.querySelector(".canvas");
   const address = figure.dataset.figure;
   let answer;
@@ -70,47 +68,8 @@ function drive(form) {
   follow(); // a browser restores what was picked before a reload
 }
 
-function slide(box) {
-  const steps = box.dataset.steps.split(" ");
-  const [range, image, output] = ["input", "img", "output"].map((name) => box.querySelector(name));
-  const follow = () => {
-    const step = steps[range.value];
-    output.textContent = step;
-    range.setAttribute("aria-valuetext", `iteration ${step}`);
-    image.src = box.dataset.address + step;
-    image.alt = `64 generated images at iteration ${step}`;
-  };
-  range.addEventListener("input", follow);
-  follow();
-}
+export const drawn = () => [...document.querySelectorAll("[data-figure]")].filter((one) => one.drawn);
 
-function tellTimes() {
-  const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-  const units = [["second", 60], ["minute", 60], ["hour", 24], ["day", Infinity]];
-  for (const time of document.querySelectorAll("time[data-relative]")) {
-    if (!time.title) time.title = time.textContent;
-    let value = (new Date(time.dateTime) - Date.now()) / 1000;
-    const [unit] = units.find(([, size]) => Math.abs(value) < size || ((value /= size), false));
-    const told = relative.format(Math.round(value), unit);
-    if (time.textContent !== told) time.textContent = told;
-  }
-}
-
+dark.addEventListener("change", () => drawn().forEach(show));
 document.querySelectorAll("form[data-drives]").forEach(drive);
-document.querySelectorAll("[data-slider]").forEach(slide);
 document.querySelectorAll("[data-figure]").forEach((figure) => seen.observe(figure));
-document.addEventListener("htmx:afterSettle", tellTimes);
-const offline = document.getElementById("offline");
-document.addEventListener("htmx:sendError", () => { offline.hidden = false; });
-document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.xhr.status) offline.hidden = true;
-});
-dark.addEventListener("change", () => {
-  document.querySelectorAll("[data-figure]").forEach((figure) => figure.drawn && show(figure));
-});
-setInterval(tellTimes, 1000);
-setInterval(() => {
-  if (document.hidden) return;
-  document.querySelectorAll("[data-live]").forEach((figure) => figure.drawn && draw(figure));
-}, LIVE_MS);
-tellTimes();

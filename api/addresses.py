@@ -1,0 +1,20 @@
+"""Addresses as the client sees them: a proxy may serve the service below a path of its own."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+
+def base_of(request: Request) -> str:
+    """What stands before every path of the service: `/sweeps-of-lab`, or nothing."""
+    return request.scope.get("root_path", "").rstrip("/")
+
+
+def path_of(request: Request) -> str:
+    """The path that was asked for, without what stands before it."""
+    return request.url.path.removeprefix(base_of(request)) or "/"
+
+
+def at(request: Request, path: str) -> str:
+    """The address of a path of the service, for the client."""
+    return base_of(request) + path

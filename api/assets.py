@@ -1,0 +1,43 @@
+"""What pages need beside the templates: Plotly's script, and the page that shows the routes."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from importlib.resources import files
+
+import plotly
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from api.queries import NotFound
+from api.rendering import page
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("/docs")
+def docs(request: Request) -> Response:
+    """The JSON routes, to be tried out."""
+    return page(request, "docs.html")
+
+
+@router.get("/assets/plotly-{version}.min.js", response_class=Response)
+def plotly_script(request: Request, version: str) -> Response:
+    """Plotly's script as its wheel ships it; the address has its version, so it never changes."""
+    if version != plotly.__version__:
+        raise NotFound(f"this service has Plotly {plotly.__version__}")
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(_plotly_raw(), media_type="text/javascript", headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    return Response(_plotly_gzip(), media_type="text/javascript", headers=headers)
+
+
+def _plotly_raw() -> bytes:
+    return files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
+
+
+@functools.cache
+def _plotly_gzip() -> bytes:
+    return gzip.compress(_plotly_raw(), 6)

@@ -1,0 +1,65 @@
+"""How a page is made of a template: the environment that all of them share."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import plotly
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.templating import Jinja2Templates
+
+from api import figures
+from api.addresses import base_of, path_of
+from api.caching import code_version
+from api.words import duration, number, verdict
+from sweep.results import STATUSES
+from trainer.settings import DATASETS, METHODS
+
+GLYPHS = {
+    "planned": "○", "running": "◐", "completed": "●", "collapsed": "✕", "failed": "!",
+    "stopped": "◼",
+}  # fmt: skip
+
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {"number": number, "duration": duration, "verdict": verdict}
+_environment.globals |= {
+    "GLYPHS": GLYPHS,
+    "STATUSES": STATUSES,
+    "METHODS": METHODS,
+    "MODES": {name: dataset.modes for name, dataset in DATASETS.items()},
+    "SCORES": figures.SCORE_NAMES,
+    "colour": figures.colour,
+    "version": code_version,
+    "plotly_version": plotly.__version__,
+}
+_templates = Jinja2Templates(
+    env=_environment,
+    context_processors=[lambda request: {"base": base_of(request), "path": path_of(request)}],
+)
+
+
+def page(request: Request, template: str, code: int = 200, **context: Any) -> Response:
+    """The template as an answer. It knows `base` and `path` of the request beside its context."""
+    return _templates.TemplateResponse(request, template, context, status_code=code)
+
+
+def is_page(request: Request) -> bool:
+    """Whether a person asked, not a program."""
+    path = path_of(request)
+    return path in ("/", "/paper") or path.startswith("/view/")
+
+
+def refusal(request: Request, status: int, detail: str) -> Response:
+    """A problem, for a person."""
+    title = HTTPStatus(status).phrase
+    return page(request, "refusal.html", status, title=title, detail=detail, status=status)

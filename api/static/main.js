@@ -1,0 +1,6 @@
+// Own scripts, each a module that looks for what it serves.
+
+import "./figures.js";
+import "./samples.js";
+import "./times.js";
+import "./live.js";
