@@ -7,11 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from api import comparison, figures, models, paper_figures, queries, reads
+from api.addresses import at
 from api.caching import conditional
 from api.filters import Filters, matching
 from api.paging import MAX_LIMIT
 from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
+from api.snapshot import Snapshot
 from trainer.settings import PROFILES, SETTINGS, UsageError, lookup
 
 router = APIRouter(
@@ -30,7 +32,7 @@ def curves(request: Request, snapshot: Now, service: Serving, trial_id: str) -> 
     _tag_trial(request, service, trial_id, snapshot.id, "evaluations")
     rows = [queries.evaluation(row) for row in reads.evaluations(service.store, trial_id)]
     source = f"/trials/{trial_id}/evaluations"
-    return figures.curves(queries.trial(record), rows, source)
+    return shown(request, snapshot, figures.curves(queries.trial(record), rows, source))
 
 
 @router.get("/trials/{trial_id}/spectra")
@@ -43,9 +45,10 @@ def spectra(
     source = f"/trials/{trial_id}/spectra?layer={layer}"
     try:
         rows = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
+        figure = figures.heat_map(queries.trial(record), rows, layer, source)
     except UsageError as error:
-        return figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
-    return figures.heat_map(queries.trial(record), rows, layer, source)
+        figure = figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
+    return shown(request, snapshot, figure)
 
 
 @router.get("/fig5")
@@ -59,9 +62,10 @@ def fig5(
     source = f"/trials/{trial_id}/spectra?layer={layer}"
     try:
         of_layer = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
+        figure = paper_figures.figure_5(queries.trial(record), rows, of_layer, layer, source)
     except UsageError as error:
-        return figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
-    return paper_figures.figure_5(queries.trial(record), rows, of_layer, layer, source)
+        figure = figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
+    return shown(request, snapshot, figure)
 
 
 @router.get("/fig8")
@@ -73,7 +77,13 @@ def fig8(
     filters = _one(setting, profile)
     trials = [queries.trial(record) for record in matching(snapshot, filters)]
     source = f"/results?setting={setting}&profile={profile}&limit={MAX_LIMIT}"
-    return paper_figures.figure_8(trials, source)
+    return shown(request, snapshot, paper_figures.figure_8(trials, source))
+
+
+def shown(request: Request, snapshot: Snapshot, figure: models.Figure) -> models.Figure:
+    """The figure with what its caption tells, and with addresses that hold behind a proxy."""
+    told = {"snapshot": snapshot.id, "source": at(request, figure.source)}
+    return figure.model_copy(update=told)
 
 
 def _one(setting: str, profile: str) -> Filters:
@@ -90,7 +100,7 @@ def seeds(
     conditional(request, snapshot.id)
     lookup("profile", PROFILES, profile)
     rows = comparison.setting_scores(snapshot, service.curves)
-    return paper_figures.seeds(rows, profile, "/table2")
+    return shown(request, snapshot, paper_figures.seeds(rows, profile, "/table2"))
 
 
 def _tag_trial(

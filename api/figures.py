@@ -81,7 +81,8 @@ def no_figure(why: str, source: str) -> Figure:
     return Figure(data=[], layout={}, source=source, empty=why)
 
 
-def finished(figure: go.Figure, source: str, height: int) -> Figure:
+def finished(figure: go.Figure, source: str, height: int, *, trials: int = 1) -> Figure:
+    """The figure as an answer, in the look that all share; `trials` is how many it shows."""
     figure.update_layout(
         template="none",
         height=height,
@@ -95,7 +96,7 @@ def finished(figure: go.Figure, source: str, height: int) -> Figure:
     figure.update_xaxes(zeroline=False, automargin=True)
     figure.update_yaxes(zeroline=False, automargin=True)
     plain = without_nonfinite(_plain(figure.to_plotly_json()))
-    return Figure(data=plain["data"], layout=plain["layout"], source=source)
+    return Figure(data=plain["data"], layout=plain["layout"], source=source, trials=trials)
 
 
 def _plain(value: Any) -> Any:

@@ -154,6 +154,8 @@ class Figure(BaseModel):
     data: list[dict[str, Any]]
     layout: dict[str, Any]
     source: str = Field(description="address of the data behind the figure")
+    trials: int = Field(default=0, description="how many the figure shows")
+    snapshot: str | None = Field(default=None, description="of the store, as it was drawn from")
     empty: str | None = None
 
 

@@ -74,7 +74,7 @@ def figure_8(trials: Sequence[Trial], source: str) -> Figure:
     figure.update_xaxes(title_text="i / r, share of singular values lifted", range=[0, 1.04])
     name = SCORE_NAMES[score]
     figure.update_yaxes(title_text=f"best {name} (lower is better)", rangemode="tozero")
-    return finished(figure, source, 440)
+    return finished(figure, source, 440, trials=len(scored))
 
 
 def _best(trial: Trial) -> float | None:
@@ -125,7 +125,8 @@ def seeds(rows: Sequence[SettingScores], profile: str, source: str) -> Figure:
     )
     name = SCORE_NAMES[score]
     figure.update_yaxes(title_text=f"best {name} (lower is better)", rangemode="tozero")
-    return finished(figure, source, 420)
+    shown = sum(len(m.seeds) for by in measured.values() for m in by.values())
+    return finished(figure, source, 420, trials=shown)
 
 
 def _seed_dots(

@@ -28,7 +28,7 @@ export async function draw(figure) {
     answer = { empty: `The service does not answer (${error.message}).` };
   }
   if (figure.dataset.figure !== address) return; // another one was picked meanwhile
-  if (answer.source) figure.querySelector(".behind").href = answer.source;
+  tell(figure, answer);
   if (answer.empty) {
     Plotly.purge(canvas);
     canvas.replaceChildren(Object.assign(document.createElement("p"), { textContent: answer.empty }));
@@ -41,19 +41,55 @@ export async function draw(figure) {
   show(figure);
 }
 
+function tell(figure, { source, trials, snapshot, empty }) {
+  for (const link of figure.querySelectorAll(".behind a")) {
+    if (!source) break;
+    const address = new URL(source, location.href);
+    if (link.dataset.format !== "json") address.searchParams.set("format", link.dataset.format);
+    link.href = address;
+  }
+  const n = trials === 1 ? "1 trial" : `${trials} trials`;
+  figure.querySelector(".about").textContent = snapshot && !empty ? `${n}, snapshot ${snapshot}.` : "";
+  figure.querySelector(".picture").hidden = Boolean(empty);
+}
+
 function show(figure) {
   const { data, layout } = figure.drawn;
-  const options = { responsive: true, displaylogo: false, toImageButtonOptions: { format: "svg" } };
+  const options = { responsive: true, displaylogo: false };
   Plotly.react(figure.querySelector(".canvas"), data, themed(layout), options);
 }
 
+// A page has as many live figures as a browser keeps smooth: the one that was seen longest ago makes
+// room, and is drawn again when it is seen again.
+const MOST = 6;
+const live = new Set();
+
+function keep(figure) {
+  live.delete(figure);
+  live.add(figure);
+  for (const old of live) {
+    if (live.size <= MOST) break;
+    live.delete(old);
+    delete old.drawn;
+    Plotly.purge(old.querySelector(".canvas"));
+  }
+}
+
 const seen = new IntersectionObserver((entries) => {
-  for (const entry of entries) {
-    if (!entry.isIntersecting) continue;
-    seen.unobserve(entry.target);
-    draw(entry.target);
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    keep(target);
+    if (!target.drawn) draw(target);
   }
 }, { rootMargin: "200px" });
+
+function save(event) {
+  const format = event.target.dataset?.picture;
+  if (!format) return;
+  const figure = event.target.closest("[data-figure]");
+  const size = { width: 1200, height: figure.drawn.layout.height ?? 600, scale: 2 };
+  Plotly.downloadImage(figure.querySelector(".canvas"), { format, filename: figure.id, ...size });
+}
 
 function drive(form) {
   const figure = document.getElementById(form.dataset.drives);
@@ -71,5 +107,6 @@ function drive(form) {
 export const drawn = () => [...document.querySelectorAll("[data-figure]")].filter((one) => one.drawn);
 
 dark.addEventListener("change", () => drawn().forEach(show));
+document.addEventListener("click", save);
 document.querySelectorAll("form[data-drives]").forEach(drive);
 document.querySelectorAll("[data-figure]").forEach((figure) => seen.observe(figure));

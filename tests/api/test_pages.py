@@ -85,16 +85,21 @@ def test_a_page(
 
 def test_a_trial_can_be_looked_through(browser: Browser, http: httpx2.Client) -> None:
     home = str(http.base_url).rstrip("/")
-    trial = http.get("/results?status=collapsed&method=sn").json()["items"][0]["trial_id"]
+    found = http.get("/results?status=collapsed&method=sn").json()
+    trial, snapshot = found["items"][0]["trial_id"], found["snapshot"]
     page = browser.new_page()
     seen = watch(page, home)
     page.goto(f"{home}/view/trials/{trial}")
     draw_all(page)
     with page.expect_response(f"{home}/figures/trials/{trial}/spectra?layer=7"):
         page.locator("select[name=layer]").select_option("7")
-    link = page.locator("#spectrum .behind")
+    link = page.locator("#spectrum .behind a").first
     page.get_by_text("layer_7: index / r").wait_for()
-    assert link.get_attribute("href") == f"/trials/{trial}/spectra?layer=7"
+    assert link.get_attribute("href") == f"{home}/trials/{trial}/spectra?layer=7"
+    assert page.locator("#spectrum .about").text_content() == f"1 trial, snapshot {snapshot}."
+    with page.expect_download() as download:
+        page.locator("#spectrum").get_by_role("button", name="SVG").click()
+    assert download.value.suggested_filename == "spectrum.svg"
     with page.expect_response(f"{home}/trials/{trial}/samples/600"):
         page.locator("input[type=range]").press("ArrowLeft")
     assert page.get_by_alt_text("64 generated images at iteration 600").is_visible()
