@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -23,6 +24,7 @@ from api import (
     problems,
     rendering,
     routes,
+    trial_list,
     trial_page,
     trial_routes,
 )
@@ -61,7 +63,7 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    problems.install(app)
+    problems.install(app, _refuse)
     app.add_exception_handler(NotFound, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(NotModified, lambda request, error: Response(status_code=304))
@@ -70,7 +72,7 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
     app.add_middleware(Latency, held=service.latency)
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
-        pages, trial_page, paper_page, assets,
+        pages, trial_list, trial_page, paper_page, assets,
     ):  # fmt: skip
         app.include_router(part.router)
     problems.describe(app)
@@ -81,11 +83,16 @@ def create_app(root: str | Path, token: str | None = None) -> FastAPI:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    """A page where a person asked, a problem where a program did."""
     status, detail, headers = 404, str(error), {}
     if isinstance(error, HTTPException):
         status, detail, headers = error.status_code, error.detail, dict(error.headers or {})
-    refusal = rendering.refusal if rendering.is_page(request) else problems.problem
-    response = refusal(request, status, detail)
+    response = _refuse(request, status, detail)
     response.headers.update(headers)
     return response
+
+
+def _refuse(request: Request, status: int, detail: str, **more: Any) -> Response:
+    """A page where a person asked, a problem where a program did."""
+    if rendering.is_page(request):
+        return rendering.refusal(request, status, detail)
+    return problems.problem(request, status, detail, **more)

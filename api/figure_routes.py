@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api import comparison, figures, models, paper_figures, queries, reads
+from api import (
+    comparison,
+    figures,
+    models,
+    paper_figures,
+    progress,
+    queries,
+    reads,
+    sweep_figures,
+)
 from api.addresses import at
 from api.caching import conditional
 from api.filters import Filters, matching
@@ -49,6 +59,16 @@ def spectra(
     except UsageError as error:
         figure = figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
     return shown(request, snapshot, figure)
+
+
+@router.get("/sweeps/{name}/best")
+def best_of_sweep(request: Request, snapshot: Now, name: str) -> models.Figure:
+    """How the best score of each method came down over the time of a sweep."""
+    records = progress.plan_records(snapshot, name)
+    conditional(request, snapshot.id)
+    columns = "trial_id,method,dataset,status,best_fid,best_fd_digits,updated_at"
+    query = urlencode({"sweep": name, "sort": "updated_at", "fields": columns, "limit": MAX_LIMIT})
+    return shown(request, snapshot, sweep_figures.best_so_far(records, f"/results?{query}"))
 
 
 @router.get("/fig5")

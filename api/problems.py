@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -39,13 +40,47 @@ def problem(request: Request, status: int, detail: str, **more: Any) -> Response
     return JSONResponse(content, status, headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Every error that is no refusal of HTTP's own becomes a problem here."""
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(UsageError, lambda r, e: problem(r, 422, str(e)))
-    app.add_exception_handler(BadCursor, lambda r, e: problem(r, 400, str(e)))
-    app.add_exception_handler(StoreError, _unreadable)
-    app.add_exception_handler(Exception, _unexpected)
+def _told(error: Mapping[str, Any]) -> dict[str, str]:
+    name = ".".join(map(str, error["loc"][1:]))
+    return {"parameter": name, "says": error["msg"], "value": str(error["input"])}
+
+
+class Refuse(Protocol):
+    """Makes an answer of what went wrong: a problem, or a page where a person asked."""
+
+    def __call__(self, request: Request, status: int, detail: str, **more: Any) -> Response: ...
+
+
+def install(app: FastAPI, refuse: Refuse) -> None:
+    """Every error that is no refusal of HTTP's own is answered by `refuse`."""
+
+    def invalid(request: Request, error: Any) -> Response:
+        errors = [
+            {
+                "parameter": ".".join(map(str, e["loc"][1:])),
+                "says": e["msg"],
+                "value": str(e["input"]),
+            }
+            for e in error.errors()
+        ]
+        detail = "; ".join(f"{e['parameter']}: {e['says']} (got {e['value']!r})" for e in errors)
+        return refuse(request, 422, detail, errors=errors)
+
+    def unreadable(request: Request, error: Exception) -> Response:
+        log.warning("%s", error)
+        return refuse(request, 500, str(error))
+
+    def unexpected(request: Request, error: Exception) -> Response:
+        # The traceback goes to the log; the answer must not carry what it may contain.
+        log.error("%s %s failed, request %s", request.method, request.url.path,
+                  request.state.request_id)  # fmt: skip
+        return refuse(request, 500, "the service failed; its log says why under this id")
+
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(UsageError, lambda r, e: refuse(r, 422, str(e)))
+    app.add_exception_handler(BadCursor, lambda r, e: refuse(r, 400, str(e)))
+    app.add_exception_handler(StoreError, unreadable)
+    app.add_exception_handler(Exception, unexpected)
 
 
 def describe(app: FastAPI) -> None:
@@ -59,24 +94,3 @@ def describe(app: FastAPI) -> None:
             schema = content.get("application/json", {}).get("schema", {})
             if schema.get("$ref", "").endswith("/Problem"):
                 content[MEDIA_TYPE] = content.pop("application/json")
-
-
-def _invalid(request: Request, error: Any) -> Response:
-    errors = [
-        {"parameter": ".".join(map(str, e["loc"][1:])), "says": e["msg"], "value": str(e["input"])}
-        for e in error.errors()
-    ]
-    detail = "; ".join(f"{e['parameter']}: {e['says']} (got {e['value']!r})" for e in errors)
-    return problem(request, 422, detail, errors=errors)
-
-
-def _unreadable(request: Request, error: Exception) -> Response:
-    log.warning("%s", error)
-    return problem(request, 500, str(error))
-
-
-def _unexpected(request: Request, error: Exception) -> Response:
-    # The traceback goes to the log; the answer must not carry what it may contain.
-    log.error("%s %s failed, request %s", request.method, request.url.path,
-              request.state.request_id)  # fmt: skip
-    return problem(request, 500, "the service failed; its log says why under this id")

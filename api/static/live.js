@@ -1,14 +1,48 @@
-// What changes while a sweep runs is asked for again.
+// What changes while a sweep runs: the service says when, and what shows it asks again.
 
 import { draw, drawn } from "./figures.js";
 
-const LIVE_MS = 5000;
+// A stream that says nothing for so long may be cut off without a sign; then, as without streams
+// (some proxies), the page asks by itself. An answer that has not changed is a 304 of no size.
+const SILENT_MS = 45_000;
+const POLL_MS = 10_000;
+
 const offline = document.getElementById("offline");
+let stream = null;
+let heard = 0;
+
+function changed() {
+  document.body.dispatchEvent(new CustomEvent("store-change"));
+  drawn().filter((figure) => "live" in figure.dataset).forEach(draw);
+}
+
+function listen() {
+  stream = new EventSource(`${document.body.dataset.base}${document.body.dataset.events}`);
+  stream.addEventListener("open", () => { heard = Date.now(); offline.hidden = true; });
+  for (const name of ["change", "reset"]) {
+    stream.addEventListener(name, () => { heard = Date.now(); changed(); });
+  }
+}
+
+function follow() {
+  // A hidden page holds no connection: a browser has few of them for one host.
+  if (document.hidden) {
+    stream?.close();
+    stream = null;
+  } else if (stream === null) {
+    listen();
+    changed();
+  }
+}
+
 document.addEventListener("htmx:sendError", () => { offline.hidden = false; });
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.xhr.status) offline.hidden = true;
 });
-setInterval(() => {
-  if (document.hidden) return;
-  drawn().filter((figure) => "live" in figure.dataset).forEach(draw);
-}, LIVE_MS);
+if (document.body.dataset.events) {
+  listen();
+  document.addEventListener("visibilitychange", follow);
+  setInterval(() => {
+    if (!document.hidden && Date.now() - heard > SILENT_MS) changed();
+  }, POLL_MS);
+}

@@ -4,3 +4,4 @@ import "./figures.js";
 import "./samples.js";
 import "./times.js";
 import "./live.js";
+import "./selection.js";

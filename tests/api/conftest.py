@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 import struct
 import sys
 import threading
@@ -20,6 +21,7 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from api.app import create_app
 from sweep.results import Store
@@ -30,6 +32,7 @@ START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ITERATIONS, PERIOD = 1500, 75
 RANKS = (16, 16, 3, 16, 16, 16, 16, 16, 16, 16)
 GRID = 8
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def trial_id(setting: str, method: str, seed: int, i_ratio: float | None = None) -> str:
@@ -312,6 +315,16 @@ def http(filled: Path) -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH: the pages were not looked at (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
 def kit() -> ModuleType:
     """This module's writers, for tests that change a store of their own."""
     return sys.modules[__name__]
@@ -323,3 +336,26 @@ def wait_for(happened: Callable[[], bool], seconds: float = 15) -> None:
     while not happened():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+def watch(page: Page, home: str) -> list[str]:
+    """Everything that a page must not do, as it happens."""
+    seen: list[str] = []
+    page.on("console", lambda m: seen.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: seen.append(str(error)))
+
+    def off_host(url: str) -> None:
+        if not url.startswith((home, "data:", "blob:")):
+            seen.append(f"asked {url}")
+
+    page.on("request", lambda request: off_host(request.url))
+    return seen
+
+
+def draw_all(page: Page) -> int:
+    """Scrolls to each figure and waits until it is drawn; returns how many there are."""
+    figures = page.locator("[data-figure]")
+    for k in range(figures.count()):
+        figures.nth(k).scroll_into_view_if_needed()
+        figures.nth(k).locator(".main-svg, .empty p").first.wait_for()
+    return figures.count()

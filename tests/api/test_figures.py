@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from api import figures
-from api.pages import in_order
+from api.figures import in_order
 from sweep.results import Store
 from trainer.collapse import SHORTCUTS
 from trainer.settings import METHODS
@@ -85,7 +85,7 @@ def test_the_pages_of_a_method(every: httpx2.Client, method: str) -> None:
     assert lines[0]["line"]["color"] == figures.COLOURS[method]
 
 
-@pytest.mark.parametrize("path", ["/", "/view/overview", "/view/sweeps/every", "/paper"])
+@pytest.mark.parametrize("path", ["/", "/view/sweeps/every", "/paper"])
 def test_a_reading_of_an_abstract_is_called_one(every: httpx2.Client, path: str) -> None:
     page = every.get(path).text
     assert "nugan" in page

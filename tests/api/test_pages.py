@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from sweep.results import Store
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on PATH: the pages were not looked at (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def watch(page: Page, home: str) -> list[str]:
-    """Everything that a page must not do, as it happens."""
-    seen: list[str] = []
-    page.on("console", lambda m: seen.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: seen.append(str(error)))
-
-    def off_host(url: str) -> None:
-        if not url.startswith((home, "data:", "blob:")):
-            seen.append(f"asked {url}")
-
-    page.on("request", lambda request: off_host(request.url))
-    return seen
-
-
-def draw_all(page: Page) -> int:
-    """Scrolls to each figure and waits until it is drawn; returns how many there are."""
-    figures = page.locator("[data-figure]")
-    for k in range(figures.count()):
-        figures.nth(k).scroll_into_view_if_needed()
-        figures.nth(k).locator(".main-svg, .empty p").first.wait_for()
-    return figures.count()
 
 
 @pytest.mark.parametrize(
@@ -56,8 +19,10 @@ def draw_all(page: Page) -> int:
         ("/", "light", 390, 0, "What the store holds"),
         ("/paper", "light", 1280, 3, "The digits profile is not CIFAR-10"),
         ("/paper", "dark", 390, 3, "The digits profile is not CIFAR-10"),
-        ("/view/sweeps/fig8", "dark", 390, 0, "1 planned, 1 running"),
+        ("/view/sweeps/fig8", "dark", 390, 1, "1 planned, 1 running"),
         ("/view/trials/{id}", "dark", 390, 2, "Mode collapse from iteration 375, spectral"),
+        ("/view/trials?setting=C_*", "dark", 390, 0, "8 of 30 trials"),
+        ("/view/trials?by=method,i_ratio", "light", 390, 0, "groups of 30 trials"),
         ("/docs", "light", 1280, 0, "/results"),
     ],
 )
@@ -69,28 +34,31 @@ def test_a_page(
     says: str,
     scheme: str,
     width: int,
+    kit: ModuleType,
 ) -> None:
     home = str(http.base_url).rstrip("/")
     trials = http.get("/results?status=collapsed&method=sn").json()["items"]
     size = {"width": width, "height": 800}
     page = browser.new_page(color_scheme=scheme, viewport=size)  # pyright: ignore[reportArgumentType] - the names that it knows
-    seen = watch(page, home)
+    seen = kit.watch(page, home)
     page.goto(home + path.format(id=trials[0]["trial_id"]))
     page.get_by_text(says).first.wait_for()
-    assert draw_all(page) == figures
+    assert kit.draw_all(page) == figures
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert seen == []
     page.close()
 
 
-def test_a_trial_can_be_looked_through(browser: Browser, http: httpx2.Client) -> None:
+def test_a_trial_can_be_looked_through(
+    browser: Browser, http: httpx2.Client, kit: ModuleType
+) -> None:
     home = str(http.base_url).rstrip("/")
     found = http.get("/results?status=collapsed&method=sn").json()
     trial, snapshot = found["items"][0]["trial_id"], found["snapshot"]
     page = browser.new_page()
-    seen = watch(page, home)
+    seen = kit.watch(page, home)
     page.goto(f"{home}/view/trials/{trial}")
-    draw_all(page)
+    kit.draw_all(page)
     with page.expect_response(f"{home}/figures/trials/{trial}/spectra?layer=7"):
         page.locator("select[name=layer]").select_option("7")
     link = page.locator("#spectrum .behind a").first
