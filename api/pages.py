@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from api.sweep_models import Cell
 from trainer.settings import ALL_SETTINGS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+Counted = tuple[Cell, Mapping[str, int]]
 
 # A matrix shows every trial up to this many, then counts: a page stays a page.
 DOTS = 600
@@ -51,14 +54,16 @@ def _whole(snapshot: Snapshot) -> Mapping[str, Mapping[str, Any]]:
 
 
 def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
-    """By profile: the methods, and by setting and method the cells, one for each i.
+    """By profile: the methods, and by setting and method the cells, one for each i, each with how
+    many of its trials have which status.
 
     Settings are in Table I's order; what is outside it comes last.
     """
-    by_profile: dict[str, dict[str, dict[str, list[Cell]]]] = {}
+    by_profile: dict[str, dict[str, dict[str, list[Counted]]]] = {}
     for cell in matrix.cells(records):
         of_setting = by_profile.setdefault(cell.profile, {}).setdefault(cell.setting, {})
-        of_setting.setdefault(cell.method, []).append(cell)
+        counts = Counter(seed.status for seed in cell.seeds)
+        of_setting.setdefault(cell.method, []).append((cell, counts))
     return {
         profile: {
             "methods": in_order(m for methods in settings.values() for m in methods),
