@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sweep import control
+from sweep import requests
 from sweep.backlog import Backlog, Suggestions
 from sweep.claims import Claim
 from sweep.display import Show
@@ -112,7 +112,7 @@ class Driver:
         from sweep import execution
 
         assert self.backlog is not None  # prepare() comes first
-        control.clear(self.store, self.name)
+        requests.clear(self.store, self.name)
         options = self.options
         task = {
             "results": self.store.root,
@@ -197,7 +197,7 @@ class Driver:
         budget = self.options.time_budget
         if budget is not None and now - self.began > budget and not self.over_budget:
             self.over_budget = True
-            control.request(self.store, self.name, control.STOP_SWEEP)
+            requests.ask(self.store, self.name, requests.STOP_SWEEP)
             self.show("note", text="the time budget is used up: trials stop as they evaluate")
         there = self.nodes()
         if self.gpu_bytes is None:
@@ -218,15 +218,15 @@ class Driver:
 
     def _obey(self) -> None:
         assert self.backlog is not None
-        for asked in control.requests(self.store, self.name):
+        for asked in requests.asked(self.store, self.name):
             if asked["id"] in self.obeyed:
                 continue
             self.obeyed.add(asked["id"])
             trial_id = asked["trial_id"]
-            if asked["action"] == control.STOP_SWEEP:
+            if asked["action"] == requests.STOP_SWEEP:
                 self.stopped = True
                 self.backlog.stop()
-            elif asked["action"] == control.STOP_TRIAL:
+            elif asked["action"] == requests.STOP_TRIAL:
                 self.backlog.drop(trial_id)
             else:
                 self._retry(trial_id)

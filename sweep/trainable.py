@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from sweep import control
+from sweep import requests
 from sweep.claims import Superseded, acquire
 from sweep.patience import PATIENCE_SECONDS
 from sweep.recorder import Recorder
@@ -114,7 +114,7 @@ def _follow(
     state: TrainState,
 ) -> bool:
     """Trains to the end or to a collapse that ends it; False if it was asked to stop before."""
-    asked = partial(control.stops, recorder.claim.store, task.sweep, config.trial_id)
+    asked = partial(requests.stops, recorder.claim.store, task.sweep, config.trial_id)
     if asked():
         return False
     for evaluation in evaluations:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweep import control, driver
+from sweep import driver, requests
 from sweep.claims import acquire
 from sweep.driver import Driver
 from sweep.options import Options
@@ -142,7 +142,7 @@ def test_asked_to_stop_nothing_more_is_started(make: Make, store: Store, said: l
     driver = make()
     driver.prepare(TRIALS, one_node)
     started(driver)
-    control.request(store, "s", control.STOP_SWEEP)
+    requests.ask(store, "s", requests.STOP_SWEEP)
     driver.tick()
     driver.tick()
     assert driver.stopped
@@ -156,15 +156,15 @@ def test_the_time_budget_is_a_request_to_stop(make: Make, store: Store, said: li
     driver.tick()
     driver.tick()
     assert driver.stopped
-    assert control.stops(store, "s", TRIALS[0].trial_id), "running trials hear of it"
-    assert len(control.requests(store, "s")) == 1
+    assert requests.stops(store, "s", TRIALS[0].trial_id), "running trials hear of it"
+    assert len(requests.asked(store, "s")) == 1
     assert said[0].startswith("the time budget is used up")
 
 
 def test_a_trial_that_waits_can_be_stopped(make: Make, store: Store) -> None:
     driver = make()
     driver.prepare(TRIALS, one_node)
-    control.request(store, "s", control.STOP_TRIAL, TRIALS[1].trial_id)
+    requests.ask(store, "s", requests.STOP_TRIAL, TRIALS[1].trial_id)
     driver.tick()
     assert started(driver, 3) == [TRIALS[0].trial_id, TRIALS[2].trial_id]
 
@@ -173,13 +173,13 @@ def test_a_failed_trial_is_tried_again_on_request(make: Make, store: Store) -> N
     driver = make(TRIALS[:1])
     driver.prepare(TRIALS[:1], one_node)
     (trial_id,) = started(driver)
-    control.request(store, "s", control.RETRY_TRIAL, trial_id)
+    requests.ask(store, "s", requests.RETRY_TRIAL, trial_id)
     driver.tick()
     assert started(driver) == [], "it runs"
     driver.died(trial_id, "the node is gone")
     driver.ended(trial_id, {})
     assert driver.errors == {trial_id: "the node is gone"}
-    control.request(store, "s", control.RETRY_TRIAL, trial_id)
+    requests.ask(store, "s", requests.RETRY_TRIAL, trial_id)
     driver.tick()
     assert started(driver) == [trial_id]
     assert driver.errors == {}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from sweep import control, trainable
+from sweep import requests, trainable
 from sweep.results import Store
 from sweep.schemas import SCHEMAS
 from sweep.trainable import Task, run
@@ -304,7 +304,7 @@ def test_a_trial_that_another_start_has_ended_is_left_as_it_is(
     assert store.read(path) == row, "not even its attempt"
 
 
-@pytest.mark.parametrize("action", [control.STOP_SWEEP, control.STOP_TRIAL])
+@pytest.mark.parametrize("action", [requests.STOP_SWEEP, requests.STOP_TRIAL])
 def test_a_request_stops_it_at_the_next_evaluation(
     whole: Path, tmp_path: Path, action: str
 ) -> None:
@@ -314,9 +314,9 @@ def test_a_request_stops_it_at_the_next_evaluation(
     def report(said: dict[str, Any]) -> None:
         reports.append(said)
         if said.get("iteration") == 2:
-            control.request(store, "other", action, CONFIG.trial_id)
+            requests.ask(store, "other", action, CONFIG.trial_id)
         if said.get("iteration") == 3:
-            control.request(store, "mine", action, CONFIG.trial_id)
+            requests.ask(store, "mine", action, CONFIG.trial_id)
 
     run(CONFIG, Task(results=str(tmp_path), sweep="mine", stop_on_collapse=False), report)
     assert [r.get("iteration") for r in reports] == [0, 1, 2, 3, None]

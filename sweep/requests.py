@@ -1,0 +1,60 @@
+"""Requests to a running sweep, in the store: stop it, stop or retry one of its trials.
+
+A leaf. `sweeps/<sweep>.control.json` holds {"requests": [{"id", "action", "trial_id", "at"}]}. A
+trial looks at it at every evaluation, the driver every few seconds. A request holds for the run
+that it was made to: the next start of the sweep clears the file.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from sweep.claims import locked
+from sweep.results import Store
+
+STOP_SWEEP, STOP_TRIAL, RETRY_TRIAL = ACTIONS = ("stop-sweep", "stop-trial", "retry-trial")
+
+
+def path(sweep: str) -> str:
+    return f"sweeps/{sweep}.control.json"
+
+
+def asked(store: Store, sweep: str) -> list[dict[str, Any]]:
+    """What was asked of the sweep, oldest first; what is no request is left out."""
+    content = store.read(path(sweep))
+    try:
+        found = json.loads(content)["requests"] if content else []
+        return [r for r in found if r["action"] in ACTIONS and isinstance(r["id"], str)]
+    except (ValueError, TypeError, KeyError):
+        return []
+
+
+def ask(store: Store, sweep: str, action: str, trial_id: str | None = None) -> str:
+    """Adds a request; returns its id. Of two that are made at once in an object store, which
+    has no lock, the later may replace the earlier: look whether it took effect."""
+    made = {
+        "id": uuid.uuid4().hex[:12],
+        "action": action,
+        "trial_id": trial_id,
+        "at": datetime.now(UTC).isoformat(),
+    }
+    with locked(store, path(sweep)):
+        held = [*asked(store, sweep), made]
+        store.write(path(sweep), json.dumps({"requests": held}).encode())
+    return made["id"]
+
+
+def clear(store: Store, sweep: str) -> None:
+    """Forgets what was asked of an earlier run."""
+    store.delete(path(sweep))
+
+
+def stops(store: Store, sweep: str | None, trial_id: str) -> bool:
+    """Whether the trial was asked to end, by itself or with its sweep."""
+    return sweep is not None and any(
+        r["action"] == STOP_SWEEP or (r["action"] == STOP_TRIAL and r["trial_id"] == trial_id)
+        for r in asked(store, sweep)
+    )
