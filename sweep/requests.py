@@ -53,8 +53,7 @@ def clear(store: Store, sweep: str) -> None:
 
 
 def stops(store: Store, sweep: str | None, trial_id: str) -> bool:
-    """Whether the trial was asked to end, by itself or with its sweep."""
-    return sweep is not None and any(
-        r["action"] == STOP_SWEEP or (r["action"] == STOP_TRIAL and r["trial_id"] == trial_id)
-        for r in asked(store, sweep)
-    )
+    """Whether the trial was asked to end, with its sweep or by itself and not to go on since."""
+    held = [] if sweep is None else asked(store, sweep)
+    of_trial = [r["action"] for r in held if r["trial_id"] == trial_id]
+    return any(r["action"] == STOP_SWEEP for r in held) or of_trial[-1:] == [STOP_TRIAL]

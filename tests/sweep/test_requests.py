@@ -38,6 +38,18 @@ def test_whom_a_request_stops(store: Store) -> None:
     assert requests.stops(store, "s", "another")
 
 
+def test_a_stopped_trial_can_be_retried_in_the_same_run(store: Store) -> None:
+    requests.ask(store, "s", requests.STOP_TRIAL, TRIAL)
+    requests.ask(store, "s", requests.RETRY_TRIAL, TRIAL)
+    requests.ask(store, "s", requests.RETRY_TRIAL, "another")
+    assert not requests.stops(store, "s", TRIAL)
+    requests.ask(store, "s", requests.STOP_TRIAL, TRIAL)
+    assert requests.stops(store, "s", TRIAL)
+    requests.ask(store, "s", requests.STOP_SWEEP)
+    requests.ask(store, "s", requests.RETRY_TRIAL, TRIAL)
+    assert requests.stops(store, "s", TRIAL), "the sweep still is"
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"requests": 3}', b"\xff"])
 def test_what_is_no_request_is_none(store: Store, content: bytes) -> None:
     store.write(requests.path("s"), content)
