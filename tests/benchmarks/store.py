@@ -1,0 +1,204 @@
+"""A store as big as the service is built for, seeded: 10,000 trials, 50 evaluations, 10 layers.
+
+Configurations, plans and schemas are the real ones; the numbers are drawn. Every trial has its
+curve, all spectra and D's histograms, about 0.2 MB; there are no samples and no checkpoints.
+
+    python tests/benchmarks/store.py /tmp/store [--trials 10000] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import random
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from drawn import EVALUATIONS, Columns, curve, outputs, spectra, table_of
+
+from sweep.results import columns
+from sweep.rows import identity_row, plan_rows
+from sweep.schemas import SCORE_NAMES
+from trainer.collapse import thresholds_for
+from trainer.config import TrialConfig, trial_config
+from trainer.settings import METHODS, SETTINGS, UsageError
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+RATIOS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
+# Of a hundred trials; the rest has ended, collapsed where its numbers say so.
+STATUSES = {"planned": 2, "running": 2, "failed": 4, "stopped": 2}
+SCORER = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+PROTOCOL = {
+    "extractor": "reference network of the profile", "weights_sha256": SCORER, "splits": 10,
+    "held_out_accuracy": 0.9916666666666667, "gate_radius": 2.521153211593628,
+    "reference": "all training images, exact", "curve_samples": 1000, "final_samples": 10000,
+}  # fmt: skip
+SOFTWARE = {
+    "python": "3.11.7", "torch": "2.15.0+cu132", "ray": "2.60.0", "srgan-sweep": "0.1.0",
+    "platform": "linux",
+}  # fmt: skip
+TRACEBACK = "Traceback (most recent call last):\n" + "".join(
+    f'  File "/opt/srgan-sweep/trainer/loop.py", line {40 + k}, in step_{k}\n'
+    f"    return advance(state, config, step={k})\n"
+    for k in range(24)
+) + "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"  # fmt: skip
+
+
+def configurations(trials: int) -> list[TrialConfig]:
+    """So many different ones: both profiles, all methods and settings, i, and seed after seed."""
+    return list(islice(chain.from_iterable(_of_seed(seed) for seed in range(10**6)), trials))
+
+
+def _of_seed(seed: int) -> Iterator[TrialConfig]:
+    digits = product(["digits"], SETTINGS, METHODS)
+    paper = product(["paper"], SETTINGS, ["sn", "sr-static", "sn-renorm", "sr-lift"])
+    for profile, setting, method in chain(paper, digits):
+        for i_ratio in RATIOS if METHODS[method].lifts and profile == "digits" else (None,):
+            scorer = SCORER if profile == "paper" else None
+            try:
+                config = trial_config(
+                    profile, setting, method, seed, i_ratio=i_ratio, scorer=scorer
+                )
+            except UsageError:  # the method does not go with the setting
+                continue
+            every = max(1, config.iterations // EVALUATIONS)
+            yield dataclasses.replace(
+                config, evaluate_every=every, iterations=every * (EVALUATIONS - 1)
+            )
+
+
+def sweeps(configs: Sequence[TrialConfig]) -> Mapping[str, list[TrialConfig]]:
+    """As people start them; trials are shared, and `everything` has them all."""
+
+    def of(profile: str, *methods: str) -> list[TrialConfig]:
+        return [c for c in configs if c.profile == profile and c.method in methods]
+
+    halves = (None, 0.5)
+    table1 = of("digits", "sn", "sr-static", "sn-renorm", "sr-lift")
+    return {
+        "table1": [c for c in table1 if c.i_ratio in halves],
+        "fig8": of("digits", "sr-static"),
+        "methods": [c for c in of("digits", *METHODS) if c.i_ratio in halves],
+        "paper": of("paper", *METHODS),
+        "everything": list(configs),
+    }
+
+
+def write(root: Path, trials: int, seed: int) -> None:
+    """Fills the folder; files are written plainly, for nothing else looks at them yet."""
+    configs = configurations(trials)
+    for table in ("trials", "evaluations", "spectra", "outputs", "sweeps"):
+        (root / table).mkdir(parents=True, exist_ok=True)
+    for name, planned in sweeps(configs).items():
+        _put(root / f"sweeps/{name}.parquet", columns("sweeps", plan_rows(name, planned)))
+        state = "running" if name == "everything" else "finished"
+        (root / f"sweeps/{name}.json").write_text(json.dumps(_driver(name, state)))
+    rng, dice = np.random.default_rng(seed), random.Random(seed)
+    marks = [status for status, count in STATUSES.items() for _ in range(count)]
+    marks += ["ended"] * (100 - len(marks))
+    for config in configs:
+        status = dice.choice(marks)
+        if status != "planned":
+            _write_trial(root, config, status, rng)
+
+
+def _driver(name: str, state: str) -> dict[str, Any]:
+    # Ahead of the clock, so that it still counts as heard of however long a benchmark takes.
+    heard = datetime.now(UTC) + timedelta(hours=6) if state == "running" else START
+    return {
+        "sweep": name, "state": state, "host": "head", "pid": 4242, "pid_started": 1.0,
+        "attempt": "a1", "started_at": START.isoformat(), "heartbeat": heard.isoformat(),
+        "command": f"python -m sweep.{name}", "slots": 16, "counts": {}, "eta_seconds": 240.0,
+    }  # fmt: skip
+
+
+def _write_trial(root: Path, config: TrialConfig, status: str, rng: np.random.Generator) -> None:
+    lifts = METHODS[config.method].lifts
+    sick = not lifts and config.channels <= 32 and rng.random() < 0.6
+    fell = 20 if sick else None
+    if status == "ended":
+        status = "collapsed" if sick else "completed"
+    n = {"running": 25, "failed": 12, "stopped": 30, "collapsed": 40}.get(status, EVALUATIONS)
+    held = curve(config, n, fell, rng)
+    tables = {
+        "evaluations": held,
+        "spectra": spectra(config, held, rng),
+        "outputs": outputs(held, rng),
+    }
+    row = columns("trials", [_trial(config, status, held, fell)])
+    _put(root / f"trials/{config.trial_id}.parquet", row)
+    for name, drawn in tables.items():
+        _put(root / f"{name}/{config.trial_id}.parquet", table_of(name, config.trial_id, drawn))
+
+
+def _trial(config: TrialConfig, status: str, held: Columns, fell: int | None) -> Mapping[str, Any]:
+    """The row that sums the curve up."""
+    at = held["iteration"]
+    score = "fid" if "fid" in held else "fd_digits"
+    best = int(np.argmin(held[score][:fell]))
+    seen = fell is not None and len(at) > fell
+    ended = status in ("completed", "collapsed")
+    rules = {"mode_collapse": f"{score} rose 1.5 times above its best, 3 times"}
+    started = START + timedelta(minutes=config.seed)
+
+    def scores(prefix: str, k: int) -> dict[str, Any]:
+        found = {f"{prefix}_{n}": held[n][k].item() for n in SCORE_NAMES if n in held}
+        return {f"{prefix}_iteration": at[k].item(), **found}
+
+    return {
+        **identity_row(config),
+        "status": status,
+        "stop_reason": "mode collapse" if status == "collapsed" else None,
+        "mode_collapse_at": at[fell].item() if seen else None,
+        "spectral_collapse_at": at[fell - 4].item() if seen and fell else None,
+        "verdict_rules": json.dumps(rules if seen else {}),
+        "iteration": at[-1].item(),
+        **scores("best", best),
+        **(scores("final", -1) if ended else {}),
+        "first_spectrum_left": held["spectrum_left"][0].item(),
+        "final_spectrum_left": held["spectrum_left"][-1].item() if ended else None,
+        "objective": held[score][best].item(),
+        "protocol": json.dumps(PROTOCOL | {"final": PROTOCOL}),
+        "config": json.dumps(dataclasses.asdict(config), sort_keys=True),
+        "thresholds": json.dumps(dataclasses.asdict(thresholds_for(config))),
+        "software": json.dumps(SOFTWARE),
+        "host": f"worker-{config.seed % 16}",
+        "attempt": "a1",
+        "seconds": held["seconds"][-1].item(),
+        "started_at": started,
+        "updated_at": started + timedelta(seconds=held["seconds"][-1].item()),
+        "traceback": TRACEBACK if status == "failed" else None,
+        "failures": int(status == "failed"),
+        "cpus": 1.0,
+        "gpus": 0.0 if config.device == "cpu" else 1.0,
+    }
+
+
+def _put(path: Path, table: pa.Table) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    path.write_bytes(sink.getvalue())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("root", type=Path, help="folder to fill; what is in it stays")
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    started = time.monotonic()
+    write(args.root, args.trials, args.seed)
+    sys.stdout.write(f"{args.trials} trials in {time.monotonic() - started:.0f} s\n")
+
+
+if __name__ == "__main__":
+    main()
