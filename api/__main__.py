@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
+from api.cache import default_folder
 from sweep.results import StoreError, default_root
 from trainer.settings import UsageError
 
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         token = read_token(options.token_file)
         check_bind(options.host, token)
-        app = create_app(options.results, token)
+        app = create_app(options.results, token, options.cache)
     except (UsageError, StoreError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -62,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
         "--token-file",
         help="file with the token that requests must carry; needed for any address but the "
         "loopback (else SWEEP_API_TOKEN)",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=default_folder(),
+        help="folder that keeps what was read, so that the next start is fast; may be deleted at "
+        "any time (default %(default)s)",
     )
     parser.add_argument(
         "--openapi", action="store_true", help="print the routes as OpenAPI and end"

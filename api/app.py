@@ -45,9 +45,11 @@ from the store has an ETag. Errors are `application/problem+json`.
 """
 
 
-def create_app(root: str | Path, token: str | None = None) -> FastAPI:
+def create_app(
+    root: str | Path, token: str | None = None, cache_folder: Path | None = None
+) -> FastAPI:
     """The service over the store at `root`. Raises StoreError if that is no folder or URI."""
-    service = open_service(Store(root))
+    service = open_service(Store(root), cache_folder)
 
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
-from api import progress, reads
+from api import cache, progress, reads
 from api.caching import conditional
 from api.metrics import Histogram
 from api.models import Readiness
@@ -67,9 +68,11 @@ class Service:
         return None
 
 
-def open_service(store: Store) -> Service:
-    """A service over the store, not yet watching it."""
-    return Service(store, Watcher(store), functools.partial(reads.curves_or_none, store))
+def open_service(store: Store, cache_folder: Path | None) -> Service:
+    """A service over the store, not yet watching it; it keeps nothing if there is no folder."""
+    kept = None if cache_folder is None else cache.path_of(cache_folder, store)
+    curves = functools.partial(reads.curves_or_none, store)
+    return Service(store, Watcher(store, kept), curves)
 
 
 def service_of(request: Request) -> Service:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 from pydantic import BaseModel
 
+from api import cache
 from sweep.results import Store, StoredFile, parse
 from sweep.schemas import SCHEMAS
 
@@ -29,8 +32,13 @@ Row = Mapping[str, Any]
 # File systems keep times as coarse as 2 s; a younger file may change again under the same time.
 YOUNG_NS = 2_000_000_000
 PERIOD = 1.0
-# A pass takes at most this share of the time, however slow the store is.
+# A pass takes at most this share of the time, however slow the store is; but after a long one,
+# as the first, which reads everything, nobody waits much longer for the next.
 BUSY_SHARE = 0.2
+LONGEST_PAUSE = 20.0
+# What was read is kept for the next start when this much of it is new, and at the end.
+NEW_SHARE = 0.05
+NEW_ROWS = 50
 
 _NO_TRIAL = dict.fromkeys(SCHEMAS["trials"].names)
 _IDENTITY = [name for name in SCHEMAS["sweeps"].names if name in _NO_TRIAL]
@@ -85,9 +93,11 @@ class Watcher:
     """Keeps `current` up to date from a thread of its own; `error` says why it cannot."""
 
     store: Store
+    cache: Path | None = None
     current: Snapshot | None = None
     error: str | None = None
     refreshed_at: datetime | None = None
+    _kept: dict[str, StoredFile] = field(default_factory=dict)
     _held: dict[str, _Held] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _first: threading.Event = field(default_factory=threading.Event)
@@ -104,6 +114,37 @@ class Watcher:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+        self._keep(at_least=1)
+
+    def recall(self) -> None:
+        """Takes over what an earlier service kept of this store; a pass then reads the rest."""
+        if self.cache is None:
+            return
+        try:
+            for one in cache.load(self.cache):
+                content = _shared(one.row)
+                self._held[one.file.path] = _Held(one.file, True, one.digest, content, None)
+                self._kept[one.file.path] = one.file
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, pa.ArrowException) as error:
+            log.info("%s is not used, everything is read anew: %s", self.cache, error)
+
+    def _keep(self, at_least: int) -> None:
+        settled = [
+            cache.Kept(held.file, held.digest, held.content)
+            for path, held in self._held.items()
+            if path.startswith("trials/") and held.settled and held.problem is None
+        ]
+        new = sum(self._kept.get(one.file.path) != one.file for one in settled)
+        if self.cache is None or new < at_least:
+            return
+        try:
+            cache.save(self.cache, settled)
+        except OSError as error:
+            log.warning("nothing is kept for the next start: %s", error)
+            self.cache = None
+        self._kept = {one.file.path: one.file for one in settled}
 
     def refresh(self) -> None:
         """One pass. If the store cannot be listed, the snapshot stays and `error` says why."""
@@ -122,6 +163,7 @@ class Watcher:
         self.refreshed_at = datetime.now(UTC)
 
     def _run(self) -> None:
+        self.recall()
         while not self._stop.is_set():
             started = time.monotonic()
             try:
@@ -130,7 +172,9 @@ class Watcher:
                 log.exception("the store could not be read")
                 self.error = f"cannot read {self.store.root}: {error}"
             self._first.set()
-            self._stop.wait(max(PERIOD, (time.monotonic() - started) / BUSY_SHARE))
+            took = time.monotonic() - started
+            self._keep(at_least=max(NEW_ROWS, int(NEW_SHARE * len(self._held))))
+            self._stop.wait(min(max(PERIOD, took / BUSY_SHARE), LONGEST_PAUSE))
 
     def _pass(self) -> bool:
         files = {f.path: f for folder in ("trials", "sweeps") for f in self.store.list(folder)}
@@ -182,7 +226,15 @@ def _trial(key: str, raw: bytes) -> Row:
     rows = rows_of("trials", raw)
     if [row["trial_id"] for row in rows] != [key]:
         raise ValueError("does not hold the one row of the trial that it is named after")
-    return rows[0]
+    return _shared(rows[0])
+
+
+def _shared(row: Row) -> Row:
+    """The same row; names and texts that many rows have alike are in memory once."""
+    return {
+        name: sys.intern(value) if isinstance(value := row[name], str) else value
+        for name in _NO_TRIAL
+    }
 
 
 def _plan(key: str, raw: bytes) -> Sequence[Row]:
@@ -213,6 +265,7 @@ def _snapshot(exists: bool, held: Iterable[_Held]) -> Snapshot:
         row["trial_id"]: _NO_TRIAL | {k: row[k] for k in _IDENTITY} | {"status": "planned"}
         for plan in plans.values()
         for row in plan
+        if row["trial_id"] not in trials
     }
     records = planned | trials
     ids = sorted(records)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import shutil
 import struct
@@ -328,6 +329,13 @@ def browser() -> Iterator[Browser]:
 def kit() -> ModuleType:
     """This module's writers, for tests that change a store of their own."""
     return sys.modules[__name__]
+
+
+def age(root: Path, seconds: float = 10) -> None:
+    """As if every file had been written that long ago."""
+    then = time.time() - seconds
+    for path in root.rglob("*"):
+        os.utime(path, (then, then))
 
 
 def wait_for(happened: Callable[[], bool], seconds: float = 15) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -23,13 +21,6 @@ def look(store: Store) -> Snapshot:
     return watcher.current
 
 
-def age(root: Path, seconds: float = 10) -> None:
-    """As if every file had been written that long ago."""
-    then = time.time() - seconds
-    for path in root.rglob("*"):
-        os.utime(path, (then, then))
-
-
 def test_the_id_follows_from_content_alone(tmp_path: Path, kit: ModuleType) -> None:
     root = tmp_path / "results"
     store, who = Store(root), kit.identity("C_32-32", "sn", 0)
@@ -37,7 +28,7 @@ def test_the_id_follows_from_content_alone(tmp_path: Path, kit: ModuleType) -> N
     assert not empty.exists
     kit.write_trial(store, who)
     one = look(store)
-    age(root)
+    kit.age(root)
     kit.write_trial(store, who)
     assert look(store).id == one.id != empty.id
     kit.write_trial(store, who, "running")
@@ -51,7 +42,7 @@ def test_only_what_changed_is_read_again(
     trials = [kit.identity("C_32-32", "sn", seed) for seed in range(3)]
     for who in trials:
         kit.write_trial(store, who)
-    age(tmp_path)
+    kit.age(tmp_path)
     read: list[str] = []
 
     def counted(self: Store, path: str) -> bytes | None:

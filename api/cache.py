@@ -1,0 +1,92 @@
+"""What was read of a store's trials, kept between two runs of the service: a warm start.
+
+One Parquet file per store in a folder of the user's own, never in the store. It holds the row of
+every trial whose file no longer changes, and that file's path, size and time: a row counts only
+while the store still lists the very same file. It may be deleted at any time. One that is damaged,
+or that another version of the code or of the schema wrote, is as good as none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from api.caching import code_version
+from sweep.results import Store, StoredFile
+from sweep.schemas import SCHEMA_VERSION, SCHEMAS
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_FILE = pa.schema(
+    [("file_path", pa.string()), ("file_size", pa.int64()), ("file_mtime_ns", pa.int64()),
+     ("file_digest", pa.string())]
+)  # fmt: skip
+_SCHEMA = pa.schema([*_FILE, *SCHEMAS["trials"]])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The row that a file held, and the SHA-256 of the file's content."""
+
+    file: StoredFile
+    digest: str
+    row: Mapping[str, Any]
+
+
+def default_folder() -> Path:
+    """`srgan-sweep` in XDG_CACHE_HOME, else in ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "srgan-sweep"
+
+
+def path_of(folder: Path, store: Store) -> Path:
+    """Where the store's rows are kept: by a digest of its root, which may hold an access key."""
+    return folder / f"{hashlib.sha256(store.root.encode()).hexdigest()[:32]}.parquet"
+
+
+def load(path: Path) -> Iterator[Kept]:
+    """What `save` kept. Raises OSError, ValueError or an Arrow error if that cannot be trusted."""
+    raw = path.read_bytes()
+    digest, content = raw[-_DIGEST_BYTES:], raw[:-_DIGEST_BYTES]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("it is damaged")
+    table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+    if (table.schema.metadata or {}).get(b"version") != _version():
+        raise ValueError("another version wrote it")
+    for row in table.to_pylist():
+        path_, size, mtime_ns, digest_ = (row.pop(name) for name in _FILE.names)
+        yield Kept(StoredFile(path_, size, mtime_ns), digest_, row)
+
+
+def save(path: Path, kept: Sequence[Kept]) -> None:
+    """Replaces what was kept as a whole: of two services the later one wins. Raises OSError."""
+    rows = [_file_row(one) | one.row for one in kept]
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({"version": _version()}))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    content = sink.getvalue().to_pybytes()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Readable by the user alone, as mkstemp makes it: the store may not be for everyone.
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content + hashlib.sha256(content).digest())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _file_row(one: Kept) -> dict[str, Any]:
+    file = one.file
+    return dict(zip(_FILE.names, (file.path, file.size, file.mtime_ns, one.digest), strict=True))
+
+
+def _version() -> bytes:
+    return f"{SCHEMA_VERSION} {code_version()}".encode()
