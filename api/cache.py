@@ -66,7 +66,7 @@ def load(path: Path) -> Iterator[Kept]:
 
 def save(path: Path, kept: Sequence[Kept]) -> None:
     """Replaces what was kept as a whole: of two services the later one wins. Raises OSError."""
-    rows = [_file_row(one) | one.row for one in kept]
+    rows = [{**_file_row(one), **one.row} for one in kept]
     table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({"version": _version()}))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)

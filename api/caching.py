@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fastapi import Request
 
+from api import answers
+
 PACKAGE = Path(__file__).parent
 
 
@@ -18,7 +20,8 @@ class NotModified(Exception):
 def conditional(request: Request, version: str, media: str = "application/json") -> None:
     """Gives the response an ETag over `version`, address and media type.
 
-    Raises NotModified if the client has it. Weak, because the bytes depend on compression.
+    Raises NotModified if the client has it, and Known if it was made before. Weak, because the
+    bytes depend on compression.
     """
     query = "&".join(sorted(request.url.query.split("&")))
     parts = [code_version(), version, media, request.url.path, query]
@@ -31,6 +34,7 @@ def conditional(request: Request, version: str, media: str = "application/json")
     known = [tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")]
     if f'"{digest}"' in known or "*" in known:
         raise NotModified
+    answers.recall(request, request.state.headers["ETag"])
 
 
 def _if_none_match(request: Request) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from api.memo import of_rows, once
 from api.nonfinite import finite
 from api.snapshot import Row, Snapshot
 from api.table2_models import (
@@ -20,31 +20,42 @@ from api.table2_models import (
     SettingScores,
 )
 from sweep.pairs import PairedDifference
-from sweep.paper import MethodResult, SettingRow, table2
+from sweep.paper import TABLE_II, MethodResult, SettingRow, table2
 
 Curves = Callable[[str], Sequence[Row]]
 M = TypeVar("M", bound=BaseModel)
 
 
-# A snapshot is one object until the store changes, so this is worked out once for each.
-@functools.lru_cache(maxsize=2)
+@once(size=2)
 def table_rows(snapshot: Snapshot, curves: Curves) -> Sequence[SettingRow]:
     """Table II, published and measured: every row of the paper's, in its order."""
-    return table2([r for r in snapshot.records.values() if r["status"] != "planned"], curves)
+    return [row for row, _ in _table(snapshot, curves)]
 
 
-@functools.lru_cache(maxsize=2)
+@once(size=2)
 def setting_scores(snapshot: Snapshot, curves: Curves) -> Sequence[SettingScores]:
     """The same as the service promises it."""
-    return [
-        SettingScores(
-            setting=row.setting,
-            published=PublishedRow.model_validate(dataclasses.asdict(row.published)),
-            measured=_nested(row.measured, method_score),
-            pairs=_nested(row.pairs, _pair),
-        )
-        for row in table_rows(snapshot, curves)
-    ]
+    return [scores for _, scores in _table(snapshot, curves)]
+
+
+def _table(snapshot: Snapshot, curves: Curves) -> list[tuple[SettingRow, SettingScores]]:
+    begun: dict[str, list[Row]] = {setting: [] for setting in TABLE_II}
+    for row in snapshot.records.values():
+        if row["status"] != "planned" and row["setting"] in begun:
+            begun[row["setting"]].append(row)
+    return [_row(rows, setting, curves) for setting, rows in begun.items()]
+
+
+# A row of the table follows from the trials of its setting alone.
+@of_rows(size=2 * len(TABLE_II))
+def _row(rows: Sequence[Row], setting: str, curves: Curves) -> tuple[SettingRow, SettingScores]:
+    (row,) = (row for row in table2(rows, curves) if row.setting == setting)
+    return row, SettingScores(
+        setting=row.setting,
+        published=PublishedRow.model_validate(dataclasses.asdict(row.published)),
+        measured=_nested(row.measured, method_score),
+        pairs=_nested(row.pairs, _pair),
+    )
 
 
 def _nested(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
 
+from api.memo import once
 from api.snapshot import Row, Snapshot
 from sweep.results import STATUSES
 from sweep.schemas import SCHEMAS, SCORE_NAMES
@@ -100,17 +102,41 @@ def read_ranges(given: Iterable[tuple[str, str]]) -> dict[str, float]:
     return ranges
 
 
-def matching(
-    snapshot: Snapshot, filters: Filters, rows: Iterable[Row] | None = None
-) -> Iterator[Row]:
+def matching(snapshot: Snapshot, filters: Filters, rows: Iterable[Row] | None = None) -> list[Row]:
     """Those of `rows`, by default all by id, that pass every filter. Raises UsageError."""
-    tests = _tests(snapshot, filters)
-    for row in snapshot.records.values() if rows is None else rows:
-        if all(test(row) for test in tests):
-            yield row
+    left = of_settings(snapshot, settings_of(filters)) if rows is None else rows
+    for keep in _sieves(snapshot, filters):
+        left = keep(left)
+    return left if isinstance(left, list) else list(left)
 
 
-def _tests(snapshot: Snapshot, filters: Filters) -> list[Callable[[Row], bool]]:
+def settings_of(filters: Filters) -> tuple[str, ...] | None:
+    """Those that a question is restricted to, None for all. Raises UsageError."""
+    return tuple(select("setting", ALL_SETTINGS, filters.setting)) if filters.setting else None
+
+
+def of_settings(snapshot: Snapshot, settings: tuple[str, ...] | None) -> Sequence[Row]:
+    """The trials of these settings, or all, by id. Most questions are about one setting."""
+    if settings is None:
+        return list(snapshot.records.values())
+    by_setting = _by_setting(snapshot)
+    found = [row for setting in settings for row in by_setting.get(setting, ())]
+    return sorted(found, key=itemgetter("trial_id"))
+
+
+@once(size=2)
+def _by_setting(snapshot: Snapshot) -> Mapping[str, Sequence[Row]]:
+    parts: dict[str, list[Row]] = {}
+    for row in snapshot.records.values():
+        parts.setdefault(row["setting"], []).append(row)
+    return parts
+
+
+# A list at a time: ten times as fast as asking every row every question.
+Sieve = Callable[[Iterable[Row]], list[Row]]
+
+
+def _sieves(snapshot: Snapshot, filters: Filters) -> list[Sieve]:
     allowed: dict[str, set[Any]] = {
         name: set(select(name, names, patterns))
         for name, names in NAMED.items()
@@ -119,27 +145,27 @@ def _tests(snapshot: Snapshot, filters: Filters) -> list[Callable[[Row], bool]]:
     allowed |= {name: set(values) for name in EXACT if (values := getattr(filters, name))}
     if filters.sweep:
         allowed["trial_id"] = _planned_in(snapshot, filters.sweep)
-    tests = [_one_of(name, values) for name, values in allowed.items()]
-    tests += [
+    sieves = [_one_of(name, values) for name, values in allowed.items()]
+    sieves += [
         _seen(at, asked)
         for name, at in SEEN.items()
         if (asked := getattr(filters, name)) is not None
     ]
-    return tests + [_within(*RANGES[name], value) for name, value in filters.ranges.items()]
+    return sieves + [_within(*RANGES[name], value) for name, value in filters.ranges.items()]
 
 
-def _one_of(name: str, values: set[Any]) -> Callable[[Row], bool]:
-    return lambda row: row[name] in values
+def _one_of(name: str, values: set[Any]) -> Sieve:
+    return lambda rows: [row for row in rows if row[name] in values]
 
 
-def _seen(at: str, asked: bool) -> Callable[[Row], bool]:
-    return lambda row: (row[at] is not None) == asked
+def _seen(at: str, asked: bool) -> Sieve:
+    return lambda rows: [row for row in rows if (row[at] is not None) == asked]
 
 
-def _within(name: str, edge: str, limit: float) -> Callable[[Row], bool]:
+def _within(name: str, edge: str, limit: float) -> Sieve:
     if edge == "lt":
-        return lambda row: row[name] is not None and row[name] < limit
-    return lambda row: row[name] is not None and row[name] > limit
+        return lambda rows: [r for r in rows if r[name] is not None and r[name] < limit]
+    return lambda rows: [r for r in rows if r[name] is not None and r[name] > limit]
 
 
 def _planned_in(snapshot: Snapshot, patterns: Sequence[str]) -> set[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from api.memo import once
 from api.models import Relative
 from api.snapshot import Row, Snapshot
 
@@ -20,9 +23,18 @@ def ancestors(snapshot: Snapshot, record: Row) -> list[Relative]:
 
 def children(snapshot: Snapshot, record: Row) -> list[Relative]:
     """Trials that branched off it, by the iteration of the branch."""
-    own = [row for row in snapshot.records.values() if row["parent"] == record["trial_id"]]
+    own = _branches(snapshot).get(record["trial_id"], [])
     found = [_relative(row, row["parent_iteration"]) for row in own]
     return sorted(found, key=lambda one: (one.at or 0, one.trial_id))
+
+
+@once(size=2)
+def _branches(snapshot: Snapshot) -> Mapping[str, list[Row]]:
+    branches: dict[str, list[Row]] = {}
+    for row in snapshot.records.values():
+        if row["parent"] is not None:
+            branches.setdefault(row["parent"], []).append(row)
+    return branches
 
 
 def _relative(row: Row, at: int | None) -> Relative:

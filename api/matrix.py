@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from api.formats import schema_of
+from api.memo import of_rows
 from api.nonfinite import finite
 from api.snapshot import Row
 from api.sweep_models import Cell, Column, Seed
@@ -23,7 +24,7 @@ def cells(records: Sequence[Row]) -> list[Cell]:
     for row in records:
         key = (row["profile"], row["setting"], row["method"], row["i_ratio"])
         by_key.setdefault(key, []).append(row)
-    return [_cell(key, by_key[key]) for key in sorted(by_key, key=_place)]
+    return [_cell(by_key[key], key) for key in sorted(by_key, key=_place)]
 
 
 def columns_of(shown: Sequence[Cell]) -> list[Column]:
@@ -43,7 +44,8 @@ def _at(table: Mapping[str, object], name: str) -> int:
     return list(table).index(name) if name in table else len(table)
 
 
-def _cell(key: Key, rows: Sequence[Row]) -> Cell:
+@of_rows(size=4096)
+def _cell(rows: Sequence[Row], key: Key) -> Cell:
     profile, setting, method, i_ratio = key
     score = score_name(rows[0])
     best = [

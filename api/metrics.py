@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.memo import once
 from api.progress import hours, on_gpu
 from api.snapshot import Snapshot, Watcher
 from sweep.results import STATUSES
@@ -91,7 +92,12 @@ def _store(watcher: Watcher) -> Iterator[str]:
         yield from _content(watcher.current)
 
 
-def _content(snapshot: Snapshot) -> Iterator[str]:
+@once(size=1)
+def _content(snapshot: Snapshot) -> list[str]:
+    return list(_counted(snapshot))
+
+
+def _counted(snapshot: Snapshot) -> Iterator[str]:
     rows = list(snapshot.records.values())
     states = Counter(row["status"] for row in rows)
     yield from _series(

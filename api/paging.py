@@ -15,7 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from api.filters import STORED, Filters, column, matching
+from api.filters import STORED, Filters, column, matching, of_settings, settings_of
+from api.memo import once
 from api.snapshot import Row, Snapshot
 
 MAX_LIMIT = 1000
@@ -50,24 +51,23 @@ class Page:
 
 def page(snapshot: Snapshot, filters: Filters, sort: Sort, limit: int, cursor: str | None) -> Page:
     """At most `limit` records behind the cursor. Raises UsageError and BadCursor."""
-    rows = _ordered(snapshot, sort)
+    rows = _ordered(snapshot, sort, settings_of(filters))
     if cursor is not None:
         place = _read_cursor(cursor, sort)
         behind = functools.partial(_is_behind, sort=sort, place=place)
         rows = rows[bisect.bisect_left(rows, True, key=behind) :]
-    found: list[Row] = []
-    for row in matching(snapshot, filters, rows):
-        if len(found) == limit:
-            return Page(found, _write_cursor(found[-1], sort))
-        found.append(row)
+    found = matching(snapshot, filters, rows)
+    if len(found) > limit:
+        return Page(found[:limit], _write_cursor(found[limit - 1], sort))
     return Page(found, None)
 
 
 # A snapshot is one object until the store changes: a list is sorted once for each.
-@functools.lru_cache(maxsize=8)
-def _ordered(snapshot: Snapshot, sort: Sort) -> Sequence[Row]:
-    rows = list(snapshot.records.values())
-    by_rank = [[row for row in rows if _rank(row[sort.column]) == rank] for rank in range(3)]
+@once(size=64)
+def _ordered(snapshot: Snapshot, sort: Sort, settings: tuple[str, ...] | None) -> Sequence[Row]:
+    by_rank: tuple[list[Row], ...] = ([], [], [])
+    for row in of_settings(snapshot, settings):
+        by_rank[_rank(row[sort.column])].append(row)
     # Also in reverse the sort is stable, so that equal ones stay in the order of their ids.
     by_rank[0].sort(key=itemgetter(sort.column), reverse=sort.descending)
     return [row for part in by_rank for row in part]

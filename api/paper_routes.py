@@ -24,9 +24,7 @@ from api.parameters import (
 from api.problems import RESPONSES
 from api.queries import NotFound
 from api.table2_models import Table2
-from sweep import paper as paper_tables
 from sweep import publication
-from sweep import trends as paper_trends
 from sweep.paper import SettingRow
 
 PUBLICATIONS: Mapping[str, Callable[[publication.Sheet], str]] = {
@@ -115,8 +113,7 @@ def fig8(
     """The best distance over i, every seed; the paper's words on it, and whether they hold."""
     media = formats.negotiate(request, format)
     conditional(request, snapshot.id, media)
-    begun = (row for row in matching(snapshot, filters) if row["status"] != "planned")
-    items = [trends.over_i(trend) for trend in paper_trends.fig8(begun)]
+    items = trends.all_over_i(matching(snapshot, filters))
     if media == formats.JSON:
         return trends.Fig8(items=items, snapshot=snapshot.id)
     table = formats.table_of(trends.flat_over_i(items), trends.FLAT)
@@ -132,9 +129,7 @@ def fig12(
     """Static against dynamic compensation; the paper's words on it, and whether they hold."""
     media = formats.negotiate(request, format)
     conditional(request, snapshot.id, media)
-    begun = (row for row in matching(snapshot, filters) if row["status"] != "planned")
-    rows = paper_tables.table2(begun, lambda trial_id: ())
-    items = [trends.static_dynamic(one) for one in paper_trends.fig12(rows)]
+    items = trends.all_static_dynamic(matching(snapshot, filters))
     if media == formats.JSON:
         return trends.Fig12(items=items, snapshot=snapshot.id)
     table = formats.table_of(trends.flat_static_dynamic(items), trends.FLAT)

@@ -13,7 +13,7 @@ from api.snapshot import Snapshot
 from trainer.settings import UsageError, lookup
 
 
-def known_parameters(request: Request) -> None:
+async def known_parameters(request: Request) -> None:
     """Refuses a query parameter that the route does not have: a typo would select everything."""
     operation = request.app.openapi()["paths"][request.scope["route"].path]["get"]
     names = [
@@ -28,8 +28,18 @@ def known_parameters(request: Request) -> None:
         lookup("query parameter", dict.fromkeys(names), name)
 
 
-Now = Annotated[Snapshot, Depends(now_serving)]
-Serving = Annotated[Service, Depends(service_of)]
+# These and `filters` never wait, and asynchronous ones need no thread: each would cost a request
+# as much again as its route.
+async def _now(request: Request) -> Snapshot:
+    return now_serving(request)
+
+
+async def _serving(request: Request) -> Service:
+    return service_of(request)
+
+
+Now = Annotated[Snapshot, Depends(_now)]
+Serving = Annotated[Service, Depends(_serving)]
 Format = Annotated[str | None, Query(description="json, csv or parquet; else by Accept")]
 Layer = Annotated[
     int | None, Query(ge=0, description="of the paper's ten, on ImageNet of seventeen")
@@ -66,7 +76,7 @@ RANGE_PARAMETERS: dict[str, Any] = {
 }
 
 
-def filters(
+async def filters(
     request: Request,
     setting: Names = [],  # noqa: B006 - FastAPI copies defaults
     group: Names = [],  # noqa: B006

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api import lineage, thinning, words
+from api.memo import of_rows, once
 from api.models import ScoresAt, Trial, TrialDetail, Verdict
 from api.nonfinite import finite, without_nonfinite
 from api.series_models import Evaluation, Histogram, Spectrum
@@ -26,6 +27,13 @@ def record(snapshot: Snapshot, trial_id: str) -> Row:
 
 
 def trial(record: Row) -> Trial:
+    return _trial([record])
+
+
+# About 8 KB each.
+@of_rows(size=4096)
+def _trial(records: Sequence[Row]) -> Trial:
+    (record,) = records
     return Trial.model_validate(_trial_fields(record))
 
 
@@ -44,12 +52,11 @@ _AS_STORED = ("host", "attempt", "traceback", "failures", "cpus", "gpus")
 
 def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
     trial_id = record["trial_id"]
-    plans = snapshot.plans.items()
     rules = _json(record["verdict_rules"]) or {}
     return TrialDetail.model_validate(
         _trial_fields(record)
         | {
-            "sweeps": [n for n, plan in plans if any(r["trial_id"] == trial_id for r in plan)],
+            "sweeps": _sweeps_by_trial(snapshot).get(trial_id, []),
             **{n: _json(record[n]) for n in ("config", "thresholds", "verdict_rules", "software")},
             "verdict": verdict_on(trial(record), rules),
             "ancestors": lineage.ancestors(snapshot, record),
@@ -58,6 +65,15 @@ def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
             "snapshot": snapshot.id,
         }
     )
+
+
+@once(size=2)
+def _sweeps_by_trial(snapshot: Snapshot) -> Mapping[str, list[str]]:
+    sweeps: dict[str, list[str]] = {}
+    for name, plan in snapshot.plans.items():
+        for row in plan:
+            sweeps.setdefault(row["trial_id"], []).append(name)
+    return sweeps
 
 
 def verdict_on(trial: Trial, rules: Mapping[str, Any]) -> Verdict:

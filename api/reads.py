@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from api.snapshot import Row, log, rows_of
+from sweep.pairs import SCORE_TITLES
 from sweep.results import Store, StoreError
 from trainer.settings import UsageError
 
@@ -27,25 +28,43 @@ def table_path(table: str, trial_id: str) -> str:
     return f"{table}/{trial_id}.parquet"
 
 
-def evaluations(store: Store, trial_id: str) -> Sequence[Row]:
-    """Oldest first. Raises StoreError if the file is not what it should be."""
-    return _evaluations_at(store, trial_id, stamp(store, table_path("evaluations", trial_id)))
+def evaluations(store: Store, trial_id: str, keys: Sequence[str] | None = None) -> Sequence[Row]:
+    """Oldest first; of the columns `keys` alone, beside the iteration, it is much faster.
+
+    Raises StoreError if the file is not what it should be.
+    """
+    version = stamp(store, table_path("evaluations", trial_id))
+    return _evaluations_at(store, trial_id, version, None if keys is None else tuple(keys))
 
 
-# About 60 KB each: Table II over and over is then not a thousand files over and over.
-@functools.lru_cache(maxsize=1024)
-def _evaluations_at(store: Store, trial_id: str, _stamp: str) -> Sequence[Row]:
-    rows = _rows(store, "evaluations", trial_id)
+# About 60 KB each when whole: the figures and tables of a page ask for the same one.
+@functools.lru_cache(maxsize=512)
+def _evaluations_at(
+    store: Store, trial_id: str, _stamp: str, keys: tuple[str, ...] | None
+) -> Sequence[Row]:
+    only = None if keys is None else ["trial_id", "iteration", *keys]
+    rows = _rows(store, "evaluations", trial_id, only)
     return sorted(rows, key=lambda row: row["iteration"])
 
 
-def curves_or_none(store: Store, trial_id: str) -> Sequence[Row]:
-    """The same for a page of many trials: a file that cannot be read is logged and has no rows."""
+def distances_or_none(store: Store, trial_id: str) -> Sequence[Row]:
+    """Iterations and distances, for a page of many trials: a file that cannot be read is logged
+    and has no rows."""
     try:
-        return evaluations(store, trial_id)
+        return _distances_at(store, trial_id, stamp(store, table_path("evaluations", trial_id)))
     except StoreError as error:
         log.warning("%s", error)
         return []
+
+
+# About 12 KB each: Table II of a big store over and over is then not thousands of files over and
+# over.
+@functools.lru_cache(maxsize=8192)
+def _distances_at(store: Store, trial_id: str, _stamp: str) -> Sequence[Row]:
+    only = ["trial_id", "iteration", *SCORE_TITLES]
+    rows = _rows(store, "evaluations", trial_id, only)
+    pairs = [{name: row[name] for name in only[1:]} for row in rows]
+    return sorted(pairs, key=lambda row: row["iteration"])
 
 
 def spectra(store: Store, trial_id: str, layer: int | None) -> list[dict[str, Any]]:
@@ -74,11 +93,13 @@ def outputs(
     ]
 
 
-def _rows(store: Store, table: str, trial_id: str) -> list[dict[str, Any]]:
+def _rows(
+    store: Store, table: str, trial_id: str, only: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     path = table_path(table, trial_id)
     try:
         raw = store.read(path)
-        rows = [] if raw is None else rows_of(table, raw)
+        rows = [] if raw is None else rows_of(table, raw, only)
         if any(row["trial_id"] != trial_id for row in rows):
             raise ValueError("it holds rows of another trial")
     except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:

@@ -71,7 +71,7 @@ class Service:
 def open_service(store: Store, cache_folder: Path | None) -> Service:
     """A service over the store, not yet watching it; it keeps nothing if there is no folder."""
     kept = None if cache_folder is None else cache.path_of(cache_folder, store)
-    curves = functools.partial(reads.curves_or_none, store)
+    curves = functools.partial(reads.distances_or_none, store)
     return Service(store, Watcher(store, kept), curves)
 
 

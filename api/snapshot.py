@@ -217,9 +217,12 @@ def _parser(path: str) -> Callable[[str, bytes], Any]:
     raise ValueError("not a file of the store")
 
 
-def rows_of(table: str, raw: bytes) -> list[dict[str, Any]]:
-    """The rows of a stored file. Raises an Arrow error or ValueError if it is not one."""
-    return parse(raw, table).to_pylist()
+def rows_of(table: str, raw: bytes, only: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The rows of a stored file, or of them the columns `only`.
+
+    Raises an Arrow error or ValueError if it is not one.
+    """
+    return parse(raw, table, only).to_pylist()
 
 
 def _trial(key: str, raw: bytes) -> Row:

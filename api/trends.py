@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field
 from api.claims import Answer
 from api.comparison import method_score
 from api.formats import schema_of
+from api.memo import of_rows
 from api.nonfinite import finite
+from api.snapshot import Row
 from api.table2_models import MethodScore, SeedScore
-from sweep.paper import MethodResult
-from sweep.trends import Compensation, Trend
+from sweep.paper import TABLE_II, MethodResult, table2
+from sweep.trends import Compensation, Trend, fig8, fig12
 
 
 class OverI(BaseModel):
@@ -48,6 +50,37 @@ class StaticDynamic(BaseModel):
 class Fig12(BaseModel):
     items: list[StaticDynamic]
     snapshot: str
+
+
+def all_over_i(rows: Iterable[Row]) -> list[OverI]:
+    """Fig. 8 of those that have begun, by profile and setting in the order of the rows."""
+    return [one for part in _by_setting(rows) for one in _over_i_in(part)]
+
+
+def all_static_dynamic(rows: Iterable[Row]) -> list[StaticDynamic]:
+    """Fig. 12 of those that have begun, in the order of Table II."""
+    places = {setting: place for place, setting in enumerate(TABLE_II)}
+    parts = _by_setting(row for row in rows if row["setting"] in places)
+    parts.sort(key=lambda part: (places[part[0]["setting"]], part[0]["profile"]))
+    return [one for part in parts for one in _static_dynamic_in(part)]
+
+
+def _by_setting(rows: Iterable[Row]) -> list[list[Row]]:
+    parts: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["status"] != "planned":
+            parts.setdefault((row["profile"], row["setting"]), []).append(row)
+    return list(parts.values())
+
+
+@of_rows(size=256)
+def _over_i_in(rows: Sequence[Row]) -> list[OverI]:
+    return [over_i(trend) for trend in fig8(rows)]
+
+
+@of_rows(size=256)
+def _static_dynamic_in(rows: Sequence[Row]) -> list[StaticDynamic]:
+    return [static_dynamic(one) for one in fig12(table2(rows, lambda trial_id: ()))]
 
 
 def over_i(trend: Trend) -> OverI:

@@ -64,7 +64,7 @@ def evaluations(
     chosen = thinning.curve_keys(names, scalar=max_points is not None)
     version = reads.stamp(service.store, reads.table_path("evaluations", trial_id))
     conditional(request, version, media)
-    rows = reads.evaluations(service.store, trial_id)
+    rows = reads.evaluations(service.store, trial_id, chosen if names else None)
     file_name = f"{trial_id}.evaluations"
     if max_points is not None:
         parts = thinning.buckets(rows, chosen, max_points)
