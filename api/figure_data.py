@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from api import reads, thinning, words
-from api.figure_models import FigureTrial, HistogramAt, SpectrumAt
-from api.figure_views import Asked, View
+from api.figure_models import FigureData, FigureTrial, HistogramAt, SpectrumAt
+from api.figure_views import VIEWS, Asked, Chosen, View
 from api.formats import schema_of
 from api.nonfinite import finite
 from api.queries import trial
@@ -22,6 +22,30 @@ SNAPSHOTS = 6
 
 def tables_of(view: View) -> Sequence[str]:
     return ("outputs",) if view.images else ("spectra", "evaluations")
+
+
+def version(store: Store, view: View, rows: Iterable[Row]) -> str:
+    """Changes with the files that a figure of these trials is read from."""
+    return " ".join(
+        reads.stamp(store, reads.table_path(table, row["trial_id"]))
+        for row in rows
+        for table in tables_of(view)
+    )
+
+
+def figure(store: Store, number: int, chosen: Chosen, asked: Asked, snapshot: str) -> FigureData:
+    """What is measured of it, which its picture is drawn of too. Raises UsageError."""
+    view = VIEWS[number]
+    trials, unread = figure_trials(store, view, chosen.rows, asked)
+    return FigureData(
+        figure=number,
+        shows=view.shows,
+        profile=chosen.profile,
+        settings=chosen.settings,
+        trials=trials,
+        missing=chosen.missing | unread,
+        snapshot=snapshot,
+    )
 
 
 def figure_trials(

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import figure_data, figure_views, formats, reads
+from api import figure_data, figure_views, formats
 from api.caching import conditional
 from api.figure_models import FigureData
 from api.parameters import (
@@ -58,26 +58,12 @@ def figure(
         setting=setting, group=group, profile=profile, seed=seed, layer=layer, points=points,
         iterations=whole_numbers("iterations", iterations),
     )  # fmt: skip
-    settings = figure_views.settings_of(view, asked)
-    of_profile = figure_views.profile_of(snapshot, profile)
-    rows, without = figure_views.rows_of(snapshot, view, settings, of_profile, seed)
-    stamps = [
-        reads.stamp(service.store, reads.table_path(table, row["trial_id"]))
-        for row in rows
-        for table in figure_data.tables_of(view)
-    ]
-    conditional(request, " ".join([snapshot.id, *stamps]), media)
-    trials, unread = figure_data.figure_trials(service.store, view, rows, asked)
+    chosen = figure_views.choose(snapshot, view, asked)
+    files = figure_data.version(service.store, view, chosen.rows)
+    conditional(request, f"{snapshot.id} {files}", media)
+    data = figure_data.figure(service.store, number, chosen, asked, snapshot.id)
     if media != formats.JSON:
         schema = figure_data.FLAT_OUTPUTS if view.images else figure_data.FLAT_SPECTRA
-        table = formats.table_of(figure_data.flat(trials), schema)
+        table = formats.table_of(figure_data.flat(data.trials), schema)
         return formats.file_response(media, table, f"fig{number}")
-    return FigureData(
-        figure=number,
-        shows=view.shows,
-        profile=of_profile,
-        settings=settings,
-        trials=trials,
-        missing=without | unread,
-        snapshot=snapshot.id,
-    )
+    return data

@@ -108,6 +108,24 @@ def settings_of(view: View, asked: Asked) -> list[str]:
     return list(view.settings) if chosen is None else chosen
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The trials that a request's figure draws, and why a setting has none."""
+
+    settings: list[str]
+    profile: str
+    rows: list[Row]
+    missing: dict[str, str]
+
+
+def choose(snapshot: Snapshot, view: View, asked: Asked) -> Chosen:
+    """Raises UsageError for a name that there is not."""
+    settings = settings_of(view, asked)
+    profile = profile_of(snapshot, asked.profile)
+    rows, missing = rows_of(snapshot, view, settings, profile, asked.seed)
+    return Chosen(settings=settings, profile=profile, rows=rows, missing=missing)
+
+
 def rows_of(
     snapshot: Snapshot, view: View, settings: Sequence[str], profile: str, seed: int | None
 ) -> tuple[list[Row], dict[str, str]]:
