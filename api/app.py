@@ -19,6 +19,7 @@ from api import (
     figure_routes,
     operation_routes,
     pages,
+    paper_figure_routes,
     paper_page,
     paper_routes,
     problems,
@@ -79,7 +80,7 @@ def create_app(
     app.add_middleware(Latency, held=service.latency)
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
-        pages, trial_list, trial_page, paper_page, assets,
+        paper_figure_routes, pages, trial_list, trial_page, paper_page, assets,
     ):  # fmt: skip
         app.include_router(part.router)
     problems.describe(app)

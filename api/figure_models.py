@@ -37,10 +37,14 @@ class FigureTrial(BaseModel):
     i_ratio: float | None
     seed: int
     status: str
+    iteration: int | None = Field(description="G updates done")
+    iterations: int = Field(description="G updates planned")
     parent: str | None
     parent_iteration: int | None
     mode_collapse_at: int | None
     spectral_collapse_at: int | None
+    dead_at: int | None
+    diverged_at: int | None
     score: Literal["fd_digits", "fid"]
     verdict: str = Field(description="in a sentence; of two collapses, which came first")
     spectra: list[SpectrumAt]

@@ -1,4 +1,4 @@
-"""Figures as JSON for the pages: parse, ask, draw."""
+"""A trial's figures and a sweep's as JSON for the pages: parse, ask, draw."""
 
 from __future__ import annotations
 
@@ -7,24 +7,14 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api import (
-    comparison,
-    figures,
-    models,
-    paper_figures,
-    progress,
-    queries,
-    reads,
-    sweep_figures,
-)
+from api import figures, models, progress, queries, reads, sweep_figures
 from api.addresses import at
 from api.caching import conditional
-from api.filters import Filters, matching
 from api.paging import MAX_LIMIT
 from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
 from api.snapshot import Snapshot
-from trainer.settings import PROFILES, SETTINGS, UsageError, lookup
+from trainer.settings import UsageError
 
 router = APIRouter(
     prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
@@ -32,7 +22,6 @@ router = APIRouter(
 )  # fmt: skip
 
 Layer = Annotated[int, Query(ge=0)]
-Profile = Annotated[str, Query()]
 
 
 @router.get("/trials/{trial_id}/curves")
@@ -71,56 +60,10 @@ def best_of_sweep(request: Request, snapshot: Now, name: str) -> models.Figure:
     return shown(request, snapshot, sweep_figures.best_so_far(records, f"/results?{query}"))
 
 
-@router.get("/fig5")
-def fig5(
-    request: Request, snapshot: Now, service: Serving, trial_id: str, layer: Layer = 4
-) -> models.Figure:
-    """Spectrum and scores of one run."""
-    record = queries.record(snapshot, trial_id)
-    _tag_trial(request, service, trial_id, snapshot.id, "evaluations", "spectra")
-    rows = [queries.evaluation(row) for row in reads.evaluations(service.store, trial_id)]
-    source = f"/trials/{trial_id}/spectra?layer={layer}"
-    try:
-        of_layer = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
-        figure = paper_figures.figure_5(queries.trial(record), rows, of_layer, layer, source)
-    except UsageError as error:
-        figure = figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
-    return shown(request, snapshot, figure)
-
-
-@router.get("/fig8")
-def fig8(
-    request: Request, snapshot: Now, setting: str, profile: Profile = "digits"
-) -> models.Figure:
-    """Best score against i of one setting."""
-    conditional(request, snapshot.id)
-    filters = _one(setting, profile)
-    trials = [queries.trial(record) for record in matching(snapshot, filters)]
-    source = f"/results?setting={setting}&profile={profile}&limit={MAX_LIMIT}"
-    return shown(request, snapshot, paper_figures.figure_8(trials, source))
-
-
 def shown(request: Request, snapshot: Snapshot, figure: models.Figure) -> models.Figure:
     """The figure with what its caption tells, and with addresses that hold behind a proxy."""
     told = {"snapshot": snapshot.id, "source": at(request, figure.source)}
     return figure.model_copy(update=told)
-
-
-def _one(setting: str, profile: str) -> Filters:
-    lookup("setting", SETTINGS, setting)
-    lookup("profile", PROFILES, profile)
-    return Filters(setting=[setting], profile=[profile])
-
-
-@router.get("/seeds")
-def seeds(
-    request: Request, snapshot: Now, service: Serving, profile: Profile = "digits"
-) -> models.Figure:
-    """Every seed's best score by setting and method."""
-    conditional(request, snapshot.id)
-    lookup("profile", PROFILES, profile)
-    rows = comparison.setting_scores(snapshot, service.curves)
-    return shown(request, snapshot, paper_figures.seeds(rows, profile, "/table2"))
 
 
 def _tag_trial(

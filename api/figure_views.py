@@ -9,6 +9,7 @@ from typing import Literal
 from api.filters import Filters, matching
 from api.snapshot import Row, Snapshot
 from sweep import trends
+from sweep.audit import CONTROLS
 from sweep.contingency import sr_of
 from sweep.paper import TABLE_II, MethodResult, table2
 from trainer.settings import PROFILES, SETTINGS, select
@@ -53,7 +54,7 @@ VIEWS: Mapping[int, View] = {
         settings=["E_2048-64"], methods="sn and branches", when="all",
     ),
     7: View(
-        shows="SN against SR on one setting: scores and last layer",
+        shows="SN against SR on one setting, the controls beside them: scores and last layer",
         settings=["C_64-32"], methods="sn and sr", when="all",
     ),
     9: View(
@@ -157,7 +158,9 @@ def _results(view: View, rows: Sequence[Row], profile: str) -> list[MethodResult
         of_sr = [trend for trend in trends.fig8(rows) if trend.method == trends.STATIC]
         return [point for trend in of_sr for point in trend.points]
     (table,) = [row for row in table2(rows, _no_curve) if row.setting == rows[0]["setting"]]
-    methods = ["sn", *([sr_of(table, profile)] if view.methods == "sn and sr" else [])]
+    methods = ["sn"]
+    if view.methods == "sn and sr":
+        methods += [sr_of(table, profile), *CONTROLS]
     measured = table.measured.get(profile, {})
     return [measured[method] for method in methods if method in measured]
 

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from api.figure_models import FigureTrial, SpectrumAt
 from api.models import Figure, Trial
 from api.nonfinite import without_nonfinite
 from api.series_models import Evaluation, Spectrum
@@ -161,7 +162,7 @@ def heat_map(trial: Trial, rows: Sequence[Spectrum], layer: int, source: str) ->
     return finished(figure, source, 380)
 
 
-def heat(rows: Sequence[Spectrum]) -> go.Heatmap:
+def heat(rows: Sequence[Spectrum] | Sequence[SpectrumAt]) -> go.Heatmap:
     """Columns are iterations, the largest singular value at the bottom, brightness sigma_k/s_1."""
     grid = np.linspace(0, 1, min(HEAT_ROWS, max(len(row.singular_values) for row in rows)))
     columns = []
@@ -177,7 +178,7 @@ def heat(rows: Sequence[Spectrum]) -> go.Heatmap:
     )  # fmt: skip
 
 
-def mark_collapses(figure: go.Figure, trial: Trial, *, over_heat: bool) -> None:
+def mark_collapses(figure: go.Figure, trial: Trial | FigureTrial, *, over_heat: bool) -> None:
     """A solid line where mode collapse began, a dashed one for spectral, dotted for the rest."""
     marks = [
         ("mode collapse", trial.mode_collapse_at, "solid", 1.0),

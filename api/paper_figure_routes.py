@@ -1,0 +1,212 @@
+"""The paper's figures as pictures: parse, take the data of `/fig/{number}`, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from api import (
+    comparison,
+    figure_data,
+    figure_views,
+    output_figures,
+    queries,
+    run_figures,
+    score_figures,
+    spectrum_figures,
+    survival,
+    survival_figures,
+    trends,
+)
+from api.caching import conditional
+from api.commands import command
+from api.figure_models import FigureData
+from api.figure_routes import shown
+from api.figures import no_figure
+from api.filters import Filters, matching
+from api.models import Figure
+from api.parameters import Now, Serving, known_parameters
+from api.problems import RESPONSES
+from api.queries import NotFound
+from api.snapshot import Row, Snapshot
+from sweep import trends as paper_trends
+from sweep.paper import DEFAULT_I_RATIO
+from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, lookup
+
+router = APIRouter(
+    prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
+    responses=RESPONSES,
+)  # fmt: skip
+
+# Of each spectrum: as many as a small panel shows apart, and a small answer.
+POINTS = 64
+DRAWN: Mapping[int, Callable[[FigureData, str], Figure]] = {
+    2: spectrum_figures.over_iterations,
+    3: spectrum_figures.over_iterations,
+    4: spectrum_figures.by_group,
+    6: run_figures.rescue,
+    7: run_figures.paired,
+    9: output_figures.over_i,
+    10: output_figures.by_images,
+    11: output_figures.by_images,
+    14: spectrum_figures.every_layer,
+}
+Profile = Annotated[str, Query()]
+OneName = Annotated[str | None, Query()]
+OneNumber = Annotated[int | None, Query(ge=0)]
+
+
+@router.get("/fig/{number}")
+def fig(
+    request: Request, snapshot: Now, service: Serving, number: int, profile: Profile = "digits",
+    setting: OneName = None, group: OneName = None, seed: OneNumber = None,
+    layer: OneNumber = None,
+) -> Figure:  # fmt: skip
+    """Figs. 2 to 4, 6, 7, 9 to 11 and 14 as pictures of what `/fig/{number}` gives."""
+    if number not in DRAWN:
+        raise NotFound(
+            f"no picture of Fig. {number} here; there are: {', '.join(map(str, DRAWN))}"
+        )
+    asked = figure_views.Asked(
+        setting=[setting] if setting else [], group=[group] if group else [], profile=profile,
+        seed=seed, layer=layer, points=POINTS,
+    )  # fmt: skip
+    view = figure_views.VIEWS[number]
+    chosen = figure_views.choose(snapshot, view, asked)
+    conditional(request, f"{snapshot.id} {figure_data.version(service.store, view, chosen.rows)}")
+    source = _source(f"/fig/{number}", profile=profile, setting=setting, group=group, seed=seed,
+                     layer=layer)  # fmt: skip
+    try:
+        data = figure_data.figure(service.store, number, chosen, asked, snapshot.id)
+    except UsageError as error:
+        return shown(request, snapshot, no_figure(f"{error}.", source))
+    if data.trials and not (number == 6 and not any(one.parent for one in data.trials)):
+        return shown(request, snapshot, DRAWN[number](data, source))
+    why = "; ".join(f"{name}: {why}" for name, why in [*data.missing.items()][:3])
+    empty = no_figure(f"Nothing to show yet. {why}.", source)
+    run = command(number, chosen.profile, chosen.settings)
+    return shown(request, snapshot, empty.model_copy(update={"command": run}))
+
+
+def _source(path: str, **asked: str | int | None) -> str:
+    known = {name: value for name, value in asked.items() if value is not None and value != ""}
+    return f"{path}?{urlencode(known)}" if known else path
+
+
+@router.get("/fig5")
+def fig5(
+    request: Request, snapshot: Now, service: Serving, trial_id: OneName = None,
+    profile: Profile = "digits", setting: OneName = None, method: OneName = None,
+    i_ratio: Annotated[float | None, Query()] = None, seed: OneNumber = None,
+    layer: OneNumber = None,
+) -> Figure:  # fmt: skip
+    """Spectrum and scores of one run: of the trial, or of the first that is what was asked for."""
+    view = figure_views.VIEWS[5]
+    source = _source("/fig/5", profile=profile, setting=setting, seed=seed, layer=layer)
+    if trial_id is not None:
+        record = queries.record(snapshot, trial_id)
+    else:
+        found = _runs(snapshot, profile, setting, method, i_ratio)
+        record = next((row for row in found if seed in (None, row["seed"])), None)
+        if record is None:
+            conditional(request, snapshot.id)
+            seeds = ", ".join(str(row["seed"]) for row in found[:12])
+            why = f"There are its seeds {seeds}." if found else "There is no such run yet."
+            run = command(5, profile, [setting] if setting else [])
+            empty = no_figure(why, source).model_copy(update={"command": run})
+            return shown(request, snapshot, empty)
+    conditional(request, f"{snapshot.id} {figure_data.version(service.store, view, [record])}")
+    source = _source(f"/trials/{record['trial_id']}/spectra", layer=layer)
+    asked = figure_views.Asked(layer=layer, points=2 * POINTS)
+    try:
+        trials, missing = figure_data.figure_trials(service.store, view, [record], asked)
+    except UsageError as error:
+        return shown(request, snapshot, no_figure(f"{error}.", source))
+    if not trials:
+        why = next(iter(missing.values()))
+        return shown(request, snapshot, no_figure(f"{record['trial_id']}: {why}.", source))
+    return shown(request, snapshot, run_figures.spectrum_and_scores(trials[0], source))
+
+
+def _runs(
+    snapshot: Snapshot, profile: str, setting: str | None, method: str | None, i: float | None
+) -> list[Row]:
+    """What has begun of that kind, by seed, those that branched off another last."""
+    lookup("profile", PROFILES, profile)
+    if setting:
+        lookup("setting", SETTINGS, setting)
+    if method:
+        lookup("method", METHODS, method)
+    filters = Filters(
+        profile=[profile], setting=[setting] if setting else [], method=[method] if method else [],
+        i_ratio=[] if i is None else [i],
+    )  # fmt: skip
+    begun = [row for row in matching(snapshot, filters) if row["status"] != "planned"]
+    return sorted(begun, key=lambda row: (row["parent"] is not None, row["seed"]))
+
+
+@router.get("/fig8")
+def fig8(request: Request, snapshot: Now, setting: str, profile: Profile = "digits") -> Figure:
+    """Best score against i of one setting."""
+    conditional(request, snapshot.id)
+    lookup("setting", SETTINGS, setting)
+    source = _source("/fig8", setting=setting, profile=profile)
+    begun = _runs(snapshot, profile, setting, None, None)
+    items = [trends.over_i(trend) for trend in paper_trends.fig8(begun)]
+    if not any(seed.best is not None for i in items for p in i.points for seed in p.seeds):
+        why = "No trial of this setting that lifts singular values has a score yet."
+        empty = no_figure(why, source).model_copy(
+            update={"command": command(8, profile, [setting])}
+        )
+        return shown(request, snapshot, empty)
+    return shown(request, snapshot, score_figures.over_i(items, snapshot.records, source))
+
+
+@router.get("/fig12")
+def fig12(
+    request: Request, snapshot: Now, service: Serving, profile: Profile = "digits"
+) -> Figure:
+    """Static against dynamic compensation by setting."""
+    conditional(request, snapshot.id)
+    lookup("profile", PROFILES, profile)
+    source = _source("/fig12", profile=profile)
+    rows = comparison.table_rows(snapshot, service.curves)
+    items = [trends.static_dynamic(one) for one in paper_trends.fig12(rows)]
+    items = [one for one in items if one.profile == profile and one.agrees]
+    if not items:
+        empty = no_figure("No dynamic compensation has been run beside the static one.", source)
+        return shown(request, snapshot, empty.model_copy(update={"command": command(12, profile)}))
+    return shown(request, snapshot, score_figures.static_dynamic(items, source))
+
+
+@router.get("/survival")
+def kaplan_meier(request: Request, snapshot: Now, profile: Profile = "digits") -> Figure:
+    """The share of runs without mode collapse over iterations, by method, i as in Table II."""
+    conditional(request, snapshot.id)
+    source = _source("/survival", profile=profile)
+    rows = [r for r in _runs(snapshot, profile, None, None, None) if r["setting"] in SETTINGS]
+    of_table = [row for row in rows if row["i_ratio"] in (None, DEFAULT_I_RATIO)]
+    items = [item for item in survival.survival(of_table) if item.steps]
+    if not items:
+        empty = no_figure("No trial has begun yet.", source)
+        run = {"command": command("survival", profile)}
+        return shown(request, snapshot, empty.model_copy(update=run))
+    return shown(request, snapshot, survival_figures.kaplan_meier(items, source))
+
+
+@router.get("/seeds")
+def seeds(
+    request: Request, snapshot: Now, service: Serving, profile: Profile = "digits"
+) -> Figure:
+    """Every seed's best score by setting and method."""
+    conditional(request, snapshot.id)
+    lookup("profile", PROFILES, profile)
+    rows = comparison.setting_scores(snapshot, service.curves)
+    if not any(profile in row.measured for row in rows):
+        why = f"Nothing has been measured in the {profile} profile yet."
+        run = {"command": command("seeds", profile)}
+        return shown(request, snapshot, no_figure(why, "/table2").model_copy(update=run))
+    return shown(request, snapshot, score_figures.seeds(rows, profile, "/table2"))
