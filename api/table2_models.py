@@ -61,6 +61,7 @@ class PairedSeed(BaseModel):
     sn: float | None
     other: float | None
     difference: float | None
+    best_difference: float | None = Field(description="of the best scores")
     nonfinite: Nonfinite = {}
 
 
@@ -73,6 +74,8 @@ class Pair(BaseModel):
     interval: tuple[float | None, float | None] | None = Field(
         description="95 % paired t; null for n < 3"
     )
+    best_mean: float | None = Field(description="the same of the best scores before collapse")
+    best_interval: tuple[float | None, float | None] | None
     nonfinite: Nonfinite = {}
 
 

@@ -22,24 +22,30 @@ DECIMALS = {"fd_digits": 0, "fid": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedDifference:
-    """A seed's distances under `sn` and under the other method at the last common iteration."""
+    """A seed's distances under `sn` and under the other method at the last common iteration.
+
+    `best_difference` is of the two best scores, each at an iteration of its own; None without one.
+    """
 
     seed: int
     iteration: int
     sn: float
     other: float
     difference: float
+    best_difference: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
     """Method minus SN: below 0 the method is better. `interval` is the 95 % paired t interval,
-    None for fewer than three seeds."""
+    None for fewer than three seeds; `best_*` are the same of the best scores."""
 
     n: int
     seeds: list[SeedDifference]
     mean: float
     interval: tuple[float, float] | None
+    best_mean: float | None
+    best_interval: tuple[float, float] | None
 
 
 # What a configuration has because of its method, nugan's logged eigenvalues included. `n_critic`
@@ -98,11 +104,14 @@ def paired_differences(
         ]
         if seeds:
             values = [seed.difference for seed in seeds]
+            bests = [s.best_difference for s in seeds if s.best_difference is not None]
             differences[method] = PairedDifference(
                 n=len(seeds),
                 seeds=seeds,
                 mean=statistics.fmean(values),
                 interval=t_interval(values) if len(seeds) > 2 else None,
+                best_mean=statistics.fmean(bests) if bests else None,
+                best_interval=t_interval(bests) if len(bests) > 2 else None,
             )
     return differences
 
@@ -124,7 +133,15 @@ def _seed_difference(
         return None
     at = max(common)
     a, b = values[0][at], values[1][at]
-    return SeedDifference(seed=sn["seed"], iteration=at, sn=a, other=b, difference=b - a)
+    best = [trial.get(f"best_{score}") for trial in (sn, other)]
+    return SeedDifference(
+        seed=sn["seed"],
+        iteration=at,
+        sn=a,
+        other=b,
+        difference=b - a,
+        best_difference=None if best[0] is None or best[1] is None else best[1] - best[0],
+    )
 
 
 def sample_sd(values: Sequence[float]) -> float:

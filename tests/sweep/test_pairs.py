@@ -90,6 +90,18 @@ def test_an_interval_needs_three_seeds(trial) -> None:
     assert pair.interval == (pytest.approx(-648.4, abs=0.1), pytest.approx(-151.6, abs=0.1))
 
 
+def test_best_scores_are_paired_too(trial) -> None:
+    """Each at an iteration of its own; a seed without one is left out of them."""
+    bests = {"sn": (900.0, 800.0, 700.0), "sr-static": (500.0, 500.0, None)}
+    methods = {
+        method: [trial(method=method, seed=s, best_fd_digits=v) for s, v in enumerate(values)]
+        for method, values in bests.items()
+    }
+    pair = paired_differences(methods, lambda i: [{"iteration": 0, "fd_digits": 1.0}])["sr-static"]
+    assert [s.best_difference for s in pair.seeds] == [-400.0, -300.0, None]
+    assert (pair.n, pair.best_mean, pair.best_interval) == (3, -350.0, None)
+
+
 def test_what_is_the_methods_own_does_not_part_a_pair(trial) -> None:
     """As the trainer writes them: SN projects never, SR-static every fifth iteration."""
     names = ("sn", "sr-static", "sr-dynamic-reparam", "nugan", "r1")
