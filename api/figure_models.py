@@ -37,8 +37,6 @@ class FigureTrial(BaseModel):
     i_ratio: float | None
     seed: int
     status: str
-    iteration: int | None = Field(description="G updates done")
-    iterations: int = Field(description="G updates planned")
     parent: str | None
     parent_iteration: int | None
     mode_collapse_at: int | None

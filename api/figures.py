@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.figure_models import FigureTrial, SpectrumAt
+from api.figure_models import SpectrumAt
 from api.models import Figure, Trial
 from api.nonfinite import without_nonfinite
 from api.series_models import Evaluation, Spectrum
@@ -94,8 +94,9 @@ def finished(figure: go.Figure, source: str, height: int, *, trials: int = 1) ->
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         hoverlabel={"namelength": -1},
     )
-    figure.update_xaxes(zeroline=False, automargin=True)
-    figure.update_yaxes(zeroline=False, automargin=True)
+    look = {"standoff": 6, "font": {"size": 13}}
+    figure.update_xaxes(zeroline=False, automargin=True, title=look)
+    figure.update_yaxes(zeroline=False, automargin=True, title=look)
     plain = without_nonfinite(_plain(figure.to_plotly_json()))
     return Figure(data=plain["data"], layout=plain["layout"], source=source, trials=trials)
 
@@ -178,7 +179,7 @@ def heat(rows: Sequence[Spectrum] | Sequence[SpectrumAt]) -> go.Heatmap:
     )  # fmt: skip
 
 
-def mark_collapses(figure: go.Figure, trial: Trial | FigureTrial, *, over_heat: bool) -> None:
+def mark_collapses(figure: go.Figure, trial: Trial, *, over_heat: bool) -> None:
     """A solid line where mode collapse began, a dashed one for spectral, dotted for the rest."""
     marks = [
         ("mode collapse", trial.mode_collapse_at, "solid", 1.0),

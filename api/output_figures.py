@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
 from api.figure_models import FigureData, FigureTrial, HistogramAt
 from api.figures import finished
 from api.models import Figure
-from api.spectrum_figures import shade, subplots
+from api.spectrum_figures import below_legend, shade, subplots
 
 # Not the colours of methods: these are sets of images.
 IMAGES = {
@@ -20,6 +21,8 @@ IMAGES = {
 }
 QUANTITIES = {"d": "D(x)", "d_loss": "L_D"}
 COLUMNS = 3
+# Stored bins that make one of a picture: 512 images in 64 bins are mostly noise.
+MERGED = {"d": 4, "d_loss": 2}
 # Of the mass in every histogram, what the axis shows at the least.
 SHOWN = 0.998
 
@@ -41,8 +44,10 @@ def over_i(data: FigureData, source: str) -> Figure:
                     line = {"color": shade(place / max(1, len(trials) - 1)), "width": 2}
                     _add(figure, one, line, _i(trial), None, at, first=k == 0)
                     shown.append(one)
-        figure.update_xaxes(title_text=QUANTITIES[kind[0]], range=_reach(shown), row=at[0],
-                            col=at[1])  # fmt: skip
+        place: Any = {"row": at[0], "col": at[1]}
+        figure.update_xaxes(title_text=QUANTITIES[kind[0]], range=_reach(shown), **place)
+        # Where D is sure its loss is 0: most of the mass lies in the first bin.
+        figure.update_yaxes(type="log" if kind[0] == "d_loss" else "linear", **place)
     figure.update_yaxes(title_text="density", col=1, rangemode="tozero")
     figure.update_annotations(font={"size": 13})
     gaps = {
@@ -54,9 +59,8 @@ def over_i(data: FigureData, source: str) -> Figure:
     if len(gaps) > 1:
         says += f" The text has it grow with i; here it does{'' if rising else ' not'}."
     height = 320 * math.ceil(len(kinds) / 2) + 60
-    return finished(figure, source, height, trials=len(trials)).model_copy(
-        update={"says": says + _not_finite(trials)}
-    )
+    done = below_legend(finished(figure, source, height, trials=len(trials)))
+    return done.model_copy(update={"says": says + _not_finite(trials)})
 
 
 def by_images(data: FigureData, source: str) -> Figure:
@@ -83,9 +87,8 @@ def by_images(data: FigureData, source: str) -> Figure:
     apart = [_mean(trial, "training") - _mean(trial, "test") for trial in trials]
     said = ", ".join(f"{gap:.3g} at {_i(t)}" for t, gap in zip(trials, apart, strict=True))
     says = f"Mean D(x) on training less that on test images, 0 without overfitting: {said}."
-    return finished(figure, source, 300 * rows + 60, trials=len(trials)).model_copy(
-        update={"says": says + _not_finite(trials)}
-    )
+    done = below_legend(finished(figure, source, 300 * rows + 60, trials=len(trials)))
+    return done.model_copy(update={"says": says + _not_finite(trials)})
 
 
 def _by_i(data: FigureData) -> list[FigureTrial]:
@@ -102,22 +105,30 @@ def _add(
     figure: go.Figure, one: HistogramAt, line: dict[str, object], name: str, fill: str | None,
     at: tuple[int, int], *, first: bool,
 ) -> None:  # fmt: skip
-    """The histogram as a density, in steps."""
-    edges, density = _density(one)
+    """The histogram as a density: D(x) as a polygon, L_D, which is 0 for many, in steps."""
+    edges, density = _density(one, MERGED[one.quantity])
+    shape = "hv"
+    if one.quantity == "d" and density:
+        half = (edges[1] - edges[0]) / 2
+        edges = [round(edge + half, 5) for edge in (edges[0] - 2 * half, *edges)]
+        density, shape = [0.0, *density], "linear"
     figure.add_scatter(
         x=edges, y=density, mode="lines", name=name, legendgroup=name, showlegend=first,
-        line={"shape": "hv", **line}, fill="tozeroy" if fill else None, fillcolor=fill,
+        line={"shape": shape, **line}, fill="tozeroy" if fill else None, fillcolor=fill,
         hovertemplate="%{fullData.name}: %{x:.3g}<extra></extra>", row=at[0], col=at[1],
     )  # fmt: skip
 
 
-def _density(one: HistogramAt) -> tuple[list[float], list[float]]:
+def _density(one: HistogramAt, merged: int = 1) -> tuple[list[float], list[float]]:
+    """Edges of the bins, and the density in each, 0 after the last one."""
     if one.low is None or one.high is None or not sum(one.counts):
         return [], []
-    width = (one.high - one.low) / len(one.counts) or 1.0
-    scale = sum(one.counts) * width
-    edges = [round(one.low + k * width, 5) for k in range(len(one.counts) + 1)]
-    return edges, [float(f"{n / scale:.4g}") for n in one.counts] + [0.0]
+    merged = merged if len(one.counts) % merged == 0 else 1
+    counts = [sum(one.counts[k : k + merged]) for k in range(0, len(one.counts), merged)]
+    width = (one.high - one.low) / len(counts) or 1.0
+    scale = sum(counts) * width
+    edges = [round(one.low + k * width, 5) for k in range(len(counts) + 1)]
+    return edges, [float(f"{n / scale:.4g}") for n in counts] + [0.0]
 
 
 def _reach(histograms: Sequence[HistogramAt]) -> list[float] | None:

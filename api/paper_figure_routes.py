@@ -12,6 +12,7 @@ from api import (
     comparison,
     figure_data,
     figure_views,
+    group_figures,
     output_figures,
     queries,
     run_figures,
@@ -19,6 +20,7 @@ from api import (
     spectrum_figures,
     survival,
     survival_figures,
+    trend_figures,
     trends,
 )
 from api.caching import conditional
@@ -46,7 +48,7 @@ POINTS = 64
 DRAWN: Mapping[int, Callable[[FigureData, str], Figure]] = {
     2: spectrum_figures.over_iterations,
     3: spectrum_figures.over_iterations,
-    4: spectrum_figures.by_group,
+    4: group_figures.by_group,
     6: run_figures.rescue,
     7: run_figures.paired,
     9: output_figures.over_i,
@@ -162,7 +164,7 @@ def fig8(request: Request, snapshot: Now, setting: str, profile: Profile = "digi
             update={"command": command(8, profile, [setting])}
         )
         return shown(request, snapshot, empty)
-    return shown(request, snapshot, score_figures.over_i(items, snapshot.records, source))
+    return shown(request, snapshot, trend_figures.over_i(items, snapshot.records, source))
 
 
 @router.get("/fig12")
@@ -184,11 +186,13 @@ def fig12(
 
 @router.get("/survival")
 def kaplan_meier(request: Request, snapshot: Now, profile: Profile = "digits") -> Figure:
-    """The share of runs without mode collapse over iterations, by method, i as in Table II."""
+    """The share of runs without mode collapse over iterations, of Table II's runs by method."""
     conditional(request, snapshot.id)
     source = _source("/survival", profile=profile)
     rows = [r for r in _runs(snapshot, profile, None, None, None) if r["setting"] in SETTINGS]
-    of_table = [row for row in rows if row["i_ratio"] in (None, DEFAULT_I_RATIO)]
+    of_table = [
+        row for row in rows if row["i_ratio"] in (None, DEFAULT_I_RATIO) and row["parent"] is None
+    ]
     items = [item for item in survival.survival(of_table) if item.steps]
     if not items:
         empty = no_figure("No trial has begun yet.", source)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import comparison, figures, queries
+from api import claims, comparison, paper_answer, pickers, protocol_box
 from api.caching import conditional
 from api.figures import in_order
-from api.filters import Filters, matching
-from api.models import Trial
+from api.paper_contents import SECTIONS
 from api.parameters import Now, Serving
 from api.rendering import page
-from sweep.paper import TABLE_II
-from trainer.settings import METHODS, SETTINGS
+from api.snapshot import Row, Snapshot
+from sweep.audit import CONTROLS
+from sweep.paper import TABLE_II, published_sr
+from trainer.settings import DATASETS, PROFILES, SETTINGS, Setting
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+# Seeds of a method on a setting that the table names one by one; of more, their range.
+NAMED_SEEDS = 6
 
 
 @router.get("/paper")
@@ -27,45 +32,79 @@ def paper(
     snapshot: Now,
     service: Serving,
     profile: Annotated[str | None, Query()] = None,
+    print: Annotated[str | None, Query()] = None,
 ) -> Response:
-    """Table II, Fig. 5 and Fig. 8: published and measured."""
+    """Tables, claims and figures of the paper, published and measured."""
     conditional(request, snapshot.id, "text/html")
     rows = comparison.setting_scores(snapshot, service.curves)
-    profiles = sorted({p for row in rows for p in row.measured})
+    profiles = sorted({name for row in rows for name in row.measured})
     shown = profile if profile in profiles else next(iter(profiles), "digits")
-    of_profile = [row.measured[shown] for row in rows if shown in row.measured]
-    trials = [
-        queries.trial(record)
-        for record in matching(snapshot, Filters(profile=[shown]))
-        if record["status"] != "planned"
-    ]
+    known = _contents(snapshot, service.curves, shown)
+    chosen = {
+        plate.id: pickers.choices(plate, known["kinds"], request.query_params)
+        for plates in SECTIONS.values()
+        for plate in plates
+    }
+    addresses = {
+        plate.id: pickers.address(plate, shown, chosen[plate.id])
+        for plates in SECTIONS.values()
+        for plate in plates
+    }
     return page(
-        request, "paper.html", rows=rows, profile=shown, profiles=profiles,
-        methods=in_order(m for methods in of_profile for m in methods),
-        trials=sorted(trials, key=_story_first), fig8_settings=_by_number_of_i(trials),
-        layers=_layers_of(trials), measured=len(of_profile), groups=_groups(),
+        request, "paper.html", rows=rows, profile=shown, profiles=profiles, choices=chosen,
+        sections=SECTIONS, addresses=addresses, stills=print is not None, snapshot=snapshot.id,
+        query=str(request.url.query), groups={s: SETTINGS[s].group for s in TABLE_II},
+        settings=SETTINGS, named_seeds=NAMED_SEEDS, **known,
     )  # fmt: skip
 
 
-def _story_first(trial: Trial) -> tuple[bool, str, int, str]:
-    """Runs in which something collapsed come first: they are what Fig. 5 is about."""
-    healthy = trial.mode_collapse_at is None and trial.spectral_collapse_at is None
-    return healthy, trial.setting, in_order([*METHODS]).index(trial.method), trial.trial_id
+# A snapshot is one object until the store changes, so this is worked out once for each.
+@functools.lru_cache(maxsize=4)
+def _contents(
+    snapshot: Snapshot, curves: Callable[[str], Sequence[Row]], profile: str
+) -> Mapping[str, Any]:
+    """What the page says that is the same for everyone who looks at the profile."""
+    rows = comparison.setting_scores(snapshot, curves)
+    begun = [
+        row
+        for row in snapshot.records.values()
+        if row["profile"] == profile and row["status"] != "planned"
+    ]
+    of_table = protocol_box.of_table2(begun, profile)
+    measured = {row.setting: row.measured.get(profile, {}) for row in rows}
+    return {
+        "answer": paper_answer.standing(rows, profile),
+        "facts": protocol_box.facts(of_table),
+        "reasons": protocol_box.why_not(rows, profile),
+        "claims": claims.of(comparison.table_rows(snapshot, curves), snapshot),
+        "kinds": pickers.kinds(begun),
+        "methods": in_order({method for methods in measured.values() for method in methods}),
+        "pairs": _pairs(rows, profile),
+        "run_as": {name: _run_as(setting, profile) for name, setting in SETTINGS.items()},
+    }
 
 
-def _layers_of(trials: Sequence[Trial]) -> Mapping[int, str]:
-    """The layers of the deepest of the discriminators: which are 1x1 differs between them."""
-    return max((figures.layers(trial) for trial in trials), key=len, default={})
+def _pairs(rows: Sequence[Any], profile: str) -> dict[str, dict[str, Any]]:
+    """By setting: SR less SN, and the control that lifts nothing less SN."""
+    found = {}
+    for row in rows:
+        of = row.pairs.get(profile, {})
+        own = published_sr(row.setting)
+        sr = own if own in of else "sr-static"
+        found[row.setting] = {"name": sr, "sr": of.get(sr), "control": of.get(CONTROLS[0])}
+    return found
 
 
-def _by_number_of_i(trials: Sequence[Trial]) -> list[str]:
-    """Rows of Table I with a lifted trial, those with the most values of i first."""
-    ratios: dict[str, set[float]] = {}
-    for one in trials:
-        if one.i_ratio is not None and one.setting in SETTINGS:
-            ratios.setdefault(one.setting, set()).add(one.i_ratio)
-    return sorted(ratios, key=lambda setting: -len(ratios[setting]))
-
-
-def _groups() -> dict[str, str]:
-    return {setting: SETTINGS[setting].group for setting in TABLE_II}
+def _run_as(setting: Setting, profile: str) -> dict[str, Any]:
+    """What the profile makes of a row of Table I."""
+    of = PROFILES[profile]
+    dataset = of.dataset[setting.dataset or ""]
+    recipe = of.recipes[dataset]
+    return {
+        "batch_size": of.batch_size[setting.batch_size],
+        "channels": of.channels[setting.channels],
+        "dataset": dataset,
+        "resolution": DATASETS[dataset].resolution,
+        "iterations": recipe.iterations,
+        "n_critic": recipe.n_critic,
+    }

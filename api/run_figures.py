@@ -10,11 +10,12 @@ import plotly.graph_objects as go
 
 from api import thinning
 from api.figure_models import FigureData, FigureTrial, SpectrumAt
-from api.figures import SCORE_NAMES, colour, finished, heat, mark_collapses
+from api.figures import SCORE_NAMES, colour, finished, heat
 from api.models import Figure
 from api.spectrum_figures import (
     add_curves,
     add_iterations,
+    below_legend,
     name_of,
     sigma_axis,
     span_of,
@@ -23,6 +24,7 @@ from api.spectrum_figures import (
 
 # Columns of a heat map and curves of a spectrum: more than a screen shows apart.
 HEAT_COLUMNS, CURVES = 60, 6
+WHITE, SEEN = "#FFFFFF", "#CC79A7"
 # Runs beside one another that still can be read.
 MOST_RUNS = 4
 # From this ratio of the highest value to the middle one on, an axis is logarithmic.
@@ -44,9 +46,34 @@ def spectrum_and_scores(trial: FigureTrial, source: str) -> Figure:
     figure.update_yaxes(title_text=f"layer_{layer}: index / r", row=1, col=1)
     figure.update_xaxes(range=reach([trial]))
     figure.update_xaxes(title_text="iteration", row=3, col=1)
-    mark_collapses(figure, trial, over_heat=True)
+    _mark(figure, trial)
     says = f"{name_of(trial)}, layer_{layer}: {trial.verdict}"
     return finished(figure, source, 640).model_copy(update={"says": says})
+
+
+def marks_of(trial: FigureTrial) -> list[tuple[str, int, str]]:
+    """(name, iteration, dash) of every collapse that was seen."""
+    marks = [
+        ("mode collapse", trial.mode_collapse_at, "solid"),
+        ("spectral collapse", trial.spectral_collapse_at, "dash"),
+        ("dead D", trial.dead_at, "dot"),
+        ("diverged", trial.diverged_at, "dot"),
+    ]
+    return [(name, at, dash) for name, at, dash in marks if at is not None]
+
+
+def _mark(figure: go.Figure, trial: FigureTrial) -> None:
+    """A line through all three panels for each, its name where it crosses the spectrum."""
+    middle = statistics.fmean(reach([trial]))
+    for k, (name, at, dash) in enumerate(marks_of(trial)):
+        for row, ink in ((1, WHITE), (2, SEEN), (3, SEEN)):
+            _vertical(figure, at, dash, ink, row, 1)
+        right = at > middle
+        figure.add_annotation(
+            x=at, y=0.98 - 0.1 * k, text=f"{name}, {at:,}", showarrow=False, yanchor="top",
+            xanchor="right" if right else "left", xshift=-5 if right else 5, row=1, col=1,
+            bgcolor="rgba(0,0,0,0.6)", font={"color": WHITE, "size": 12}, borderpad=2,
+        )  # fmt: skip
 
 
 def thinned(spectra: Sequence[SpectrumAt], most: int = HEAT_COLUMNS) -> list[SpectrumAt]:
@@ -102,9 +129,8 @@ def rescue(data: FigureData, source: str) -> Figure:
         if trial.parent_iteration is not None:
             _vertical(figure, trial.parent_iteration, "dot", colour(trial.method), 1, 1)
     said = [f"{name_of(trial)}{_branched(trial)}: {trial.verdict}" for trial in trials]
-    return finished(figure, source, 640, trials=len(trials)).model_copy(
-        update={"says": " ".join(said)}
-    )
+    done = finished(figure, source, 650, trials=len(trials))
+    return below_legend(done).model_copy(update={"says": " ".join(said)})
 
 
 def paired(data: FigureData, source: str) -> Figure:
@@ -115,16 +141,13 @@ def paired(data: FigureData, source: str) -> Figure:
         spectrum = heat(thinned(trial.spectra))
         spectrum.update(showscale=col == 1, colorbar={"y": 0.2, "len": 0.45})
         figure.add_trace(spectrum, row=2, col=col)
-        marks = (trial.mode_collapse_at, "solid"), (trial.spectral_collapse_at, "dash")
-        for at, dash in marks:
-            if at is not None:
-                _vertical(figure, at, dash, "white", 2, col)
+        for _, at, dash in marks_of(trial):
+            _vertical(figure, at, dash, WHITE, 2, col)
     figure.update_xaxes(title_text="iteration", row=2, range=reach(trials))
     figure.update_yaxes(title_text=f"layer_{layer}: index / r", row=2, col=1)
     said = [f"{name_of(trial)}: {trial.verdict}" for trial in trials]
-    return finished(figure, source, 660, trials=len(trials)).model_copy(
-        update={"says": " ".join(said)}
-    )
+    done = finished(figure, source, 660, trials=len(trials))
+    return below_legend(done).model_copy(update={"says": " ".join(said)})
 
 
 def _two_rows(data: FigureData) -> tuple[list[FigureTrial], go.Figure]:
@@ -172,4 +195,6 @@ def _branched(trial: FigureTrial) -> str:
 
 def _vertical(figure: go.Figure, x: int, dash: str, ink: str, row: int, col: int) -> None:
     place: Any = {"row": row, "col": col}
+    if ink == WHITE:  # on a spectrum, whose brightest colour is nearly white
+        figure.add_vline(x=x, line={"width": 5, "color": "rgba(0,0,0,0.55)"}, **place)
     figure.add_vline(x=x, line={"dash": dash, "width": 2, "color": ink}, **place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,13 @@ from plotly.subplots import make_subplots
 from api.figure_models import FigureData, FigureTrial, SpectrumAt
 from api.figures import finished
 from api.models import Figure
-from trainer.settings import SETTINGS
 
 # Viridis without its ends: the dark one is lost on a dark page, the yellow one on a light page.
 SHARES = [0.25 + 0.65 * k / 8 for k in range(9)]
 SCALE = sample_colorscale("Viridis", SHARES)
-PANEL_HEIGHT, TITLE_HEIGHT = 190, 58
+PANEL_HEIGHT, TITLE_HEIGHT = 190, 52
+# What the legend of a figure with titles over its panels needs above them.
+LEGEND_HEIGHT = 28
 COLUMNS = 4
 # What a normalised spectrum reaches; a higher one is of a method that does not normalise.
 USUAL_TOP = 1.05
@@ -43,7 +45,7 @@ def over_iterations(data: FigureData, source: str) -> Figure:
         Panel(title=_title(trial), spectra=trial.spectra, fell=trial.spectral_collapse_at)
         for trial in data.trials
     ]
-    return grid(panels, f"{_sinking(data.trials)}{_not_shown(data.missing)}", source, len(panels))
+    return grid(panels, f"{_sinking(data.trials)}{not_shown(data.missing)}", source, len(panels))
 
 
 def every_layer(data: FigureData, source: str) -> Figure:
@@ -59,13 +61,10 @@ def every_layer(data: FigureData, source: str) -> Figure:
         for layer in layers
     ]
     said = ", ".join(
-        f"layer_{layer} {_large(panel.spectra[-1]):.0%}"
+        f"{layer}: {_level(panel.spectra[-1]):.2f}"
         for layer, panel in zip(layers, panels, strict=True)
     )
-    says = (
-        f"{name_of(trial)}: {trial.verdict} Singular values above half of the largest at the end: "
-        f"{said}."
-    )
+    says = f"{name_of(trial)}: {trial.verdict} Mean σ/σ₁ at the end, by layer: {said}."
     return grid(panels, says, source, 1)
 
 
@@ -85,7 +84,7 @@ def grid(panels: Sequence[Panel], says: str, source: str, trials: int) -> Figure
         add_curves(figure, panel.spectra, span, panel.fell, *at)
     add_iterations(figure, span)
     figure.update_annotations(font={"size": 12}, align="left")
-    figure.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], title_text=None)
+    figure.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], showticklabels=False)
     figure.update_yaxes(**sigma_axis(every))
     figure.update_yaxes(title_text="σ", col=1)
     for column in range(1, columns + 1):
@@ -97,6 +96,16 @@ def grid(panels: Sequence[Panel], says: str, source: str, trials: int) -> Figure
 def subplots(**options: Any) -> go.Figure:
     """Plotly's, whose types know fewer options than it has."""
     return make_subplots(**options)
+
+
+def below_legend(figure: Figure) -> Figure:
+    """The figure with room between its legend and the titles of its panels."""
+    margin = figure.layout["margin"] | {"t": 36 + LEGEND_HEIGHT}
+    inner = figure.layout["height"] - margin["t"] - margin["b"]
+    legend = figure.layout["legend"] | {"y": 1 + LEGEND_HEIGHT / inner}
+    return figure.model_copy(
+        update={"layout": figure.layout | {"margin": margin, "legend": legend}}
+    )
 
 
 def add_curves(
@@ -166,60 +175,6 @@ def sigma_axis(spectra: Sequence[SpectrumAt]) -> dict[str, Any]:
     return {"type": "log", "range": [-3, math.log10(1.2 * top)]}
 
 
-def by_group(data: FigureData, source: str) -> Figure:
-    """Fig. 4: a panel per group, a curve per setting, from its smallest batch to its largest."""
-    groups: dict[str, list[FigureTrial]] = {}
-    for trial in data.trials:
-        groups.setdefault(SETTINGS[trial.setting].group, []).append(trial)
-    columns = min(3, len(groups))
-    rows = math.ceil(len(groups) / columns)
-    figure = subplots(
-        rows=rows, cols=columns, shared_yaxes="all", horizontal_spacing=0.03,
-        vertical_spacing=0 if rows == 1 else 0.14,
-        subplot_titles=[f"<b>group {group}</b>" for group in sorted(groups)],
-    )  # fmt: skip
-    for k, group in enumerate(sorted(groups)):
-        at = {"row": k // columns + 1, "col": k % columns + 1}
-        legend = f"legend{k + 2}"
-        for place, trial in enumerate(groups[group]):
-            _add_setting(figure, trial, place / max(1, len(groups[group]) - 1), legend, **at)
-        axis: Any = figure.get_subplot(at["row"], at["col"])
-        figure.layout[legend] = {
-            "x": axis.xaxis.domain[1], "y": axis.yaxis.domain[1], "xanchor": "right",
-            "yanchor": "top", "font": {"size": 10}, "bgcolor": "rgba(0,0,0,0)",
-            "orientation": "v", "itemsizing": "constant", "tracegroupgap": 0,
-        }  # fmt: skip
-    every = [spectrum for trial in data.trials for spectrum in trial.spectra]
-    figure.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], title_text="index / r")
-    figure.update_yaxes(**sigma_axis(every))
-    figure.update_yaxes(title_text="σ", col=1)
-    figure.update_annotations(font={"size": 13})
-    fell = [trial for trial in data.trials if trial.spectral_collapse_at is not None]
-    names = f" ({', '.join(trial.setting for trial in fell)})" if fell else ""
-    says = (
-        f"Spectral collapse was seen in {len(fell)} of {len(data.trials)} runs{names}."
-        f"{_not_shown(data.missing)}"
-    )
-    done = finished(figure, source, 60 + 300 * rows, trials=len(data.trials))
-    return done.model_copy(update={"says": says})
-
-
-def _add_setting(
-    figure: go.Figure, trial: FigureTrial, share: float, legend: str, row: int, col: int
-) -> None:
-    """Its last spectrum, dashed if the spectrum collapsed, a cross if the modes did."""
-    spectrum = trial.spectra[-1]
-    cross = " ✕" if trial.mode_collapse_at is not None else ""
-    dash = "solid" if trial.spectral_collapse_at is None else "dash"
-    figure.add_scatter(
-        x=places(spectrum), y=heights(spectrum), mode="lines", name=f"{trial.setting}{cross}",
-        legend=legend, line={"color": shade(share), "width": 1.8, "dash": dash},
-        hovertemplate=f"{trial.setting}, seed {trial.seed}, iteration {spectrum.iteration:,}"
-        "<br>index/r %{x:.2f}, σ %{y:.3f}<extra></extra>",
-        row=row, col=col,
-    )  # fmt: skip
-
-
 def name_of(trial: FigureTrial) -> str:
     i = f" i {trial.i_ratio:g}" if trial.i_ratio is not None else ""
     return f"{trial.setting} {trial.method}{i} seed {trial.seed}"
@@ -231,29 +186,28 @@ def _title(trial: FigureTrial) -> str:
     return f"<b>{trial.setting}</b> seed {trial.seed}<br>{said or 'no collapse seen'}"
 
 
-def _large(spectrum: SpectrumAt) -> float:
-    """The share of the singular values that are above half of the largest."""
+def _level(spectrum: SpectrumAt) -> float:
+    """The mean singular value over the largest; 0 without one."""
     values = [v for v in spectrum.singular_values if v is not None]
-    return sum(v > 0.5 * values[0] for v in values) / len(values) if values else 0.0
+    return statistics.fmean(values) / values[0] if values and values[0] else 0.0
 
 
 def _sinking(trials: Sequence[FigureTrial]) -> str:
-    first = [_large(trial.spectra[0]) for trial in trials]
-    last = [_large(trial.spectra[-1]) for trial in trials]
+    first = [_level(trial.spectra[0]) for trial in trials]
+    last = [_level(trial.spectra[-1]) for trial in trials]
     fell = sum(trial.mode_collapse_at is not None for trial in trials)
     return (
-        "From the first curve to the last, the share of singular values above half of the "
-        f"largest went from {_between(first)} to {_between(last)}; mode collapse was seen in "
-        f"{fell} of {len(trials)} runs."
+        f"Mean σ/σ₁ was {_between(first)} in the first curves and is {_between(last)} in the "
+        f"last; mode collapse was seen in {fell} of {len(trials)} runs."
     )
 
 
-def _between(shares: Sequence[float]) -> str:
-    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+def _between(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     return low if low == high else f"{low} to {high}"
 
 
-def _not_shown(missing: Mapping[str, str]) -> str:
+def not_shown(missing: Mapping[str, str]) -> str:
     if not missing:
         return ""
     named = ", ".join([*missing][:NOT_NAMED])

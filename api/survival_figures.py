@@ -33,8 +33,8 @@ def kaplan_meier(items: Sequence[Survival], source: str) -> Figure:
         title_text="share without mode collapse", range=[-0.03, 1.05], tickformat=".0%",
         row=1, col=1,
     )  # fmt: skip
-    figure.update_xaxes(range=[-0.03 * last, 1.04 * last], showticklabels=True)
-    figure.update_xaxes(title_text="iteration", row=1, col=1)
+    figure.update_xaxes(range=[-0.03 * last, 1.04 * last])
+    figure.update_xaxes(title_text="iteration", showticklabels=True, row=1, col=1)
     said = "; ".join(
         f"{item.method} {item.steps[-1].share:.0%} ({item.collapsed} of {item.trials} collapsed)"
         for item in (by_method[method] for method in methods)
@@ -97,8 +97,11 @@ def _add_at_risk(figure: go.Figure, items: Sequence[Survival], last: int) -> Non
             text=[str(at_risk(item.steps, moment)) for moment in moments],
             textfont={"color": colour(item.method), "size": 13}, row=2, col=1,
         )  # fmt: skip
-    figure.update_yaxes(row=2, col=1, autorange="reversed", showgrid=False, type="category")
-    figure.update_xaxes(row=2, col=1, showgrid=False, showticklabels=False, ticks="")
+    span = [len(items) - 0.4, -0.6]
+    figure.update_yaxes(row=2, col=1, range=span, showgrid=False, type="category", ticks="")
+    figure.update_xaxes(
+        row=2, col=1, showgrid=False, showticklabels=False, ticks="", showline=False
+    )
     figure.update_xaxes(title_text="runs still at risk", row=2, col=1)
 
 

@@ -5,8 +5,11 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function themed(layout) {
   const style = getComputedStyle(document.documentElement);
-  const text = style.getPropertyValue("--text").trim();
-  const grid = style.getPropertyValue("--line").trim();
+  const [text, grid] = ["--text", "--line"].map((name) => style.getPropertyValue(name).trim());
+  return coloured(layout, text, grid);
+}
+
+export function coloured(layout, text, grid) {
   const themedLayout = { ...layout, font: { ...layout.font, color: text } };
   for (const key of Object.keys(layout)) {
     if (/^[xy]axis/.test(key)) {
@@ -31,8 +34,9 @@ export async function draw(figure) {
   tell(figure, answer);
   if (answer.empty) {
     Plotly.purge(canvas);
-    canvas.replaceChildren(Object.assign(document.createElement("p"), { textContent: answer.empty }));
+    canvas.replaceChildren(...why(answer));
     canvas.classList.add("empty");
+    canvas.style.minHeight = "";
     return;
   }
   if (canvas.classList.contains("empty")) canvas.replaceChildren();
@@ -41,7 +45,14 @@ export async function draw(figure) {
   show(figure);
 }
 
-function tell(figure, { source, trials, snapshot, empty }) {
+export function why({ empty, command }) {
+  const line = Object.assign(document.createElement("p"), { textContent: empty });
+  if (!command) return [line];
+  const code = Object.assign(document.createElement("code"), { textContent: command });
+  return [line, code];
+}
+
+export function tell(figure, { source, trials, snapshot, says, empty }) {
   for (const link of figure.querySelectorAll(".behind a")) {
     if (!source) break;
     const address = new URL(source, location.href);
@@ -50,13 +61,19 @@ function tell(figure, { source, trials, snapshot, empty }) {
   }
   const n = trials === 1 ? "1 trial" : `${trials} trials`;
   figure.querySelector(".about").textContent = snapshot && !empty ? `${n}, snapshot ${snapshot}.` : "";
+  figure.querySelector(".says").textContent = says ?? "";
+  const canvas = figure.querySelector(".canvas");
+  canvas.dataset.title ??= canvas.ariaLabel;
+  canvas.ariaLabel = `${canvas.dataset.title}. ${says ?? empty ?? ""}`;
   figure.querySelector(".picture").hidden = Boolean(empty);
 }
 
 function show(figure) {
   const { data, layout } = figure.drawn;
   const options = { responsive: true, displaylogo: false };
-  Plotly.react(figure.querySelector(".canvas"), data, themed(layout), options);
+  const canvas = figure.querySelector(".canvas");
+  if (layout.height) canvas.style.minHeight = `${layout.height}px`; // kept when it makes room
+  Plotly.react(canvas, data, themed(layout), options);
 }
 
 // A page has as many live figures as a browser keeps smooth: the one that was seen longest ago makes
@@ -95,7 +112,8 @@ function drive(form) {
   const figure = document.getElementById(form.dataset.drives);
   form.addEventListener("submit", (event) => event.preventDefault());
   const follow = () => {
-    const address = `${form.dataset.address}?${new URLSearchParams(new FormData(form))}`;
+    const picked = [...new FormData(form)].filter(([, value]) => value !== "");
+    const address = `${form.dataset.address}?${new URLSearchParams(picked)}`;
     if (figure.dataset.figure === address) return;
     figure.dataset.figure = address;
     if (figure.drawn) draw(figure);
@@ -109,4 +127,4 @@ export const drawn = () => [...document.querySelectorAll("[data-figure]")].filte
 dark.addEventListener("change", () => drawn().forEach(show));
 document.addEventListener("click", save);
 document.querySelectorAll("form[data-drives]").forEach(drive);
-document.querySelectorAll("[data-figure]").forEach((figure) => seen.observe(figure));
+document.querySelectorAll("[data-figure]:not([data-still])").forEach((figure) => seen.observe(figure));
