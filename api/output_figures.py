@@ -47,7 +47,8 @@ def over_i(data: FigureData, source: str) -> Figure:
         place: Any = {"row": at[0], "col": at[1]}
         figure.update_xaxes(title_text=QUANTITIES[kind[0]], range=_reach(shown), **place)
         # Where D is sure its loss is 0: most of the mass lies in the first bin.
-        figure.update_yaxes(type="log" if kind[0] == "d_loss" else "linear", **place)
+        scale = {"type": "log", "dtick": 1} if kind[0] == "d_loss" else {"type": "linear"}
+        figure.update_yaxes(**scale, **place)
     figure.update_yaxes(title_text="density", col=1, rangemode="tozero")
     figure.update_annotations(font={"size": 13})
     gaps = {

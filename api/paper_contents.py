@@ -98,14 +98,14 @@ REMEDY = (
         "performances are improved. However, continuously increasing i from 0.5N to N, the "
         "performances deteriorate. For experiments in group B, performances increase steadily "
         "with i",
-        height=460, picks=("setting",),
+        height=460, picks=("setting",), wide=True,
     ),
     Plate(
         id="fig9", path="fig/9", title="Fig. 9: D(x) and L_D by i",
         caption="Distributions over 512 fixed images at the last evaluation, a curve per i.",
         words="When increasing i from 0.25N to N, the distributions of D(x) on training images "
         "have a tendency of moving to the right, and (…) on generated images (…) to the left",
-        height=700, picks=("setting", "seed"),
+        height=700, picks=("setting", "seed"), wide=True,
     ),
     Plate(
         id="fig10", path="fig/10", title="Fig. 10: D(x) on training and test images",
