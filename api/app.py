@@ -25,6 +25,7 @@ from api import (
     problems,
     rendering,
     routes,
+    trial_figure_routes,
     trial_list,
     trial_page,
     trial_routes,
@@ -80,7 +81,8 @@ def create_app(
     app.add_middleware(Latency, held=service.latency)
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
-        paper_figure_routes, pages, trial_list, trial_page, paper_page, assets,
+        paper_figure_routes, trial_figure_routes, pages, trial_list, trial_page, paper_page,
+        assets,
     ):  # fmt: skip
         app.include_router(part.router)
     problems.describe(app)

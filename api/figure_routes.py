@@ -1,53 +1,23 @@
-"""A trial's figures and a sweep's as JSON for the pages: parse, ask, draw."""
+"""A sweep's figure as JSON for its page, and what all such answers share: parse, ask, draw."""
 
 from __future__ import annotations
 
-from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 
-from api import figures, models, progress, queries, reads, sweep_figures
+from api import models, progress, reads, sweep_figures
 from api.addresses import at
 from api.caching import conditional
 from api.paging import MAX_LIMIT
 from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
 from api.snapshot import Snapshot
-from trainer.settings import UsageError
 
 router = APIRouter(
     prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
     responses=RESPONSES,
 )  # fmt: skip
-
-Layer = Annotated[int, Query(ge=0)]
-
-
-@router.get("/trials/{trial_id}/curves")
-def curves(request: Request, snapshot: Now, service: Serving, trial_id: str) -> models.Figure:
-    """Scores, losses and gap over iterations."""
-    record = queries.record(snapshot, trial_id)
-    _tag_trial(request, service, trial_id, snapshot.id, "evaluations")
-    rows = [queries.evaluation(row) for row in reads.evaluations(service.store, trial_id)]
-    source = f"/trials/{trial_id}/evaluations"
-    return shown(request, snapshot, figures.curves(queries.trial(record), rows, source))
-
-
-@router.get("/trials/{trial_id}/spectra")
-def spectra(
-    request: Request, snapshot: Now, service: Serving, trial_id: str, layer: Layer = 4
-) -> models.Figure:
-    """The spectrum of a layer over iterations."""
-    record = queries.record(snapshot, trial_id)
-    _tag_trial(request, service, trial_id, snapshot.id, "spectra")
-    source = f"/trials/{trial_id}/spectra?layer={layer}"
-    try:
-        rows = [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
-        figure = figures.heat_map(queries.trial(record), rows, layer, source)
-    except UsageError as error:
-        figure = figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
-    return shown(request, snapshot, figure)
 
 
 @router.get("/sweeps/{name}/best")
@@ -66,7 +36,7 @@ def shown(request: Request, snapshot: Snapshot, figure: models.Figure) -> models
     return figure.model_copy(update=told)
 
 
-def _tag_trial(
+def tag_trial(
     request: Request, service: Serving, trial_id: str, snapshot_id: str, *tables: str
 ) -> None:
     """The marks are in the snapshot, the lines in files of their own."""

@@ -1,4 +1,4 @@
-"""What every figure shares, and a trial's. Pure; a figure with nothing to draw says why."""
+"""What every figure shares. Pure; a figure with nothing to draw says why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from api.figure_models import SpectrumAt
 from api.models import Figure, Trial
@@ -66,9 +65,17 @@ def layers(trial: Trial) -> dict[int, str]:
     dataset = DATASETS.get(trial.dataset)
     size = dataset.resolution if dataset else None
     n = LAYERS.get(size or 0, USUAL_LAYERS)
+    return {k: f"layer_{k}{' (1x1)' if k in _shortcuts(n) else ''}" for k in range(n)}
+
+
+def shortcuts(trial: Trial) -> Sequence[int]:
+    """The 1x1 layers of the trial's discriminator."""
+    return _shortcuts(len(layers(trial)))
+
+
+def _shortcuts(n: int) -> Sequence[int]:
     # The CIFAR network goes down in size twice, so its last two blocks have no shortcut.
-    shortcuts = SHORTCUTS if n > USUAL_LAYERS else SHORTCUTS[:2]
-    return {k: f"layer_{k}{' (1x1)' if k in shortcuts else ''}" for k in range(n)}
+    return SHORTCUTS if n > USUAL_LAYERS else SHORTCUTS[:2]
 
 
 def quality(trial: Trial) -> tuple[str, str]:
@@ -114,53 +121,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def curves(trial: Trial, rows: Sequence[Evaluation], source: str) -> Figure:
-    """Scores, losses and gap over iterations, one above the other, collapses marked."""
-    if not rows:
-        return no_figure("No evaluation has been written yet.", source)
-    score = score_of(trial)
-    field, title = quality(trial)
-    panels = [
-        (f"{SCORE_NAMES[score]} (lower is better)", {score: "solid"}),
-        (title, {field: "solid"}),
-        ("losses: L_D solid, L_G dotted", {"d_loss": "solid", "g_loss": "dot"}),
-        ("D(real) − D(fake)", {"gap": "solid"}),
-    ]
-    figure = make_subplots(
-        rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.05,
-        subplot_titles=[title for title, _ in panels],
-    )  # fmt: skip
-    for panel, (_, lines) in enumerate(panels, start=1):
-        for name, dash in lines.items():
-            line = {"color": colour(trial.method), "width": 2, "dash": dash}
-            figure.add_scatter(
-                x=[row.iteration for row in rows], y=[getattr(row, name) for row in rows],
-                name=name, mode="lines+markers", line=line, marker={"size": 5},
-                showlegend=False, connectgaps=False, row=panel, col=1,
-            )  # fmt: skip
-    figure.update_annotations(x=0, xanchor="left", font={"size": 13})
-    figure.update_xaxes(title_text="iteration", row=len(panels), col=1)
-    mark_collapses(figure, trial, over_heat=False)
-    figure.update_xaxes(range=span(rows))
-    return finished(figure, source, 780)
-
-
 def span(rows: Sequence[Evaluation] | Sequence[Spectrum]) -> list[float]:
     """The axis by the data alone: labels of marks would widen it."""
     first, last = rows[0].iteration, rows[-1].iteration
     pad = max(1.0, 0.04 * (last - first))
     return [first - pad, last + pad]
-
-
-def heat_map(trial: Trial, rows: Sequence[Spectrum], layer: int, source: str) -> Figure:
-    """All singular values of a layer over iterations, each collapse a vertical line."""
-    if not rows:
-        return no_figure("No spectrum has been written yet.", source)
-    figure = go.Figure(heat(rows))
-    figure.update_xaxes(title_text="iteration", range=span(rows))
-    figure.update_yaxes(title_text=f"layer_{layer}: index / r")
-    mark_collapses(figure, trial, over_heat=True)
-    return finished(figure, source, 380)
 
 
 def heat(rows: Sequence[Spectrum] | Sequence[SpectrumAt]) -> go.Heatmap:

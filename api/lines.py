@@ -1,0 +1,111 @@
+"""Curves made ready to be drawn: thinned, and with an axis that no outlier squashes. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from api import thinning
+from api.snapshot import Row
+
+# Points of a curve in one panel: more than a screen shows, few enough to redraw while it grows.
+MOST_POINTS = 300
+# Outside the 10 to 90 % quantiles by more than so many times their distance is off the axis.
+REACH = 8.0
+PAD = 0.06
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Values over iterations, null where they are not finite.
+
+    Of a thinned curve `y` has the last value of each stretch, `low` and `high` what lay between.
+    `odd` are the iterations at which something was not finite.
+    """
+
+    x: Sequence[int]
+    y: Sequence[float | None]
+    low: Sequence[float | None] = ()
+    high: Sequence[float | None] = ()
+    odd: Sequence[int] = ()
+
+    @property
+    def values(self) -> list[float]:
+        return [v for part in (self.y, self.low, self.high) for v in part if v is not None]
+
+
+def lines(rows: Sequence[Row], keys: Sequence[str], most: int = MOST_POINTS) -> dict[str, Line]:
+    """The curves of these columns, of at most `most` points each."""
+    if len(rows) <= most:
+        return {key: _whole(rows, key) for key in keys}
+    parts = thinning.buckets(rows, keys, most)
+    x = [part.to_iteration for part in parts]
+    return {
+        key: Line(
+            x=x,
+            y=[part.values[key].last for part in parts],
+            low=[part.values[key].min for part in parts],
+            high=[part.values[key].max for part in parts],
+            odd=[p.to_iteration for p in parts if p.values[key].not_finite and p.from_iteration],
+        )
+        for key in keys
+    }
+
+
+def _whole(rows: Sequence[Row], key: str) -> Line:
+    values = [row[key] for row in rows]
+    finite = [v if v is not None and math.isfinite(v) else None for v in values]
+    # Before the first iteration there is no loss: that is no divergence.
+    odd = [
+        row["iteration"]
+        for row, value, shown in zip(rows, values, finite, strict=True)
+        if value is not None and shown is None and row["iteration"] > 0
+    ]
+    return Line(x=[row["iteration"] for row in rows], y=finite, odd=odd)
+
+
+def layer_lines(rows: Sequence[Row], key: str, most: int = MOST_POINTS) -> list[Line]:
+    """A curve per layer of a column of lists, each as a share of its own first value."""
+    shown = [row for row in rows if row[key]]
+    if not shown:
+        return []
+    names = [str(layer) for layer in range(len(shown[0][key]))]
+    first = shown[0][key]
+    shares: list[Mapping[str, float | int | None]] = [
+        {"iteration": row["iteration"]} | dict(zip(names, _shares(row[key], first), strict=True))
+        for row in shown
+    ]
+    return list(lines(shares, names, most).values())
+
+
+def _shares(values: Sequence[float | None], first: Sequence[float | None]) -> list[float | None]:
+    padded = [*values, *([None] * len(first))][: len(first)]
+    return [None if v is None or not f else v / f for v, f in zip(padded, first, strict=True)]
+
+
+def bounds(drawn: Iterable[Line]) -> tuple[float, float] | None:
+    """Lowest and highest value of the axis that shows them all but outliers of each curve."""
+    extents = [_extent(values) for line in drawn if (values := line.values)]
+    if not extents:
+        return None
+    return min(low for low, _ in extents), max(high for _, high in extents)
+
+
+def _extent(values: Sequence[float]) -> tuple[float, float]:
+    low, high = (float(v) for v in np.quantile(values, (0.1, 0.9)))
+    reach = REACH * (high - low)
+    if reach == 0:
+        return min(values), max(values)
+    inside = [v for v in values if low - reach <= v <= high + reach]
+    return min(inside), max(inside)
+
+
+def axis(limits: tuple[float, float], *, logarithmic: bool) -> list[float]:
+    """The axis with room beyond its limits; of a logarithmic one the exponents."""
+    low, high = (math.log10(v) for v in limits) if logarithmic else limits
+    # A constant curve gets an axis too.
+    room = PAD * (high - low) or 0.1 * abs(high) or 0.5
+    return [low - room, high + room]

@@ -1,0 +1,147 @@
+"""Panels one above the other on one axis of iterations, which curves of trials are drawn in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from api.lines import Line, axis, bounds
+
+PANEL_HEIGHT = 150
+EDGES = 84
+# Colours of Plotly's own are opaque; what lay between the points of a thinned curve is not.
+BAND = 0.22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stroke:
+    """A curve as it is drawn. One that is not `sound` may leave the axis that the others need."""
+
+    line: Line
+    name: str
+    colour: str
+    dash: str = "solid"
+    width: float = 2.0
+    legend: str | None = None
+    sound: bool = True
+    x: Sequence[float] | None = None
+
+    @property
+    def places(self) -> Sequence[float]:
+        """Where on the x axis: by default at the iterations."""
+        return self.line.x if self.x is None else self.x
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    title: str
+    strokes: Sequence[Stroke]
+
+
+def stacked(panels: Sequence[Panel], x_title: str, *, logarithmic: bool = False) -> go.Figure:
+    """The panels, each with an axis of its own; what lies beyond it is marked at its edge."""
+    figure = make_subplots(
+        rows=len(panels), cols=1, shared_xaxes=True,
+        vertical_spacing=min(0.05, 30 / height_of(panels)),
+        subplot_titles=[panel.title for panel in panels],
+    )  # fmt: skip
+    figure.update_annotations(x=0, xanchor="left", font={"size": 13})
+    seen: set[str] = set()
+    for row, panel in enumerate(panels, start=1):
+        _draw(figure, row, panel, logarithmic, seen)
+    figure.update_xaxes(title_text=x_title, row=len(panels), col=1)
+    return figure
+
+
+def height_of(panels: Sequence[Panel]) -> int:
+    return PANEL_HEIGHT * len(panels) + EDGES
+
+
+def _draw(figure: go.Figure, row: int, panel: Panel, wants_log: bool, seen: set[str]) -> None:
+    limits = _limits(panel.strokes)
+    values = [value for stroke in panel.strokes for value in stroke.line.values]
+    logarithmic = wants_log and bool(values) and min(values) > 0
+    markers = all(len(stroke.line.x) <= 60 for stroke in panel.strokes)
+    for stroke in panel.strokes:
+        if stroke.line.low:
+            _band(figure, row, stroke)
+        first = stroke.legend is not None and stroke.legend not in seen
+        figure.add_scatter(
+            x=stroke.places, y=stroke.line.y, name=stroke.name,
+            mode="lines+markers" if markers else "lines",
+            line={"color": stroke.colour, "width": stroke.width, "dash": stroke.dash},
+            marker={"size": 4}, connectgaps=False, showlegend=first,
+            legendgroup=stroke.legend, row=row, col=1,
+        )  # fmt: skip
+        if stroke.legend is not None:
+            seen.add(stroke.legend)
+    if limits is None:
+        return
+    shown = axis(limits, logarithmic=logarithmic)
+    figure.update_yaxes(
+        range=shown, type="log" if logarithmic else "linear", nticks=5, row=row, col=1
+    )
+    low, high = (10**end for end in shown) if logarithmic else shown
+    beyond = [_marks(figure, row, stroke, (low, high)) for stroke in panel.strokes]
+    _say(figure, row, sum(n for n, _ in beyond), sum(n for _, n in beyond))
+
+
+def _limits(strokes: Sequence[Stroke]) -> tuple[float, float] | None:
+    """Of the sound curves, of all if none is."""
+    sound = bounds(stroke.line for stroke in strokes if stroke.sound)
+    return bounds(stroke.line for stroke in strokes) if sound is None else sound
+
+
+def _band(figure: go.Figure, row: int, stroke: Stroke) -> None:
+    x = [*stroke.places, *reversed(stroke.places)]
+    y = [*stroke.line.high, *reversed(stroke.line.low)]
+    there = [(at, value) for at, value in zip(x, y, strict=True) if value is not None]
+    figure.add_scatter(
+        x=[at for at, _ in there], y=[value for _, value in there], fill="toself",
+        fillcolor=stroke.colour, opacity=BAND, mode="none", hoverinfo="skip", showlegend=False,
+        legendgroup=stroke.legend, name=f"{stroke.name}: range", row=row, col=1,
+    )  # fmt: skip
+
+
+def _marks(
+    figure: go.Figure, row: int, stroke: Stroke, edges: tuple[float, float]
+) -> tuple[int, int]:
+    """Marks what cannot be drawn at the edge of the panel; returns how many beyond, how many odd.
+
+    The mark tells the value: an axis that ends before it does not hide it.
+    """
+    low, high = edges
+    line = stroke.line
+    place = dict(zip(line.x, stroke.places, strict=True))
+    tops = line.high or line.y
+    beyond = [
+        (place[x], high if v > high else low, "triangle-up" if v > high else "triangle-down",
+         f"{v:.4g}, off the axis")
+        for x, top, y in zip(line.x, tops, line.y, strict=True)
+        for v in [top if top is not None and top > high else y]
+        if v is not None and not low <= v <= high
+    ]  # fmt: skip
+    odd = [(place[x], high, "x", "not finite") for x in line.odd]
+    marks: list[tuple[Any, ...]] = beyond + odd
+    if marks:
+        figure.add_scatter(
+            x=[mark[0] for mark in marks], y=[mark[1] for mark in marks], mode="markers",
+            marker={"symbol": [mark[2] for mark in marks], "size": 9, "color": stroke.colour},
+            text=[f"{stroke.name}: {mark[3]}" for mark in marks], cliponaxis=False,
+            hovertemplate="%{x}: %{text}<extra></extra>", showlegend=False,
+            legendgroup=stroke.legend, name=f"{stroke.name}: off the axis", row=row, col=1,
+        )  # fmt: skip
+    return len(beyond), len(odd)
+
+
+def _say(figure: go.Figure, row: int, beyond: int, odd: int) -> None:
+    said = [f"▲ {beyond} off the axis"] * bool(beyond) + [f"✕ {odd} not finite"] * bool(odd)
+    if said:
+        figure.add_annotation(
+            x=1, y=1, xref="x domain", yref="y domain", xanchor="right", yanchor="bottom",
+            text=", ".join(said), showarrow=False, font={"size": 11}, row=row, col=1,
+        )  # fmt: skip

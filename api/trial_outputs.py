@@ -1,0 +1,143 @@
+"""D's outputs as histograms, as in Figs. 9 to 11: of one trial, or of several. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from api.figures import finished, no_figure
+from api.lines import Line, bounds
+from api.models import Figure
+from api.series_models import Histogram
+
+NOTHING = "No histogram of D's outputs has been written."
+Quantity = Literal["d", "d_loss"]
+QUANTITIES: dict[Quantity, str] = {"d": "D(x)", "d_loss": "L_D of each image"}
+# Okabe and Ito's, none of them SN's or SR's: these are kinds of images, not methods.
+IMAGES = {"training": "#009E73", "test": "#CC79A7", "generated": "#E69F00"}
+DASHES = {"training": "solid", "test": "dash", "generated": "solid"}
+FILL = 0.25
+
+
+def iterations_of(rows: Sequence[Histogram]) -> list[int]:
+    return sorted({row.iteration for row in rows})
+
+
+def at_or_before(rows: Sequence[Histogram], iteration: int | None) -> list[Histogram]:
+    """Those of the last iteration up to this one, else of the first; of the last one for None."""
+    known = iterations_of(rows)
+    if not known:
+        return []
+    before = [one for one in known if iteration is None or one <= iteration]
+    at = before[-1] if before else known[0]
+    return [row for row in rows if row.iteration == at]
+
+
+def histograms(rows: Sequence[Histogram], iteration: int | None, source: str) -> Figure:
+    """D(x) and D's loss at an iteration; the axis holds those of every iteration."""
+    shown = at_or_before(rows, iteration)
+    if not shown:
+        return no_figure(NOTHING, source)
+    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.26)
+    for row, (quantity, title) in enumerate(QUANTITIES.items(), start=1):
+        _draw(figure, row, 1, [one for one in shown if one.quantity == quantity], legend=row == 1)
+        figure.update_xaxes(title_text=title, range=_range(rows, quantity), row=row, col=1)
+    figure.update_yaxes(title_text="images", rangemode="tozero", nticks=4)
+    _title(figure, f"iteration {shown[0].iteration}")
+    return finished(figure, source, 400)
+
+
+def _title(figure: go.Figure, text: str) -> None:
+    figure.add_annotation(
+        x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="top", text=text,
+        showarrow=False, font={"size": 13},
+    )  # fmt: skip
+
+
+def side_by_side(
+    shown: Sequence[tuple[str, Sequence[Histogram]]],
+    quantity: Quantity,
+    iteration: int | None,
+    columns: int,
+    source: str,
+) -> Figure:
+    """One quantity of several trials at an iteration, all on one axis."""
+    of_quantity = [(t, [r for r in rows if r.quantity == quantity]) for t, rows in shown]
+    of_quantity = [(title, rows) for title, rows in of_quantity if rows]
+    if not of_quantity:
+        return no_figure(NOTHING, source)
+    across = min(columns, len(of_quantity))
+    down = -(-len(of_quantity) // across)
+    height = 190 * down + 90
+    at = [at_or_before(rows, iteration) for _, rows in of_quantity]
+    titles = [
+        f"{title}<br>iteration {rows[0].iteration}"
+        for (title, _), rows in zip(of_quantity, at, strict=True)
+    ]
+    figure = make_subplots(
+        rows=down, cols=across, shared_xaxes="all", horizontal_spacing=0.05,
+        vertical_spacing=min(0.25, 74 / height) if down > 1 else 0, subplot_titles=titles,
+    )  # fmt: skip
+    figure.update_annotations(font={"size": 12})
+    for place, rows in enumerate(at):
+        row, column = divmod(place, across)
+        _draw(figure, row + 1, column + 1, rows, legend=place == 0)
+    every = [row for _, rows in of_quantity for row in rows]
+    figure.update_xaxes(range=_range(every, quantity), showticklabels=True)
+    figure.update_xaxes(title_text=QUANTITIES[quantity], row=down)
+    figure.update_yaxes(rangemode="tozero", nticks=4)
+    figure.update_yaxes(title_text="images", col=1)
+    answer = finished(figure, source, height, trials=len(of_quantity))
+    answer.layout["legend"] |= {"y": 1 + 46 / height}
+    answer.layout["margin"] |= {"t": 84}
+    return answer
+
+
+def _draw(
+    figure: go.Figure, row: int, column: int, rows: Sequence[Histogram], *, legend: bool
+) -> None:
+    for one in rows:
+        x, y = _steps(one)
+        shade = IMAGES[one.images]
+        hidden = f", {one.not_finite} not finite" if one.not_finite else ""
+        figure.add_scatter(
+            x=x, y=y, name=one.images + hidden, legendgroup=one.images, mode="lines",
+            line={"color": shade, "width": 1.6, "dash": DASHES[one.images], "shape": "linear"},
+            fill="tozeroy", fillcolor=_faint(shade), showlegend=legend or bool(hidden),
+            hovertemplate="%{x:.3g}: %{y}", row=row, col=column,
+        )  # fmt: skip
+
+
+def _steps(row: Histogram) -> tuple[list[float], list[int]]:
+    """The outline of the bins; nothing where the edges are not finite."""
+    if row.low is None or row.high is None or not row.counts:
+        return [], []
+    width = (row.high - row.low) / len(row.counts)
+    # All values equal: a bin of no width would be no line.
+    width = width or 1e-3
+    x = [row.low + width * k for k in range(len(row.counts) + 1)]
+    edges = [edge for k in range(len(row.counts)) for edge in (x[k], x[k + 1])]
+    heights = [count for count in row.counts for _ in (0, 1)]
+    return [x[0], *edges, x[-1]], [0, *heights, 0]
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{FILL})"
+
+
+def _range(rows: Sequence[Histogram], quantity: Quantity) -> list[float] | None:
+    """Of all iterations but outliers, so that a histogram is seen to move."""
+    ends: list[Any] = [
+        end for row in rows if row.quantity == quantity for end in (row.low, row.high)
+    ]
+    there = [end for end in ends if end is not None]
+    limits = bounds([Line(x=range(len(there)), y=there)]) if there else None
+    if limits is None:
+        return None
+    low, high = limits
+    room = 0.03 * (high - low) or 0.5
+    return [low - room, high + room]
