@@ -15,6 +15,8 @@ from starlette.staticfiles import StaticFiles
 
 from api import (
     assets,
+    compare_page,
+    compare_routes,
     figure_data_routes,
     figure_routes,
     operation_routes,
@@ -81,8 +83,8 @@ def create_app(
     app.add_middleware(Latency, held=service.latency)
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
-        paper_figure_routes, trial_figure_routes, pages, trial_list, trial_page, paper_page,
-        assets,
+        paper_figure_routes, trial_figure_routes, compare_routes, pages, trial_list, trial_page,
+        compare_page, paper_page, assets,
     ):  # fmt: skip
         app.include_router(part.router)
     problems.describe(app)

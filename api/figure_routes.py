@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from api import models, progress, reads, sweep_figures
 from api.addresses import at
@@ -18,6 +19,8 @@ router = APIRouter(
     prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
     responses=RESPONSES,
 )  # fmt: skip
+
+Layer = Annotated[int, Query(ge=0)]
 
 
 @router.get("/sweeps/{name}/best")

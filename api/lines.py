@@ -15,6 +15,8 @@ from api.snapshot import Row
 MOST_POINTS = 300
 # Outside the 10 to 90 % quantiles by more than so many times their distance is off the axis.
 REACH = 8.0
+# What grows beyond so many times what was usual, on its way to infinity, is off the axis too.
+ORDER = 4.0
 PAD = 0.06
 
 
@@ -86,9 +88,19 @@ def _shares(values: Sequence[float | None], first: Sequence[float | None]) -> li
     return [None if v is None or not f else v / f for v, f in zip(padded, first, strict=True)]
 
 
-def bounds(drawn: Iterable[Line]) -> tuple[float, float] | None:
-    """Lowest and highest value of the axis that shows them all but outliers of each curve."""
-    extents = [_extent(values) for line in drawn if (values := line.values)]
+def bounds(sound: Iterable[Line], unsound: Iterable[Line] = ()) -> tuple[float, float] | None:
+    """Lowest and highest value of the axis that shows them all but outliers of each curve.
+
+    Of an unsound curve, one of a run that diverged, it shows what is of the order of the sound
+    ones, or without any of its own first half.
+    """
+    extents = [_extent(values) for line in sound if (values := line.values)]
+    order = max((abs(end) for ends in extents for end in ends), default=0.0)
+    for line in unsound:
+        values = line.values
+        most = ORDER * (order or max((abs(v) for v in values[: len(values) // 2]), default=0.0))
+        if kept := [v for v in values if abs(v) <= most]:
+            extents.append(_extent(kept))
     if not extents:
         return None
     return min(low for low, _ in extents), max(high for _, high in extents)

@@ -19,7 +19,10 @@ BAND = 0.22
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stroke:
-    """A curve as it is drawn. One that is not `sound` may leave the axis that the others need."""
+    """A curve as it is drawn. One that is not `sound`, of a run that diverged, may leave the axis.
+
+    It is drawn over iterations, or over `x`.
+    """
 
     line: Line
     name: str
@@ -62,7 +65,8 @@ def height_of(panels: Sequence[Panel]) -> int:
 
 
 def _draw(figure: go.Figure, row: int, panel: Panel, wants_log: bool, seen: set[str]) -> None:
-    limits = _limits(panel.strokes)
+    sound = [stroke.line for stroke in panel.strokes if stroke.sound]
+    limits = bounds(sound, [stroke.line for stroke in panel.strokes if not stroke.sound])
     values = [value for stroke in panel.strokes for value in stroke.line.values]
     logarithmic = wants_log and bool(values) and min(values) > 0
     markers = all(len(stroke.line.x) <= 60 for stroke in panel.strokes)
@@ -88,12 +92,6 @@ def _draw(figure: go.Figure, row: int, panel: Panel, wants_log: bool, seen: set[
     low, high = (10**end for end in shown) if logarithmic else shown
     beyond = [_marks(figure, row, stroke, (low, high)) for stroke in panel.strokes]
     _say(figure, row, sum(n for n, _ in beyond), sum(n for _, n in beyond))
-
-
-def _limits(strokes: Sequence[Stroke]) -> tuple[float, float] | None:
-    """Of the sound curves, of all if none is."""
-    sound = bounds(stroke.line for stroke in strokes if stroke.sound)
-    return bounds(stroke.line for stroke in strokes) if sound is None else sound
 
 
 def _band(figure: go.Figure, row: int, stroke: Stroke) -> None:

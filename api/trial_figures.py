@@ -12,7 +12,7 @@ from api.figures import SCORE_NAMES, colour, finished, no_figure, score_of
 from api.lines import Line, layer_lines, lines
 from api.models import Figure, Trial
 from api.nonfinite import without_nonfinite
-from api.panels import Panel, Stroke, height_of, stacked
+from api.panels import EDGES, Panel, Stroke, height_of, stacked
 from api.snapshot import Row
 from api.words import number
 
@@ -45,6 +45,8 @@ SIGNALS = (
     ("diverged", "diverged_at", "dashdot"),
 )
 SIGNAL_COLOUR = "#CC79A7"
+# Names of signals stand above the title of the first panel, one above the other, in pixels.
+NAME_ABOVE, NAME_HEIGHT = 22, 21
 # The middle of Viridis: its ends vanish on a dark or on a light ground.
 SHOWN_SHARE = (0.22, 0.86)
 
@@ -53,7 +55,7 @@ def by_depth(n: int) -> list[str]:
     """Colours of `n` things in order, dark first."""
     low, high = SHOWN_SHARE
     places = [low + (high - low) * k / max(1, n - 1) for k in range(n)]
-    return sample_colorscale("Viridis", places, colortype="rgb") if n else []
+    return [str(shade) for shade in sample_colorscale("Viridis", places)] if n else []
 
 
 def recorded(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
@@ -81,7 +83,7 @@ def curves(
         Panel(
             title=TITLES.get(title, title),
             strokes=[
-                Stroke(line=drawn[name], name=name, colour=colour(trial.method), dash=dash)
+                _stroke(trial, name, drawn[name], dash)
                 for name, dash in zip(of_panel, ("solid", "dot"), strict=False)
             ],
         )
@@ -110,7 +112,7 @@ def strip(
     layers = layer_lines(rows, rank)
 
     def one(name: str, dash: str = "solid") -> Stroke:
-        return Stroke(line=drawn[name], name=name, colour=colour(trial.method), dash=dash)
+        return _stroke(trial, name, drawn[name], dash)
 
     panels = [
         Panel(title=TITLES[distance], strokes=[one(distance)]),
@@ -125,6 +127,11 @@ def strip(
     figure = stacked(panels, "iteration")
     figure.update_layout(legend={"title": {"text": "layer"}})
     return _told(figure, trial, rows, source, height_of(panels))
+
+
+def _stroke(trial: Trial, name: str, line: Line, dash: str) -> Stroke:
+    sound = trial.diverged_at is None
+    return Stroke(line=line, name=name, colour=colour(trial.method), dash=dash, sound=sound)
 
 
 def _layer_strokes(layers: Sequence[Line], shortcuts: Sequence[int]) -> list[Stroke]:
@@ -144,9 +151,11 @@ def _told(
     first, last = rows[0]["iteration"], rows[-1]["iteration"]
     pad = max(1.0, 0.03 * (last - first))
     figure.update_xaxes(range=[first - pad, last + pad])
-    mark_signals(figure, trial)
     figure.update_layout(meta=cursor(rows, says=lambda row: reading(trial, row)))
-    return finished(figure, source, height)
+    names = mark_signals(figure, trial, height - EDGES)
+    answer = finished(figure, source, height + names)
+    answer.layout["margin"] |= {"t": answer.layout["margin"]["t"] + names}
+    return answer
 
 
 def cursor(rows: Sequence[Row], says: Any = None) -> dict[str, Any]:
@@ -167,19 +176,23 @@ def reading(trial: Trial, row: Row) -> str:
     return ", ".join(parts)
 
 
-def mark_signals(figure: go.Figure, trial: Trial) -> None:
-    """A line through every panel where a signal began, its name above the first of them."""
+def mark_signals(figure: go.Figure, trial: Trial, inside: int) -> int:
+    """A line through every panel where a signal began, its name above them all.
+
+    `inside` is the height of the panels; returns that of the names, both in pixels.
+    """
     seen = [(name, getattr(trial, field), dash) for name, field, dash in SIGNALS]
     seen = [(name, at, dash) for name, at, dash in seen if at is not None]
-    for place, (name, at, dash) in enumerate(sorted(seen, key=lambda one: one[1])):
+    for place, (name, at, dash) in enumerate(sorted(seen, key=lambda one: -one[1])):
+        above = NAME_ABOVE + NAME_HEIGHT * place
         figure.add_shape(
-            type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", xref="x", name="mark",
-            line={"dash": dash, "width": 1.8, "color": SIGNAL_COLOUR},
+            type="line", x0=at, x1=at, y0=0, y1=1 + above / inside, yref="paper", xref="x",
+            name="mark", line={"dash": dash, "width": 1.8, "color": SIGNAL_COLOUR},
         )  # fmt: skip
         right = at >= 0.5 * (trial.iteration or trial.iterations)
         figure.add_annotation(
-            x=at, y=1, yref="paper", xref="x", yshift=-4 - 21 * place, yanchor="top",
-            xanchor="right" if right else "left", xshift=-4 if right else 4,
-            text=f"{name}, {at}", showarrow=False, name="mark", bgcolor=SIGNAL_COLOUR,
-            font={"color": "black", "size": 12}, borderpad=2,
+            x=at, y=1, yref="paper", xref="x", yshift=above - 2, yanchor="bottom",
+            xanchor="right" if right else "left", text=f"{name}, {at}", showarrow=False,
+            name="mark", bgcolor=SIGNAL_COLOUR, font={"color": "black", "size": 12}, borderpad=2,
         )  # fmt: skip
+    return NAME_HEIGHT * len(seen)

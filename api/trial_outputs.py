@@ -52,8 +52,8 @@ def histograms(rows: Sequence[Histogram], iteration: int | None, source: str) ->
 
 def _title(figure: go.Figure, text: str) -> None:
     figure.add_annotation(
-        x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="top", text=text,
-        showarrow=False, font={"size": 13},
+        x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="bottom", yshift=6,
+        text=text, showarrow=False, font={"size": 13},
     )  # fmt: skip
 
 
@@ -71,14 +71,14 @@ def side_by_side(
         return no_figure(NOTHING, source)
     across = min(columns, len(of_quantity))
     down = -(-len(of_quantity) // across)
-    height = 190 * down + 90
+    height = 190 * down + 130
     at = [at_or_before(rows, iteration) for _, rows in of_quantity]
     titles = [
         f"{title}<br>iteration {rows[0].iteration}"
         for (title, _), rows in zip(of_quantity, at, strict=True)
     ]
     figure = make_subplots(
-        rows=down, cols=across, shared_xaxes="all", horizontal_spacing=0.05,
+        rows=down, cols=across, horizontal_spacing=0.05,
         vertical_spacing=min(0.25, 74 / height) if down > 1 else 0, subplot_titles=titles,
     )  # fmt: skip
     figure.update_annotations(font={"size": 12})
@@ -86,13 +86,14 @@ def side_by_side(
         row, column = divmod(place, across)
         _draw(figure, row + 1, column + 1, rows, legend=place == 0)
     every = [row for _, rows in of_quantity for row in rows]
-    figure.update_xaxes(range=_range(every, quantity), showticklabels=True)
+    figure.update_xaxes(range=_range(every, quantity), matches="x")
     figure.update_xaxes(title_text=QUANTITIES[quantity], row=down)
     figure.update_yaxes(rangemode="tozero", nticks=4)
     figure.update_yaxes(title_text="images", col=1)
     answer = finished(figure, source, height, trials=len(of_quantity))
-    answer.layout["legend"] |= {"y": 1 + 46 / height}
+    # Above the titles, which take two lines.
     answer.layout["margin"] |= {"t": 84}
+    answer.layout["legend"] |= {"y": 1 + 42 / (height - 132)}
     return answer
 
 

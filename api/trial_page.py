@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import figures, queries, reads
+from api import figures, queries, reads, thinning
 from api.caching import conditional
+from api.chronicle import chronicle, folded
+from api.differences import differences
+from api.neighbours import neighbours
 from api.parameters import Now, Serving
 from api.rendering import page
+from api.snapshot import Row
+from api.trial_figures import RANKS
+from sweep.schemas import SCHEMAS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+USUAL_LAYER = 4
 
 
 @router.get("/view/trials/{trial_id}")
 def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> Response:
-    """A trial: verdict, curves, spectra, samples, configuration."""
+    """A trial: verdict, curves, spectra, samples, configuration, what happened."""
     record = queries.record(snapshot, trial_id)
-    iterations = reads.sample_iterations(service.store, trial_id)
-    conditional(request, f"{snapshot.id} {iterations}", "text/html")
+    samples = reads.sample_iterations(service.store, trial_id)
+    stamp = reads.stamp(service.store, reads.table_path("evaluations", trial_id))
+    may_control = getattr(request.state, "may_control", False)
+    conditional(request, f"{snapshot.id} {stamp} {samples} {may_control}", "text/html")
+    rows = service.curves(trial_id)
     shown = queries.trial_detail(snapshot, record)
-    score = figures.score_of(shown)
+    around = neighbours(snapshot, record)
+    baseline = around.baseline
+    pair = [shown]
+    if baseline is not None:
+        pair.append(queries.trial_detail(snapshot, snapshot.records[baseline.trial_id]))
     return page(
-        request, "trial.html", trial=shown, score=score, samples=iterations,
-        layers=figures.layers(shown),
+        request, "trial.html", trial=shown, score=figures.score_of(shown), samples=samples,
+        layers=figures.layers(shown), layer=USUAL_LAYER, around=around, baseline=baseline,
+        differences=differences(pair), ranks=RANKS, may_control=may_control,
+        steps=sorted({row["iteration"] for row in rows} | set(samples)),
+        events=folded(chronicle(shown, rows)), speed=_median(rows, "images_per_second"),
+        memory=max((row["gpu_memory"] for row in rows if row["gpu_memory"]), default=None),
+        columns=_columns(rows),
     )  # fmt: skip
+
+
+def _median(rows: Sequence[Row], key: str) -> float | None:
+    values = [row[key] for row in rows if row[key] is not None and row[key] == row[key]]
+    return statistics.median(values) if values else None
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, str]:
+    """What can be drawn as a curve, and what it is."""
+    schema = SCHEMAS["evaluations"]
+    return {
+        name: (schema.field(name).metadata or {}).get(b"says", b"").decode()
+        for name in thinning.SCALARS
+        if any(row[name] is not None for row in rows)
+    }

@@ -33,6 +33,7 @@ export async function draw(figure) {
   if (figure.dataset.figure !== address) return; // another one was picked meanwhile
   tell(figure, answer);
   if (answer.empty) {
+    delete figure.drawn;
     Plotly.purge(canvas);
     canvas.replaceChildren(...why(answer));
     canvas.classList.add("empty");
@@ -73,7 +74,21 @@ function show(figure) {
   const options = { responsive: true, displaylogo: false };
   const canvas = figure.querySelector(".canvas");
   if (layout.height) canvas.style.minHeight = `${layout.height}px`; // kept when it makes room
-  Plotly.react(canvas, data, themed(layout), options);
+  Plotly.react(canvas, data, themed(layout), options)
+    .then(() => figure.dispatchEvent(new Event("drawn", { bubbles: true })));
+}
+
+// Changes what a figure asks for: the values of each key take the place of those that it had.
+export function ask(figure, changes) {
+  const address = new URL(figure.dataset.figure, location.href);
+  for (const [key, values] of Object.entries(changes)) {
+    address.searchParams.delete(key);
+    [values].flat().forEach((value) => address.searchParams.append(key, value));
+  }
+  const wanted = address.pathname + address.search;
+  if (figure.dataset.figure === wanted) return;
+  figure.dataset.figure = wanted;
+  if (live.has(figure)) draw(figure);
 }
 
 // A page has as many live figures as a browser keeps smooth: the one that was seen longest ago makes
@@ -109,22 +124,21 @@ function save(event) {
 }
 
 function drive(form) {
-  const figure = document.getElementById(form.dataset.drives);
+  const figures = form.dataset.drives.split(" ").map((id) => document.getElementById(id));
   form.addEventListener("submit", (event) => event.preventDefault());
   const follow = () => {
-    const picked = [...new FormData(form)].filter(([, value]) => value !== "");
-    const address = `${form.dataset.address}?${new URLSearchParams(picked)}`;
-    if (figure.dataset.figure === address) return;
-    figure.dataset.figure = address;
-    if (figure.drawn) draw(figure);
+    const given = new FormData(form);
+    const names = [...form.elements].map((element) => element.name).filter(Boolean);
+    const changes = Object.fromEntries(names.map((name) => [name, given.getAll(name).filter(Boolean)]));
+    figures.forEach((figure) => ask(figure, changes));
   };
   form.addEventListener("change", follow);
   follow(); // a browser restores what was picked before a reload
 }
 
-export const drawn = () => [...document.querySelectorAll("[data-figure]")].filter((one) => one.drawn);
+export const drawn = () => [...live];
 
-dark.addEventListener("change", () => drawn().forEach(show));
+dark.addEventListener("change", () => drawn().filter((one) => one.drawn).forEach(show));
 document.addEventListener("click", save);
 document.querySelectorAll("form[data-drives]").forEach(drive);
 document.querySelectorAll("[data-figure]:not([data-still])").forEach((figure) => seen.observe(figure));

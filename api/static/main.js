@@ -1,7 +1,9 @@
 // Own scripts, each a module that looks for what it serves.
 
 import "./figures.js";
-import "./samples.js";
+import "./cursor.js";
+import "./pins.js";
+import "./columns.js";
 import "./times.js";
 import "./live.js";
 import "./selection.js";

@@ -1,0 +1,97 @@
+"""Curves of several trials over one another. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from api.figures import colour, finished, no_figure
+from api.lines import Line, lines
+from api.models import Figure, Trial
+from api.panels import EDGES, Panel, Stroke, height_of, stacked
+from api.snapshot import Row
+from api.trial_figures import NOTHING, TITLES, course, cursor
+
+# Okabe and Ito's, without the ones that vanish on a light or on a dark ground.
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C510A", "#888888",
+)  # fmt: skip
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "10px,3px", "2px,5px")
+# Lines of one colour that can still be told apart by their dashes.
+MOST_ALIKE = 3
+PANELS = ("spectrum_left", "gap", "d_loss", "g_loss")
+MOST_POINTS = 150
+Scale = Literal["iteration", "share"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    colour: str
+    dash: str
+
+
+def styles(methods: Sequence[str]) -> list[Style]:
+    """One per trial: the colours of the methods where they differ, else one colour each."""
+    counts = {method: methods.count(method) for method in methods}
+    if len(counts) == 1 or max(counts.values()) > MOST_ALIKE:
+        return [Style(colour=c, dash=d) for c, d, _ in zip(PALETTE, DASHES, methods, strict=False)]
+    return [
+        Style(colour=colour(method), dash=DASHES[methods[:k].count(method)])
+        for k, method in enumerate(methods)
+    ]  # fmt: skip
+
+
+def scale_of(trials: Sequence[Trial]) -> Scale:
+    """By iteration, but by share of the plan where one plan is many times the other's length."""
+    planned = [trial.iterations for trial in trials]
+    return "share" if max(planned) > 4 * min(planned) else "iteration"
+
+
+def curves(
+    shown: Sequence[tuple[str, Trial, Sequence[Row]]],
+    source: str,
+    *,
+    scale: Scale = "iteration",
+    logarithmic: bool = False,
+) -> Figure:
+    """Scores, spectrum, gap and losses of the trials, one panel each, a colour per trial."""
+    drawn = styles([trial.method for _, trial, _ in shown])
+    if not any(rows for _, _, rows in shown):
+        return no_figure(NOTHING, source)
+    keys = _keys(shown)
+    strokes: Mapping[str, list[Stroke]] = {key: [] for key in keys}
+    for (label, trial, rows), style in zip(shown, drawn, strict=True):
+        if not rows:
+            continue
+        for key, line in lines(rows, keys, MOST_POINTS).items():
+            if line.values or line.odd:
+                strokes[key].append(_stroke(label, trial, line, style, scale))
+    panels = [Panel(title=TITLES[key], strokes=of) for key, of in strokes.items() if of]
+    title = "iteration" if scale == "iteration" else "share of the planned iterations"
+    figure = stacked(panels, title, logarithmic=logarithmic)
+    if scale == "iteration":
+        steps = {row["iteration"]: row for _, _, rows in shown for row in rows}
+        figure.update_layout(meta=cursor([steps[at] for at in sorted(steps)]))
+    n = sum(bool(rows) for _, _, rows in shown)
+    answer = finished(figure, source, height_of(panels) + 40, trials=n)
+    # Above the title of the first panel.
+    answer.layout["legend"] |= {"y": 1 + 22 / (height_of(panels) - EDGES)}
+    answer.layout["margin"] |= {"t": 76}
+    return answer
+
+
+def _keys(shown: Sequence[tuple[str, Trial, Sequence[Row]]]) -> list[str]:
+    """Each distance, then each quality that decides about one of them, then what all share."""
+    pairs = [course(trial, rows) for _, trial, rows in shown if rows]
+    distances = [distance for distance, _ in pairs]
+    qualities = [quality for _, quality in pairs]
+    return list(dict.fromkeys([*distances, *qualities, *PANELS]))
+
+
+def _stroke(label: str, trial: Trial, line: Line, style: Style, scale: Scale) -> Stroke:
+    share = [at / trial.iterations for at in line.x] if scale == "share" else None
+    return Stroke(
+        line=line, name=label, colour=style.colour, dash=style.dash, legend=label, x=share,
+        sound=trial.diverged_at is None,
+    )  # fmt: skip

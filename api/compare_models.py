@@ -1,0 +1,70 @@
+"""What the service promises of trials side by side: the responses of `/compare`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.models import ScoresAt, Verdict
+
+Part = Literal["configuration", "protocol", "thresholds", "software"]
+
+
+class Difference(BaseModel):
+    """A key and its value in each trial, in the order of the trials."""
+
+    part: Part
+    key: str
+    values: list[Any]
+    recorded: list[bool] = Field(description="false where the trial has not stored the key")
+    differs: bool = Field(description="among the trials that have stored it")
+
+
+class DistanceAt(BaseModel):
+    """A trial's distance, and by how much it is above the first trial's."""
+
+    value: float | None = Field(description="FID or FD-digits, lower is better")
+    iteration: int | None
+    above_first: float | None = Field(description="null for the first, and where scores differ")
+
+
+class ComparedTrial(BaseModel):
+    """One of the trials: how it ended, and its scores beside those of the first."""
+
+    trial_id: str
+    label: str = Field(description="short, and its own among the trials")
+    profile: str
+    setting: str
+    method: str
+    i_ratio: float | None
+    seed: int
+    status: str
+    iteration: int | None = Field(description="G updates done")
+    iterations: int = Field(description="G updates planned")
+    verdict: Verdict
+    score: Literal["fd_digits", "fid"] = Field(description="which distance decides")
+    best: ScoresAt | None
+    final: ScoresAt | None
+    best_distance: DistanceAt
+    final_distance: DistanceAt
+    matched_distance: DistanceAt = Field(
+        description="at the last iteration at which all that have begun were evaluated"
+    )
+    seconds: float | None
+
+
+class Comparison(BaseModel):
+    trials: list[ComparedTrial] = Field(description="in the order asked for")
+    keys: list[Difference] = Field(description="that differ; with `all` every one")
+    latent_vectors: str | None = Field(
+        description="why samples are not of the same latent vectors; null if they are"
+    )
+    snapshot: str
+
+
+class ComparedRows(BaseModel):
+    """Stored rows of all trials, one trial after the other."""
+
+    trials: list[str]
+    items: list[dict[str, Any]]
