@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -46,7 +47,9 @@ def compare(
     except UsageError as error:
         return _refused(request, snapshot, ids, str(error))
     tag(request, snapshot, service, records, "evaluations", "text/html")
-    shown = compared.comparison(snapshot, records, service.curves, every=all)
+    shown = compared.comparison(
+        snapshot, records, partial(reads.evaluations_or_none, service.store), every=all
+    )
     trials = [queries.trial(record) for record in records]
     layers = max((figures.layers(trial) for trial in trials), key=len)
     return page(
@@ -86,7 +89,7 @@ def query(ids: Sequence[str], every: bool = False) -> str:
 
 def _steps(service: Service, records: Sequence[Row]) -> list[int]:
     """Iterations at which anything was measured of any of them."""
-    curves = [service.curves(record["trial_id"]) for record in records]
+    curves = [reads.evaluations_or_none(service.store, record["trial_id"]) for record in records]
     return sorted({row["iteration"] for rows in curves for row in rows})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -41,7 +42,9 @@ def compare(
     """2 to 8 trials: what differs in what they ran, their verdicts and scores."""
     records = compared.chosen(snapshot, compared.ids_of(t))
     tag(request, snapshot, service, records, "evaluations")
-    return compared.comparison(snapshot, records, service.curves, every=all)
+    return compared.comparison(
+        snapshot, records, partial(reads.evaluations_or_none, service.store), every=all
+    )
 
 
 @router.get("/compare/{table}", response_model=answers.ComparedRows, responses=TABLES)
@@ -99,7 +102,7 @@ def curves(
     tag(request, snapshot, service, records, "evaluations")
     trials = [queries.trial(record) for record in records]
     drawn = [
-        (label, trial, service.curves(trial.trial_id))
+        (label, trial, reads.evaluations_or_none(service.store, trial.trial_id))
         for label, trial in zip(compared.labels(trials), trials, strict=True)
     ]
     scale = x or compare_figures.scale_of(trials)

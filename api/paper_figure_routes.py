@@ -175,7 +175,7 @@ def fig12(
     conditional(request, snapshot.id)
     lookup("profile", PROFILES, profile)
     source = _source("/fig12", profile=profile)
-    rows = comparison.table_rows(snapshot, service.curves)
+    rows = comparison.table_rows(snapshot, service.distances)
     items = [trends.static_dynamic(one) for one in paper_trends.fig12(rows)]
     items = [one for one in items if one.profile == profile and one.agrees]
     if not items:
@@ -208,7 +208,7 @@ def seeds(
     """Every seed's best score by setting and method."""
     conditional(request, snapshot.id)
     lookup("profile", PROFILES, profile)
-    rows = comparison.setting_scores(snapshot, service.curves)
+    rows = comparison.setting_scores(snapshot, service.distances)
     if not any(profile in row.measured for row in rows):
         why = f"Nothing has been measured in the {profile} profile yet."
         run = {"command": command("seeds", profile)}

@@ -36,10 +36,10 @@ def paper(
 ) -> Response:
     """Tables, claims and figures of the paper, published and measured."""
     conditional(request, snapshot.id, "text/html")
-    rows = comparison.setting_scores(snapshot, service.curves)
+    rows = comparison.setting_scores(snapshot, service.distances)
     profiles = sorted({name for row in rows for name in row.measured})
     shown = profile if profile in profiles else next(iter(profiles), "digits")
-    known = _contents(snapshot, service.curves, shown)
+    known = _contents(snapshot, service.distances, shown)
     chosen = {
         plate.id: pickers.choices(plate, known["kinds"], request.query_params)
         for plates in SECTIONS.values()

@@ -47,10 +47,10 @@ def table2(
     """Table II: published, and measured by profile and method. As a table, a row per method."""
     if format is not None and format in PUBLICATIONS:
         conditional(request, snapshot.id, format)
-        return _publication(comparison.table_rows(snapshot, service.curves), format)
+        return _publication(comparison.table_rows(snapshot, service.distances), format)
     media = formats.negotiate(request, format)
     conditional(request, snapshot.id, media)
-    rows = comparison.setting_scores(snapshot, service.curves)
+    rows = comparison.setting_scores(snapshot, service.distances)
     if media == formats.JSON:
         return Table2(items=list(rows), snapshot=snapshot.id)
     flat = [line for row in rows for line in comparison.flat(row)]
@@ -77,7 +77,7 @@ def paper_claims(
     """
     media = formats.negotiate(request, format)
     conditional(request, snapshot.id, media)
-    items = claims.of(comparison.table_rows(snapshot, service.curves), snapshot)
+    items = claims.of(comparison.table_rows(snapshot, service.distances), snapshot)
     if media == formats.JSON:
         return claims.Claims(items=items, snapshot=snapshot.id)
     table = formats.table_of(claims.flat(items), claims.FLAT)

@@ -47,6 +47,15 @@ def _evaluations_at(
     return sorted(rows, key=lambda row: row["iteration"])
 
 
+def evaluations_or_none(store: Store, trial_id: str) -> Sequence[Row]:
+    """The same for a page: a file that cannot be read is logged and has no rows."""
+    try:
+        return evaluations(store, trial_id)
+    except StoreError as error:
+        log.warning("%s", error)
+        return []
+
+
 def distances_or_none(store: Store, trial_id: str) -> Sequence[Row]:
     """Iterations and distances, for a page of many trials: a file that cannot be read is logged
     and has no rows."""

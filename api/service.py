@@ -30,7 +30,7 @@ class Service:
 
     store: Store
     watcher: Watcher
-    curves: Callable[[str], Sequence[Row]]
+    distances: Callable[[str], Sequence[Row]]
     latency: dict[tuple[str, str, str], Histogram] = field(default_factory=dict)
 
     @property
@@ -71,8 +71,8 @@ class Service:
 def open_service(store: Store, cache_folder: Path | None) -> Service:
     """A service over the store, not yet watching it; it keeps nothing if there is no folder."""
     kept = None if cache_folder is None else cache.path_of(cache_folder, store)
-    curves = functools.partial(reads.distances_or_none, store)
-    return Service(store, Watcher(store, kept), curves)
+    distances = functools.partial(reads.distances_or_none, store)
+    return Service(store, Watcher(store, kept), distances)
 
 
 def service_of(request: Request) -> Service:

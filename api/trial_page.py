@@ -32,7 +32,7 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
     stamp = reads.stamp(service.store, reads.table_path("evaluations", trial_id))
     may_control = getattr(request.state, "may_control", False)
     conditional(request, f"{snapshot.id} {stamp} {samples} {may_control}", "text/html")
-    rows = service.curves(trial_id)
+    rows = reads.evaluations_or_none(service.store, trial_id)
     shown = queries.trial_detail(snapshot, record)
     around = neighbours(snapshot, record)
     baseline = around.baseline
