@@ -7,13 +7,16 @@ import ipaddress
 import json
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
 import uvicorn
 
+from api.access import Tokens
 from api.app import create_app
 from api.cache import default_folder
+from api.snapshot import log
 from sweep.results import StoreError, default_root
 from trainer.settings import UsageError
 
@@ -21,9 +24,23 @@ EPILOG = """\
 examples:
   python -m api                                    what the demo wrote, on http://127.0.0.1:8000
   python -m api --results s3://bucket/results
-  python -m api --host 0.0.0.0 --token-file token  for others: they send Authorization: Bearer ...
   curl 'http://127.0.0.1:8000/results?setting=B_64-64'
+
+for others, and to stop and retry trials from the pages:
+  openssl rand -hex 32 > read-token; openssl rand -hex 32 > control-token
+  python -m api --host 0.0.0.0 --token-file read-token --control-token-file control-token
+  people log in on the pages; programs send Authorization: Bearer ...
+  A token crosses the network as it is: use a proxy with https, or an ssh tunnel.
+
+below a path of an nginx, which takes the path off:
+  location /lab/ { proxy_pass http://127.0.0.1:8000/; proxy_buffering off;
+                   proxy_set_header Host $http_host;
+                   proxy_set_header X-Forwarded-Proto $scheme;
+                   proxy_set_header X-Forwarded-For $remote_addr; }
+  python -m api --root-path /lab
 """
+# Streams of events end at once, and a file is sent in less.
+SHUTDOWN_SECONDS = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,13 +51,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
-        token = read_token(options.token_file)
-        check_bind(options.host, token)
-        app = create_app(options.results, token, options.cache)
+        tokens = read_tokens(options.token_file, options.control_token_file)
+        check_bind(options.host, tokens, insecure=options.insecure)
+        root_path = read_root_path(options.root_path)
+        check_proxies(options.forwarded_allow_ips)
+        app = create_app(options.results, tokens, options.cache)
     except (UsageError, StoreError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    uvicorn.run(app, host=options.host, port=options.port, access_log=False)
+    config = uvicorn.Config(
+        app, host=options.host, port=options.port, access_log=False, root_path=root_path,
+        proxy_headers=True, forwarded_allow_ips=options.forwarded_allow_ips,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )  # fmt: skip
+    try:
+        uvicorn.Server(config).run()
+    except KeyboardInterrupt:  # which uvicorn raises again once it has ended
+        return 130
     return 0
 
 
@@ -48,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m api",
         description="Serves a results store: JSON, CSV and Parquet for programs, pages for "
-        "people. Reads only; may be started before, during or after a sweep.",
+        "people. May be started before, during or after a sweep. Reads only, unless it is given "
+        "a control token: then whoever has that can stop sweeps, and stop and retry trials.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -59,11 +87,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to bind (default 8000)")
-    parser.add_argument(
-        "--token-file",
-        help="file with the token that requests must carry; needed for any address but the "
-        "loopback (else SWEEP_API_TOKEN)",
-    )
+    access = parser.add_argument_group("access")
+    access.add_argument(
+        "--token-file", metavar="FILE",
+        help="holds the token that reading asks for, which any address but the loopback needs "
+        "(else SWEEP_API_TOKEN; else everybody reads who can reach the service)",
+    )  # fmt: skip
+    access.add_argument(
+        "--control-token-file", metavar="FILE",
+        help="holds the token that lets who has it stop and retry trials, and read (else "
+        "SWEEP_API_CONTROL_TOKEN; else nobody can)",
+    )  # fmt: skip
+    access.add_argument(
+        "--insecure", action="store_true",
+        help="bind any address without a read token: everybody who reaches it reads everything",
+    )  # fmt: skip
+    proxy = parser.add_argument_group("behind a proxy")
+    proxy.add_argument(
+        "--root-path", metavar="PATH", default="",
+        help="where the proxy serves the service, such as /lab; the proxy takes it off",
+    )  # fmt: skip
+    proxy.add_argument(
+        "--forwarded-allow-ips", metavar="ADDRESSES", default="127.0.0.1",
+        help="of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or "
+        "networks with commas, or * for all (default 127.0.0.1)",
+    )  # fmt: skip
     parser.add_argument(
         "--cache",
         type=Path,
@@ -82,26 +130,71 @@ def description() -> str:
     return json.dumps(create_app("results").openapi(), indent=1, sort_keys=True) + "\n"
 
 
-def read_token(path: str | None) -> str | None:
-    """From the file, else from SWEEP_API_TOKEN. Raises UsageError if the file has none."""
-    if path is None:
-        return os.environ.get("SWEEP_API_TOKEN", "").strip() or None
-    try:
-        token = Path(path).read_text().strip()
-    except OSError as error:
-        raise UsageError(f"cannot read the token file {path}: {error.strerror}") from error
-    if not token:
-        raise UsageError(f"the token file {path} is empty")
-    return token
-
-
-def check_bind(host: str, token: str | None) -> None:
-    """Raises UsageError for an address that others can reach, unless there is a token."""
-    if token is None and not _is_loopback(host):
+def read_tokens(read: str | None, control: str | None) -> Tokens:
+    """From the files, else from the environment. Raises UsageError for a file without a token."""
+    tokens = Tokens(
+        _token(read, "SWEEP_API_TOKEN"), _token(control, "SWEEP_API_CONTROL_TOKEN")
+    )  # fmt: skip
+    if tokens.read is not None and tokens.read == tokens.control:
         raise UsageError(
-            f"--host {host} can be reached from other machines and needs a token: "
-            "give --token-file FILE or set SWEEP_API_TOKEN"
+            "the read token and the control token are equal, so whoever reads would control: "
+            "make two, `openssl rand -hex 32` prints one"
         )
+    return tokens
+
+
+def _token(path: str | None, variable: str) -> str | None:
+    source = f"the token file {path}" if path else variable
+    try:
+        token = (Path(path).read_text() if path else os.environ.get(variable, "")).strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"cannot read {source}: {reason}") from error
+    if path and not token:
+        raise UsageError(f"{source} is empty")
+    if not re.fullmatch(r"[!-~]*", token):
+        raise UsageError(
+            f"the token of {source} has spaces or letters beyond ASCII, which no header can "
+            "carry: `openssl rand -hex 32` prints a good one"
+        )
+    return token or None
+
+
+def check_bind(host: str, tokens: Tokens, *, insecure: bool) -> None:
+    """Raises UsageError for an address that others can reach, without a read token."""
+    if tokens.read is not None or _is_loopback(host):
+        return
+    if not insecure:
+        raise UsageError(
+            f"--host {host} can be reached from other machines and needs a token to read: "
+            "give --token-file FILE or set SWEEP_API_TOKEN (or --insecure, if everybody there "
+            "may read everything)"
+        )
+    log.warning(
+        "INSECURE: on --host %s everybody who can reach this machine reads every result, "
+        "configuration and traceback of the store, without a token", host,
+    )  # fmt: skip
+
+
+def read_root_path(given: str) -> str:
+    """The path without a slash at its end. Raises UsageError if it is none."""
+    path = given.rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
+        raise UsageError(f"--root-path {given} is no path: it looks like /lab or /lab/sweeps")
+    return path
+
+
+def check_proxies(given: str) -> None:
+    """Raises UsageError for what is neither addresses nor networks nor *."""
+    for one in given.split(","):
+        try:
+            ipaddress.ip_network(one.strip(), strict=False)
+        except ValueError:
+            if given.strip() != "*":
+                raise UsageError(
+                    f"--forwarded-allow-ips {one.strip()!r} is no address: it takes addresses "
+                    "and networks such as 10.0.0.7 or 10.0.0.0/8 with commas, or * for all"
+                ) from None
 
 
 def _is_loopback(host: str) -> bool:

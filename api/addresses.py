@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from fastapi import Request
 
 
@@ -18,3 +20,12 @@ def path_of(request: Request) -> str:
 def at(request: Request, path: str) -> str:
     """The address of a path of the service, for the client."""
     return base_of(request) + path
+
+
+def path_in(url: str | None) -> str:
+    """Path and query of an address; nothing if it is none."""
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return ""
+    return parts.path + (f"?{parts.query}" if parts.query else "")

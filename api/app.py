@@ -19,6 +19,7 @@ from api import (
     compare_routes,
     figure_data_routes,
     figure_routes,
+    login,
     operation_routes,
     pages,
     paper_figure_routes,
@@ -32,6 +33,7 @@ from api import (
     trial_page,
     trial_routes,
 )
+from api.access import Tokens
 from api.answers import Answers, Keeper, Known
 from api.caching import NotModified, code_version
 from api.guard import Guard
@@ -51,9 +53,13 @@ from the store has an ETag. Errors are `application/problem+json`.
 
 
 def create_app(
-    root: str | Path, token: str | None = None, cache_folder: Path | None = None
+    root: str | Path, tokens: Tokens | None = None, cache_folder: Path | None = None
 ) -> FastAPI:
-    """The service over the store at `root`. Raises StoreError if that is no folder or URI."""
+    """The service over the store at `root`; without tokens everybody reads and nobody controls.
+
+    Raises StoreError if the root is no folder or URI.
+    """
+    tokens = tokens or Tokens()
     service = open_service(Store(root), cache_folder)
 
     @contextlib.asynccontextmanager
@@ -70,6 +76,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.service = service
+    app.state.tokens = tokens
     problems.install(app, _refuse)
     app.add_exception_handler(NotFound, _refused)
     app.add_exception_handler(HTTPException, _refused)
@@ -79,12 +86,12 @@ def create_app(
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
     app.state.answers = Answers()
     app.add_middleware(Keeper, answers=app.state.answers)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, tokens=tokens)
     app.add_middleware(Latency, held=service.latency)
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
         paper_figure_routes, trial_figure_routes, compare_routes, pages, trial_list, trial_page,
-        compare_page, paper_page, assets,
+        compare_page, paper_page, assets, login,
     ):  # fmt: skip
         app.include_router(part.router)
     problems.describe(app)

@@ -18,18 +18,20 @@ class NotModified(Exception):
 
 
 def conditional(request: Request, version: str, media: str = "application/json") -> None:
-    """Gives the response an ETag over `version`, address and media type.
+    """Gives the response an ETag over `version`, address, media type and what the asker may do.
 
     Raises NotModified if the client has it, and Known if it was made before. Weak, because the
     bytes depend on compression.
     """
     query = "&".join(sorted(request.url.query.split("&")))
-    parts = [code_version(), version, media, request.url.path, query]
+    state = request.state
+    may = f"{state.trusted} {state.may_control} {state.logged_in}"
+    parts = [code_version(), version, media, may, request.url.path, query]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
     request.state.headers = {
         "ETag": f'W/"{digest}"',
         "Cache-Control": "private, no-cache",
-        "Vary": "Accept, Accept-Encoding, Authorization",
+        "Vary": "Accept, Accept-Encoding, Authorization, Cookie",
     }
     known = [tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")]
     if f'"{digest}"' in known or "*" in known:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import re
-import secrets
 import uuid
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.access import Authority, Tokens, authority, is_from_here
+from api.addresses import at, path_in, path_of
 from api.problems import problem
+from api.rendering import is_page
 
-# Plotly and Swagger UI set styles from scripts and draw icons from data: addresses.
+# What Plotly adds to a page: an element that it fills rule by rule, which is empty when it is
+# looked at, and the style of the maps of plotly.js 4.1.1. With another Plotly the second one is
+# refused, which harms nothing but tells the browser's console the new digest.
+PLOTLY_STYLES = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+    "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
+)
 CONTENT_SECURITY_POLICY = "; ".join([
     "default-src 'self'",
-    "style-src 'self' 'unsafe-inline'",
+    "script-src 'self'",
+    "connect-src 'self'",
+    f"style-src 'self' {PLOTLY_STYLES}",
+    # Plotly styles the text of its figures by attributes, and swatches have theirs.
+    "style-src-attr 'unsafe-inline'",
     "img-src 'self' data: blob:",
     "object-src 'none'",
     "base-uri 'none'",
@@ -27,25 +41,35 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+LOGINS = ("/login", "/logout")
 # Probes of a cluster carry no token; what these answer without one are counts.
-OPEN_PATHS = ("/healthz", "/readyz")
+OPEN_PATHS = ("/healthz", "/readyz", *LOGINS)
+# The same files for everybody, and none of the store's.
+OPEN_FOLDERS = ("/static/", "/assets/")
+HARMLESS = ("GET", "HEAD", "OPTIONS")
 
 
 class Guard:
-    """ASGI middleware. With a token every path but OPEN_PATHS asks for it as a bearer."""
+    """ASGI middleware: `trusted` and `may_control` in every request's state, and refusals."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
         self.app = app
-        self.token = token
+        self.tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
         state = scope.setdefault("state", {})
-        state["request_id"] = _request_id(headers.get("x-request-id"))
-        state["trusted"] = self._is_trusted(headers)
+        state["request_id"] = _request_id(Headers(scope=scope).get("x-request-id"))
+        request = Request(scope)
+        who = authority(self.tokens, request)
+        state |= {
+            "trusted": who.reads,
+            "may_control": who.controls,
+            "logged_in": who.by_cookie,
+            "can_log_in": self.tokens != Tokens() and not who.by_cookie,
+        }
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -55,23 +79,39 @@ class Guard:
                     out.update(state.get("headers", {}))
             await send(message)
 
-        refused = self._refusal(Request(scope))
+        refused = _refusal(request, who)
         await (refused or self.app)(scope, receive, send_guarded)
 
-    def _refusal(self, request: Request) -> ASGIApp | None:
-        if request.state.trusted or request.url.path in OPEN_PATHS:
-            return None
-        refusal = problem(request, 401, "a token is needed: Authorization: Bearer <token>")
-        refusal.headers["WWW-Authenticate"] = "Bearer"
-        return refusal
 
-    def _is_trusted(self, headers: Headers) -> bool:
-        if self.token is None:
-            return True
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and secrets.compare_digest(
-            given.strip().encode(), self.token.encode()
-        )
+def _refusal(request: Request, who: Authority) -> ASGIApp | None:
+    path = path_of(request)
+    changes = request.method not in HARMLESS
+    if changes and (who.by_cookie or path in LOGINS) and not is_from_here(request):
+        # Else any page of the web could have a browser that is logged in send it.
+        says = "a browser may send this from a page of this service only; programs send a token"
+        return problem(request, 403, says)
+    if who.reads or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
+        return None
+    if is_page(request):
+        return _to_login(request)
+    refusal = problem(request, 401, "a token is needed: Authorization: Bearer <token>")
+    refusal.headers["WWW-Authenticate"] = "Bearer"
+    return refusal
+
+
+def _to_login(request: Request) -> ASGIApp:
+    """Leads a person to the login, and from there back."""
+    asked = str(request.url) if request.method == "GET" else request.headers.get("referer")
+    if "hx-request" not in request.headers:
+        return RedirectResponse(_login(request, asked), 303)
+    # A part of a page was asked for: the whole page has to go.
+    refusal = problem(request, 401, "log in again")
+    refusal.headers["HX-Redirect"] = _login(request, request.headers.get("hx-current-url"))
+    return refusal
+
+
+def _login(request: Request, page: str | None) -> str:
+    return at(request, f"/login?next={quote(path_in(page) or at(request, '/'), safe='/')}")
 
 
 def _request_id(given: str | None) -> str:

@@ -14,6 +14,7 @@ from starlette.templating import Jinja2Templates
 
 from api import figures
 from api.addresses import base_of, path_of
+from api.bodies import FORM, media_of
 from api.caching import code_version
 from api.words import duration, number, verdict
 from sweep.results import STATUSES
@@ -54,9 +55,10 @@ def page(request: Request, template: str, code: int = 200, **context: Any) -> Re
 
 
 def is_page(request: Request) -> bool:
-    """Whether a person asked, not a program."""
+    """Whether a person asked, not a program: for a page, or by a page's form."""
     path = path_of(request)
-    return path in ("/", "/paper") or path.startswith("/view/")
+    known = path in ("/", "/paper", "/docs", "/login", "/logout") or path.startswith("/view/")
+    return known or (request.method == "POST" and media_of(request) == FORM)
 
 
 def refusal(request: Request, status: int, detail: str) -> Response:

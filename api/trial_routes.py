@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,6 +11,7 @@ from fastapi.responses import Response
 
 from api import formats, models, queries, reads, thinning
 from api import series_models as series
+from api.addresses import at
 from api.caching import conditional
 from api.parameters import (
     TABLES,
@@ -145,11 +147,8 @@ def samples(request: Request, snapshot: Now, service: Serving, trial_id: str) ->
     iterations = reads.sample_iterations(service.store, trial_id)
     conditional(request, str(iterations))
     items = [
-        series.Sample(
-            iteration=at,
-            url=str(request.app.url_path_for("sample", trial_id=trial_id, iteration=str(at))),
-        )
-        for at in iterations
+        series.Sample(iteration=k, url=at(request, f"/trials/{quote(trial_id)}/samples/{k}"))
+        for k in iterations
     ]
     return series.Samples(trial_id=trial_id, items=items)
 

@@ -24,6 +24,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from api.access import Tokens
 from api.app import create_app
 from sweep.results import Store
 from sweep.schemas import SCORE_NAMES
@@ -282,10 +283,16 @@ def fill(root: Path) -> Store:
 
 
 @contextmanager
-def serving(root: Path, token: str | None = None) -> Iterator[httpx2.Client]:
-    """A real server in a thread, on a port of its own, and a client of it."""
+def serving(
+    root: Path, token: str | None = None, control_token: str | None = None, **options: Any
+) -> Iterator[httpx2.Client]:
+    """A real server in a thread, on a port of its own, and a client of it.
+
+    `options` are uvicorn's.
+    """
+    app = create_app(root, Tokens(token, control_token))
     config = uvicorn.Config(
-        create_app(root, token), host="127.0.0.1", port=0, log_level="warning", lifespan="on"
+        app, host="127.0.0.1", port=0, log_level="warning", lifespan="on", **options
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -1,0 +1,52 @@
+"""What a request sends: a few names and values, as JSON or as a page's form."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+MAX_BYTES = 16_384
+MAX_FIELDS = 16
+
+
+def media_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def fields(request: Request) -> dict[str, Any]:
+    """The names and values of the body. Raises HTTPException for what is no such body."""
+    media = media_of(request)
+    if media not in (JSON, FORM):
+        raise HTTPException(415, f"send {JSON} or {FORM}, not {media[:80] or 'nothing'!r}")
+    content = await _content(request)
+    try:
+        if media == FORM:
+            return dict(parse_qsl(content.decode(), True, True, max_num_fields=MAX_FIELDS))
+        held = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"the body is not {media}: {str(error)[:200]}") from error
+    if not isinstance(held, dict):
+        raise HTTPException(400, 'the body is no JSON object such as {"action": "stop"}')
+    return held
+
+
+async def _content(request: Request) -> bytes:
+    content = b""
+    try:
+        async for part in request.stream():
+            content += part
+            if len(content) > MAX_BYTES:
+                raise HTTPException(413, f"the body is longer than {MAX_BYTES} bytes")
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the body did not arrive") from error
+    return content
+
+
+Fields = Annotated[dict[str, Any], Depends(fields)]
