@@ -16,6 +16,7 @@ import uvicorn
 from api.access import Tokens
 from api.app import create_app
 from api.cache import default_folder
+from api.server import Server
 from api.snapshot import log
 from sweep.results import StoreError, default_root
 from trainer.settings import UsageError
@@ -65,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )  # fmt: skip
     try:
-        uvicorn.Server(config).run()
+        Server(config).run()
     except KeyboardInterrupt:  # which uvicorn raises again once it has ended
         return 130
     return 0

@@ -17,6 +17,7 @@ from api import (
     assets,
     compare_page,
     compare_routes,
+    events,
     figure_data_routes,
     figure_routes,
     login,
@@ -91,7 +92,7 @@ def create_app(
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
         paper_figure_routes, trial_figure_routes, compare_routes, pages, trial_list, trial_page,
-        compare_page, paper_page, assets, login,
+        compare_page, paper_page, assets, login, events,
     ):  # fmt: skip
         app.include_router(part.router)
     problems.describe(app)

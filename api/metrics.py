@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.memo import once
@@ -41,7 +42,10 @@ class Histogram:
 
 
 class Latency:
-    """ASGI middleware: times every answer, by method, route template and status class."""
+    """ASGI middleware: times every answer, by method, route template and status class.
+
+    A stream of events lasts as long as its page is open, and is counted instead.
+    """
 
     def __init__(self, app: ASGIApp, held: dict[tuple[str, str, str], Histogram]) -> None:
         self.app = app
@@ -51,12 +55,13 @@ class Latency:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status, media = time.perf_counter(), 500, ""
 
         async def send_noted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, media
             if message["type"] == "http.response.start":
                 status = message["status"]
+                media = Headers(raw=message["headers"]).get("content-type", "")
             await send(message)
 
         try:
@@ -65,7 +70,8 @@ class Latency:
             # Anyone may send any method and any path: neither may become a label.
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
             key = (method, template_of(scope), f"{status // 100}xx")
-            self.held.setdefault(key, Histogram()).add(time.perf_counter() - started)
+            if not media.startswith("text/event-stream"):
+                self.held.setdefault(key, Histogram()).add(time.perf_counter() - started)
 
 
 def template_of(scope: Scope) -> str:
@@ -73,9 +79,14 @@ def template_of(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", None) or UNKNOWN
 
 
-def exposition(watcher: Watcher, held: Mapping[tuple[str, str, str], Histogram]) -> str:
-    """Every series, as Prometheus reads them."""
-    return "\n".join([*_store(watcher), *_latency(held), ""])
+def exposition(
+    watcher: Watcher, held: Mapping[tuple[str, str, str], Histogram], streams: int
+) -> str:
+    """Every series, as Prometheus reads them; `streams` of events are open."""
+    clients = _series(
+        "sweep_event_streams", "gauge", "streams of events that are open", [({}, streams)]
+    )
+    return "\n".join([*_store(watcher), *clients, *_latency(held), ""])
 
 
 def _store(watcher: Watcher) -> Iterator[str]:

@@ -38,5 +38,5 @@ def readyz(request: Request, response: Response, service: Serving) -> models.Rea
 )
 def prometheus(service: Serving) -> Response:
     """Trials by status, collapses, compute hours, age of the snapshot, and latency by route."""
-    content = metrics.exposition(service.watcher, service.latency)
+    content = metrics.exposition(service.watcher, service.latency, service.streams.open)
     return Response(content, media_type=metrics.MEDIA_TYPE)

@@ -84,13 +84,14 @@ def install(app: FastAPI, refuse: Refuse) -> None:
 
 
 def describe(app: FastAPI) -> None:
-    """The description says of a problem which media type it has: FastAPI takes JSON for granted.
+    """The description says of a problem which media type it has: FastAPI gives it the route's.
 
     The first call makes it and takes a while; every request checks its parameters against it.
     """
     for operations in app.openapi()["paths"].values():
-        for response in operations["get"]["responses"].values():
-            content = response.get("content", {})
-            schema = content.get("application/json", {}).get("schema", {})
-            if schema.get("$ref", "").endswith("/Problem"):
-                content[MEDIA_TYPE] = content.pop("application/json")
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                for media, held in list(content.items()):
+                    if held.get("schema", {}).get("$ref", "").endswith("/Problem"):
+                        content[MEDIA_TYPE] = content.pop(media)

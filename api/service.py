@@ -14,9 +14,11 @@ from starlette.exceptions import HTTPException
 
 from api import cache, progress, reads
 from api.caching import conditional
+from api.changes import Changes
 from api.metrics import Histogram
 from api.models import Readiness
 from api.snapshot import Row, Snapshot, Watcher
+from api.streams import Streams
 from sweep.results import Store
 
 # The watcher looks every second or so; after this long without a pass, answers may be old.
@@ -26,12 +28,14 @@ NAMED_FILES = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
-    """The store, and the thread that keeps a snapshot of it."""
+    """The store, the thread that keeps a snapshot of it, and who is told of changes."""
 
     store: Store
     watcher: Watcher
+    changes: Changes
     distances: Callable[[str], Sequence[Row]]
     latency: dict[tuple[str, str, str], Histogram] = field(default_factory=dict)
+    streams: Streams = field(default_factory=Streams)
 
     @property
     def root(self) -> str:
@@ -71,8 +75,9 @@ class Service:
 def open_service(store: Store, cache_folder: Path | None) -> Service:
     """A service over the store, not yet watching it; it keeps nothing if there is no folder."""
     kept = None if cache_folder is None else cache.path_of(cache_folder, store)
-    distances = functools.partial(reads.distances_or_none, store)
-    return Service(store, Watcher(store, kept), distances)
+    changes = Changes()
+    watcher = Watcher(store, kept, changes.look)
+    return Service(store, watcher, changes, functools.partial(reads.distances_or_none, store))
 
 
 def service_of(request: Request) -> Service:

@@ -90,10 +90,14 @@ class _Held:
 
 @dataclass(slots=True)
 class Watcher:
-    """Keeps `current` up to date from a thread of its own; `error` says why it cannot."""
+    """Keeps `current` up to date from a thread of its own; `error` says why it cannot.
+
+    `told` hears of the snapshot after every pass, in that thread.
+    """
 
     store: Store
     cache: Path | None = None
+    told: Callable[[Snapshot, datetime], None] = lambda snapshot, now: None
     current: Snapshot | None = None
     error: str | None = None
     refreshed_at: datetime | None = None
@@ -168,6 +172,8 @@ class Watcher:
             started = time.monotonic()
             try:
                 self.refresh()
+                if self.current is not None:
+                    self.told(self.current, datetime.now(UTC))
             except Exception as error:  # the thread must outlive any file that it is shown
                 log.exception("the store could not be read")
                 self.error = f"cannot read {self.store.root}: {error}"

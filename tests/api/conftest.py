@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from api.access import Tokens
 from api.app import create_app
+from api.server import Server
 from sweep.results import Store
 from sweep.schemas import SCORE_NAMES
 from trainer.settings import METHODS, PROFILES, SETTINGS
@@ -294,7 +295,7 @@ def serving(
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="warning", lifespan="on", **options
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

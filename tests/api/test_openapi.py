@@ -15,6 +15,9 @@ from api import __main__ as command
 
 CHECKED_IN = Path(command.__file__).with_name("openapi.json")
 DESCRIPTION: dict[str, Any] = json.loads(CHECKED_IN.read_text())
+READ = {path: does["get"] for path, does in DESCRIPTION["paths"].items() if "get" in does}
+# An answer of these never ends (test_events.py).
+STREAMS = {path for path in READ if path.endswith("/events")}
 
 
 def test_it_is_checked_in() -> None:
@@ -66,17 +69,19 @@ def check(response: httpx2.Response) -> None:
 def test_no_value_breaks_a_parameter(
     http: httpx2.Client, good: dict[str, str], nasty: str
 ) -> None:
-    for path, operations in DESCRIPTION["paths"].items():
-        for parameter in operations["get"].get("parameters", []):
+    for path, operation in READ.items():
+        for parameter in operation.get("parameters", []):
             if parameter["in"] == "path":
                 check(http.get(address(path, good | {parameter["name"]: nasty})))
                 continue
             names = parameter["schema"].get("propertyNames", {}).get("enum")
             name = names[0] if names else parameter["name"]
+            if parameter["in"] == "header":
+                continue  # read by streams alone
             check(http.get(address(path, good), params={name: nasty}))
 
 
-@pytest.mark.parametrize("path", DESCRIPTION["paths"])
+@pytest.mark.parametrize("path", READ)
 def test_an_unknown_parameter_is_refused(
     http: httpx2.Client, good: dict[str, str], path: str
 ) -> None:
@@ -86,14 +91,14 @@ def test_an_unknown_parameter_is_refused(
     assert "unknown query parameter" in response.json()["detail"]
 
 
-@pytest.mark.parametrize("path", DESCRIPTION["paths"])
+@pytest.mark.parametrize("path", sorted(READ.keys() - STREAMS))
 def test_an_answer_is_as_described(http: httpx2.Client, good: dict[str, str], path: str) -> None:
     required = {
         "/figures/fig5": {"trial_id": good["trial_id"]}, "/figures/fig8": {"setting": "C_32-32"},
     }  # fmt: skip
     response = http.get(address(path, good), params=required.get(path, {}))
     assert response.status_code == 200, response.text
-    content = DESCRIPTION["paths"][path]["get"]["responses"]["200"]["content"]
+    content = READ[path]["responses"]["200"]["content"]
     media = response.headers["content-type"].partition(";")[0]
     assert media in content
     if media == "application/json":

@@ -1,0 +1,106 @@
+"""What changed in the store, lately: enough for a client that was away for a while.
+
+The watcher's thread tells of every snapshot; anyone may look at any time, as what is looked at is
+replaced whole. Nothing is queued for a client: each knows how far it has come, and what it has
+missed is put together when it is told.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api.progress import states
+from api.snapshot import Snapshot
+
+MAX_CHANGES = 1000
+# A store that comes back changes every trial at once: ids held in all, about 100 B each.
+MAX_IDS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What differs from the snapshot before: trials, and sweeps whose part or state differs."""
+
+    sequence: int
+    trials: frozenset[str]
+    sweeps: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The last changes, oldest first, and the snapshot that they lead to."""
+
+    sequence: int = 0
+    snapshot: Snapshot | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[Change, ...] = ()
+
+    def since(self, sequence: int) -> list[Change] | None:
+        """The changes after that one; None if they are no longer known, or never were."""
+        oldest = self.held[0].sequence - 1 if self.held else self.sequence
+        if not oldest <= sequence <= self.sequence:
+            return None
+        return [change for change in self.held if change.sequence > sequence]
+
+
+class Changes:
+    """Keeps `history`. Sequence numbers count from each start of the service: `start` tells of
+    two with the same number which is meant."""
+
+    def __init__(self) -> None:
+        self.start = secrets.token_hex(4)
+        self.history = History()
+
+    def look(self, snapshot: Snapshot, now: datetime) -> None:
+        """Notes what changed since the last look; `now`, as sweeps stall by the clock."""
+        before, after = self.history, states(snapshot, now)
+        if snapshot is before.snapshot and after == before.states:
+            return
+        held = before.held
+        sequence = before.sequence
+        if before.snapshot is not None:
+            sequence += 1
+            trials = _trials(before.snapshot, snapshot)
+            sweeps = _sweeps(before.snapshot, snapshot, trials) | {
+                name for name, state in after.items() if before.states.get(name) != state
+            }
+            held = _bounded((*held, Change(sequence, trials, sweeps)))
+        self.history = History(sequence, snapshot, after, held)
+
+
+def _trials(old: Snapshot, new: Snapshot) -> frozenset[str]:
+    if old is new:
+        return frozenset()
+    gone = old.records.keys() - new.records.keys()
+    # Most rows are the same object as before.
+    changed = (
+        trial_id
+        for trial_id, row in new.records.items()
+        if (was := old.records.get(trial_id)) is not row and was != row
+    )
+    return frozenset(gone).union(changed)
+
+
+def _sweeps(old: Snapshot, new: Snapshot, trials: frozenset[str]) -> frozenset[str]:
+    if old is new:
+        return frozenset()
+    names = old.plans.keys() | new.plans.keys() | old.drivers.keys() | new.drivers.keys()
+    return frozenset(
+        name
+        for name in names
+        if old.drivers.get(name) != new.drivers.get(name)
+        or old.plans.get(name) != new.plans.get(name)
+        or any(row["trial_id"] in trials for row in new.plans.get(name, ()))
+    )
+
+
+def _bounded(held: tuple[Change, ...]) -> tuple[Change, ...]:
+    held = held[-MAX_CHANGES:]
+    ids = sum(len(change.trials) for change in held)
+    while len(held) > 1 and ids > MAX_IDS:
+        ids -= len(held[0].trials)
+        held = held[1:]
+    return held

@@ -1,0 +1,169 @@
+"""Server-sent events: what changed in the store, told while it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from api.changes import Change, Changes, History
+from api.parameters import Serving, known_parameters
+from api.problems import RESPONSES
+from api.queries import NotFound
+from api.service import Service
+from api.snapshot import Snapshot
+from sweep.results import STATUSES
+
+router = APIRouter(tags=["live"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
+
+# Between two events, and between two looks for one.
+GAP_SECONDS = 1.0
+LOOK_SECONDS = 0.5
+# A browser that lost the connection waits this long.
+RETRY_MS = 2000
+MAX_NAMED = 100
+
+
+class ChangeEvent(BaseModel):
+    """The data of an event `change`."""
+
+    snapshot: str
+    changed: list[str] = Field(description="trials, at most 100")
+    more: int = Field(description="trials that changed beside those")
+    sweeps: list[str] = Field(description="whose trials, plan, driver or state changed")
+    counts: dict[str, int] = Field(description="trials by status now")
+
+
+async def place(service: Serving) -> AsyncIterator[History]:
+    """A place among the streams, for as long as the answer lasts."""
+    with service.streams.place():
+        history = service.changes.history
+        if history.snapshot is None:
+            reason = service.watcher.error or "the store is being read for the first time"
+            raise HTTPException(503, reason, headers={"Retry-After": "1"})
+        yield history
+
+
+Place = Annotated[History, Depends(place)]
+LastEventId = Annotated[
+    str | None, Header(description="of the last event that was received: to go on after it")
+]
+
+
+def planned_sweep(name: str, history: Place) -> str:
+    """The sweep's name, if there is such a sweep. Raises NotFound."""
+    snapshot = history.snapshot
+    if snapshot is None or not (name in snapshot.plans or name in snapshot.drivers):
+        raise NotFound(f"there is no sweep {name!r} in the store")
+    return name
+
+
+@router.get("/events", response_class=EventSourceResponse)
+async def events(
+    service: Serving, _: Place, last_event_id: LastEventId = None
+) -> AsyncIterable[ServerSentEvent]:
+    """A stream of events `change`, at most one a second, with what changed as JSON.
+
+    It has `snapshot`, `changed` (at most 100 trials, and `more` beside them), `sweeps` of which
+    trials, plan, driver or state changed, and `counts` of trials by status now. The first event
+    changes nothing: it says where the stream starts. After `Last-Event-ID` it goes on from there;
+    an id that is not known, as after a restart, is answered by an event `reset`: ask for all.
+    """
+    async for event in follow(service, last_event_id):
+        yield event
+
+
+@router.get("/sweeps/{name}/events", response_class=EventSourceResponse)
+async def sweep_events(
+    service: Serving,
+    name: Annotated[str, Depends(planned_sweep)],
+    last_event_id: LastEventId = None,
+) -> AsyncIterable[ServerSentEvent]:
+    """The same of one sweep alone: its trials, and their counts."""
+    async for event in follow(service, last_event_id, name):
+        yield event
+
+
+async def follow(
+    service: Service, last_event_id: str | None, name: str | None = None
+) -> AsyncIterator[ServerSentEvent]:
+    """What changes, until the service stops; of the sweep `name` alone if there is one.
+
+    A client that reads slowly holds this up: what changed meanwhile is then one event.
+    """
+    changes = service.changes
+    history, told = changes.history, position(changes, last_event_id)
+    if told is None:
+        told = history.sequence
+        reset = last_event_id is not None
+        yield _reset(changes, history) if reset else _change(changes, history, [], name)
+        await asyncio.sleep(GAP_SECONDS)
+    while not service.streams.closing:
+        history = changes.history
+        missed = history.since(told)
+        told = history.sequence
+        if missed is None:
+            yield _reset(changes, history)
+        elif concerned := [one for one in missed if name is None or name in one.sweeps]:
+            yield _change(changes, history, concerned, name)
+        else:
+            await asyncio.sleep(LOOK_SECONDS)
+            continue
+        await asyncio.sleep(GAP_SECONDS)
+
+
+def position(changes: Changes, last_event_id: str | None) -> int | None:
+    """The sequence number that an event id of this start of the service is of; else None."""
+    start, _, number = (last_event_id or "").partition("-")
+    if start != changes.start or not re.fullmatch(r"[0-9]{1,12}", number):
+        return None
+    return int(number) if changes.history.since(int(number)) is not None else None
+
+
+def _change(
+    changes: Changes, history: History, missed: Sequence[Change], name: str | None
+) -> ServerSentEvent:
+    assert history.snapshot is not None  # place() refuses before there is one
+    trials = frozenset[str]().union(*(one.trials for one in missed))
+    sweeps = frozenset[str]().union(*(one.sweeps for one in missed))
+    if name is not None:
+        trials, sweeps = trials & _members(history.snapshot, name), sweeps & {name}
+    data = ChangeEvent(
+        snapshot=history.snapshot.id,
+        changed=sorted(trials)[:MAX_NAMED],
+        more=max(0, len(trials) - MAX_NAMED),
+        sweeps=sorted(sweeps),
+        counts=dict(_counts(history.snapshot, name)),
+    )
+    return ServerSentEvent(data=data, event="change", id=_id(changes, history), retry=RETRY_MS)
+
+
+def _reset(changes: Changes, history: History) -> ServerSentEvent:
+    assert history.snapshot is not None
+    data = {"snapshot": history.snapshot.id}
+    return ServerSentEvent(data=data, event="reset", id=_id(changes, history), retry=RETRY_MS)
+
+
+def _id(changes: Changes, history: History) -> str:
+    return f"{changes.start}-{history.sequence}"
+
+
+# Counted once for all that listen.
+@functools.lru_cache(maxsize=64)
+def _counts(snapshot: Snapshot, name: str | None) -> Mapping[str, int]:
+    ids = snapshot.ids if name is None else _members(snapshot, name)
+    counted = Counter(snapshot.records[trial_id]["status"] for trial_id in ids)
+    return {status: counted[status] for status in STATUSES if counted[status]}
+
+
+@functools.lru_cache(maxsize=64)
+def _members(snapshot: Snapshot, name: str) -> frozenset[str]:
+    return frozenset(row["trial_id"] for row in snapshot.plans.get(name, ()))

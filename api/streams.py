@@ -1,0 +1,35 @@
+"""Streams of events that are open: counted, limited, and told when the service stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.exceptions import HTTPException
+
+# Each holds a connection for as long as a page is open.
+MAX_STREAMS = 200
+
+
+class Streams:
+    """Used in the thread of the event loop alone, and so without a lock."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.closing = False
+
+    def close(self) -> None:
+        """Every stream ends within a second or so, and no other one begins."""
+        self.closing = True
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Counts a stream. Raises HTTPException if there are too many."""
+        if self.closing or self.open >= MAX_STREAMS:
+            says = "the service stops" if self.closing else f"{self.open} streams are open already"
+            raise HTTPException(503, f"{says}: ask again later", headers={"Retry-After": "10"})
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
