@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from api import (
+    action_routes,
     assets,
     compare_page,
     compare_routes,
@@ -92,7 +93,7 @@ def create_app(
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
         paper_figure_routes, trial_figure_routes, compare_routes, pages, trial_list, trial_page,
-        compare_page, paper_page, assets, login, events,
+        compare_page, paper_page, assets, login, events, action_routes,
     ):  # fmt: skip
         app.include_router(part.router)
     problems.describe(app)

@@ -15,7 +15,8 @@ from trainer.settings import UsageError, lookup
 
 async def known_parameters(request: Request) -> None:
     """Refuses a query parameter that the route does not have: a typo would select everything."""
-    operation = request.app.openapi()["paths"][request.scope["route"].path]["get"]
+    path, method = request.scope["route"].path, request.method.lower()
+    operation = request.app.openapi()["paths"][path][method]
     names = [
         name
         for parameter in operation.get("parameters", [])

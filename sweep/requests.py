@@ -32,11 +32,20 @@ def asked(store: Store, sweep: str) -> list[dict[str, Any]]:
         return []
 
 
-def ask(store: Store, sweep: str, action: str, trial_id: str | None = None) -> str:
-    """Adds a request; returns its id. Of two that are made at once in an object store, which
-    has no lock, the later may replace the earlier: look whether it took effect."""
+def new_id() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def ask(
+    store: Store, sweep: str, action: str, trial_id: str | None = None, id: str | None = None
+) -> str:
+    """Adds a request; returns its id, which several sweeps that are asked the same may share.
+
+    Of two that are made at once in an object store, which has no lock, the later may replace the
+    earlier: look whether it took effect.
+    """
     made = {
-        "id": uuid.uuid4().hex[:12],
+        "id": id or new_id(),
         "action": action,
         "trial_id": trial_id,
         "at": datetime.now(UTC).isoformat(),

@@ -7,13 +7,25 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import httpx2
 import pytest
 
-from api.__main__ import main
+from api.__main__ import (
+    SHUTDOWN_SECONDS,
+    check_bind,
+    check_proxies,
+    main,
+    read_root_path,
+    read_tokens,
+)
+from api.access import Tokens
+from trainer.settings import UsageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,13 +50,27 @@ def test_of_the_trainer_only_the_settings_are_read() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+@pytest.fixture(autouse=True)
+def _no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SWEEP_API_TOKEN", raising=False)
+    monkeypatch.delenv("SWEEP_API_CONTROL_TOKEN", raising=False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--host", "0.0.0.0"], "--host 0.0.0.0 can be reached from other machines"),
-        (["--host", "example.org"], "needs a token"),
+        (["--host", "example.org"], "needs a token to read"),
         (["--token-file", "/no/such/file"], "cannot read the token file /no/such/file"),
         (["--token-file", "/dev/null"], "the token file /dev/null is empty"),
+        (["--control-token-file", "/dev/null"], "the token file /dev/null is empty"),
+        (["--control-token-file", "{spaced}"], "has spaces or letters beyond ASCII"),
+        (["--token-file", "{binary}"], "cannot read the token file {binary}: it is no text"),
+        (["--token-file", "{good}", "--control-token-file", "{good}"], "are equal"),
+        (["--host", "0.0.0.0", "--control-token-file", "{good}"], "needs a token to read"),
+        (["--root-path", "lab"], "--root-path lab is no path"),
+        (["--root-path", "/lab?x"], "--root-path /lab?x is no path"),
+        (["--forwarded-allow-ips", "10.0.0.1,nginx"], "'nginx' is no address"),
         (["--results", "what://is/this"], "cannot open results at what://is/this"),
     ],
 )
@@ -52,14 +78,45 @@ def test_bad_input(
     arguments: list[str],
     says: str,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.delenv("SWEEP_API_TOKEN", raising=False)
-    assert main(arguments) == 2
+    files = {name: str(tmp_path / name) for name in ("good", "spaced", "binary")}
+    for name, content in (("good", b"abc\n"), ("spaced", b"two words"), ("binary", b"\xff\xfe")):
+        Path(files[name]).write_bytes(content)
+    assert main([argument.format(**files) for argument in arguments]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ")
-    assert says in said
+    assert says.format(**files) in said
     assert said.count("\n") == 1
+
+
+def test_tokens_come_from_files_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "control").write_text("from-file\n")
+    monkeypatch.setenv("SWEEP_API_TOKEN", "read")
+    monkeypatch.setenv("SWEEP_API_CONTROL_TOKEN", "control")
+    assert read_tokens(None, None) == Tokens("read", "control")
+    assert read_tokens(None, str(tmp_path / "control")) == Tokens("read", "from-file")
+    monkeypatch.setenv("SWEEP_API_TOKEN", "control")
+    with pytest.raises(UsageError, match="equal"):
+        read_tokens(None, None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
+def test_the_loopback_needs_no_token(host: str) -> None:
+    check_bind(host, Tokens(), insecure=False)
+
+
+@pytest.mark.parametrize("given", ["*", "127.0.0.1", "10.0.0.0/8, ::1", "10.1.2.3/8"])
+def test_proxies(given: str) -> None:
+    check_proxies(given)
+
+
+def test_root_paths() -> None:
+    assert [read_root_path(path) for path in ("", "/", "/lab/", "/a/b-c")] == [
+        "", "", "/lab", "/a/b-c",
+    ]  # fmt: skip
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,14 +126,19 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "curl" in capsys.readouterr().out
 
 
-def test_serves_with_a_token(filled: Path, kit: ModuleType) -> None:
+@contextmanager
+def serving(
+    kit: ModuleType, root: Path, *arguments: str, stop: signal.Signals = signal.SIGINT, **env: str
+) -> Iterator[tuple[httpx2.Client, list[str]]]:
+    """`python -m api` and a client of it; what it said is in the list in the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "api", "--results", str(filled), "--port", str(port)],
-        cwd=ROOT, env={**os.environ, "SWEEP_API_TOKEN": "s3cret"}, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "api", "--results", str(root), "--port", str(port), *arguments],
+        cwd=ROOT, env={**os.environ, **env}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    said: list[str] = []
 
     def up() -> bool:
         assert process.poll() is None, process.communicate()
@@ -86,17 +148,74 @@ def test_serves_with_a_token(filled: Path, kit: ModuleType) -> None:
             return False
 
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as http:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
             kit.wait_for(up, 60)
-            refused = http.get("/results")
-            assert refused.status_code == 401
-            assert refused.headers["www-authenticate"] == "Bearer"
-            assert refused.headers["content-type"] == "application/problem+json"
-            wrong = {"Authorization": "Bearer s3cre"}
-            assert http.get("/results", headers=wrong).status_code == 401
-            right = {"Authorization": "Bearer s3cret"}
-            assert len(http.get("/results", headers=right).json()["items"]) == 30
+            yield http, said
+            process.send_signal(stop)
+            process.wait(15)
     finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=15)
-    assert process.returncode in (0, -signal.SIGINT, 130)
+        if process.poll() is None:
+            process.kill()
+        said += process.communicate(timeout=15)[1].splitlines()
+    assert process.returncode in (0, -stop, 130)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_serves_with_tokens(filled: Path, kit: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "control").write_text("t0p")
+    arguments = ("--host=0.0.0.0", f"--control-token-file={tmp_path / 'control'}")
+    with serving(kit, filled, *arguments, SWEEP_API_TOKEN="s3cret") as (http, said):
+        refused = http.get("/results")
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"] == "Bearer"
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert http.get("/results", headers=bearer("s3cre")).status_code == 401
+        for token in ("s3cret", "t0p"):
+            answer = http.get("/results", headers=bearer(token))
+            assert len(answer.json()["items"]) == 30
+        acted = http.post("/sweeps/demo/actions", json={"action": "stop"}, headers=bearer("t0p"))
+        assert acted.status_code == 409
+    text = "\n".join(said)
+    assert "INSECURE" not in text
+    assert "s3cret" not in text
+    assert "t0p" not in text
+    assert "Traceback" not in text
+
+
+def test_insecure_is_said_aloud(filled: Path, kit: ModuleType) -> None:
+    with serving(kit, filled, "--host=0.0.0.0", "--insecure") as (http, said):
+        assert http.get("/results").status_code == 200
+        acted = http.post("/sweeps/demo/actions", json={"action": "stop"})
+        assert acted.status_code == 403
+    (line,) = (line for line in said if "INSECURE" in line)
+    assert line.startswith("WARNING")
+    assert "everybody" in line
+
+
+def test_below_a_path_of_a_proxy(filled: Path, kit: ModuleType) -> None:
+    proxy = ("--root-path=/lab/", "--forwarded-allow-ips=127.0.0.0/8")
+    with serving(kit, filled, *proxy, SWEEP_API_TOKEN="s3cret") as (http, _):
+        asked = http.get("/paper")
+        assert asked.headers["location"] == "/lab/login?next=/lab/paper"
+        headers = {
+            "Origin": f"https://{http.base_url.netloc.decode()}",
+            "X-Forwarded-Proto": "https",
+        }
+        answer = http.post("/login", data={"token": "s3cret"}, headers=headers)
+        assert "secure" in answer.headers["set-cookie"].lower()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_while_pages_listen(filled: Path, kit: ModuleType, stop: signal.Signals) -> None:
+    with serving(kit, filled, stop=stop) as (http, said):
+        port = http.base_url.port
+        listener = socket.create_connection(("127.0.0.1", port))
+        listener.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in listener.recv(4096)
+        began = time.monotonic()
+    assert time.monotonic() - began < SHUTDOWN_SECONDS
+    assert not any("exceeded" in line for line in said), "no answer was broken off"
+    listener.close()

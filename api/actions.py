@@ -1,0 +1,155 @@
+"""What may be asked of a running sweep, and whether it makes sense now.
+
+Nothing is done here: a request is written to the sweep's control file, which its trials read at
+every evaluation and its driver every few seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from api.progress import plan_records
+from api.queries import record
+from api.snapshot import Snapshot, log
+from sweep import requests
+from sweep.claims import is_live, read
+from sweep.results import Store
+
+# A trial with one of these has something left to stop.
+GOING = ("planned", "running")
+AGAIN = ("failed", "stopped")
+
+
+class SweepAction(BaseModel):
+    """Asked of a sweep: every trial ends at its next evaluation, and no other one starts."""
+
+    model_config = ConfigDict(extra="forbid")
+    action: Literal["stop"]
+
+
+class TrialAction(BaseModel):
+    """Asked of a trial: to end at its next evaluation, or to go on after it failed or stopped."""
+
+    model_config = ConfigDict(extra="forbid")
+    action: Literal["stop", "retry"]
+
+
+class Accepted(BaseModel):
+    """A request that was written down."""
+
+    id: str
+    action: str
+    sweep: str
+    also: list[str] = Field(description="other running sweeps with the trial: asked the same")
+    trial_id: str | None
+    see: str = Field(description="address of what it takes effect on")
+
+
+class Asked(BaseModel):
+    """A request as the control file holds it, until the next start of the sweep."""
+
+    id: str
+    action: Literal["stop", "retry"]
+    trial_id: str | None = Field(description="null for all trials of the sweep")
+    at: datetime | None
+
+
+class AskedList(BaseModel):
+    """What was asked of a sweep's present or last run, oldest first."""
+
+    sweep: str
+    items: list[Asked]
+
+
+def asked(store: Store, name: str) -> list[Asked]:
+    return [
+        Asked(
+            id=one["id"], action="retry" if one["action"] == requests.RETRY_TRIAL else "stop",
+            trial_id=one.get("trial_id"), at=_time(one.get("at")),
+        )
+        for one in requests.asked(store, name)
+    ]  # fmt: skip
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def ask_sweep(store: Store, snapshot: Snapshot, name: str) -> Accepted:
+    """Asks a sweep to stop. Raises NotFound; HTTPException if it is not running."""
+    plan_records(snapshot, name)
+    if not _is_running(store, name):
+        raise HTTPException(409, f"sweep {name!r} is not running: {_how_to_go_on(snapshot, name)}")
+    return _ask(store, [name], requests.STOP_SWEEP, None)
+
+
+def ask_trial(
+    store: Store, snapshot: Snapshot, trial_id: str, action: Literal["stop", "retry"]
+) -> Accepted:
+    """Asks every running sweep with the trial to stop or retry it.
+
+    Raises NotFound; HTTPException if no such sweep is running, or the trial stands otherwise.
+    """
+    status = record(snapshot, trial_id)["status"]
+    if action == "stop" and status not in GOING:
+        raise HTTPException(409, f"the trial is {status} already: there is nothing to stop")
+    if action == "retry" and status not in AGAIN:
+        raise HTTPException(
+            409, f"the trial is {status}: only one that failed or was stopped can be retried"
+        )
+    names = [
+        name
+        for name, plan in snapshot.plans.items()
+        if any(row["trial_id"] == trial_id for row in plan)
+    ]
+    running = [name for name in names if _is_running(store, name)]
+    if not running:
+        how = _how_to_go_on(snapshot, names[0]) if names else "no sweep plans it"
+        raise HTTPException(409, f"no sweep that is running has the trial: {how}")
+    return _ask(store, running, f"{action}-trial", trial_id)
+
+
+def _is_running(store: Store, name: str) -> bool:
+    """By the store as it is now, not as the snapshot has it."""
+    holder = read(store, f"sweeps/{name}.json")
+    try:
+        return holder is not None and is_live(holder)
+    except (KeyError, TypeError, ValueError):
+        return False  # no file of a driver
+
+
+def _how_to_go_on(snapshot: Snapshot, name: str) -> str:
+    driver = snapshot.drivers.get(name)
+    command = f" ({driver.command})" if driver and driver.command else ""
+    return f"the command of sweep {name!r} goes on with it{command}"
+
+
+def _ask(store: Store, sweeps: list[str], action: str, trial_id: str | None) -> Accepted:
+    made = requests.new_id()
+    try:
+        for name in sweeps:
+            requests.ask(store, name, action, trial_id, made)
+    except OSError as error:
+        log.warning("a request could not be written: %s", error)
+        raise HTTPException(
+            503,
+            f"the service cannot write to the store ({error.strerror or error}): "
+            f"use `python -m sweep.control` where the sweep runs",
+            headers={"Retry-After": "60"},
+        ) from error
+    log.info("asked %s: %s %s, request %s", ", ".join(sweeps), action, trial_id or "", made)
+    return Accepted(
+        id=made,
+        action="retry" if action == requests.RETRY_TRIAL else "stop",
+        sweep=sweeps[0],
+        also=sweeps[1:],
+        trial_id=trial_id,
+        see=f"/sweeps/{sweeps[0]}" if trial_id is None else f"/trials/{trial_id}",
+    )
