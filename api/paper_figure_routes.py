@@ -34,7 +34,6 @@ from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
 from api.queries import NotFound
 from api.snapshot import Row, Snapshot
-from sweep import trends as paper_trends
 from sweep.paper import DEFAULT_I_RATIO
 from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, lookup
 
@@ -157,7 +156,7 @@ def fig8(request: Request, snapshot: Now, setting: str, profile: Profile = "digi
     lookup("setting", SETTINGS, setting)
     source = _source("/fig8", setting=setting, profile=profile)
     begun = _runs(snapshot, profile, setting, None, None)
-    items = [trends.over_i(trend) for trend in paper_trends.fig8(begun)]
+    items = trends.all_over_i(begun)
     if not any(seed.best is not None for i in items for p in i.points for seed in p.seeds):
         why = "No trial of this setting that lifts singular values has a score yet."
         empty = no_figure(why, source).model_copy(
@@ -168,16 +167,13 @@ def fig8(request: Request, snapshot: Now, setting: str, profile: Profile = "digi
 
 
 @router.get("/fig12")
-def fig12(
-    request: Request, snapshot: Now, service: Serving, profile: Profile = "digits"
-) -> Figure:
+def fig12(request: Request, snapshot: Now, profile: Profile = "digits") -> Figure:
     """Static against dynamic compensation by setting."""
     conditional(request, snapshot.id)
     lookup("profile", PROFILES, profile)
     source = _source("/fig12", profile=profile)
-    rows = comparison.table_rows(snapshot, service.distances)
-    items = [trends.static_dynamic(one) for one in paper_trends.fig12(rows)]
-    items = [one for one in items if one.profile == profile and one.agrees]
+    of_profile = (row for row in snapshot.records.values() if row["profile"] == profile)
+    items = [one for one in trends.all_static_dynamic(of_profile) if one.agrees]
     if not items:
         empty = no_figure("No dynamic compensation has been run beside the static one.", source)
         return shown(request, snapshot, empty.model_copy(update={"command": command(12, profile)}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from api import claims, comparison, paper_answer, pickers, protocol_box
 from api.caching import conditional
 from api.figures import in_order
+from api.memo import once
 from api.paper_contents import SECTIONS
 from api.parameters import Now, Serving
 from api.rendering import page
@@ -59,7 +59,7 @@ def paper(
 
 
 # A snapshot is one object until the store changes, so this is worked out once for each.
-@functools.lru_cache(maxsize=4)
+@once(size=4)
 def _contents(
     snapshot: Snapshot, curves: Callable[[str], Sequence[Row]], profile: str
 ) -> Mapping[str, Any]:
