@@ -73,6 +73,5 @@ def add_marks(
 def left_out(cells: Sequence[MethodScore], beyond: int) -> str:
     lost = sum(seed.best is None for cell in cells for seed in cell.seeds)
     said = f" {lost} of the trials have no score yet or ever." if lost else ""
-    return said + (
-        f" {beyond} marks beyond the axis are drawn at its upper edge." if beyond else ""
-    )
+    marks = "1 mark" if beyond == 1 else f"{beyond} marks"
+    return said + (f" Drawn at the upper edge, beyond the axis: {marks}." if beyond else "")
