@@ -46,7 +46,7 @@ def nearest(snapshot: Snapshot, trial_id: str) -> list[str]:
     """At most three ids of the store that resemble it, the likest first."""
     place = bisect.bisect(snapshot.ids, trial_id)
     around = snapshot.ids[max(0, place - NEAR) : place + NEAR]
-    return difflib.get_close_matches(trial_id[:200], around, n=3, cutoff=0.5)
+    return difflib.get_close_matches(trial_id[:200], around, n=3, cutoff=0.3)
 
 
 def comparison(

@@ -71,7 +71,7 @@ def side_by_side(
         return no_figure(NOTHING, source)
     across = min(columns, len(of_quantity))
     down = -(-len(of_quantity) // across)
-    height = 190 * down + 130
+    height = 210 * down + 130
     at = [at_or_before(rows, iteration) for _, rows in of_quantity]
     titles = [
         f"{title}<br>iteration {rows[0].iteration}"
@@ -79,7 +79,7 @@ def side_by_side(
     ]
     figure = make_subplots(
         rows=down, cols=across, horizontal_spacing=0.05,
-        vertical_spacing=min(0.25, 74 / height) if down > 1 else 0, subplot_titles=titles,
+        vertical_spacing=min(0.3, 92 / (height - 132)) if down > 1 else 0, subplot_titles=titles,
     )  # fmt: skip
     figure.update_annotations(font={"size": 12})
     for place, rows in enumerate(at):

@@ -232,6 +232,35 @@ def write_trial(store: Store, who: dict[str, Any], status: str = "completed") ->
     )
 
 
+def write_diverged(store: Store, who: dict[str, Any]) -> None:
+    """A trial that grows beyond all bounds from iteration 525 on and is not finite from 750."""
+    write_trial(store, who)
+    rows = store.read_rows("evaluations", who["trial_id"])
+    for k, row in enumerate(rows):
+        if k > 6:
+            row |= {"fd_digits": row["fd_digits"] * 10.0 ** (k - 6), "d_loss": 10.0 ** (k - 4)}
+        if k > 9:
+            row |= {"fd_digits": math.nan, "gap": math.nan, "d_loss": math.inf, "finite": False}
+    store.write_rows("evaluations", who["trial_id"], rows)
+    (row,) = store.read_rows("trials", who["trial_id"])
+    changes = {"diverged_at": 750, "stop_reason": "divergence", "spectral_collapse_at": None}
+    store.write_rows("trials", who["trial_id"], [row | changes])
+
+
+def write_imagenet(store: Store, who: dict[str, Any]) -> None:
+    """The trial as an ImageNet one: seventeen layers, Inception scores, no modes."""
+    write_trial(store, who)
+    rows = store.read_rows("evaluations", who["trial_id"])
+    digits_only = dict.fromkeys(("modes", "fd_digits", "valid_share", "reverse_kl"))
+    rows = [row | digits_only | {"inception_score": 20.5, "fid": 61.25} for row in rows]
+    store.write_rows("evaluations", who["trial_id"], rows)
+    store.write_rows("spectra", who["trial_id"], spectra(rows, (64,) * 17))
+    (row,) = store.read_rows("trials", who["trial_id"])
+    row |= {"best_fid": 61.25, "best_inception_score": 20.5, "best_modes": None}
+    row |= {"final_modes": None, "protocol": '{"reference_weights": false}'}
+    store.write_rows("trials", who["trial_id"], [row])
+
+
 def write_plan(store: Store, sweep: str, trials: list[dict[str, Any]]) -> None:
     rows = [
         {"sweep": sweep, "position": k, "operations": 1e12, **who} for k, who in enumerate(trials)

@@ -17,8 +17,6 @@ from sweep.results import Store
 from trainer.collapse import SHORTCUTS
 from trainer.settings import METHODS
 
-DEEP = (64,) * 17
-
 
 @pytest.fixture(scope="module")
 def every(tmp_path_factory: pytest.TempPathFactory, kit: ModuleType) -> Iterator[httpx2.Client]:
@@ -30,25 +28,10 @@ def every(tmp_path_factory: pytest.TempPathFactory, kit: ModuleType) -> Iterator
         kit.write_trial(store, who)
     kit.write_plan(store, "every", trials)
     kit.write_driver(store, "every", state="finished")
-    write_imagenet(store, kit)
+    imagenet = {"profile": "paper", "dataset": "imagenet", "batch_size": 512, "channels": 64}
+    kit.write_imagenet(store, kit.identity("E_512-64", "sn", 0) | imagenet)
     with kit.serving(root) as client:
         yield client
-
-
-def write_imagenet(store: Store, kit: ModuleType) -> None:
-    who = kit.identity("E_512-64", "sn", 0)
-    who |= {"profile": "paper", "dataset": "imagenet", "batch_size": 512, "channels": 64}
-    kit.write_trial(store, who)
-    rows = store.read_rows("evaluations", who["trial_id"])
-    digits_only = dict.fromkeys(("modes", "fd_digits", "valid_share", "reverse_kl"))
-    scores = {"inception_score": 20.5, "fid": 61.25}
-    rows = [row | digits_only | scores for row in rows]
-    store.write_rows("evaluations", who["trial_id"], rows)
-    store.write_rows("spectra", who["trial_id"], kit.spectra(rows, DEEP))
-    (row,) = store.read_rows("trials", who["trial_id"])
-    row |= {"best_fid": 61.25, "best_inception_score": 20.5, "best_modes": None}
-    row |= {"final_modes": None, "protocol": '{"reference_weights": false}'}
-    store.write_rows("trials", who["trial_id"], [row])
 
 
 def only(http: httpx2.Client, **query: str) -> dict[str, Any]:

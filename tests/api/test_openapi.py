@@ -51,7 +51,13 @@ def address(path: str, values: dict[str, str]) -> str:
 def good(http: httpx2.Client) -> dict[str, str]:
     """Values of path parameters that there are."""
     trial = http.get("/results?method=sn&limit=1").json()["items"][0]["trial_id"]
-    return {"trial_id": trial, "name": "demo", "number": "3", "iteration": "300"}
+    return {
+        "trial_id": trial,
+        "name": "demo",
+        "number": "3",
+        "iteration": "300",
+        "table": "spectra",
+    }
 
 
 def check(response: httpx2.Response) -> None:
@@ -93,8 +99,10 @@ def test_an_unknown_parameter_is_refused(
 
 @pytest.mark.parametrize("path", sorted(READ.keys() - STREAMS))
 def test_an_answer_is_as_described(http: httpx2.Client, good: dict[str, str], path: str) -> None:
-    required = {
+    two = [item["trial_id"] for item in http.get("/results?limit=2").json()["items"]]
+    required: dict[str, Any] = {
         "/figures/fig5": {"trial_id": good["trial_id"]}, "/figures/fig8": {"setting": "C_32-32"},
+        **{path: {"t": two} for path in DESCRIPTION["paths"] if "/compare" in path},
     }  # fmt: skip
     response = http.get(address(path, good), params=required.get(path, {}))
     assert response.status_code == 200, response.text
