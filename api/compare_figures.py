@@ -18,7 +18,7 @@ PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C510A", "#888888",
 )  # fmt: skip
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "10px,3px", "2px,5px")
-# Lines of one colour that can still be told apart by their dashes.
+# Trials of one colour that can still be told apart by their dashes.
 MOST_ALIKE = 3
 PANELS = ("spectrum_left", "gap", "d_loss", "g_loss")
 MOST_POINTS = 150
@@ -32,14 +32,14 @@ class Style:
 
 
 def styles(methods: Sequence[str]) -> list[Style]:
-    """One per trial: the colours of the methods where they differ, else one colour each."""
-    counts = {method: methods.count(method) for method in methods}
-    if len(counts) == 1 or max(counts.values()) > MOST_ALIKE:
-        return [Style(colour=c, dash=d) for c, d, _ in zip(PALETTE, DASHES, methods, strict=False)]
-    return [
-        Style(colour=colour(method), dash=DASHES[methods[:k].count(method)])
-        for k, method in enumerate(methods)
-    ]  # fmt: skip
+    """One per trial: the colours of the methods where they differ, else one colour each.
+
+    Each trial has dashes of its own beside it, for who does not see the colours.
+    """
+    most = max(methods.count(method) for method in methods)
+    by_method = len({*methods}) > 1 and most <= MOST_ALIKE
+    colours = [colour(method) for method in methods] if by_method else PALETTE
+    return [Style(colour=c, dash=d) for c, d, _ in zip(colours, DASHES, methods, strict=False)]
 
 
 def scale_of(trials: Sequence[Trial]) -> Scale:

@@ -257,6 +257,7 @@ def test_the_rows_behind_a_figure(odd: httpx2.Client, ids: dict[str, str]) -> No
 def test_a_colour_and_a_kind_of_line_each() -> None:
     two = styles(["sn", "sr-static"])
     assert [one.colour for one in two] == [COLOURS["sn"], COLOURS["sr-static"]]
+    assert two[0].dash != two[1].dash
     pairs = styles(["sn", "sn", "sr-static", "sr-static"])
     assert len({(one.colour, one.dash) for one in pairs}) == 4
     assert {one.colour for one in pairs} == {COLOURS["sn"], COLOURS["sr-static"]}
