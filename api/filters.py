@@ -81,6 +81,16 @@ def column(what: str, name: str) -> str:
     return SHORT.get(name, name)
 
 
+def columns_like(patterns: Sequence[str]) -> list[str]:
+    """The stored columns that any of the names or shell patterns names. Raises UsageError."""
+    named = [
+        name
+        for one in patterns
+        for name in (select("field", STORED, [one]) if "*" in one else [column("field", one)])
+    ]
+    return list(dict.fromkeys(named))
+
+
 def numeric_column(what: str, name: str) -> str:
     """The same of those that hold numbers."""
     lookup(what, {n: None for n in (*STORED, *SHORT) if SHORT.get(n, n) in NUMERIC}, name)

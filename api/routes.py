@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from api import formats, groups, matrix, models, paging, progress, queries, sweep_models
 from api.caching import conditional
-from api.filters import column, matching
+from api.filters import columns_like, matching
 from api.parameters import (
     RANGE_PARAMETERS,
     TABLES,
@@ -52,7 +52,8 @@ def results(
         str, Query(description="a stored column, or a score for the best one; `-` for descending")
     ] = paging.BY_ID,
     fields: Annotated[
-        list[str], Query(description="stored columns, repeatable or with commas; items are flat")
+        list[str],
+        Query(description="stored columns or `*` patterns, repeatable or by commas; flat"),
     ] = [],  # noqa: B006 - FastAPI copies defaults
     limit: Annotated[int, Query(ge=1, le=paging.MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
@@ -65,7 +66,7 @@ def results(
     """
     media = formats.negotiate(request, format)
     conditional(request, snapshot.id, media)
-    names = [column("field", name) for name in separated(fields)]
+    names = columns_like(separated(fields))
     page = paging.page(snapshot, filters, paging.read_sort(sort), limit, cursor)
     if page.next_cursor:
         url = request.url.include_query_params(cursor=page.next_cursor)

@@ -39,6 +39,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from sweep.patience import FULL, T, patiently, trouble
+from sweep.reader import open as open
 from sweep.roots import open_root, replace, without_secrets
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 

@@ -1,0 +1,194 @@
+"""The service for Python programs: `Client("http://127.0.0.1:8000").results(setting="B_64-64")`.
+
+Needs httpx2, and pandas where a table is asked for. `sweep.results.open` reads a results folder in
+the same words without a service.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import httpx2
+
+from sweep.frames import Rows, restored
+
+if TYPE_CHECKING:
+    import pandas
+
+# A name or number, or several of them: any will do.
+Choice = str | int | float | bool | Sequence[str] | Sequence[int] | Sequence[float] | None
+
+PAGE = 1000
+TRIES = 5
+LONGEST_WAIT_SECONDS = 30.0
+
+
+class Refused(Exception):
+    """The service answered with a problem: its document (RFC 9457) and its HTTP status."""
+
+    def __init__(self, status: int, document: Mapping[str, Any]) -> None:
+        self.status = status
+        self.document = document
+        title, detail = document.get("title", "no answer"), document.get("detail", "")
+        super().__init__(f"{status} {title}: {detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Rows):
+    """Rows whose objects are flat in a table: the service's own, as CSV has it."""
+
+    csv: Any
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """As the service tells it flat: a row per method, seed or step. Needs pandas."""
+        import pandas
+
+        return pandas.read_csv(io.BytesIO(self.csv()))
+
+
+class Client:
+    """A service at an address. Filters are those of `/results`; None leaves one out.
+
+    Every method raises Refused with what the service said, and httpx2.HTTPError if it cannot be
+    reached. What is returned as Rows is asked for when it is gone through.
+    """
+
+    def __init__(self, address: str, token: str | None = None, timeout: float = 60.0) -> None:
+        headers = {"Accept": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        self._http = httpx2.Client(base_url=address, headers=headers, timeout=timeout)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._http.close()
+
+    def results(
+        self, *, sort: str | None = None, fields: Sequence[str] = ("*",), **filters: Choice
+    ) -> Rows:
+        """Trials, planned ones too, page after page: `setting="B_*"`, `fid_lt=20`, `seed=[0, 1]`.
+
+        `fields` are stored columns or patterns of them.
+        """
+        return Rows(lambda: self._pages({"sort": sort, "fields": list(fields), **filters}))
+
+    def _pages(self, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        cursor = None
+        while True:
+            page = self._json("/results", {**query, "limit": PAGE, "cursor": cursor})
+            yield from map(restored, page["items"])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def trial(self, trial_id: str) -> dict[str, Any]:
+        """Everything that is stored of a trial but its curves, spectra and samples."""
+        return self._json(_of_trial(trial_id), {})
+
+    def evaluations(self, trial_id: str, keys: Sequence[str] = ()) -> Rows:
+        """Oldest first; of the columns `keys`, beside the iteration, or of all."""
+        path, query = f"{_of_trial(trial_id)}/evaluations", {"keys": list(keys)}
+        about = {} if keys else {"trial_id": trial_id}
+        return Rows(lambda: [about | item for item in self._items(path, query)])
+
+    def spectra(self, trial_id: str, layer: int | None = None) -> Rows:
+        """By layer and iteration, of one layer or of all."""
+        path, query = f"{_of_trial(trial_id)}/spectra", {"layer": layer, "stable_ranks": True}
+        return Rows(
+            lambda: [
+                {"trial_id": trial_id} | {k: v for k, v in item.items() if k != "indices"}
+                for item in self._items(path, query)
+            ]
+        )
+
+    def sweeps(self) -> Rows:
+        """How every sweep stands."""
+        return Rows(lambda: self._items("/sweeps", {}))
+
+    def groups(
+        self, by: Sequence[str] = (), agg: Sequence[str] = (), score: str | None = None,
+        **filters: Choice,
+    ) -> Table:  # fmt: skip
+        """A score over the trials that share something: mean, sd, n and interval."""
+        asked = {"by": list(by), "agg": list(agg), "score": score}
+        return self._table("/groups", {**asked, **filters})
+
+    def table2(self) -> Table:
+        """Table II, published and measured."""
+        return self._table("/table2", {})
+
+    def fig8(self, **filters: Choice) -> Table:
+        """The best distance over i, every seed."""
+        return self._table("/fig8", filters)
+
+    def claims(self) -> Table:
+        """What the paper claims in numbers, and what was measured."""
+        return self._table("/claims", {})
+
+    def survival(self, **filters: Choice) -> Table:
+        """The share of runs without mode collapse over iterations."""
+        return self._table("/survival", filters)
+
+    def _table(self, path: str, query: Mapping[str, Any]) -> Table:
+        return Table(
+            lambda: self._items(path, query),
+            lambda: self._get(path, {**query, "format": "csv"}).content,
+        )
+
+    def _items(self, path: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [restored(item) for item in self._json(path, query)["items"]]
+
+    def _json(self, path: str, query: Mapping[str, Any]) -> Any:
+        return self._get(path, query).json()
+
+    def _get(self, path: str, query: Mapping[str, Any]) -> httpx2.Response:
+        given = {name: value for name, value in query.items() if value is not None}
+        answer = self._http.get(path, params=given)
+        for _ in range(TRIES - 1):
+            if (wait := _retry_after(answer)) is None:
+                break
+            time.sleep(wait)
+            answer = self._http.get(path, params=given)
+        if answer.is_error:
+            raise Refused(answer.status_code, _document(answer))
+        return answer
+
+
+def _of_trial(trial_id: str) -> str:
+    return f"/trials/{quote(trial_id, safe='')}"
+
+
+def _retry_after(answer: httpx2.Response) -> float | None:
+    """Seconds after which a service that is not ready asks to be asked again."""
+    after = answer.headers.get("retry-after", "")
+    if answer.status_code != 503 or not after.isdecimal():
+        return None
+    return min(float(after), LONGEST_WAIT_SECONDS)
+
+
+def _document(answer: httpx2.Response) -> Mapping[str, Any]:
+    """The problem; of an answer that is none, as a proxy gives, its beginning."""
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
+        return document
+    return {"title": answer.reason_phrase, "detail": answer.text[:200]}
