@@ -220,7 +220,7 @@ def test_a_real_sweep_is_stopped(tmp_path: Path, kit: ModuleType) -> None:
     """Its driver and its trials hear of it, and its page says so."""
     root = tmp_path / "results"
     plan = ("sweep.table1", "--profile=digits", "--settings=C_32-32", "--methods=sn,sr-static",
-            "--seeds=0", "--iterations=20000", "--name=long")  # fmt: skip
+            "--seeds=0", "--iterations=3000", "--no-stop-on-collapse", "--name=long")  # fmt: skip
     driver = run(*plan, results=root)
     try:
         with kit.serving(root, None, CONTROL) as http:
