@@ -18,6 +18,8 @@ from api.trends import OverI
 from sweep.pairs import t_interval
 from sweep.results import FINISHED
 
+# Of the share i / r.
+BESIDE = 0.014
 SECOND = {
     "fd_digits": ("best_modes", "modes of 1000 (higher is better)"),
     "fid": ("best_inception_score", "Inception Score (higher is better)"),
@@ -65,13 +67,16 @@ def _panel(
     for method in in_order(bands):
         _band(figure, method, bands[method], col)
     beyond = 0
-    for item in items:
+    for place, item in enumerate(items):
+        # Methods at the same i stand beside one another.
+        shift = round(BESIDE * (place - (len(items) - 1) / 2), 4)
         marks = []
         for cell, seeds in zip(item.points, dots[item.method], strict=True):
             about = f"{item.method}, i {cell.i_ratio:g} r,"
-            marks += [mark(cell.i_ratio or 0.0, value, seed, about) for seed, value in seeds]
+            at = (cell.i_ratio or 0.0) + shift
+            marks += [mark(at, value, seed, about) for seed, value in seeds]
         beyond += add_marks(figure, item.method, marks, top, col=col, legend=col == 1)
-        _means(figure, item, dots[item.method], col)
+        _means(figure, item, dots[item.method], shift, col)
     return beyond
 
 
@@ -102,14 +107,15 @@ def _band(figure: go.Figure, method: str, values: Sequence[float], col: int) -> 
 
 
 def _means(
-    figure: go.Figure, item: OverI, cells: Sequence[Sequence[tuple[SeedScore, float]]], col: int
-) -> None:
+    figure: go.Figure, item: OverI, cells: Sequence[Sequence[tuple[SeedScore, float]]],
+    shift: float, col: int,
+) -> None:  # fmt: skip
     """A line through the means of the finished seeds, with a t interval from three on."""
     x, y, half = [], [], []
     for cell, seeds in zip(item.points, cells, strict=True):
         values = [value for seed, value in seeds if seed.status in FINISHED]
         if values:
-            x.append(cell.i_ratio)
+            x.append((cell.i_ratio or 0.0) + shift)
             y.append(statistics.fmean(values))
             half.append(t_interval(values)[1] - y[-1] if len(values) > 2 else 0)
     if len(x) > 1 or any(half):

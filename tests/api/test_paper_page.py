@@ -68,7 +68,7 @@ def test_the_answer_comes_first(said: str) -> None:
     )  # at i 0.5, without the rescue
     assert "mode collapse was seen in 3 of 7 runs of sn" in said
     assert "The control sn-renorm, which renormalises and lifts nothing, has it in 3 of 3" in said
-    assert "10 of 26 settings of SN collapsed" in said
+    assert "10 of 26 settings collapsed with SN, none with SR" in said
     assert said.index("mode collapse was seen in") < said.index("How it was measured")
 
 
