@@ -43,10 +43,15 @@ _environment.globals |= {
     "version": code_version,
     "plotly_version": plotly.__version__,
 }
-_templates = Jinja2Templates(
-    env=_environment,
-    context_processors=[lambda request: {"base": base_of(request), "path": path_of(request)}],
-)
+
+
+def _shared(request: Request) -> dict[str, Any]:
+    # What the guard knows of who asks is not there if it was the guard that failed.
+    who = {name: getattr(request.state, name, False) for name in ("logged_in", "can_log_in")}
+    return {"base": base_of(request), "path": path_of(request), **who}
+
+
+_templates = Jinja2Templates(env=_environment, context_processors=[_shared])
 
 
 def page(request: Request, template: str, code: int = 200, **context: Any) -> Response:

@@ -19,9 +19,13 @@ function changed() {
 function listen() {
   stream = new EventSource(`${document.body.dataset.base}${document.body.dataset.events}`);
   stream.addEventListener("open", () => { heard = Date.now(); offline.hidden = true; });
-  for (const name of ["change", "reset"]) {
-    stream.addEventListener(name, () => { heard = Date.now(); changed(); });
-  }
+  stream.addEventListener("reset", () => { heard = Date.now(); changed(); });
+  stream.addEventListener("change", ({ data }) => {
+    heard = Date.now();
+    const { of } = document.body.dataset; // the trial that the page is about, if it is about one
+    const { changed: trials, more } = JSON.parse(data);
+    if (!of || more || trials.includes(of)) changed();
+  });
 }
 
 function follow() {

@@ -289,7 +289,7 @@ def test_a_slow_client_gets_the_latest_state(
 ) -> None:
     """Whatever happened since it took an event is one event, and nothing waits for it."""
     monkeypatch.setattr(events, "GAP_SECONDS", 0.0)
-    service = open_service(store)
+    service = open_service(store, None)
     look(service.changes, service.watcher)
 
     async def take() -> None:
@@ -310,7 +310,7 @@ def test_a_slow_client_gets_the_latest_state(
 
 
 def test_many_changes_are_counted(store: Store, kit: ModuleType) -> None:
-    service: Service = open_service(store)
+    service: Service = open_service(store, None)
     look(service.changes, service.watcher)
 
     async def take() -> None:
