@@ -157,13 +157,15 @@ def test_a_sweep_that_falls_silent_is_told_of(
     store: Store, kit: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is written: it stalls by the clock."""
-    monkeypatch.setattr("api.progress.SILENT", timedelta(seconds=3))
+    monkeypatch.setattr("api.progress.SILENT", timedelta(seconds=6))
     with kit.serving(Path(store.base)) as http, listening(http, "/sweeps/a/events") as stream:
-        first = stream.next()
+        stream.next()
+        kit.write_driver(store, "a", slots=5)
+        heard = stream.next()
         assert http.get("/sweeps/a").json()["state"] == "running"
         told = stream.next()
         assert http.get("/sweeps/a").json()["state"] == "stalled"
-        assert told["data"]["snapshot"] == first["data"]["snapshot"]
+        assert told["data"]["snapshot"] == heard["data"]["snapshot"]
         assert told["data"]["sweeps"] == ["a"]
 
 
