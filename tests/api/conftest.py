@@ -352,7 +352,8 @@ def http(filled: Path) -> Iterator[httpx2.Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, its thread can run no event loop of a test.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH: the pages were not looked at (apt-get install chromium)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from api.access import cookie_value, local
 
@@ -322,16 +321,10 @@ def proxied(http: httpx2.Client, prefix: str) -> Iterator[tuple[str, list[str]]]
 
 
 @pytest.fixture(scope="module")
-def browser_page() -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium on PATH: the login was not tried (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(10_000)
-        yield page
-        browser.close()
+def browser_page(browser: Browser) -> Page:
+    page = browser.new_page()
+    page.set_default_timeout(10_000)
+    return page
 
 
 def test_a_person_logs_in_below_a_path_of_a_proxy(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -13,24 +12,13 @@ import httpx2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from api.compare_figures import styles
 from api.figures import COLOURS
 from sweep.results import Store
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NAMES = ("healthy", "sn", "diverged", "failed", "planned", "foreign", "seed", "renorm")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on PATH: the pages were not looked at (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from sweep.results import Store
         ("/paper", "dark", 390, 14, "The digits profile is not CIFAR-10"),
         ("/view/sweeps/fig8", "dark", 390, 1, "1 planned, 1 running"),
         ("/view/trials/{id}", "dark", 390, 5, "Mode collapse from iteration 375, spectral"),
-        ("/view/trials?setting=C_*", "dark", 390, 0, "8 of 30 trials"),
+        ("/view/trials?setting=C_*", "dark", 390, 0, "14 of 30 trials"),
         ("/view/trials?by=method,i_ratio", "light", 390, 0, "groups of 30 trials"),
         ("/docs", "light", 1280, 0, "/results"),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,23 +11,12 @@ from types import ModuleType
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from api.chronicle import Event, folded
 from sweep.results import Store
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FIGURES = ["strip", "outputs", "spectrum", "snapshots", "curves"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on PATH: the pages were not looked at (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +142,8 @@ def test_pinned_iterations_stay(browser: Browser, http: httpx2.Client) -> None:
     trial = collapsed(http)
     page = opened(browser, http, trial)
     slider = page.get_by_role("slider")
-    slider.press("Home")
+    with page.expect_response("**/snapshots?layer=4&at=0"):
+        slider.press("Home")
     with page.expect_response("**/snapshots?layer=4&at=0&iterations=0"):
         page.get_by_role("button", name="Pin iteration 0").click()
     slider.press("End")
