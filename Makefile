@@ -54,7 +54,8 @@ test-all: test  ## test, then the slow campaigns
 
 .PHONY: bench
 bench: $(READY)  ## print the benchmarks' ratios
-	$(BIN)/python tests/benchmarks/iteration.py
+	$(BIN)/python tests/benchmarks/iteration.py --repetitions 1
+	$(BIN)/python tests/benchmarks/service.py
 
 .PHONY: clean
 clean:  ## remove .venv and caches; results stay
