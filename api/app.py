@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from api.guard import Guard
 from api.metrics import Latency
 from api.queries import NotFound
 from api.service import open_service
+from api.warming import warm
 from sweep.results import Store
 
 # A small store is read before the first answer; a big one while the service answers 503.
@@ -67,8 +69,13 @@ def create_app(
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:
         service.watcher.start(FIRST_PASS_SECONDS)
+        stop = threading.Event()
+        warmer = threading.Thread(target=warm, args=(service, stop), name="warming", daemon=True)
+        warmer.start()
         yield
+        stop.set()
         service.watcher.stop()
+        warmer.join()
 
     app = FastAPI(
         title="srgan-sweep",

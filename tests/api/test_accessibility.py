@@ -22,7 +22,10 @@ SERIOUS = ("serious", "critical")
         "/view/trials?by=setting,method&setting=C_*",
         "/view/trials/{sn}",
         "/view/trials?seed=no",
+        "/view/compare?t={sn}&t={sr}",
+        "/view/compare?t={sn}",
         "/paper",
+        "/login",
     ],
 )
 def test_axe_finds_nothing_serious(
