@@ -76,6 +76,8 @@ def test_no_value_breaks_a_parameter(
     http: httpx2.Client, good: dict[str, str], nasty: str
 ) -> None:
     for path, operation in READ.items():
+        if path in STREAMS and nasty == "..":
+            continue  # the client makes /events of it, which never ends
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "path":
                 check(http.get(address(path, good | {parameter["name"]: nasty})))
