@@ -26,4 +26,8 @@ def finite(fields: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in fields.items()
         if isinstance(value, float) and not math.isfinite(value)
     }
-    return {name: without_nonfinite(value) for name, value in fields.items()} | {"nonfinite": odd}
+    shown = {
+        name: without_nonfinite(value) if isinstance(value, (list, tuple, dict)) else value
+        for name, value in fields.items()
+    }
+    return shown | dict.fromkeys(odd) | {"nonfinite": odd}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -102,7 +103,7 @@ def _trial_fields(record: Row) -> dict[str, Any]:
     return finite(own) | {
         "best": _scores_at(record, "best"),
         "final": _scores_at(record, "final"),
-        "protocol": _json(record["protocol"]),
+        "protocol": _protocol(record["protocol"]),
     }
 
 
@@ -112,6 +113,12 @@ def _scores_at(record: Row, prefix: str) -> ScoresAt | None:
         return None
     scores = {name: record[f"{prefix}_{name}"] for name in SCORE_NAMES}
     return ScoresAt.model_validate(finite(scores) | {"iteration": iteration})
+
+
+# Trials of a profile have one protocol: read once, and shared.
+@functools.lru_cache(maxsize=256)
+def _protocol(text: str | None) -> dict[str, Any] | None:
+    return _json(text)
 
 
 def _json(text: str | None) -> dict[str, Any] | None:

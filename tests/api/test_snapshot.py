@@ -175,3 +175,41 @@ def test_a_store_that_goes_away(
     assert watcher.error == f"cannot list {tmp_path}: no route to host"
     assert watcher.current is not None
     assert len(watcher.current.records) == 1
+
+
+def test_a_store_that_vanishes_and_comes_back(tmp_path: Path, kit: ModuleType) -> None:
+    root, away = tmp_path / "results", tmp_path / "away"
+    kit.write_trial(Store(root), kit.identity("C_32-32", "sn", 0))
+    (root / "trials/foreign.parquet").write_bytes(b"PAR1 no")
+
+    def held(http: httpx2.Client) -> tuple[int, int, str]:
+        ready = http.get("/readyz")
+        (line,) = (
+            one for one in http.get("/metrics").text.splitlines()
+            if one.startswith("sweep_skipped_files ")
+        )  # fmt: skip
+        return ready.status_code, ready.json()["trials"], line.split()[1]
+
+    with kit.serving(root) as http:
+        first = http.get("/results").json()
+        assert held(http) == (200, 1, "1")
+        root.rename(away)
+        kit.wait_for(lambda: held(http) == (503, 0, "0"))
+        assert str(root) in http.get("/readyz").json()["reason"]
+        assert http.get("/results").json()["items"] == []
+        assert http.get(f"/trials/{first['items'][0]['trial_id']}").status_code == 404
+        away.rename(root)
+        kit.wait_for(lambda: held(http) == (200, 1, "1"))
+        assert http.get("/results").json() == first
+
+
+@pytest.mark.parametrize("size", [0, 4, 8, 100, -9, -1])
+def test_files_that_were_cut_anywhere(tmp_path: Path, kit: ModuleType, size: int) -> None:
+    store, who = Store(tmp_path), kit.identity("C_32-32", "sn", 0)
+    kit.write_trial(store, who)
+    kit.write_plan(store, "demo", [who])
+    for path in (f"trials/{who['trial_id']}.parquet", "sweeps/demo.parquet"):
+        (tmp_path / path).write_bytes((tmp_path / path).read_bytes()[:size])
+    snapshot = look(store)
+    assert len(snapshot.skipped) == 2
+    assert not snapshot.records
