@@ -80,7 +80,9 @@ def test_no_value_breaks_a_parameter(
             continue  # the client makes /events of it, which never ends
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "path":
-                check(http.get(address(path, good | {parameter["name"]: nasty})))
+                # A client makes `/sweeps/../events` the stream of all, which never ends.
+                if not (path in STREAMS and nasty == ".."):
+                    check(http.get(address(path, good | {parameter["name"]: nasty})))
                 continue
             names = parameter["schema"].get("propertyNames", {}).get("enum")
             name = names[0] if names else parameter["name"]
