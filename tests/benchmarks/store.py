@@ -3,7 +3,7 @@
 Configurations, plans and schemas are the real ones; the numbers are drawn. Every trial has its
 curve, all spectra and D's histograms, about 0.2 MB; there are no samples and no checkpoints.
 
-    python tests/benchmarks/store.py /tmp/store [--trials 10000] [--seed 0]
+    python tests/benchmarks/store.py /tmp/store [--trials 10000] [--seed 0] [--rows-only]
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def sweeps(configs: Sequence[TrialConfig]) -> Mapping[str, list[TrialConfig]]:
     }
 
 
-def write(root: Path, trials: int, seed: int) -> None:
+def write(root: Path, trials: int, seed: int, *, rows_only: bool = False) -> None:
     """Fills the folder; files are written plainly, for nothing else looks at them yet."""
     configs = configurations(trials)
     for table in ("trials", "evaluations", "spectra", "outputs", "sweeps"):
@@ -108,7 +108,7 @@ def write(root: Path, trials: int, seed: int) -> None:
     for config in configs:
         status = dice.choice(marks)
         if status != "planned":
-            _write_trial(root, config, status, rng)
+            _write_trial(root, config, status, rng, rows_only=rows_only)
 
 
 def _driver(name: str, state: str) -> dict[str, Any]:
@@ -121,7 +121,9 @@ def _driver(name: str, state: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_trial(root: Path, config: TrialConfig, status: str, rng: np.random.Generator) -> None:
+def _write_trial(
+    root: Path, config: TrialConfig, status: str, rng: np.random.Generator, *, rows_only: bool
+) -> None:
     lifts = METHODS[config.method].lifts
     sick = not lifts and config.channels <= 32 and rng.random() < 0.6
     fell = 20 if sick else None
@@ -129,13 +131,15 @@ def _write_trial(root: Path, config: TrialConfig, status: str, rng: np.random.Ge
         status = "collapsed" if sick else "completed"
     n = {"running": 25, "failed": 12, "stopped": 30, "collapsed": 40}.get(status, EVALUATIONS)
     held = curve(config, n, fell, rng)
+    row = columns("trials", [_trial(config, status, held, fell)])
+    _put(root / f"trials/{config.trial_id}.parquet", row)
+    if rows_only:
+        return
     tables = {
         "evaluations": held,
         "spectra": spectra(config, held, rng),
         "outputs": outputs(held, rng),
     }
-    row = columns("trials", [_trial(config, status, held, fell)])
-    _put(root / f"trials/{config.trial_id}.parquet", row)
     for name, drawn in tables.items():
         _put(root / f"{name}/{config.trial_id}.parquet", table_of(name, config.trial_id, drawn))
 
@@ -194,9 +198,10 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="folder to fill; what is in it stays")
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows-only", action="store_true", help="no curves, spectra, histograms")
     args = parser.parse_args()
     started = time.monotonic()
-    write(args.root, args.trials, args.seed)
+    write(args.root, args.trials, args.seed, rows_only=args.rows_only)
     sys.stdout.write(f"{args.trials} trials in {time.monotonic() - started:.0f} s\n")
 
 
