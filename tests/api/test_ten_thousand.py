@@ -58,7 +58,7 @@ def test_a_page_stays_small(
     page.set_default_timeout(120_000)
     seen = kit.watch(page, home)
     asked: list[Request] = []
-    page.on("requestfinished", asked.append)
+    page.on("requestfinished", lambda request: asked.append(request))
     page.goto(home + path.format(id=trial["trial_id"]))
     page.get_by_text(says).first.wait_for()
     kit.draw_all(page)
