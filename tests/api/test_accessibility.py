@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 SERIOUS = ("serious", "critical")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "path",
     [
@@ -24,7 +24,7 @@ SERIOUS = ("serious", "critical")
         "/view/trials?seed=no",
         "/view/compare?t={sn}&t={sr}",
         "/view/compare?t={sn}",
-        "/paper",
+        pytest.param("/paper", marks=pytest.mark.slow),
         "/login",
     ],
 )

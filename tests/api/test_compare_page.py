@@ -98,6 +98,7 @@ def test_a_page_of_any_trials(
     page.close()
 
 
+@pytest.mark.slow
 def test_one_slider_for_all(browser: Browser, odd: httpx2.Client, ids: dict[str, str]) -> None:
     page = opened(browser, odd, address(ids, "sn", "healthy"))
     slider = page.get_by_role("slider")

@@ -17,8 +17,6 @@ from sweep.results import Store
     ("path", "scheme", "width", "figures", "says"),
     [
         ("/", "light", 390, 0, "What the store holds"),
-        ("/paper", "light", 1280, 14, "The digits profile is not CIFAR-10"),
-        ("/paper", "dark", 390, 14, "The digits profile is not CIFAR-10"),
         ("/view/sweeps/fig8", "dark", 390, 1, "1 planned, 1 running"),
         ("/view/trials/{id}", "dark", 390, 5, "Mode collapse from iteration 375, spectral"),
         ("/view/trials?setting=C_*", "dark", 390, 0, "14 of 30 trials"),

@@ -276,7 +276,10 @@ def draw(page: Page, plate: str) -> None:
     page.locator(f"#{plate}").locator(".main-svg, .empty p").first.wait_for()
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [("light", 1280), pytest.param("dark", 390, marks=pytest.mark.slow)],
+)
 def test_it_can_be_read_through(
     browser: Browser, story: httpx2.Client, kit: ModuleType, scheme: str, width: int
 ) -> None:
@@ -295,6 +298,7 @@ def test_it_can_be_read_through(
     page.close()
 
 
+@pytest.mark.slow
 def test_a_pick_changes_figure_and_address(
     browser: Browser, story: httpx2.Client, kit: ModuleType
 ) -> None:
@@ -314,6 +318,7 @@ def test_a_pick_changes_figure_and_address(
     page.close()
 
 
+@pytest.mark.slow
 def test_it_can_be_put_on_paper(browser: Browser, story: httpx2.Client, kit: ModuleType) -> None:
     page = browser.new_page(color_scheme="dark")
     seen = kit.watch(page, home_of(story))
@@ -333,6 +338,7 @@ def test_it_can_be_put_on_paper(browser: Browser, story: httpx2.Client, kit: Mod
     page.close()
 
 
+@pytest.mark.slow
 def test_the_button_prints(browser: Browser, story: httpx2.Client) -> None:
     page = browser.new_page()
     page.goto(f"{home_of(story)}/paper")
@@ -343,6 +349,7 @@ def test_the_button_prints(browser: Browser, story: httpx2.Client) -> None:
     page.close()
 
 
+@pytest.mark.slow
 def test_many_trials_make_a_small_page(tmp_path: Path, kit: ModuleType) -> None:
     """Neither a row nor an option per trial: twenty times the seeds is hardly more page."""
     sizes = []

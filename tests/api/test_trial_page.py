@@ -130,6 +130,7 @@ def place_of(page: Page, figure: str, axis: str, at: int) -> tuple[float, float]
     )
 
 
+@pytest.mark.slow
 def test_the_pointer_moves_it_too(browser: Browser, http: httpx2.Client) -> None:
     page = opened(browser, http, collapsed(http))
     page.mouse.move(*place_of(page, "strip", "yaxis3", 300))
@@ -138,6 +139,7 @@ def test_the_pointer_moves_it_too(browser: Browser, http: httpx2.Client) -> None
     page.close()
 
 
+@pytest.mark.slow
 def test_pinned_iterations_stay(browser: Browser, http: httpx2.Client) -> None:
     trial = collapsed(http)
     page = opened(browser, http, trial)
@@ -155,6 +157,7 @@ def test_pinned_iterations_stay(browser: Browser, http: httpx2.Client) -> None:
     page.close()
 
 
+@pytest.mark.slow
 def test_a_zoom_is_kept(browser: Browser, http: httpx2.Client) -> None:
     page = opened(browser, http, collapsed(http))
     page.mouse.move(*place_of(page, "spectrum", "yaxis", 150))
@@ -171,6 +174,7 @@ def test_a_zoom_is_kept(browser: Browser, http: httpx2.Client) -> None:
     page.close()
 
 
+@pytest.mark.slow
 def test_any_column_can_be_drawn(browser: Browser, http: httpx2.Client) -> None:
     trial = collapsed(http)
     page = opened(browser, http, trial)

@@ -250,6 +250,7 @@ def attempt(root: Path, trial_id: str) -> str:
     return Store(root).read_rows("trials", trial_id)[0]["attempt"]
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed(
     whole: dict[str, Any], environment: dict[str, str], tmp_path: Path
 ) -> None:
