@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from api.snapshot import Row, log, rows_of
+from api.parsing import Row, rows_of
+from api.snapshot import log
 from sweep.pairs import SCORE_TITLES
 from sweep.results import Store, StoreError
 from trainer.settings import UsageError

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,15 +18,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-from pydantic import BaseModel
 
 from api import cache
-from sweep.results import Store, StoredFile, parse
+from api.parsing import Driver, Row, content_of, shared
+from sweep.results import Store, StoredFile
 from sweep.schemas import SCHEMAS
 
 log = logging.getLogger("api")
-
-Row = Mapping[str, Any]
 
 # File systems keep times as coarse as 2 s; a younger file may change again under the same time.
 YOUNG_NS = 2_000_000_000
@@ -42,20 +39,6 @@ NEW_ROWS = 50
 
 _NO_TRIAL = dict.fromkeys(SCHEMAS["trials"].names)
 _IDENTITY = [name for name in SCHEMAS["sweeps"].names if name in _NO_TRIAL]
-
-
-class Driver(BaseModel):
-    """What a sweep's driver says of itself in `sweeps/<sweep>.json`."""
-
-    sweep: str
-    state: str
-    heartbeat: datetime
-    started_at: datetime | None = None
-    host: str | None = None
-    attempt: str | None = None
-    command: str | None = None
-    slots: int | None = None
-    eta_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +109,7 @@ class Watcher:
             return
         try:
             for one in cache.load(self.cache):
-                content = _shared(one.row)
+                content = shared(one.row)
                 self._held[one.file.path] = _Held(one.file, True, one.digest, content, None)
                 self._kept[one.file.path] = one.file
         except FileNotFoundError:
@@ -207,57 +190,10 @@ def _read(store: Store, file: StoredFile) -> _Held:
     try:
         raw = store.read(file.path) or b""
         digest = hashlib.sha256(raw).hexdigest()
-        content = _parser(file.path)(file.key, raw)
+        content = content_of(file, raw)
     except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
         problem = str(error).splitlines()[0]
     return _Held(file, settled, digest, content, problem)
-
-
-def _parser(path: str) -> Callable[[str, bytes], Any]:
-    if path.startswith("trials/") and path.endswith(".parquet"):
-        return _trial
-    if path.endswith(".parquet"):
-        return _plan
-    if path.startswith("sweeps/") and path.endswith(".json"):
-        return _driver
-    raise ValueError("not a file of the store")
-
-
-def rows_of(table: str, raw: bytes, only: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """The rows of a stored file, or of them the columns `only`.
-
-    Raises an Arrow error or ValueError if it is not one.
-    """
-    return parse(raw, table, only).to_pylist()
-
-
-def _trial(key: str, raw: bytes) -> Row:
-    rows = rows_of("trials", raw)
-    if [row["trial_id"] for row in rows] != [key]:
-        raise ValueError("does not hold the one row of the trial that it is named after")
-    return _shared(rows[0])
-
-
-def _shared(row: Row) -> Row:
-    """The same row; names and texts that many rows have alike are in memory once."""
-    return {
-        name: sys.intern(value) if isinstance(value := row[name], str) else value
-        for name in _NO_TRIAL
-    }
-
-
-def _plan(key: str, raw: bytes) -> Sequence[Row]:
-    rows = rows_of("sweeps", raw)
-    if any(row["sweep"] != key or not row["trial_id"] for row in rows):
-        raise ValueError("is not the plan of the sweep that it is named after")
-    return sorted(rows, key=lambda row: row["position"])
-
-
-def _driver(key: str, raw: bytes) -> Driver:
-    driver = Driver.model_validate_json(raw)
-    if driver.heartbeat.tzinfo is None:
-        driver.heartbeat = driver.heartbeat.replace(tzinfo=UTC)
-    return driver
 
 
 def _exists(store: Store) -> bool:

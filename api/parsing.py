@@ -1,0 +1,80 @@
+"""What the files of a store say: rows of trials, plans of sweeps, heartbeats of drivers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from sweep.results import StoredFile, parse
+from sweep.schemas import SCHEMAS
+
+Row = Mapping[str, Any]
+
+
+class Driver(BaseModel):
+    """What a sweep's driver says of itself in `sweeps/<sweep>.json`."""
+
+    sweep: str
+    state: str
+    heartbeat: datetime
+    started_at: datetime | None = None
+    host: str | None = None
+    attempt: str | None = None
+    command: str | None = None
+    slots: int | None = None
+    eta_seconds: float | None = None
+
+
+def content_of(file: StoredFile, raw: bytes) -> Row | Sequence[Row] | Driver:
+    """A trial's row, a sweep's plan in its order, or what a driver says.
+
+    Raises OSError, ValueError or an Arrow error if the file is not what its name says.
+    """
+    if file.path.startswith("trials/") and file.path.endswith(".parquet"):
+        return _trial(file.key, raw)
+    if file.path.endswith(".parquet"):
+        return _plan(file.key, raw)
+    if file.path.startswith("sweeps/") and file.path.endswith(".json"):
+        return _driver(raw)
+    raise ValueError("not a file of the store")
+
+
+def rows_of(table: str, raw: bytes, only: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The rows of a stored file, or of them the columns `only`.
+
+    Raises an Arrow error or ValueError if it is not one.
+    """
+    return parse(raw, table, only).to_pylist()
+
+
+def _trial(key: str, raw: bytes) -> Row:
+    rows = rows_of("trials", raw)
+    if [row["trial_id"] for row in rows] != [key]:
+        raise ValueError("does not hold the one row of the trial that it is named after")
+    return shared(rows[0])
+
+
+def shared(row: Row) -> Row:
+    """The same row; names and texts that many rows have alike are in memory once."""
+    return {
+        name: sys.intern(value) if isinstance(value := row[name], str) else value
+        for name in SCHEMAS["trials"].names
+    }
+
+
+def _plan(key: str, raw: bytes) -> Sequence[Row]:
+    rows = rows_of("sweeps", raw)
+    if any(row["sweep"] != key or not row["trial_id"] for row in rows):
+        raise ValueError("is not the plan of the sweep that it is named after")
+    return sorted(rows, key=lambda row: row["position"])
+
+
+def _driver(raw: bytes) -> Driver:
+    driver = Driver.model_validate_json(raw)
+    if driver.heartbeat.tzinfo is None:
+        driver.heartbeat = driver.heartbeat.replace(tzinfo=UTC)
+    return driver
