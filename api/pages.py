@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import matrix, progress, queries
+from api import actions, matrix, progress, queries, reads
 from api.alerts import alerts
 from api.figures import in_order
 from api.parameters import Now, Serving
@@ -18,6 +18,7 @@ from api.rendering import page
 from api.service import tag_sweeps
 from api.snapshot import Row, Snapshot
 from api.sweep_models import Cell
+from sweep import requests
 from trainer.settings import ALL_SETTINGS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -75,11 +76,13 @@ def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
 
 
 @router.get("/view/sweeps/{name}")
-def sweep(request: Request, snapshot: Now, name: str) -> Response:
-    """A sweep: how it stands, what needs a look, its matrix, what is best so far."""
-    shown = progress.sweep(snapshot, name, tag_sweeps(request, snapshot))
+def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Response:
+    """A sweep: how it stands, what needs a look, what was asked of it, its matrix."""
+    asked = reads.stamp(service.store, requests.path(name))
+    shown = progress.sweep(snapshot, name, tag_sweeps(request, snapshot, asked))
     records = progress.plan_records(snapshot, name)
     running = [row for row in records if row["status"] == "running"]
+    controls = getattr(request.state, "may_control", False) and shown.state == "running"
     tables = _of_sweep(snapshot, name)
     return page(
         request, "sweep.html",
@@ -89,7 +92,8 @@ def sweep(request: Request, snapshot: Now, name: str) -> Response:
         methods=in_order({row["method"] for row in records}),
         running=[queries.trial(row) for row in running[:RUNNING]],
         more_running=max(0, len(running) - RUNNING),
-        may_control=getattr(request.state, "may_control", False),
+        controls=controls,
+        asked=actions.asked(service.store, name) if controls else [],
     )  # fmt: skip
 
 

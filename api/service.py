@@ -93,11 +93,12 @@ def now_serving(request: Request) -> Snapshot:
     return watcher.current
 
 
-def tag_sweeps(request: Request, snapshot: Snapshot) -> datetime:
+def tag_sweeps(request: Request, snapshot: Snapshot, version: str = "") -> datetime:
     """ETag of an answer that tells how sweeps stand; returns the time that it is told for.
 
-    A sweep becomes stalled by the clock, with nothing written to the store.
+    A sweep becomes stalled by the clock, with nothing written to the store. `version` is of what
+    else the answer tells.
     """
     now = datetime.now(UTC)
-    conditional(request, f"{snapshot.id} {progress.states(snapshot, now)}")
+    conditional(request, f"{snapshot.id} {progress.states(snapshot, now)} {version}".rstrip())
     return now

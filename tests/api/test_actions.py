@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from playwright.sync_api import Browser
 
 from sweep import requests
 from sweep.results import Store
@@ -174,6 +175,25 @@ def test_a_form_leads_back_to_its_page(http: httpx2.Client, store: Store) -> Non
     assert refused.status_code == 409
     assert refused.headers["content-type"].startswith("text/html")
     assert "is not running" in refused.text
+
+
+def test_a_person_stops_a_sweep_from_its_page(
+    browser: Browser, http: httpx2.Client, store: Store, kit: ModuleType
+) -> None:
+    page = browser.new_page()
+    page.goto(f"{http.base_url}/view/sweeps/a")
+    assert page.get_by_text("Stop this sweep").count() == 0
+    page.get_by_role("link", name="Log in").click()
+    page.get_by_label("Token").fill(CONTROL)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text("Stop this sweep").click()
+    kit.write_driver(store, "a", host="another-head")
+    page.get_by_text("another-head").wait_for()  # and what was opened stays open
+    page.get_by_role("button", name="Stop a").click()
+    page.get_by_text("asked to stop all trials: it takes effect").wait_for()
+    assert page.url.endswith("/view/sweeps/a")
+    assert asked(store, "a") == [("stop-sweep", None)]
+    page.close()
 
 
 def test_a_silent_driver_is_not_running(
