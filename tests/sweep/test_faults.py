@@ -320,7 +320,9 @@ def test_an_interrupt_loses_no_evaluation(
     assert driver.end(number) == 130, driver.said()
     reported = {e["trial_id"]: e["iteration"] for e in driver.events() if e["event"] == "trial"}
     rows = Store(root).read_all("trials", [SN, SR])
-    assert {row["status"] for row in rows.values()} == {"stopped"}
+    # On a busy machine the first trial has ended before the second has evaluated twice.
+    ended = {row["status"] for row in rows.values()}
+    assert ended in ({"stopped"}, {"stopped", "completed"})
     for trial_id, row in rows.items():
         evaluations = Store(root).read_rows("evaluations", trial_id)
         assert [e["iteration"] for e in evaluations] == list(range(row["iteration"] + 1))
