@@ -12,7 +12,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Request
 
-pytestmark = pytest.mark.slow
+# The first one waits for the store to be made up and read: three minutes, on a busy machine more.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 GENERATOR = Path(__file__).parents[1] / "benchmarks" / "store.py"
 TRIALS = 10_000
@@ -26,7 +27,7 @@ def big(tmp_path_factory: pytest.TempPathFactory, kit: ModuleType) -> Iterator[h
     command = [sys.executable, str(GENERATOR), str(root), f"--trials={TRIALS}", "--rows-only"]
     subprocess.run(command, check=True, timeout=600, cwd=GENERATOR.parents[2])
     with kit.serving(root) as http:
-        kit.wait_for(lambda: http.get("/readyz").status_code == 200, 280)
+        kit.wait_for(lambda: http.get("/readyz").status_code == 200, 500)
         yield http
 
 
