@@ -1,0 +1,40 @@
+"""Times of parts that take turns within one run, so that a drift of the machine cancels."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+
+def seconds(work: Callable[[], object], device: str = "cpu") -> float:
+    """How long work() takes, to the end of what it told the device to do."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    work()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def medians(
+    parts: Mapping[str, Callable[[], object]], repetitions: int, device: str = "cpu"
+) -> dict[str, float]:
+    """Median time of each part in s: all of them in every repetition, each time in another order.
+
+    An untimed round comes first.
+    """
+    order = list(parts)
+    shuffled = random.Random(0)  # noqa: S311 - no secret: an order that is the same in each run
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    for repetition in range(repetitions + 1):
+        shuffled.shuffle(order)
+        for name in order:
+            taken = seconds(parts[name], device)
+            if repetition:
+                times[name].append(taken)
+    return {name: statistics.median(values) for name, values in times.items()}
