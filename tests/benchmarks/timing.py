@@ -29,7 +29,7 @@ def medians(
     An untimed round comes first.
     """
     order = list(parts)
-    shuffled = random.Random(0)  # noqa: S311 - no secret: an order that is the same in each run
+    shuffled = random.Random(0)
     times: dict[str, list[float]] = {name: [] for name in parts}
     for repetition in range(repetitions + 1):
         shuffled.shuffle(order)
