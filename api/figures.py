@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from api.figure_models import SpectrumAt
+from api.figure_models import FigureTrial, SpectrumAt
 from api.models import Figure, Trial
 from api.nonfinite import without_nonfinite
-from api.series_models import Evaluation, Spectrum
+from api.series_models import Spectrum
+from sweep.pairs import score_name
 from trainer.settings import DATASETS
 
 # SN, SR and their controls in Okabe and Ito's colours: blue does not lift, orange lifts, the
@@ -36,13 +37,19 @@ COLOURS = {
     "nugan": "#C2A14A",
 }
 OTHER_COLOUR = "#A0A0A0"
-SCORE_NAMES = {"fd_digits": "FD-digits", "fid": "FID"}
 # Rows of a heat map: more than a screen shows of a spectrum, and a small answer.
 HEAT_ROWS = 96
 # Layers of D and its 1x1 shortcuts, by the size of the images.
 LAYERS = {128: 17}
 USUAL_LAYERS = 10
 SHORTCUTS = (2, 5, 8, 11, 14)
+# What a verdict is made of: its name in a figure, the column that says when it began, its line.
+SIGNALS = (
+    ("mode collapse", "mode_collapse_at", "solid"),
+    ("spectral collapse", "spectral_collapse_at", "dash"),
+    ("dead D", "dead_at", "dot"),
+    ("diverged", "diverged_at", "dot"),
+)
 
 
 def colour(method: str) -> str:
@@ -57,20 +64,28 @@ def in_order(methods: Iterable[str]) -> list[str]:
 
 def score_of(trial: Trial) -> str:
     """The distance that decides about the trial: `fd_digits` or `fid`."""
-    return "fd_digits" if trial.dataset.startswith("digits") else "fid"
+    return score_name({"dataset": trial.dataset})
+
+
+def layer_count(dataset: str) -> int:
+    """Of the discriminator for the data set."""
+    known = DATASETS.get(dataset)
+    return LAYERS.get((known.resolution if known else None) or 0, USUAL_LAYERS)
+
+
+def layer_names(n: int) -> dict[int, str]:
+    """The layers of a discriminator that has so many, as a list of choices names them."""
+    return {k: f"layer_{k}{' (1x1)' if k in _shortcuts(n) else ''}" for k in range(n)}
 
 
 def layers(trial: Trial) -> dict[int, str]:
-    """The layers of the trial's discriminator by number, as a list of choices names them."""
-    dataset = DATASETS.get(trial.dataset)
-    size = dataset.resolution if dataset else None
-    n = LAYERS.get(size or 0, USUAL_LAYERS)
-    return {k: f"layer_{k}{' (1x1)' if k in _shortcuts(n) else ''}" for k in range(n)}
+    """Those of the trial's discriminator."""
+    return layer_names(layer_count(trial.dataset))
 
 
 def shortcuts(trial: Trial) -> Sequence[int]:
     """The 1x1 layers of the trial's discriminator."""
-    return _shortcuts(len(layers(trial)))
+    return _shortcuts(layer_count(trial.dataset))
 
 
 def _shortcuts(n: int) -> Sequence[int]:
@@ -78,19 +93,18 @@ def _shortcuts(n: int) -> Sequence[int]:
     return SHORTCUTS if n > USUAL_LAYERS else SHORTCUTS[:2]
 
 
-def quality(trial: Trial) -> tuple[str, str]:
-    """(field, title) of what collapses with the modes: their number, or the Inception Score."""
-    if score_of(trial) == "fid":
-        return "inception_score", "Inception Score (higher is better)"
-    return "modes", "modes of 1000"
+def no_figure(why: str, source: str, command: str | None = None) -> Figure:
+    """Says why there is nothing to draw, and which command would change that."""
+    return Figure(data=[], layout={}, source=source, empty=why, command=command)
 
 
-def no_figure(why: str, source: str) -> Figure:
-    return Figure(data=[], layout={}, source=source, empty=why)
+def finished(
+    figure: go.Figure, source: str, height: int, *, trials: int = 1, says: str | None = None
+) -> Figure:
+    """The figure as an answer, in the look that all share.
 
-
-def finished(figure: go.Figure, source: str, height: int, *, trials: int = 1) -> Figure:
-    """The figure as an answer, in the look that all share; `trials` is how many it shows."""
+    `trials` is how many it shows, `says` what it shows in words.
+    """
     figure.update_layout(
         template="none",
         height=height,
@@ -105,7 +119,9 @@ def finished(figure: go.Figure, source: str, height: int, *, trials: int = 1) ->
     figure.update_xaxes(zeroline=False, automargin=True, title=look)
     figure.update_yaxes(zeroline=False, automargin=True, title=look)
     plain = without_nonfinite(_plain(figure.to_plotly_json()))
-    return Figure(data=plain["data"], layout=plain["layout"], source=source, trials=trials)
+    return Figure(
+        data=plain["data"], layout=plain["layout"], source=source, trials=trials, says=says
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -121,7 +137,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def span(rows: Sequence[Evaluation] | Sequence[Spectrum]) -> list[float]:
+def span(rows: Sequence[Spectrum]) -> list[float]:
     """The axis by the data alone: labels of marks would widen it."""
     first, last = rows[0].iteration, rows[-1].iteration
     pad = max(1.0, 0.04 * (last - first))
@@ -144,26 +160,25 @@ def heat(rows: Sequence[Spectrum] | Sequence[SpectrumAt]) -> go.Heatmap:
     )  # fmt: skip
 
 
-def mark_collapses(figure: go.Figure, trial: Trial, *, over_heat: bool) -> None:
-    """A solid line where mode collapse began, a dashed one for spectral, dotted for the rest."""
-    marks = [
-        ("mode collapse", trial.mode_collapse_at, "solid", 1.0),
-        ("spectral collapse", trial.spectral_collapse_at, "dash", 0.93),
-        ("dead D", trial.dead_at, "dot", 0.86),
-        ("diverged", trial.diverged_at, "dot", 0.79),
-    ]
-    for name, at, dash, height in marks:
-        if at is None:
-            continue
+def marks_of(trial: Trial | FigureTrial) -> list[tuple[str, int, str]]:
+    """(name, iteration, dash) of every signal that was seen."""
+    seen = [(name, getattr(trial, at), dash) for name, at, dash in SIGNALS]
+    return [(name, at, dash) for name, at, dash in seen if at is not None]
+
+
+def mark_collapses(figure: go.Figure, trial: Trial) -> None:
+    """A line over a spectrum where each signal began: solid for mode collapse, dashed for
+    spectral, dotted for the rest."""
+    heights = {name: 1 - 0.07 * place for place, (name, _, _) in enumerate(SIGNALS)}
+    for name, at, dash in marks_of(trial):
         right = at >= 0.5 * (trial.iteration or trial.iterations)
         figure.add_shape(
             type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", xref="x", name="mark",
-            line={"dash": dash, "width": 2, "color": "white" if over_heat else "#CC79A7"},
+            line={"dash": dash, "width": 2, "color": "white"},
         )  # fmt: skip
         figure.add_annotation(
-            x=at, y=height, yref="paper", xref="x", text=f"{name}, {at}", showarrow=False,
+            x=at, y=heights[name], yref="paper", xref="x", text=f"{name}, {at}", showarrow=False,
             xanchor="right" if right else "left", xshift=-5 if right else 5, yanchor="top",
-            name="mark",
-            bgcolor="rgba(0,0,0,0.6)" if over_heat else "#CC79A7",
-            font={"color": "white" if over_heat else "black", "size": 12}, borderpad=2,
+            name="mark", bgcolor="rgba(0,0,0,0.6)", font={"color": "white", "size": 12},
+            borderpad=2,
         )  # fmt: skip

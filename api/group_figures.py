@@ -48,8 +48,7 @@ def by_group(data: FigureData, source: str) -> Figure:
         f"Spectral collapse was seen in {len(fell)} of {len(data.trials)} runs{names}."
         f"{not_shown(data.missing)}"
     )
-    done = finished(figure, source, 60 + 310 * rows, trials=len(data.trials))
-    return done.model_copy(update={"says": says})
+    return finished(figure, source, 60 + 310 * rows, trials=len(data.trials), says=says)
 
 
 def _add_setting(

@@ -60,8 +60,8 @@ def over_i(data: FigureData, source: str) -> Figure:
     if len(gaps) > 1:
         says += f" The text has it grow with i; here it does{'' if rising else ' not'}."
     height = 320 * math.ceil(len(kinds) / 2) + 60
-    done = below_legend(finished(figure, source, height, trials=len(trials)))
-    return done.model_copy(update={"says": says + _not_finite(trials)})
+    says += _not_finite(trials)
+    return below_legend(finished(figure, source, height, trials=len(trials), says=says))
 
 
 def by_images(data: FigureData, source: str) -> Figure:
@@ -88,8 +88,8 @@ def by_images(data: FigureData, source: str) -> Figure:
     apart = [_mean(trial, "training") - _mean(trial, "test") for trial in trials]
     said = ", ".join(f"{gap:.3g} at {_i(t)}" for t, gap in zip(trials, apart, strict=True))
     says = f"Mean D(x) on training less that on test images, 0 without overfitting: {said}."
-    done = below_legend(finished(figure, source, 300 * rows + 60, trials=len(trials)))
-    return done.model_copy(update={"says": says + _not_finite(trials)})
+    says += _not_finite(trials)
+    return below_legend(finished(figure, source, 300 * rows + 60, trials=len(trials), says=says))
 
 
 def _by_i(data: FigureData) -> list[FigureTrial]:

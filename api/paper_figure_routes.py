@@ -87,9 +87,8 @@ def fig(
     if data.trials and not (number == 6 and not any(one.parent for one in data.trials)):
         return shown(request, snapshot, DRAWN[number](data, source))
     why = "; ".join(f"{name}: {why}" for name, why in [*data.missing.items()][:3])
-    empty = no_figure(f"Nothing to show yet. {why}.", source)
     run = command(number, chosen.profile, chosen.settings)
-    return shown(request, snapshot, empty.model_copy(update={"command": run}))
+    return shown(request, snapshot, no_figure(f"Nothing to show yet. {why}.", source, run))
 
 
 def _source(path: str, **asked: str | int | None) -> str:
@@ -117,8 +116,7 @@ def fig5(
             seeds = ", ".join(str(row["seed"]) for row in found[:12])
             why = f"There are its seeds {seeds}." if found else "There is no such run yet."
             run = command(5, profile, [setting] if setting else [])
-            empty = no_figure(why, source).model_copy(update={"command": run})
-            return shown(request, snapshot, empty)
+            return shown(request, snapshot, no_figure(why, source, run))
     conditional(request, f"{snapshot.id} {figure_data.version(service.store, view, [record])}")
     source = _source(f"/trials/{record['trial_id']}/spectra", layer=layer)
     asked = figure_views.Asked(layer=layer, points=2 * POINTS)
@@ -159,10 +157,7 @@ def fig8(request: Request, snapshot: Now, setting: str, profile: Profile = "digi
     items = trends.all_over_i(begun)
     if not any(seed.best is not None for i in items for p in i.points for seed in p.seeds):
         why = "No trial of this setting that lifts singular values has a score yet."
-        empty = no_figure(why, source).model_copy(
-            update={"command": command(8, profile, [setting])}
-        )
-        return shown(request, snapshot, empty)
+        return shown(request, snapshot, no_figure(why, source, command(8, profile, [setting])))
     return shown(request, snapshot, trend_figures.over_i(items, snapshot.records, source))
 
 
@@ -175,8 +170,8 @@ def fig12(request: Request, snapshot: Now, profile: Profile = "digits") -> Figur
     of_profile = (row for row in snapshot.records.values() if row["profile"] == profile)
     items = [one for one in trends.all_static_dynamic(of_profile) if one.agrees]
     if not items:
-        empty = no_figure("No dynamic compensation has been run beside the static one.", source)
-        return shown(request, snapshot, empty.model_copy(update={"command": command(12, profile)}))
+        why = "No dynamic compensation has been run beside the static one."
+        return shown(request, snapshot, no_figure(why, source, command(12, profile)))
     return shown(request, snapshot, score_figures.static_dynamic(items, source))
 
 
@@ -191,9 +186,8 @@ def kaplan_meier(request: Request, snapshot: Now, profile: Profile = "digits") -
     ]
     items = [item for item in survival.survival(of_table) if item.steps]
     if not items:
-        empty = no_figure("No trial has begun yet.", source)
-        run = {"command": command("survival", profile)}
-        return shown(request, snapshot, empty.model_copy(update=run))
+        empty = no_figure("No trial has begun yet.", source, command("survival", profile))
+        return shown(request, snapshot, empty)
     return shown(request, snapshot, survival_figures.kaplan_meier(items, source))
 
 
@@ -207,6 +201,5 @@ def seeds(
     rows = comparison.setting_scores(snapshot, service.distances)
     if not any(profile in row.measured for row in rows):
         why = f"Nothing has been measured in the {profile} profile yet."
-        run = {"command": command("seeds", profile)}
-        return shown(request, snapshot, no_figure(why, "/table2").model_copy(update=run))
+        return shown(request, snapshot, no_figure(why, "/table2", command("seeds", profile)))
     return shown(request, snapshot, score_figures.seeds(rows, profile, "/table2"))

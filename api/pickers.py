@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from api.figure_views import VIEWS
-from api.figures import LAYERS, SHORTCUTS, USUAL_LAYERS, in_order
+from api.figures import USUAL_LAYERS, in_order, layer_count, layer_names
 from api.paper_contents import Plate
 from api.snapshot import Row
-from trainer.settings import DATASETS, SETTINGS
+from trainer.settings import SETTINGS
 
 # Seeds in a list; another one can still be asked for in the address.
 MOST_SEEDS = 40
@@ -50,7 +50,7 @@ def kinds(trials: Iterable[Row]) -> Kinds:
     for row in rows:
         if row["i_ratio"] is not None:
             ratios.setdefault(row["setting"], set()).add(row["i_ratio"])
-    sizes = {dataset.resolution for row in rows if (dataset := DATASETS.get(row["dataset"]))}
+    depths = {layer_count(dataset) for dataset in {row["dataset"] for row in rows}}
     return Kinds(
         settings=_in_table({row["setting"] for row in rows}),
         collapsed=_in_table({row["setting"] for row in rows if _sn_fell(row)}),
@@ -59,7 +59,7 @@ def kinds(trials: Iterable[Row]) -> Kinds:
         methods=in_order({row["method"] for row in rows}),
         ratios=sorted({ratio for of in ratios.values() for ratio in of}),
         seeds=sorted({row["seed"] for row in rows}),
-        layers=max((LAYERS.get(size or 0, USUAL_LAYERS) for size in sizes), default=USUAL_LAYERS),
+        layers=max(depths, default=USUAL_LAYERS),
     )
 
 
@@ -103,7 +103,7 @@ def _options(plate: Plate, name: str, known: Kinds) -> tuple[list[tuple[str, str
     if name == "seed":
         return [("", "lowest"), *((f"{s}", f"{s}") for s in known.seeds[:MOST_SEEDS])], ""
     own = "layer_0" if plate.id == "fig4" else "last"
-    return [("", own), *((str(k), _layer(k, known.layers)) for k in range(known.layers))], ""
+    return [("", own), *((str(k), says) for k, says in layer_names(known.layers).items())], ""
 
 
 def _own_setting(plate: Plate) -> str:
@@ -118,11 +118,6 @@ def _settings(plate: Plate, known: Kinds) -> Sequence[str]:
     if plate.id in ("fig8", "fig9", "fig10", "fig11"):
         return known.lifted
     return [*known.collapsed, *(s for s in known.settings if s not in known.collapsed)]
-
-
-def _layer(k: int, layers: int) -> str:
-    shortcuts = SHORTCUTS if layers > USUAL_LAYERS else SHORTCUTS[:2]
-    return f"layer_{k}{' (1x1)' if k in shortcuts else ''}"
 
 
 def address(plate: Plate, profile: str, chosen: Sequence[Choice]) -> str:

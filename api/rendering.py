@@ -17,6 +17,7 @@ from api.addresses import base_of, path_of
 from api.bodies import FORM, media_of
 from api.caching import code_version
 from api.words import duration, number, verdict
+from sweep.pairs import SCORE_TITLES
 from sweep.results import STATUSES
 from trainer.settings import DATASETS, METHODS
 
@@ -38,7 +39,8 @@ _environment.globals |= {
     "STATUSES": STATUSES,
     "METHODS": METHODS,
     "MODES": {name: dataset.modes for name, dataset in DATASETS.items()},
-    "SCORES": figures.SCORE_NAMES,
+    "SCORES": SCORE_TITLES,
+    "score_of": figures.score_of,
     "colour": figures.colour,
     "version": code_version,
     "plotly_version": plotly.__version__,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from api import thinning
 from api.figure_models import FigureData, FigureTrial, SpectrumAt
-from api.figures import SCORE_NAMES, colour, finished, heat
+from api.figures import colour, finished, heat, marks_of
 from api.models import Figure
 from api.spectrum_figures import (
     add_curves,
@@ -21,6 +21,7 @@ from api.spectrum_figures import (
     span_of,
     subplots,
 )
+from sweep.pairs import SCORE_TITLES
 
 # Columns of a heat map and curves of a spectrum: more than a screen shows apart.
 HEAT_COLUMNS, CURVES = 60, 6
@@ -48,18 +49,7 @@ def spectrum_and_scores(trial: FigureTrial, source: str) -> Figure:
     figure.update_xaxes(title_text="iteration", row=3, col=1)
     _mark(figure, trial)
     says = f"{name_of(trial)}, layer_{layer}: {trial.verdict}"
-    return finished(figure, source, 640).model_copy(update={"says": says})
-
-
-def marks_of(trial: FigureTrial) -> list[tuple[str, int, str]]:
-    """(name, iteration, dash) of every collapse that was seen."""
-    marks = [
-        ("mode collapse", trial.mode_collapse_at, "solid"),
-        ("spectral collapse", trial.spectral_collapse_at, "dash"),
-        ("dead D", trial.dead_at, "dot"),
-        ("diverged", trial.diverged_at, "dot"),
-    ]
-    return [(name, at, dash) for name, at, dash in marks if at is not None]
+    return finished(figure, source, 640, says=says)
 
 
 def _mark(figure: go.Figure, trial: FigureTrial) -> None:
@@ -85,7 +75,7 @@ def scores_of(trial: FigureTrial) -> list[tuple[str, str]]:
     second = ("modes", "modes of 1000")
     if trial.score == "fid":
         second = ("inception_score", "Inception Score<br>(higher is better)")
-    return [("distance", f"{SCORE_NAMES[trial.score]}<br>(lower is better)"), second]
+    return [("distance", f"{SCORE_TITLES[trial.score]}<br>(lower is better)"), second]
 
 
 def add_score(figure: go.Figure, trial: FigureTrial, field: str, row: int, col: int) -> None:
@@ -129,8 +119,7 @@ def rescue(data: FigureData, source: str) -> Figure:
         if trial.parent_iteration is not None:
             _vertical(figure, trial.parent_iteration, "dot", colour(trial.method), 1, 1)
     said = [f"{name_of(trial)}{_branched(trial)}: {trial.verdict}" for trial in trials]
-    done = finished(figure, source, 650, trials=len(trials))
-    return below_legend(done).model_copy(update={"says": " ".join(said)})
+    return below_legend(finished(figure, source, 650, trials=len(trials), says=" ".join(said)))
 
 
 def paired(data: FigureData, source: str) -> Figure:
@@ -146,8 +135,7 @@ def paired(data: FigureData, source: str) -> Figure:
     figure.update_xaxes(title_text="iteration", row=2, range=reach(trials))
     figure.update_yaxes(title_text=f"layer_{layer}: index / r", row=2, col=1)
     said = [f"{name_of(trial)}: {trial.verdict}" for trial in trials]
-    done = finished(figure, source, 660, trials=len(trials))
-    return below_legend(done).model_copy(update={"says": " ".join(said)})
+    return below_legend(finished(figure, source, 660, trials=len(trials), says=" ".join(said)))
 
 
 def _two_rows(data: FigureData) -> tuple[list[FigureTrial], go.Figure]:

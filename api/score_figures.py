@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from api import thinning
-from api.figures import SCORE_NAMES, finished, in_order
+from api.figures import finished, in_order
 from api.marks import add_marks, ceiling, left_out, mark
 from api.models import Figure
 from api.spectrum_figures import subplots
 from api.table2_models import MethodScore, SeedScore, SettingScores
 from api.trends import StaticDynamic
+from sweep.pairs import SCORE_TITLES
 
 # Marks in one picture; of more, as many as fit are shown of each method and setting.
 MOST_MARKS = 1200
@@ -58,7 +59,7 @@ def _by_setting(
         tickangle=-60 if len(names) > 8 else 0, showgrid=False,
     )  # fmt: skip
     figure.update_yaxes(
-        title_text=f"best {SCORE_NAMES[cells[0].score]} (lower is better)", rangemode="tozero"
+        title_text=f"best {SCORE_TITLES[cells[0].score]} (lower is better)", rangemode="tozero"
     )
     for a, b in itertools.pairwise(range(len(names))):
         figure.add_vline(x=(a + b) / 2, line={"width": 1, "color": "rgba(128,128,128,0.25)"})
@@ -67,7 +68,7 @@ def _by_setting(
         says += f" Of each method and setting at most {share} seeds are drawn, evenly over them."
     fell = sum(s.mode_collapse_at is not None for cell in cells for s in cell.seeds)
     says += f" Mode collapse was seen in {fell} of {shown} runs.{left_out(cells, beyond)}"
-    return finished(figure, source, 440, trials=shown).model_copy(update={"says": says.strip()})
+    return finished(figure, source, 440, trials=shown, says=says.strip())
 
 
 def _spread(seeds: Sequence[SeedScore], most: int) -> list[tuple[SeedScore, float]]:

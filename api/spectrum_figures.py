@@ -90,7 +90,7 @@ def grid(panels: Sequence[Panel], says: str, source: str, trials: int) -> Figure
     for column in range(1, columns + 1):
         last = rows if rows * columns - len(panels) <= columns - column else rows - 1
         figure.update_xaxes(title_text="index / r", showticklabels=True, row=last, col=column)
-    return finished(figure, source, height, trials=trials).model_copy(update={"says": says})
+    return finished(figure, source, height, trials=trials, says=says)
 
 
 def subplots(**options: Any) -> go.Figure:

@@ -41,9 +41,8 @@ def kaplan_meier(items: Sequence[Survival], source: str) -> Figure:
     )
     trials = sum(item.trials for item in items)
     height = 400 + 26 * len(methods)
-    return finished(figure, source, height, trials=trials).model_copy(
-        update={"says": f"Share without mode collapse at the end: {said}."}
-    )
+    says = f"Share without mode collapse at the end: {said}."
+    return finished(figure, source, height, trials=trials, says=says)
 
 
 def _corners(item: Survival, last: int, field: str) -> tuple[list[int], list[float]]:

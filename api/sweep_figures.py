@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.figures import SCORE_NAMES, colour, finished, in_order, no_figure
+from api.figures import colour, finished, in_order, no_figure
 from api.models import Figure
 from api.snapshot import Row
-from sweep.pairs import score_name
+from sweep.pairs import SCORE_TITLES, score_name
 from sweep.results import FINISHED
 
 
@@ -43,7 +43,7 @@ def best_so_far(records: Sequence[Row], source: str) -> Figure:
                 row=panel, col=1,
             )  # fmt: skip
             told.add(method)
-        title = f"{SCORE_NAMES[score_name(of_dataset[0])]}<br>{dataset}"
+        title = f"{SCORE_TITLES[score_name(of_dataset[0])]}<br>{dataset}"
         figure.update_yaxes(title_text=title, type="log", row=panel, col=1)
     figure.update_xaxes(title_text=f"{unit} since the first trial", row=len(datasets), col=1)
     return finished(figure, source, 140 + 280 * len(datasets), trials=len(ended))

@@ -8,14 +8,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from api.figures import SCORE_NAMES, colour, finished, in_order
+from api.figures import colour, finished, in_order
 from api.marks import add_marks, ceiling, left_out, mark
 from api.models import Figure
 from api.snapshot import Row
 from api.spectrum_figures import below_legend, subplots
 from api.table2_models import MethodScore, SeedScore
 from api.trends import OverI
-from sweep.pairs import t_interval
+from sweep.pairs import SCORE_TITLES, t_interval
 from sweep.results import FINISHED
 
 # Of the share i / r.
@@ -34,7 +34,7 @@ def over_i(items: Sequence[OverI], records: Mapping[str, Row], source: str) -> F
     both = any(
         seconds.get(s.trial_id) is not None for i in items for p in i.points for s in p.seeds
     )
-    titles = [f"best {SCORE_NAMES[score]} (lower is better)", *([second] if both else [])]
+    titles = [f"best {SCORE_TITLES[score]} (lower is better)", *([second] if both else [])]
     figure = subplots(rows=1, cols=len(titles), subplot_titles=titles, horizontal_spacing=0.07)
     beyond = 0
     for col in range(1, len(titles) + 1):
@@ -46,8 +46,7 @@ def over_i(items: Sequence[OverI], records: Mapping[str, Row], source: str) -> F
     cells += [cell for cell in items[0].beside.values()]
     shown = sum(len(cell.seeds) for cell in cells)
     says = " ".join(_trend(item) for item in items) + left_out(cells, beyond)
-    done = below_legend(finished(figure, source, 460, trials=shown))
-    return done.model_copy(update={"says": says})
+    return below_legend(finished(figure, source, 460, trials=shown, says=says))
 
 
 def _panel(
@@ -132,7 +131,7 @@ def _trend(item: OverI) -> str:
         return f"{item.method}: {item.agrees.says}."
     verdict = item.agrees.verdict.replace("not measured", "is not measured yet")
     score = item.points[0].score
-    says = item.agrees.says.replace(score, SCORE_NAMES[score])
+    says = item.agrees.says.replace(score, SCORE_TITLES[score])
     return (
         f"The text on group {item.group}: {item.text}. Measured with {item.method}: that "
         f"{verdict} ({says})."

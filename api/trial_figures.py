@@ -8,13 +8,14 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from api.figures import SCORE_NAMES, colour, finished, no_figure, score_of
+from api.figures import colour, finished, no_figure, score_of
 from api.lines import Line, layer_lines, lines
 from api.models import Figure, Trial
 from api.nonfinite import without_nonfinite
 from api.panels import EDGES, Panel, Stroke, height_of, stacked
 from api.snapshot import Row
 from api.words import number
+from sweep.pairs import SCORE_TITLES
 
 NOTHING = "No evaluation has been written yet."
 Rank = Literal["stable_rank", "effective_rank", "mean_ratio", "sigma2_ratio"]
@@ -27,7 +28,7 @@ RANKS: dict[Rank, str] = {
 DISTANCES = ("fd_digits", "fid", "mode_distance", "equilibrium_distance")
 QUALITIES = ("inception_score", "modes")
 TITLES = {
-    **{name: f"{title} (lower is better)" for name, title in SCORE_NAMES.items()},
+    **{name: f"{title} (lower is better)" for name, title in SCORE_TITLES.items()},
     "mode_distance": "distance from even modes",
     "equilibrium_distance": "distance from the equilibrium",
     "inception_score": "Inception Score (higher is better)",
@@ -168,7 +169,7 @@ def reading(trial: Trial, row: Row) -> str:
     """An evaluation in a few words."""
     distance, quality = course(trial, [row])
     row = without_nonfinite(dict(row))
-    parts = [f"{SCORE_NAMES.get(distance, distance)} {number(row[distance])}"]
+    parts = [f"{SCORE_TITLES.get(distance, distance)} {number(row[distance])}"]
     if row[quality] is not None:
         named = "modes" if quality == "modes" else "IS"
         parts.append(f"{number(row[quality])} {named}")

@@ -41,7 +41,7 @@ def heat_map(
     figure = go.Figure(heat(thinned(rows)))
     figure.update_xaxes(title_text="iteration", range=span(rows))
     figure.update_yaxes(title_text=f"{layer_title(layer, names)}: index / r")
-    mark_collapses(figure, trial, over_heat=True)
+    mark_collapses(figure, trial)
     figure.update_layout(meta={"cursor": True})
     return finished(figure, source, 380)
 
