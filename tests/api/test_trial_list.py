@@ -100,7 +100,7 @@ def test_trials_are_chosen_across_pages(browser: Browser, http: httpx2.Client) -
         boxes.nth(k).check()
     page.get_by_role("link", name="Next 5").click()
     page.wait_for_url("**cursor=**")
-    assert page.get_by_text("2 of at most 8 selected.").is_visible()
+    page.get_by_text("2 of at most 8 selected.").wait_for()
     chosen.append(boxes.nth(0).get_attribute("value"))
     boxes.nth(0).check()
     page.get_by_role("button", name="Compare 3").click()
