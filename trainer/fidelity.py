@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from trainer.precision import without_tf32
 from trainer.protocols import HOW_TO_GET, REFERENCE_SHA256, not_the_reference
 from trainer.settings import UsageError
 
@@ -164,19 +165,14 @@ def full_precision(device: str) -> Iterator[None]:
     no trace in it.
     """
     cudnn = torch.backends.cudnn
-    kernels = (cudnn.conv, torch.backends.cuda.matmul)  # pyright: ignore[reportAttributeAccessIssue] - set when torch starts
-    precision = [kernel.fp32_precision for kernel in kernels]
     choice = cudnn.deterministic, cudnn.benchmark
     with (
         torch.random.fork_rng(devices=[]),
         torch.autocast(torch.device(device).type, enabled=False),
+        without_tf32(),
     ):
         try:
-            for kernel in kernels:
-                kernel.fp32_precision = "ieee"
             cudnn.deterministic, cudnn.benchmark = True, False
             yield
         finally:
-            for kernel, before in zip(kernels, precision, strict=True):
-                kernel.fp32_precision = before
             cudnn.deterministic, cudnn.benchmark = choice

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from trainer.precision import without_tf32
 from trainer.randomness import generator
 
 # Products per solve. On a generator of the 2-D ring 20 bring five separated eigenvalues below a
@@ -216,7 +217,8 @@ def frozen_buffers(*modules: nn.Module) -> Iterator[None]:
     ]
     # One copy per tensor: a buffer that two modules share stays shared.
     copies = {id(buffer): buffer.clone() for _, _, buffer in held}
-    with _without_tf32():
+    # TF32's ten bits make H asymmetric by 1e-3, which Lanczos takes for structure.
+    with without_tf32():
         try:
             for owner, name, buffer in held:
                 setattr(owner, name, copies[id(buffer)])
@@ -224,20 +226,3 @@ def frozen_buffers(*modules: nn.Module) -> Iterator[None]:
         finally:
             for owner, name, buffer in held:
                 setattr(owner, name, buffer)
-
-
-@contextmanager
-def _without_tf32() -> Iterator[None]:
-    """TF32's ten bits make H asymmetric by 1e-3, which Lanczos takes for structure."""
-    # These, not allow_tf32: its getter raises once anyone has set the precision by these.
-    # Torch makes `conv` at run time, where a type checker does not see it.
-    conv = torch.backends.cudnn.conv  # pyright: ignore[reportAttributeAccessIssue]
-    backends = (torch.backends.cuda.matmul, conv)
-    before = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        yield
-    finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
