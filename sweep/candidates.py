@@ -81,13 +81,11 @@ def over_i(
     settings: Sequence[str],
     method: str,
     seed: int,
-    *,
-    iterations: int | None = None,
-    scorer: str | None = None,
+    **changes: Any,
 ) -> list[Space]:
     """A space over i per setting. Raises UsageError for a name or value that is not one.
 
-    `settings` are shell patterns over Table I.
+    `settings` are shell patterns over Table I, `changes` fields of every trial.
     """
     lookup("profile", PROFILES, profile)
     if not lookup("method", METHODS, method).lifts:
@@ -100,7 +98,7 @@ def over_i(
     for setting in select("setting", SETTINGS, settings):
         trials = {
             _key({"i_ratio": i}): trial_config(
-                profile, setting, method, seed, i_ratio=i, iterations=iterations, scorer=scorer
+                profile, setting, method, seed, i_ratio=i, **changes
             )
             for i in _ratios()
         }
@@ -114,24 +112,21 @@ def over_everything(
     profile: str,
     datasets: Sequence[str] | None,
     seed: int,
-    *,
-    iterations: int | None = None,
-    scorer: str | None = None,
+    **changes: Any,
 ) -> list[Space]:
     """A space over compensation, i, batch size and width per data set; by default those of
-    Table I. Raises UsageError for a name or value that is not one.
+    Table I. `changes` are fields of every trial. Raises UsageError for a name or value that is
+    not one.
     """
     p = lookup("profile", PROFILES, profile)
     if datasets is None:
         names = list(dict.fromkeys(p.dataset.values()))
     else:
         names = select(f"data set of the {profile} profile", p.recipes, datasets)
-    return [_of_dataset(profile, name, seed, iterations, scorer) for name in names]
+    return [_of_dataset(profile, name, seed, changes) for name in names]
 
 
-def _of_dataset(
-    profile: str, dataset: str, seed: int, iterations: int | None, scorer: str | None
-) -> Space:
+def _of_dataset(profile: str, dataset: str, seed: int, changes: Mapping[str, Any]) -> Space:
     p = PROFILES[profile]
     trials: dict[Key, TrialConfig] = {}
     refusal = UsageError(f"nothing runs on {dataset}")
@@ -142,7 +137,7 @@ def _of_dataset(
             try:
                 config = trial_config(
                     profile, name, method, seed,
-                    dataset=dataset, i_ratio=i, iterations=iterations, scorer=scorer,
+                    dataset=dataset, i_ratio=i, **changes,
                 )  # fmt: skip
             except UsageError as error:
                 refusal = error

@@ -52,7 +52,7 @@ def parser(experiment: Experiment) -> Parser:
         f"(default {experiment.i_ratios})",
     )
     p.add_argument("--seeds", default="0", metavar="0,1|0-4", help="default 0")
-    p.add_argument("--iterations", type=int, help="G updates (default: the profile's)")
+    flags.length_and_precision_flags(p)
     flags.running_flags(p)
     return p
 
@@ -95,6 +95,7 @@ def _grid(args: argparse.Namespace) -> tuple[Plan, Weights]:
         seeds(args.seeds),
         i_ratios=ratios(args.i_ratios),
         iterations=args.iterations,
+        precision=args.precision,
         scorer=weights.sha256,
         data_root=args.data_root,
         download=args.download,

@@ -36,6 +36,15 @@ def profile_flag(p: Parser) -> None:
     p.add_argument("--profile", default="paper", help=f"{' or '.join(PROFILES)} (default paper)")
 
 
+def length_and_precision_flags(p: Parser) -> None:
+    p.add_argument("--iterations", type=int, help="G updates (default: the profile's)")
+    p.add_argument(
+        "--precision",
+        help="of products in training: float32 (default), tf32 on a GPU, or bf16; another "
+        "precision is another trial",
+    )
+
+
 def running_flags(p: Parser) -> None:
     """How a plan is run and where; nothing here changes a number."""
     p.add_argument("--results", metavar="DIR|URI", help="where results are kept")

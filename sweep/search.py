@@ -86,7 +86,7 @@ def parser() -> flags.Parser:
         "--trial-seed", type=int, default=0, metavar="N",
         help="of every trial, the same for all: they see the same data and noise (default 0)",
     )  # fmt: skip
-    p.add_argument("--iterations", type=int, help="G updates (default: the profile's)")
+    flags.length_and_precision_flags(p)
     flags.running_flags(p)
     return p
 
@@ -141,7 +141,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _spaces(args: argparse.Namespace, scorer: str | None) -> list[Space]:
-    changes = {"iterations": args.iterations, "scorer": scorer}
+    changes = {"iterations": args.iterations, "precision": args.precision, "scorer": scorer}
     if args.space == "i":
         settings = "*" if args.settings is None else args.settings
         method = METHOD if args.method is None else args.method

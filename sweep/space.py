@@ -34,6 +34,7 @@ def grid(
     *,
     i_ratios: Sequence[float] = (),
     iterations: int | None = None,
+    precision: str | None = None,
     scorer: str | None = None,
     data_root: Path | None = None,
     download: bool = False,
@@ -54,7 +55,7 @@ def grid(
             found = [
                 trial_config(
                     profile, setting, method, seed,
-                    i_ratio=i, iterations=iterations, scorer=scorer,
+                    i_ratio=i, iterations=iterations, precision=precision, scorer=scorer,
                 )
                 for i, seed in product(ratios, seeds)
             ]  # fmt: skip

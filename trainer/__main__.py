@@ -46,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--method", default="sn", help="see --list-methods (default sn)")
     what.add_argument("--seed", type=int, default=0, help="default 0")
     what.add_argument("--iterations", type=int, metavar="N", help="G updates")
-    what.add_argument("--precision", help=f"{' or '.join(PRECISIONS)} (default float32)")
+    what.add_argument(
+        "--precision", help=f"{', '.join(PRECISIONS)} (default float32; tf32 on a GPU)"
+    )
     what.add_argument("--device", help="cpu or cuda (default: the profile's)")
     what.add_argument("--threads", type=int, metavar="N", help="CPU threads (default 1)")
     what.add_argument(

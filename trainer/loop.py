@@ -25,6 +25,7 @@ from trainer.measure import (
     samples,
     spectra,
 )
+from trainer.precision import use_precision
 from trainer.projection import stable_ranks
 from trainer.sources import Source
 from trainer.state import TrainState
@@ -74,6 +75,7 @@ def train(
     number is not finite. `state` may be saved after each evaluation, and only then.
     """
     before, started = state.seconds, time.perf_counter()
+    use_precision(config)
     interval = _Interval(measured=[math.nan] * len(MEASURED), stable_ranks=[], seconds=0.0, n=0)
     data.follow(
         config.seed, state.iteration, config.n_critic, config.batch_size, config.micro_batch

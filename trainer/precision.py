@@ -1,25 +1,49 @@
-"""How precisely float32 products are taken on a GPU."""
+"""In which precision a device takes the products of float32 numbers, and where bf16 is used."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+
+from trainer.config import TrialConfig
+
+
+def use_precision(config: TrialConfig) -> None:
+    """From here on TF32 where the configuration says so, else none: torch's default has it in
+    convolutions on a GPU."""
+    for kernel in _kernels():
+        kernel.fp32_precision = "tf32" if config.precision == "tf32" else "ieee"
 
 
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """Float32 products and convolutions with all of their 24 bits, where TF32 would keep 11."""
+    """Whatever is used outside: its ten bits are too few for second derivatives and for scores
+    that are compared."""
+    kernels = _kernels()
+    before = [kernel.fp32_precision for kernel in kernels]
+    try:
+        for kernel in kernels:
+            kernel.fp32_precision = "ieee"
+        yield
+    finally:
+        for kernel, precision in zip(kernels, before, strict=True):
+            kernel.fp32_precision = precision
+
+
+@contextmanager
+def mixed_precision(config: TrialConfig) -> Iterator[None]:
+    """bf16 convolutions and matrix products where the configuration says so; else nothing."""
+    with torch.autocast(
+        torch.device(config.device).type, torch.bfloat16, enabled=config.precision == "bf16"
+    ):
+        yield
+
+
+def _kernels() -> tuple[Any, ...]:
     # These, not allow_tf32: its getter raises once anyone has set the precision by these.
     # Torch makes `conv` at run time, where a type checker does not see it.
     conv = torch.backends.cudnn.conv  # pyright: ignore[reportAttributeAccessIssue]
-    backends = (torch.backends.cuda.matmul, conv)
-    before = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        yield
-    finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
+    return torch.backends.cuda.matmul, conv

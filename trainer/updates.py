@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +21,7 @@ from trainer.data import draw_purpose, part_purpose
 from trainer.layers import advance
 from trainer.losses import LOSSES
 from trainer.methods import METHODS
+from trainer.precision import mixed_precision
 from trainer.projection import is_due, project, reparametrised
 from trainer.randomness import generator
 from trainer.sources import Source
@@ -206,15 +206,6 @@ def latent(config: TrialConfig, n: int, rng: torch.Generator) -> tuple[Tensor, T
     if config.classes is None:
         return z, None
     return z, torch.randint(config.classes, (n,), generator=rng, device=config.device)
-
-
-@contextmanager
-def mixed_precision(config: TrialConfig) -> Iterator[None]:
-    """bf16 convolutions and matrix products where the configuration says so; else nothing."""
-    with torch.autocast(
-        torch.device(config.device).type, torch.bfloat16, enabled=config.precision == "bf16"
-    ):
-        yield
 
 
 def in_float32(config: TrialConfig) -> TrialConfig:

@@ -158,7 +158,7 @@ def test_protocols_apply_where_there_are_weights_and_have_one_label():
 # A change here means that nothing stored so far is found again: it must be on purpose.
 IDS = {
     ("digits", "C_32-32", "sn", 0): "digits.C_32-32.sn.-.s0-5965ed5e",
-    ("paper", "B_64-64", "sr-static", 1): "paper.B_64-64.sr-static.0.5.s1-4b255b2e",
+    ("paper", "B_64-64", "sr-static", 1): "paper.B_64-64.sr-static.0.5.s1-7e2a83b9",
 }
 
 
@@ -319,7 +319,8 @@ REFUSED = [
     (CIFAR, "r1", {"penalty_weight": math.nan}, "penalty_weight must be at least 0, but got nan"),
     (CIFAR, "sn", {"micro_batch": 30}, "batch_size 64 is not a multiple of micro_batch 30"),
     (CIFAR, "sn", {"micro_batch": 128}, "batch_size 64 is not a multiple of micro_batch 128"),
-    (CIFAR, "sn", {"precision": "fp16"}, "precision 'fp16' is none of float32, bf16"),
+    (CIFAR, "sn", {"precision": "fp16"}, "precision 'fp16' is none of float32, tf32, bf16"),
+    (CIFAR, "sn", {"precision": "tf32", "device": "cpu"}, "precision tf32 is one of GPUs"),
     (
         CIFAR,
         "jare",
@@ -391,6 +392,15 @@ def test_borders_that_are_allowed():
     branch = trial_config(*CIFAR, "sn", 0, parent="p", parent_iteration=49_999)
     assert branch.parent_iteration == 49_999
     assert trial_config(*CIFAR, "sn", 0, precision="bf16").precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("changes", "semantics"),
+    [({}, 1), ({"precision": "bf16"}, 2), ({"device": "cuda"}, 2), ({"dataset": "digits16"}, 2)],
+)
+def test_only_numbers_that_changed_have_new_semantics(changes, semantics):
+    config = trial_config("digits", "C_32-32", "sn", 0, **changes)
+    assert config.semantics == semantics
 
 
 def test_every_toy_has_a_method():
