@@ -8,10 +8,12 @@ bound there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 
 from trainer.config import TrialConfig
+from trainer.costs import folds
 from trainer.methods import METHODS
 
 VALUE = 4.0  # bytes
@@ -71,8 +73,8 @@ def parameters(config: TrialConfig) -> tuple[float, float]:
 def kept_by_generator(config: TrialConfig) -> float:
     """Bytes per image that a backward pass through G needs, weights aside.
 
-    Of each block the inputs of both batch normalisations, the rectified and the upsampled maps;
-    batch normalisation per class keeps its output, too.
+    Of each block the inputs of both batch normalisations, the rectified maps and, where that is
+    not folded, the upsampled one; batch normalisation per class keeps its output, too.
     """
     if config.resolution is None:
         return VALUE * 3 * config.generator_channels
@@ -80,7 +82,7 @@ def kept_by_generator(config: TrialConfig) -> float:
     values = 0.0
     for a, b, low in _generator_blocks(config):
         high = 4 * low
-        values += low * 2 * a + high * (a + 2 * b)
+        values += low * 2 * a + high * (2 * b if _folded(high) else a + 2 * b)
         values += (low * a + high * b) if conditional else 0
     pixels = config.resolution**2
     return VALUE * (values + pixels * (2 * config.generator_channels + 3))
@@ -89,20 +91,35 @@ def kept_by_generator(config: TrialConfig) -> float:
 def kept_by_discriminator(config: TrialConfig) -> float:
     """Bytes per image that a backward pass through D needs, weights aside.
 
-    Of each block its input where that is pooled, both rectified maps, the one before the pool, and
-    the pooled input of the shortcut.
+    Of each block its input where that is pooled, both rectified maps, the pooled input of the
+    shortcut and, where that is not folded, the map before the pool.
     """
     if config.resolution is None:
         return VALUE * 3 * config.channels
     pixels, d = config.resolution**2, config.channels
-    values = pixels * (3 + 2 * d) + pixels / 4 * 3
+    values = pixels * (3 + (d if _folded(pixels) else 2 * d)) + pixels / 4 * 3
     side = pixels / 4
     for a, b, side, down in _discriminator_blocks(config):
         values += side * 2 * a
         if down:
-            values += side * (a + b) + side / 4 * a
+            values += side * (a if _folded(side) else a + b) + side / 4 * a
     last = side / 4 if _discriminator_blocks(config)[-1][3] else side
     return VALUE * (values + last * _discriminator_widths(config)[-1])
+
+
+def kernel_bytes(config: TrialConfig) -> tuple[float, float]:
+    """Bytes of the 4x4 kernels of folded convolutions, of G and of D, which autograd keeps."""
+    if config.resolution is None:
+        return 0.0, 0.0
+    generator = sum(a * b for a, b, low in _generator_blocks(config) if _folded(4 * low))
+    pooled = [(config.channels, config.channels, config.resolution**2, True)]
+    pooled += _discriminator_blocks(config)
+    discriminator = sum(a * b for a, b, side, down in pooled if down and _folded(side))
+    return VALUE * 16 * generator, VALUE * 16 * discriminator
+
+
+def _folded(pixels: float) -> bool:
+    return folds(math.isqrt(int(pixels)))
 
 
 def _training_bytes(config: TrialConfig) -> float:
@@ -120,7 +137,8 @@ def _training_bytes(config: TrialConfig) -> float:
 
 
 def _kept(config: TrialConfig, generated: float, judged: float) -> float:
-    return generated * kept_by_generator(config) + judged * kept_by_discriminator(config)
+    maps = generated * kept_by_generator(config) + judged * kept_by_discriminator(config)
+    return maps + sum(kernel_bytes(config))
 
 
 def _sampling_bytes(config: TrialConfig) -> float:
@@ -132,9 +150,14 @@ def _passing(config: TrialConfig, n: float) -> float:
     if config.resolution is None:
         return n * kept_by_generator(config)
     maps = 5 if config.classes is not None else 3
-    return n * VALUE * max(
-        low * a + 4 * low * max(a + b, maps * b) for a, b, low in _generator_blocks(config)
-    )  # fmt: skip
+    return (
+        n
+        * VALUE
+        * max(
+            low * a + 4 * low * max(0 if _folded(4 * low) else a + b, maps * b)
+            for a, b, low in _generator_blocks(config)
+        )
+    )
 
 
 def _images_bytes(config: TrialConfig) -> float:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.convolution import conv, pooled_conv, upsampled_conv
 from trainer.spectral import (
     Compensation,
     apply_compensation,
@@ -28,7 +29,8 @@ NORMALISATIONS = ("none", "sn", "wn")
 
 
 class Conv2d(nn.Conv2d):
-    """Convolution, padded to keep the size of its input."""
+    """Convolution, padded to keep the size of its input; 3x3 ones also of an upsampled input, and
+    with their output pooled."""
 
     u: Tensor
     v: Tensor
@@ -51,7 +53,15 @@ class Conv2d(nn.Conv2d):
         _add_buffers(self)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(input, effective_weight(self), self.bias, padding=self.padding)
+        return conv(input, effective_weight(self), self.bias)
+
+    def of_upsampled(self, input: Tensor) -> Tensor:
+        """The same of the input at twice the height and width."""
+        return upsampled_conv(input, effective_weight(self), self.bias)
+
+    def then_pooled(self, input: Tensor) -> Tensor:
+        """The same, averaged over 2x2 pixels."""
+        return pooled_conv(input, effective_weight(self), self.bias)
 
 
 class Linear(nn.Linear):

@@ -51,7 +51,7 @@ class GeneratorBlock(nn.Module):
         self.c_sc = Conv2d(in_channels, out_channels, 1, normalisation=normalisation)
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        h = self.c1(upsample(F.relu(self.bn1(x, labels))))
+        h = self.c1.of_upsampled(F.relu(self.bn1(x, labels)))
         h = self.c2(F.relu(self.bn2(h, labels)))
         # A 1x1 convolution commutes with nearest upsampling and is four times cheaper before it.
         return h + upsample(self.c_sc(x))
@@ -106,8 +106,7 @@ class FirstDiscriminatorBlock(nn.Module):
         self.c_sc = Conv2d(3, channels, 1, normalisation=normalisation)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.c2(F.relu(self.c1(x)))
-        return F.avg_pool2d(h, 2) + self.c_sc(F.avg_pool2d(x, 2))
+        return self.c2.then_pooled(F.relu(self.c1(x))) + self.c_sc(F.avg_pool2d(x, 2))
 
 
 class DiscriminatorBlock(nn.Module):
@@ -127,11 +126,11 @@ class DiscriminatorBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.c2(F.relu(self.c1(F.relu(x))))
+        h = F.relu(self.c1(F.relu(x)))
         if self.c_sc is None:
-            return h + x
+            return self.c2(h) + x
         # Pooling commutes with a 1x1 convolution: first pooled, a quarter of the work.
-        return F.avg_pool2d(h, 2) + self.c_sc(F.avg_pool2d(x, 2))
+        return self.c2.then_pooled(h) + self.c_sc(F.avg_pool2d(x, 2))
 
 
 class Discriminator(nn.Module):

@@ -54,7 +54,9 @@ def test_one_forward_pass(name):
     ):
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             network(argument, labels)
-        assert n * ours == pytest.approx(counter.get_total_flops() / 2, rel=0.01)
+        # Batched products make 4x4 kernels, once for a batch of any size.
+        folding = counter.get_flop_counts()["Global"].get(torch.ops.aten.bmm, 0)
+        assert n * ours == pytest.approx((counter.get_total_flops() - folding) / 2, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["digits 16", "imagenet", "grid25"])
@@ -90,10 +92,10 @@ def test_operations_grow_with_what_is_run():
 
 def test_published_operations_of_the_cifar_networks():
     """1.68 and 0.272 thousand million multiply-adds with the released order of the shortcuts,
-    which has their 1x1 convolutions on four times as many pixels."""
+    which has their 1x1 convolutions on four times as many pixels, and with nothing folded."""
     generator, discriminator = network_operations(CONFIGS["cifar 128"])
-    generator += 3 * 256 * 256 * (4**2 + 8**2 + 16**2)
-    discriminator += 3 * 128 * 128 * 8**2
+    generator += 256 * 256 * (3 * (4**2 + 8**2 + 16**2) + 5 * (16**2 + 32**2))
+    discriminator += 128 * 128 * (3 * 8**2 + 5 * (16**2 + 32**2))
     assert f"{generator / 1e9:.2f}" == "1.68"
     assert f"{discriminator / 1e9:.3f}" == "0.272"
 

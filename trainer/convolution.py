@@ -1,0 +1,76 @@
+"""Convolutions of images: next to a change of resolution folded with it.
+
+Nearest upsampling and a 3x3 convolution after it are one 4x4 transposed convolution of stride 2; a
+3x3 convolution and 2x2 average pooling after it one 4x4 convolution of stride 2. The taps of the
+4x4 kernel are sums of the 3x3's, so this is exact, with 2.25 times fewer multiply-adds, and
+the large map in between never exists.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainer.costs import folds
+
+
+def conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolution, padded to keep the size of x[B, in, H, H]; odd kernels."""
+    return _convolve(x, weight, bias)
+
+
+def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The 3x3 convolution of x[B, in, h, h] upsampled to [B, in, 2h, 2h]."""
+    if not folds(2 * x.shape[-1]):
+        return conv(F.interpolate(x, scale_factor=2, mode="nearest"), weight, bias)
+    return _convolve(x, spread(weight, flip=True).transpose(0, 1), bias, transposed=True)
+
+
+def pooled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The 3x3 convolution of x[B, in, H, H], averaged over 2x2 pixels: [B, out, H / 2, H / 2]."""
+    if not folds(x.shape[-1]):
+        return F.avg_pool2d(conv(x, weight, bias), 2)
+    return _convolve(x, spread(weight) / 4, bias)
+
+
+def spread(weight: Tensor, *, flip: bool = False) -> Tensor:
+    """The full correlation of weight[out, in, 3, 3] with 2x2 ones: [out, in, 4, 4].
+
+    As one matrix product over weights with the channels innermost: ten times as fast as sums of
+    shifted weights. `flip` turns the kernel round.
+    """
+    out, channels = weight.shape[:2]
+    innermost = weight.permute(0, 2, 3, 1).reshape(out, 9, channels)
+    with torch.autocast(weight.device.type, enabled=False):
+        taps = _taps(weight.dtype, weight.device, flip) @ innermost
+    return taps.view(out, 4, 4, channels).permute(0, 3, 1, 2)
+
+
+@cache
+def _taps(dtype: torch.dtype, device: torch.device, flip: bool) -> Tensor:
+    """[16, 9]: which of the nine taps each of the sixteen is the sum of."""
+    rows = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]])
+    taps = torch.kron(rows, rows)
+    return (taps.flip(0) if flip else taps).to(device, dtype)
+
+
+def _convolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None, *, transposed: bool = False
+) -> Tensor:
+    """Stride 1 with an odd kernel, 2 with an even one."""
+    return _plain(x, weight, bias, transposed)
+
+
+def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
+    stride, padding = _geometry(weight)
+    convolve = F.conv_transpose2d if transposed else F.conv2d
+    return convolve(x, weight, bias, stride=stride, padding=padding)
+
+
+def _geometry(weight: Tensor) -> tuple[int, int]:
+    """(stride, padding) of the kernels here: 1x1, 3x3 and 4x4."""
+    side = weight.shape[-1]
+    return 2 - side % 2, (side - 1) // 2
