@@ -1,10 +1,10 @@
-"""Folded convolutions against the plain layers in float64."""
+"""Folded convolutions against the plain layers in float64, bf16 ones against float32."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from trainer.convolution import pooled_conv, spread, upsampled_conv
+from trainer.convolution import conv, correlation, pooled_conv, spread, upsampled_conv
 
 
 def upsampled_plainly(x, weight, bias):
@@ -15,9 +15,14 @@ def pooled_plainly(x, weight, bias):
     return F.avg_pool2d(F.conv2d(x, weight, bias, padding=1), 2)
 
 
+def plain(x, weight, bias):
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+
+
 PAIRS = {
     "upsampled": (upsampled_conv, upsampled_plainly),
     "pooled": (pooled_conv, pooled_plainly),
+    "same": (conv, plain),
 }
 
 
@@ -66,3 +71,44 @@ def test_a_spread_kernel_keeps_its_sum():
     assert spread(weight).shape == (7, 5, 4, 4)
     torch.testing.assert_close(spread(weight).sum((2, 3)), 4 * weight.sum((2, 3)))
     torch.testing.assert_close(spread(weight, flip=True), spread(weight).flip(2, 3))
+
+
+@pytest.mark.parametrize(("taps", "transposed"), [(1, False), (3, False), (4, False), (4, True)])
+def test_correlation_is_the_gradient_of_the_kernel(taps, transposed):
+    stride, padding = (2, 1) if taps == 4 else (1, taps // 2)
+    convolve = F.conv_transpose2d if transposed else F.conv2d
+    weight = tensors(8, torch.float32, taps=taps)[1]
+    x = torch.randn(3, 7 if transposed else 5, 8, 8)
+    y = convolve(x, weight, stride=stride, padding=padding)
+    above = torch.randn_like(y)
+    (expected,) = torch.autograd.grad(y, weight, above)
+    small, large = (x, above) if transposed else (above, x)
+    torch.testing.assert_close(correlation(small, large, taps), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [8, 32])
+@pytest.mark.parametrize(
+    ("kind", "taps"), [("upsampled", 3), ("pooled", 3), ("same", 3), ("same", 1)]
+)
+def test_bf16_has_the_gradients_of_float32(kind, taps, side):
+    """To the eight bits of bf16; the parameters' gradients are float32."""
+    ours, plainly = PAIRS[kind]
+    arguments = tensors(side, torch.float32, taps=taps)
+    expected = plainly(*arguments)
+    above = torch.randn_like(expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = ours(*arguments)
+    assert y.dtype == torch.bfloat16
+    found = torch.autograd.grad(y, arguments, above.bfloat16())
+    assert all(gradient.dtype == torch.float32 for gradient in found)
+    truth = torch.autograd.grad(expected, arguments, above)
+    for a, b in zip([y.float(), *found], [expected, *truth], strict=True):
+        assert (a - b).norm() <= 0.01 * b.norm()
+
+
+def test_bf16_without_gradients():
+    x, weight, bias = tensors(16, torch.float32)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        y = conv(x, weight, bias)
+    assert y.dtype == torch.bfloat16
+    assert not y.requires_grad
