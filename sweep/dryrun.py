@@ -227,7 +227,7 @@ def _gpu_lines(todo: Sequence[Planned], gpu_bytes: float | None) -> list[str]:
     size = GPU_BYTES[UNKNOWN_GPU] if gpu_bytes is None else gpu_bytes
     lines = [
         f"GPU memory, shares and rates not measured: a model of GPUs of {size / 1e9:.0f} GB "
-        f"at {sustained(size) / 1e12:.0f} TFLOP/s"
+        f"at {sustained(size, configs[0].precision) / 1e12:.0f} TFLOP/s"
     ]
     too_big = {
         trial.config.setting

@@ -122,7 +122,7 @@ def nominal_seconds(config: TrialConfig, gpu_bytes: float | None = None) -> floa
     As if launches and kernels took turns, which on a GPU is the most it can be.
     """
     if config.device == "cuda":
-        rate, launch = sustained(gpu_bytes), LAUNCH_SECONDS
+        rate, launch = sustained(gpu_bytes, config.precision), LAUNCH_SECONDS
     else:
         rate, launch = CPU_FLOPS_PER_SECOND * config.threads, CPU_LAUNCH_SECONDS
     return launches(config) * launch + 2 * work(config) / rate

@@ -26,34 +26,34 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """`gigabytes` (10^9) and dense `peak` TFLOP/s in what convolutions of float32 take by
-    default, TF32 where there is `tf32`, from the vendors' data sheets."""
+    """`gigabytes` (10^9) and peaks in TFLOP/s, from the vendors' data sheets: of float32, and
+    dense of TF32 where there is that."""
 
     gigabytes: float
-    peak: float
-    tf32: bool = True
+    float32: float
+    tf32: float | None = None
 
 
 # By the names that Ray gives to a node's accelerator (ray.util.accelerators), the smaller one
 # where a name has two sizes.
 GPUS: Mapping[str, Gpu] = {
-    "K80": Gpu(gigabytes=12, peak=4.4, tf32=False),
-    "P4": Gpu(gigabytes=8, peak=5.5, tf32=False),
-    "P100": Gpu(gigabytes=12, peak=9.3, tf32=False),
-    "T4": Gpu(gigabytes=16, peak=8.1, tf32=False),
-    "V100": Gpu(gigabytes=16, peak=15.7, tf32=False),
-    "L4": Gpu(gigabytes=24, peak=60),
-    "A10G": Gpu(gigabytes=24, peak=35),
-    "A100": Gpu(gigabytes=40, peak=156),
-    "A100-40G": Gpu(gigabytes=40, peak=156),
-    "L40S": Gpu(gigabytes=48, peak=183),
-    "A100-80G": Gpu(gigabytes=80, peak=156),
-    "H100": Gpu(gigabytes=80, peak=495),
-    "RTX-PRO-6000": Gpu(gigabytes=96, peak=250),
-    "H20": Gpu(gigabytes=96, peak=74),
-    "H200": Gpu(gigabytes=141, peak=495),
-    "B200": Gpu(gigabytes=180, peak=1100),
-    "GB200": Gpu(gigabytes=186, peak=1250),
+    "K80": Gpu(gigabytes=12, float32=4.4),
+    "P4": Gpu(gigabytes=8, float32=5.5),
+    "P100": Gpu(gigabytes=12, float32=9.3),
+    "T4": Gpu(gigabytes=16, float32=8.1),
+    "V100": Gpu(gigabytes=16, float32=15.7),
+    "L4": Gpu(gigabytes=24, float32=30.3, tf32=60),
+    "A10G": Gpu(gigabytes=24, float32=35, tf32=35),
+    "A100": Gpu(gigabytes=40, float32=19.5, tf32=156),
+    "A100-40G": Gpu(gigabytes=40, float32=19.5, tf32=156),
+    "L40S": Gpu(gigabytes=48, float32=91.6, tf32=183),
+    "A100-80G": Gpu(gigabytes=80, float32=19.5, tf32=156),
+    "H100": Gpu(gigabytes=80, float32=67, tf32=495),
+    "RTX-PRO-6000": Gpu(gigabytes=96, float32=125, tf32=250),
+    "H20": Gpu(gigabytes=96, float32=44, tf32=74),
+    "H200": Gpu(gigabytes=141, float32=67, tf32=495),
+    "B200": Gpu(gigabytes=180, float32=75, tf32=1100),
+    "GB200": Gpu(gigabytes=186, float32=80, tf32=1250),
 }
 GPU_BYTES: Mapping[str, float] = {name: gpu.gigabytes * 1e9 for name, gpu in GPUS.items()}
 # What a GPU that nothing is known of is taken for.
@@ -62,7 +62,7 @@ UNKNOWN_GPU = "T4"
 CONTEXT_BYTES = 0.8e9
 # Sustained part of the peak. NVIDIA's ResNet-50 reaches 0.57 of it in float32 (V100, 367 images a
 # second) and 0.15 in TF32 (A100, 938), where memory holds it back. The generators here have six
-# times its operations per value in memory, hence 0.3: assumed.
+# times its operations per value in memory, hence 0.3: assumed. bf16 is taken for TF32.
 FLOAT32_SUSTAINED, TF32_SUSTAINED = 0.57, 0.3
 # Seconds that the host takes to hand one operator to the GPU: Python, autograd, launch. With
 # networks of width 1 an iteration on a shared CPU core takes 20 to 25 us per operator, of which a
@@ -114,7 +114,7 @@ def _check_gpus(config: TrialConfig, gpus: float) -> None:
 def _trials_per_gpu(config: TrialConfig, gpu_bytes: float | None) -> int:
     total = GPU_BYTES[UNKNOWN_GPU] if gpu_bytes is None else gpu_bytes
     needed = memory_bytes(config) + CONTEXT_BYTES
-    busy = compute_share(config, sustained(total))
+    busy = compute_share(config, sustained(total, config.precision))
     return max(k for k in _PARTS if k == 1 or (k * needed <= total and k * busy <= 1 + OVERBOOKED))
 
 
@@ -127,19 +127,22 @@ def compute_share(config: TrialConfig, flops_per_second: float) -> float:
     return computing / (computing + launches(config) * LAUNCH_SECONDS)
 
 
-def sustained(gpu_bytes: float | None) -> float:
+def sustained(gpu_bytes: float | None, precision: str) -> float:
     """FLOP/s that the slowest known GPU of this size is taken to sustain; a model."""
     total = GPU_BYTES[UNKNOWN_GPU] if gpu_bytes is None else gpu_bytes
     # A card reports a little more or less than its name says.
     sizes = [size for size in GPU_BYTES.values() if size <= 1.1 * total]
     nearest = max(sizes, default=min(GPU_BYTES.values()))
-    return min(sustained_by(name) for name, size in GPU_BYTES.items() if size == nearest)
+    same = [name for name, size in GPU_BYTES.items() if size == nearest]
+    return min(sustained_by(name, precision) for name in same)
 
 
-def sustained_by(name: str) -> float:
+def sustained_by(name: str, precision: str) -> float:
     """FLOP/s that the GPU of that name is taken to sustain; a model."""
     gpu = GPUS[name]
-    return 1e12 * gpu.peak * (TF32_SUSTAINED if gpu.tf32 else FLOAT32_SUSTAINED)
+    if precision == "float32" or gpu.tf32 is None:
+        return 1e12 * gpu.float32 * FLOAT32_SUSTAINED
+    return 1e12 * max(gpu.tf32 * TF32_SUSTAINED, gpu.float32 * FLOAT32_SUSTAINED)
 
 
 def memory_cap(gpus: float, gpu_bytes: float) -> float:
