@@ -157,10 +157,7 @@ def in_arithmetic(work: Part, kind: str, args: argparse.Namespace) -> Part:
 
 
 def check_same_networks(config: TrialConfig) -> None:
-    """Both networks of the plain loop compute what the trainer's do, from the same weights.
-
-    In float64, G with the statistics of its batch. Raises AssertionError where they do not.
-    """
+    """Raises AssertionError unless both plain networks compute what ours do, in float64."""
     g, d = (network.cpu().double() for network in build(config))
     plain_g = plain.Generator(config.generator_channels).double()
     # In evaluation torch's spectral normalization keeps its singular vectors.
@@ -177,13 +174,13 @@ def check_same_networks(config: TrialConfig) -> None:
 def copy_weights(source: nn.Module, target: nn.Module) -> None:
     """Weights, biases and singular vectors, layer for layer in the order of their definition."""
     for ours, theirs in zip(layers(source), layers(target), strict=True):
+        weight = theirs.weight
         if is_parametrized(theirs):
-            normalisation = theirs.parametrizations.weight
-            normalisation.original.data.copy_(ours.weight)
-            normalisation[0]._u.copy_(ours.u)
-            normalisation[0]._v.copy_(ours.v)
-        else:
-            theirs.weight.data.copy_(ours.weight)
+            normalised = theirs.parametrizations.weight
+            weight = normalised.original
+            normalised[0]._u.copy_(ours.u)
+            normalised[0]._v.copy_(ours.v)
+        weight.data.copy_(ours.weight)
         if theirs.bias is not None:
             theirs.bias.data.copy_(ours.bias)
 
@@ -206,9 +203,8 @@ def describe(trainers: dict[str, Trainer], device: str) -> None:
             with FlopCounterMode(display=False) as counter, torch.no_grad():
                 network(given, *one.extra)
             macs = counter.get_total_flops() / 2 / len(given)
-            texts.append(
-                f"{label} {parameters(network):,} parameters, {macs / 1e6:,.1f} M multiply-adds"
-            )
+            size = f"{parameters(network):,} parameters"
+            texts.append(f"{label} {size}, {macs / 1e6:,.1f} M multiply-adds")
         say(f"  {name:16} {'; '.join(texts)}")
 
 
@@ -219,9 +215,7 @@ def main() -> None:
     parser.add_argument("--shapes", type=listed, default=listed(SHAPES), metavar="BATCH-CHANNELS")
     parser.add_argument("--repetitions", type=int, default=2)
     parser.add_argument("--precisions", type=listed, default=list(PRECISIONS))
-    parser.add_argument(
-        "--levers", type=listed, help=f"of {', '.join(LEVERS)} (default: both on cuda)"
-    )
+    parser.add_argument("--levers", type=listed, help="default: tf32,compile on cuda, else none")
     for name in TRAINERS:
         parser.add_argument(f"--{name}", type=Path, metavar="DIR", help="a checkout of it")
     args = parser.parse_args()
