@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,8 +82,10 @@ class Stacked:
         d, g = self.d, self.g
         d.advance()
 
-        def loss(parameters: Stack, buffers: Stack, of_d: Any, z: Tensor) -> Tensor:
-            judged = d.call(*of_d, g.call(parameters, buffers, z))
+        def loss(
+            parameters: Stack, buffers: Stack, of_d: tuple[Stack, Stack], z: Tensor
+        ) -> Tensor:
+            judged = d.call(of_d[0], of_d[1], g.call(parameters, buffers, z))
             return LOSSES[self.configs[0].loss].generator(judged)
 
         gradients, losses = vmap(grad_and_value(loss))(

@@ -1,4 +1,4 @@
-"""Scores against closed forms and scipy's matrix square root."""
+"""Scores against closed forms, scipy's matrix square root and torch-fidelity's distance."""
 
 import math
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from torch_fidelity.metric_fid import fid_statistics_to_metric
 
 from trainer.metrics import count_modes, frechet_distance, joint_class_score, statistics
 
@@ -72,3 +73,24 @@ def test_frechet_distance_of_nan_features_is_nan(side):
     features = [torch.randn(20, 4, generator=torch.Generator().manual_seed(k)) for k in (0, 1)]
     features[side][3, 2] = torch.nan
     assert math.isnan(frechet_distance(*statistics(features[0]), *statistics(features[1])))
+
+
+def test_frechet_distance_is_torch_fidelitys():
+    (m1, s1), (m2, s2) = gaussian(256, 0), gaussian(256, 1)
+    given = [{"mu": m.numpy(), "sigma": s.numpy()} for m, s in ((m1, s1), (m2, s2))]
+    (truth,) = fid_statistics_to_metric(*given, False).values()
+    assert frechet_distance(m1, s1, m2, s2) == pytest.approx(truth, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_frechet_distance_of_inceptions_features_is_torch_fidelitys():
+    # Fewer samples than features, as 2048 features are often taken from: a singular covariance.
+    rng = torch.Generator().manual_seed(0)
+    scale = torch.logspace(0, -3, 2048)
+    (m1, s1), (m2, s2) = (
+        statistics((torch.randn(1500, 2048, generator=rng) + 0.1 * k).relu() * scale)
+        for k in range(2)
+    )
+    given = [{"mu": m.numpy(), "sigma": s.numpy()} for m, s in ((m1, s1), (m2, s2))]
+    (truth,) = fid_statistics_to_metric(*given, False).values()
+    assert frechet_distance(m1, s1, m2, s2) == pytest.approx(truth, rel=1e-6)
