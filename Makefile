@@ -52,10 +52,24 @@ test: check  ## check, then every test that is not slow
 test-all: test  ## test, then the slow campaigns
 	$(BIN)/pytest -m slow
 
+BENCH := tests/benchmarks
+
 .PHONY: bench
-bench: $(READY)  ## print the benchmarks' ratios
-	$(BIN)/python tests/benchmarks/iteration.py --repetitions 1
-	$(BIN)/python tests/benchmarks/service.py
+bench: $(READY)  ## print the benchmarks' ratios (about 10 minutes on 2 cores)
+	$(BIN)/python $(BENCH)/overhead.py
+	$(BIN)/python $(BENCH)/evaluation.py
+	$(BIN)/python $(BENCH)/packing.py --seconds 5
+	$(BIN)/python $(BENCH)/iteration.py --repetitions 1
+	$(BIN)/python $(BENCH)/service.py --trials 1000 --core --clients 1
+
+# A GPU machine is often lent bare, with a torch of its own: nothing is installed here, and of this
+# project's packages only the trainer is used. PYTHON is one that has torch and torchvision.
+.PHONY: bench-gpu
+bench-gpu: export PYTHONPATH := $(CURDIR)
+bench-gpu:  ## the same on a GPU (about 8 minutes), with a PYTHON that has torch
+	$(PYTHON) $(BENCH)/iteration.py --repetitions 5 --device cuda
+	$(PYTHON) $(BENCH)/evaluation.py --device cuda
+	$(PYTHON) $(BENCH)/packing.py --seconds 3 --device cuda
 
 .PHONY: clean
 clean:  ## remove .venv and caches; results stay

@@ -12,11 +12,10 @@ In the digits profile, where the parts are milliseconds, whole periods are timed
 """
 
 import argparse
-import platform
-import statistics
-import time
 
 import torch
+from ledger import record, say
+from timing import medians
 
 from trainer.config import TrialConfig, trial_config
 from trainer.data import Images, load
@@ -29,27 +28,6 @@ from trainer.updates import train_iteration, update_discriminator, update_genera
 PAPER_SHAPES = ("C_16-32", "B_16-64", "A_16-128", "A_64-128")
 DIGITS_SETTINGS = ("C_32-32", "B_64-64", "A_64-128")
 PROJECTED = tuple(name for name, method in METHODS.items() if method.form == "project")
-
-
-def seconds(work, device: str) -> float:
-    if device == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    work()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def medians(parts: dict, repetitions: int, device: str) -> dict[str, float]:
-    """Median time of each part in s; one untimed round first, then all parts in turn."""
-    times = {name: [] for name in parts}
-    for repetition in range(repetitions + 1):
-        for name, work in parts.items():
-            taken = seconds(work, device)
-            if repetition:
-                times[name].append(taken)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def parts_of(config: TrialConfig, data: Images) -> dict:
@@ -68,20 +46,25 @@ def parts_of(config: TrialConfig, data: Images) -> dict:
     return parts
 
 
-def paper_shape(setting: str, repetitions: int, device: str) -> None:
+def paper_shape(setting: str, repetitions: int, device: str) -> dict[str, float]:
+    """Seconds of an iteration of SN, and what the projections make of it in the schedule."""
     config = trial_config("paper", setting, "sn", 0, device=device)
     pixels = torch.randint(256, (1000, 3, 32, 32), dtype=torch.uint8, device=device)
     data = Images(train=pixels, held_out=pixels[:1], stacked=False)
     t = medians(parts_of(config, data), repetitions, device)
     whole = config.n_critic * t["D"] + t["G"]
-    ratios = "  ".join(
-        f"{m} {1 + config.n_critic * t[m] / (PROJECTION_PERIOD * whole):.4f}" for m in PROJECTED
-    )
-    say(f"{setting:10} {whole:8.3f} s  power iteration {t['power iteration'] / t['D']:.4f} of a "
-        f"D update  over SN: {ratios}")  # fmt: skip
+    figures = {
+        f"{setting}, an iteration of SN (s)": whole,
+        f"{setting}, power iteration over a D update": t["power iteration"] / t["D"],
+    }
+    for method in PROJECTED:
+        over = 1 + config.n_critic * t[method] / (PROJECTION_PERIOD * whole)
+        figures[f"{setting}, {method} over SN"] = over
+    return figures
 
 
-def digits_setting(setting: str, repetitions: int) -> None:
+def digits_setting(setting: str, repetitions: int) -> dict[str, float]:
+    """Seconds of an iteration of SN, and whole periods of the other methods over SN's."""
     data = load("digits8", "cpu")
     parts = {}
     for method in METHODS:
@@ -93,13 +76,13 @@ def digits_setting(setting: str, repetitions: int) -> None:
                 train_iteration(config, state, data)
 
         parts[method] = period
-    t = medians(parts, 4 * repetitions, "cpu")
-    ratios = "  ".join(f"{m} {t[m] / t['sn']:.3f}" for m in METHODS)
-    say(f"{setting:10} {t['sn'] / PROJECTION_PERIOD * 1000:8.1f} ms  over SN: {ratios}")
-
-
-def say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - what the command is for
+    t = medians(parts, 4 * repetitions)
+    figures = {f"digits {setting}, an iteration of SN (s)": t["sn"] / PROJECTION_PERIOD}
+    return figures | {
+        f"digits {setting}, {method} over SN": t[method] / t["sn"]
+        for method in METHODS
+        if method != "sn"
+    }
 
 
 def main() -> None:
@@ -108,15 +91,15 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     args = parser.parse_args()
     torch.set_num_threads(1)
-    where = torch.cuda.get_device_name() if args.device == "cuda" else platform.processor()
-    say(f"torch {torch.__version__}, {where or platform.machine()}, 1 thread")
-    say("32x32, G 256, n_critic 5: one iteration of SN, and the released schedule over it")
+    say("32x32, G 256, n_critic 5: an iteration of SN, and the released schedule over it")
+    figures = {}
     for setting in PAPER_SHAPES:
-        paper_shape(setting, args.repetitions, args.device)
+        figures |= paper_shape(setting, args.repetitions, args.device)
     if args.device == "cpu":
-        say("digits profile, 8x8, n_critic 1: one iteration of SN, and whole periods over it")
+        say("digits profile, 8x8, n_critic 1: an iteration of SN, and whole periods over it")
         for setting in DIGITS_SETTINGS:
-            digits_setting(setting, args.repetitions)
+            figures |= digits_setting(setting, args.repetitions)
+    record("iteration", figures, args.device)
 
 
 if __name__ == "__main__":

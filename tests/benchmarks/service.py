@@ -5,7 +5,8 @@ timed a writer replaces the file of one trial every second. Absolute times are o
 its load; beside them, with --peers, stand the times of MLflow's tracking server and of
 optuna-dashboard for the same work on the same data, as ratios.
 
-    python tests/benchmarks/service.py [--store DIR] [--trials 10000] [--clients 1,8,32] [--peers]
+    python tests/benchmarks/service.py [--store DIR] [--trials 10000] [--clients 1,8,32]
+        [--core] [--peers]
 
 Filling the peers takes most of an hour at 10,000 trials and some minutes at 2,000.
 """
@@ -31,6 +32,7 @@ import peers
 import pyarrow as pa
 import pyarrow.parquet as pq
 import store
+from ledger import record, say
 from processes import Server, free_port, start
 
 from trainer.settings import SETTINGS
@@ -63,13 +65,19 @@ def main() -> None:
             store.write(root, args.trials, seed=0)
         ids = sorted(path.stem for path in (root / "trials").iterdir())
         say(f"{len(ids)} trials with files, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-        with start_ups(root, Path(scratch) / "cache") as server:
+        with start_ups(root, Path(scratch) / "cache") as (server, figures):
             began = time.perf_counter()
             server.fetch("/table2")
             say(f"the first Table II after it {time.perf_counter() - began:.1f} s")
             time_refresh(server, root, ids)
-            own = time_routes(server, root, ids, args.clients, args.seconds)
-            memory(server)
+            routes = (LIST, CURVE) if args.core else (*ROUTES, *PAGES)
+            own = time_routes(server, root, ids, routes, args.clients, args.seconds)
+            figures |= {
+                "list p50 (ms)": quantile(own[LIST], 0.5),
+                "curve p50 (ms)": quantile(own[CURVE], 0.5),
+                "memory (MiB)": memory(server),
+            }
+        record(f"service, {args.trials} trials", figures)
         if args.peers:
             peers.compare(root, ids, {"list": own[LIST], "curve": own[CURVE]})
 
@@ -82,23 +90,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--clients", type=lambda text: [int(n) for n in text.split(",")], default=[1, 8, 32]
     )
+    parser.add_argument("--core", action="store_true", help="only the list and the curve")
     parser.add_argument("--peers", action="store_true", help="install and measure the others, too")
     return parser
 
 
 @contextmanager
-def start_ups(root: Path, cache: Path) -> Iterator[Server]:
+def start_ups(root: Path, cache: Path) -> Iterator[tuple[Server, dict[str, float]]]:
     """A service that was started cold, and again warm; times from its command to its first
     answer from a whole snapshot."""
+    figures = {}
     for kind in ("cold", "warm"):
         began = time.perf_counter()
         command = [sys.executable, "-m", "api", "--results", str(root), "--cache", str(cache)]
         with start(command, free_port()) as server:
             server.wait("/readyz")
             took = time.perf_counter() - began
+            figures[f"{kind} start (s)"] = took
             say(f"{kind} start {took:.1f} s, of them {server.cpu_seconds():.1f} s of CPU")
             if kind == "warm":
-                yield server
+                yield server, figures
 
 
 def time_refresh(server: Server, root: Path, ids: Sequence[str]) -> None:
@@ -143,14 +154,19 @@ def writing(root: Path, ids: Sequence[str]) -> Iterator[None]:
 
 
 def time_routes(
-    server: Server, root: Path, ids: Sequence[str], clients: Sequence[int], seconds: float
+    server: Server,
+    root: Path,
+    ids: Sequence[str],
+    routes: Sequence[str],
+    clients: Sequence[int],
+    seconds: float,
 ) -> Mapping[str, Sequence[float]]:
     """Prints p50 and p95 in ms by route and number of clients; returns one client's times."""
     head = "".join(f"{n:>5} p50 {n:>5} p95" for n in clients)
     say(f"{'route (ms, by clients)':62} {'KB':>7}{head}")
     alone = {}
     with writing(root, ids):
-        for route in (*ROUTES, *PAGES):
+        for route in routes:
             cells = []
             size = len(server.fetch(next(addresses(route, ids))))
             for n in clients:
@@ -197,13 +213,11 @@ def quantile(times: Sequence[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))]
 
 
-def memory(server: Server) -> None:
+def memory(server: Server) -> float:
+    """MiB at most so far."""
     held = {name: server.memory(name) for name in ("VmRSS", "VmHWM")}
     say(f"memory {held['VmRSS']:.0f} MiB, at most {held['VmHWM']:.0f} MiB")
-
-
-def say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - what the command is for
+    return held["VmHWM"]
 
 
 if __name__ == "__main__":
