@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,6 +25,11 @@ from trainer.settings import DATASETS, UsageError
 
 if TYPE_CHECKING:
     from trainer.stream import ImageStream
+
+# Rows of the digits in the order of train_test_split(..., test_size=0.2, stratify=labels,
+# random_state=0): the training digits, then those held out.
+_SPLIT = Path(__file__).with_name("digits_split.npy")
+_TRAINING_DIGITS = 1437
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,13 +169,18 @@ def digit_pools() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     Images are uint8 [N, 1, 8, 8]; scikit-learn's values 0..16 are spread over 0..255. The split
     is 80 to 20, stratified, seed 0; the GAN and its classifier share the larger part.
     """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    images, labels = load_digits(return_X_y=True)
-    parts = train_test_split(images, labels, test_size=0.2, stratify=labels, random_state=0)
-    train, held_out, train_labels, held_out_labels = (torch.as_tensor(part) for part in parts)
-    return _bytes(train), train_labels, _bytes(held_out), held_out_labels
+    # Read from scikit-learn's file: to import it takes seconds, of every trial's process.
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise UsageError("the digits are scikit-learn's, and it is not installed")
+    file = Path(package.origin).parent / "datasets/data/digits.csv.gz"
+    rows = torch.as_tensor(np.loadtxt(file, delimiter=","))
+    order = torch.as_tensor(np.load(_SPLIT).astype(np.int64))
+    train, held_out = rows[order].tensor_split([_TRAINING_DIGITS])
+    return (
+        *(_bytes(train[:, :-1]), train[:, -1].long()),
+        *(_bytes(held_out[:, :-1]), held_out[:, -1].long()),
+    )
 
 
 def _bytes(digits: Tensor) -> Tensor:

@@ -2,10 +2,15 @@
 
 import hashlib
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from trainer import data
 from trainer.randomness import generator
@@ -22,6 +27,26 @@ def test_digit_pools_are_a_stratified_partition():
     assert (torch.bincount(labels) / 4 - torch.bincount(held_out_labels)).abs().max() <= 1
     values = (train.float() * 16 / 255).round()
     assert torch.equal(values.unique(), torch.arange(17).float()), "scikit-learn's 0..16 come back"
+
+
+def test_digit_pools_are_those_that_scikit_learn_splits():
+    images, labels = load_digits(return_X_y=True)
+    parts = train_test_split(images, labels, test_size=0.2, stratify=labels, random_state=0)
+    train, held_out, train_labels, held_out_labels = map(torch.as_tensor, parts)
+    expected = [
+        (x * (255 / 16)).round().to(torch.uint8).reshape(-1, 1, 8, 8) for x in (train, held_out)
+    ]
+    found = data.digit_pools()
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], train_labels)
+    assert torch.equal(found[2], expected[1])
+    assert torch.equal(found[3], held_out_labels)
+
+
+def test_digits_are_read_without_importing_scikit_learn():
+    read = "from trainer import data; data.digit_pools()"
+    code = f"import sys; {read}; assert 'sklearn' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(data.__file__).parents[1])
 
 
 @pytest.mark.parametrize("resolution", [8, 16])
