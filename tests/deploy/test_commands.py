@@ -320,8 +320,11 @@ def test_a_stopped_job_has_the_same_time_everywhere() -> None:
 # Costs
 
 
-def test_the_costs_are_what_their_command_prints() -> None:
-    code, said = re.search(r"<<'EOF'\n(.*?)\nEOF\n```\n\n```text\n(.*?)```", README, re.S).groups()  # pyright: ignore[reportOptionalMemberAccess]
+COSTS = re.findall(r"<<'EOF'\n(.*?)\nEOF\n```\n\n```text\n(.*?)```", README, re.S)
+
+
+@pytest.mark.parametrize(("code", "said"), COSTS, ids=["all settings", "without ImageNet"])
+def test_the_costs_are_what_their_command_prints(code: str, said: str) -> None:
     printed = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
