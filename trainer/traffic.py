@@ -9,10 +9,12 @@ needs the shape alone move nothing. Values have 4 bytes, in bf16 too: an upper b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from trainer.costs import folds
 from trainer.methods import METHODS
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ _BACKWARD = {"none": 2, "sn": 18, "wn": 23}
 _TABLE = 3
 # D's frozen weights are read once to take the gradient through to G.
 _THROUGH = 1
+# Of each value of a folded convolution's 4x4 kernel, which is made from the weight anew for each
+# pass: after upsampling, and before pooling, where it is divided by four.
+_UPSAMPLED_FORWARD, _UPSAMPLED_BACKWARD = 2, 3
+_POOLED_FORWARD, _POOLED_BACKWARD = 4, 5
 # Bytes per value of a real image: drawn as uint8, dequantised in steps; joined with the fakes.
 _DRAWN, _JOINED = 39.0, 4 * VALUE
 
@@ -36,13 +42,15 @@ _DRAWN, _JOINED = 39.0, 4 * VALUE
 class Values(NamedTuple):
     """Numbers of values read and written per image, and how many weights there are.
 
-    `backward` with gradients of the weights, `through` without.
+    `backward` with gradients of the weights, `through` without; `kernels` are the values of the
+    4x4 kernels of folded convolutions.
     """
 
     forward: float
     backward: float = 0
     through: float = 0
     weights: float = 0
+    kernels: float = 0
 
 
 def traffic(config: TrialConfig) -> float:
@@ -59,6 +67,8 @@ def traffic(config: TrialConfig) -> float:
         config.batch_size * (g.forward + 2 * (d.forward + d.backward))
         + parts * (_FORWARD[of_g] * g.weights + (_FORWARD[of_d] + _BACKWARD[of_d]) * d.weights)
         + ((parts - 1) * _ACCUMULATE + _ADVANCE + _ADAM) * d.weights
+        + parts * _UPSAMPLED_FORWARD * g.kernels
+        + parts * (_POOLED_FORWARD + _POOLED_BACKWARD) * d.kernels
     )
     g_update = (
         config.generator_batch_size * (g.forward + g.backward + d.forward + d.through)
@@ -66,6 +76,8 @@ def traffic(config: TrialConfig) -> float:
         + parts * (_FORWARD[of_d] + _THROUGH) * d.weights
         + ((parts - 1) * _ACCUMULATE + _ADAM) * g.weights
         + _ADVANCE * (d.weights + (g.weights if of_g == "sn" else 0))
+        + parts * (_UPSAMPLED_FORWARD + _UPSAMPLED_BACKWARD) * g.kernels
+        + parts * (_POOLED_FORWARD + _THROUGH) * d.kernels
         + (parts * _TABLE + (parts - 1) * _ACCUMULATE + _ADAM) * _tables(config)
     )
     images = config.batch_size * 3 * (config.resolution or 0) ** 2 * (_DRAWN + _JOINED)
@@ -75,9 +87,8 @@ def traffic(config: TrialConfig) -> float:
 def network_values(config: TrialConfig) -> tuple[Values, Values]:
     """Of G and of D, one image each."""
     if config.resolution is None:
-        return _points(config.latent_size, config.generator_channels, 2), _points(
-            2, config.channels, 1
-        )
+        g = _points(config.latent_size, config.generator_channels, 2)
+        return g, _points(2, config.channels, 1)
     return _generator(config), _discriminator(config)
 
 
@@ -141,14 +152,15 @@ def _discriminator(config: TrialConfig) -> Values:
 
 def _first_block(d: int, pixels: int) -> list[Values]:
     """From an image to d channels and a quarter of the pixels. Images need a gradient only where
-    it goes on to G, and weights only where it does not."""
+    it goes on to G, and weights only where it does not: convolutions of images go backward alike.
+    """
     low = pixels // 4
     return [
-        _first_convolution(3 * pixels, d * pixels, 27 * d),
+        Values(*[(3 + d) * pixels] * 3, 27 * d),
         _activation(d * pixels),
         *_pooled_convolution(d, d, pixels),
         Values(3 * (pixels + low), 0, 3 * (pixels + low)),
-        _first_convolution(3 * low, d * low, 3 * d),
+        Values(*[(3 + d) * low] * 3, 3 * d),
         _sum_of_branches(d * low),
         Values(0, 0, 3 * 3 * pixels),
     ]
@@ -163,8 +175,11 @@ def _discriminator_block(a: int, b: int, pixels: int, *, down: bool) -> list[Val
         _branching(a * pixels),
     ]
     if not down:
-        both = [_convolution(a * pixels, b * pixels, 9 * a * b), _sum_of_branches(b * pixels)]
-        return parts + both
+        return [
+            *parts,
+            _convolution(a * pixels, b * pixels, 9 * a * b),
+            _sum_of_branches(b * pixels),
+        ]
     low = pixels // 4
     return [
         *parts,
@@ -183,26 +198,29 @@ def _points(inputs: int, width: int, outputs: int) -> Values:
 
 
 def _upsampled_convolution(a: int, b: int, low: int) -> list[Values]:
-    """3x3 on four times as many pixels as came in."""
+    """3x3 on four times as many pixels as came in; folded, the input is never made so large."""
     high = 4 * low
+    if folds(math.isqrt(high)):
+        return [_folded_convolution(low * a, high * b, a * b)]
     return [_resampling(low * a, high * a), _convolution(high * a, high * b, 9 * a * b)]
 
 
 def _pooled_convolution(a: int, b: int, pixels: int) -> list[Values]:
-    """3x3, of which a quarter of the pixels goes on."""
-    return [
-        _convolution(a * pixels, b * pixels, 9 * a * b),
-        _resampling(b * pixels, b * (pixels // 4)),
-    ]
+    """3x3, of which a quarter of the pixels goes on; folded, the rest is never made."""
+    low = pixels // 4
+    if folds(math.isqrt(pixels)):
+        return [_folded_convolution(a * pixels, b * low, a * b)]
+    return [_convolution(a * pixels, b * pixels, 9 * a * b), _resampling(b * pixels, b * low)]
+
+
+def _folded_convolution(inputs: float, outputs: float, pairs: int) -> Values:
+    """Of so many pairs of an input and an output channel."""
+    return _convolution(inputs, outputs, 9 * pairs)._replace(kernels=16 * pairs)
 
 
 def _convolution(inputs: float, outputs: float, weights: float) -> Values:
     """Or a linear layer."""
     return Values(inputs + outputs, outputs + 2 * inputs, outputs + inputs, weights)
-
-
-def _first_convolution(inputs: float, outputs: float, weights: float) -> Values:
-    return Values(inputs + outputs, outputs + inputs, outputs + inputs, weights)
 
 
 def _activation(n: float) -> Values:
