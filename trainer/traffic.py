@@ -60,9 +60,8 @@ def traffic(config: TrialConfig) -> float:
     optimiser counts as fused Adam; the one of the toy problems moves more.
     """
     g, d = network_values(config)
-    method = METHODS[config.method]
     parts = config.batch_size // config.micro_batch
-    of_g, of_d = config.generator_normalisation, method.normalisation
+    of_g, of_d = config.generator_normalisation, METHODS[config.method].normalisation
     d_update = (
         config.batch_size * (g.forward + 2 * (d.forward + d.backward))
         + parts * (_FORWARD[of_g] * g.weights + (_FORWARD[of_d] + _BACKWARD[of_d]) * d.weights)
@@ -95,16 +94,14 @@ def network_values(config: TrialConfig) -> tuple[Values, Values]:
 def _generator(config: TrialConfig) -> Values:
     widths = _generator_widths(config)
     pixels = ((config.resolution or 0) // 2 ** (len(widths) - 1)) ** 2
-    bottom = widths[0] * pixels
-    parts = [_convolution(config.latent_size, bottom, config.latent_size * bottom)]
-    conditional = config.classes is not None
+    z, bottom, conditional = config.latent_size, widths[0] * pixels, config.classes is not None
+    parts = [_convolution(z, bottom, z * bottom)]
     for a, b in pairwise(widths):
         parts += _generator_block(a, b, pixels, conditional=conditional)
         pixels *= 4
     last = pixels * widths[-1]
-    parts += [_normalisation(last), _activation(last)]
-    parts += [_convolution(last, 3 * pixels, 27 * widths[-1]), _activation(3 * pixels)]
-    return _sum(parts)
+    to_image = [_convolution(last, 3 * pixels, 27 * widths[-1]), _activation(3 * pixels)]
+    return _sum([*parts, _normalisation(last), _activation(last), *to_image])
 
 
 def _generator_widths(config: TrialConfig) -> list[int]:
@@ -136,8 +133,8 @@ def _generator_block(a: int, b: int, low: int, *, conditional: bool) -> list[Val
 
 def _discriminator(config: TrialConfig) -> Values:
     large = config.resolution == 128
-    widths = [config.channels * k for k in ((1, 2, 4, 8, 16, 16) if large else (1, 1, 1, 1))]
-    downs = 5 if large else 2
+    factors, downs = ((1, 2, 4, 8, 16, 16), 5) if large else ((1, 1, 1, 1), 2)
+    widths = [config.channels * factor for factor in factors]
     pixels = (config.resolution or 0) ** 2
     parts = _first_block(widths[0], pixels)
     pixels //= 4
@@ -152,15 +149,14 @@ def _discriminator(config: TrialConfig) -> Values:
 
 def _first_block(d: int, pixels: int) -> list[Values]:
     """From an image to d channels and a quarter of the pixels. Images need a gradient only where
-    it goes on to G, and weights only where it does not: convolutions of images go backward alike.
-    """
+    it goes on to G, and weights only where it does not."""
     low = pixels // 4
     return [
-        Values(*[(3 + d) * pixels] * 3, 27 * d),
+        _image_convolution(3 * pixels, d * pixels, 27 * d),
         _activation(d * pixels),
         *_pooled_convolution(d, d, pixels),
         Values(3 * (pixels + low), 0, 3 * (pixels + low)),
-        Values(*[(3 + d) * low] * 3, 3 * d),
+        _image_convolution(3 * low, d * low, 3 * d),
         _sum_of_branches(d * low),
         Values(0, 0, 3 * 3 * pixels),
     ]
@@ -175,11 +171,8 @@ def _discriminator_block(a: int, b: int, pixels: int, *, down: bool) -> list[Val
         _branching(a * pixels),
     ]
     if not down:
-        return [
-            *parts,
-            _convolution(a * pixels, b * pixels, 9 * a * b),
-            _sum_of_branches(b * pixels),
-        ]
+        parts += [_convolution(a * pixels, b * pixels, 9 * a * b), _sum_of_branches(b * pixels)]
+        return parts
     low = pixels // 4
     return [
         *parts,
@@ -221,6 +214,10 @@ def _folded_convolution(inputs: float, outputs: float, pairs: int) -> Values:
 def _convolution(inputs: float, outputs: float, weights: float) -> Values:
     """Or a linear layer."""
     return Values(inputs + outputs, outputs + 2 * inputs, outputs + inputs, weights)
+
+
+def _image_convolution(inputs: float, outputs: float, weights: float) -> Values:
+    return Values(inputs + outputs, inputs + outputs, inputs + outputs, weights)
 
 
 def _activation(n: float) -> Values:

@@ -3,12 +3,12 @@
 No iteration takes less time than its floor, max(operations / rate, bytes / bandwidth): operations
 and bytes from the trainer's own model of costs, rate and bandwidth measured here, as what large
 convolutions, matrix products and copies reach. A multiply-add is two operations (FLOP). The rate
-is the best of float32, on a GPU with TF32 wherever torch takes it by default. Where an iteration
-is far from its floor and takes some microseconds per operator, it is the operators' number that
-takes the time.
+is the best one in the precision of the trials; in bf16 the bytes are an upper bound. Where an
+iteration is far from its floor and takes some microseconds per operator, it is the operators'
+number that takes the time.
 
     python tests/benchmarks/roofline.py [--device cuda] [--threads 2] [--repetitions 2]
-        [--settings digits:C_32-32,paper:A_16-128]
+        [--precision tf32] [--settings digits:C_32-32,paper:A_16-128]
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from ledger import record, say
 from timing import medians
 from torch import Tensor
 
-from trainer.config import TrialConfig, trial_config
+from trainer.config import PRECISIONS, TrialConfig, trial_config
 from trainer.costs import launches, operations
 from trainer.data import Images
+from trainer.precision import use_precision
 from trainer.state import initial_state
 from trainer.traffic import traffic
 from trainer.updates import train_iteration
@@ -33,7 +34,7 @@ DIGITS = ("digits:C_32-32", "digits:B_64-64", "digits:A_64-128")
 PAPER = ("paper:C_16-32", "paper:B_16-64", "paper:A_16-128")
 LARGER = ("paper:C_64-32", "paper:B_64-64", "paper:A_64-128", "paper:D_128-256")
 SETTINGS = {"cpu": DIGITS + PAPER, "cuda": DIGITS + PAPER + LARGER}
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # Side of the matrices, images per convolution, float32 values in a copy: enough for the full rate.
 SIZES = {"cpu": (2048, 16, 2**26), "cuda": (8192, 256, 2**29)}
 COPY = "copy"
@@ -58,7 +59,7 @@ def _kernels(device: str) -> dict[str, tuple[float, Work]]:
     kernels: dict[str, tuple[float, Work]] = {
         COPY: (2.0 * 4 * values, lambda: target.copy_(source))
     }
-    for precision, dtype in PRECISIONS.items():
+    for precision, dtype in KINDS.items():
         a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
         kernels[f"{precision} matmul"] = (2.0 * side**3, lambda a=a, b=b: a @ b)
         for channels in (128, 256):
@@ -80,11 +81,11 @@ def _convolution(x: Tensor, weight: Tensor, stride: int) -> Work:
     return lambda: torch.nn.functional.conv2d(x, weight, stride=stride, padding=1)
 
 
-def configurations(names: Sequence[str], device: str) -> dict[str, TrialConfig]:
+def configurations(names: Sequence[str], device: str, precision: str) -> dict[str, TrialConfig]:
     found = {}
     for name in names:
         profile, _, setting = name.partition(":")
-        found[name] = trial_config(profile, setting, "sn", 0, device=device)
+        found[name] = trial_config(profile, setting, "sn", 0, device=device, precision=precision)
     return found
 
 
@@ -108,7 +109,7 @@ def show_machine(rates: Mapping[str, float]) -> None:
     say("TFLOP/s; convolutions of 32x32 pixels, channels innermost")
     say(f"{'':14}{'fp32':>12}{'bf16':>12}")
     for kind in [name.removeprefix("fp32 ") for name in rates if name.startswith("fp32 ")]:
-        fp32, bf16 = (rates[f"{precision} {kind}"] / 1e12 for precision in PRECISIONS)
+        fp32, bf16 = (rates[f"{precision} {kind}"] / 1e12 for precision in KINDS)
         say(f"{kind:14}{fp32:12.3f}{bf16:12.3f}")
     say(f"{COPY:14}{rates[COPY] / 1e9:12.1f} GB/s")
 
@@ -119,9 +120,11 @@ def show_settings(
     rates: Mapping[str, float],
 ) -> dict[str, float]:
     """Prints a line per setting; returns the figures to keep."""
-    rate = max(value for name, value in rates.items() if name.startswith("fp32"))
+    precision = next(iter(configs.values())).precision
+    kind = "bf16" if precision == "bf16" else "fp32"
+    rate = max(value for name, value in rates.items() if name.startswith(kind))
     say(
-        f"\nan iteration of SN in float32; floor at {rate / 1e12:.3f} TFLOP/s and "
+        f"\nan iteration of SN in {precision}; floor at {rate / 1e12:.3f} TFLOP/s and "
         f"{rates[COPY] / 1e9:.1f} GB/s; share: floor / time; times in ms, per operator in us"
     )
     say(
@@ -149,12 +152,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--device", default="cpu", choices=sorted(SETTINGS))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS)
     parser.add_argument("--settings", help="profile:setting,... (default: all that fit)")
     parser.add_argument("--repetitions", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     names = args.settings.split(",") if args.settings else SETTINGS[args.device]
-    configs = configurations(names, args.device)
+    configs = configurations(names, args.device, args.precision)
+    # From here on products of float32 are taken as the trials take them.
+    use_precision(next(iter(configs.values())))
     say(f"torch {torch.__version__} on {args.device}, {args.threads} threads")
     rates = machine(args.device, 3 * args.repetitions)
     show_machine(rates)
@@ -164,7 +170,7 @@ def main() -> None:
         chosen = {name: c for name, c in configs.items() if c.profile == profile}
         seconds |= iterations(chosen, times * args.repetitions, args.device)
     figures = show_settings(configs, seconds, rates)
-    record("roofline", rates | figures, args.device)
+    record(f"roofline {args.precision}", rates | figures, args.device)
 
 
 if __name__ == "__main__":
