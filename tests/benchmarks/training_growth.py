@@ -27,6 +27,7 @@ from sweep.memory import MARGIN, WORKSPACE_BYTES, _images_bytes, memory_bytes, p
 from trainer.config import TrialConfig, trial_config
 from trainer.costs import launches, network_operations, operations
 from trainer.data import Images
+from trainer.precision import use_precision
 from trainer.state import initial_state
 from trainer.traffic import traffic
 from trainer.updates import train_iteration
@@ -83,6 +84,7 @@ def iteration(config: TrialConfig) -> Callable[[], object]:
     side = config.resolution or 0
     pixels = torch.randint(256, (1000, 3, side, side), dtype=torch.uint8, device=config.device)
     data = Images(train=pixels, held_out=pixels[:1], stacked=False)
+    use_precision(config)
     state = initial_state(config)
     return lambda: train_iteration(config, state, data)
 
