@@ -27,6 +27,19 @@ def as_matrix(weight: Tensor) -> Tensor:
     return weight.flatten(1)
 
 
+def wide_matrix(weight: Tensor) -> Tensor:
+    """W with its smaller side first, [r, n]: transposed where it is tall."""
+    matrix = as_matrix(weight)
+    return matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
+
+
+def like_weight(wide: Tensor, weight: Tensor) -> Tensor:
+    """The inverse of `wide_matrix`: wide[r, n] in the weight's shape and dtype."""
+    rows, columns = as_matrix(weight).shape
+    matrix = wide.mT if rows > columns else wide
+    return matrix.to(weight.dtype).reshape(weight.shape).contiguous()
+
+
 def lifted_count(i_ratio: float, weight: Tensor) -> int:
     """i = max(1, floor(i_ratio * r)): how many singular values static compensation equalises."""
     return max(1, math.floor(i_ratio * min(as_matrix(weight).shape)))
@@ -97,7 +110,7 @@ def _factorise(weight: Tensor) -> _Factors | None:
     if scale == 0 or not torch.isfinite(gram).all():
         return None
     eigenvalues, u = torch.linalg.eigh(gram)
-    wide = _wide(weight).detach().double() / scale
+    wide = wide_matrix(weight).detach().double() / scale
     return _Factors(wide, scale, eigenvalues.clamp(min=0).sqrt().flip(0), u.flip(1))
 
 
@@ -111,9 +124,7 @@ def _raised(weight: Tensor, factors: _Factors, target: Tensor, renormalise: bool
         gain = target * sigma[0] / sigma[:i] - 1
         lifted = wide + (u[:, :i] * gain) @ (u[:, :i].mT @ wide)
     result = lifted / sigma[0] if renormalise else lifted * scale
-    matrix = as_matrix(weight)
-    result = result.mT if matrix.shape[0] > matrix.shape[1] else result
-    return result.to(weight.dtype).reshape(weight.shape).contiguous()
+    return like_weight(result, weight)
 
 
 def _lift_rank_deficient(wide: Tensor, target: Tensor) -> Tensor:
@@ -214,17 +225,12 @@ class _Compensated(torch.autograd.Function):
         return result, *7 * [None]
 
 
-def _wide(weight: Tensor) -> Tensor:
-    matrix = as_matrix(weight)
-    return matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
-
-
 def _scaled_gram(weight: Tensor) -> tuple[Tensor, Tensor]:
     """M M^T in float64 of the smaller side, M = W / max|W|, and max|W| (float64).
 
     Scaled, because the squares of a weight of 1e25 or 1e-40 leave the range of its entries.
     """
-    wide = _wide(weight).detach().double()
+    wide = wide_matrix(weight).detach().double()
     scale = wide.abs().max()
     scaled = wide / scale if scale > 0 else wide
     return scaled @ scaled.mT, scale
