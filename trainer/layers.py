@@ -24,6 +24,7 @@ from trainer.spectral import (
     power_iteration,
     spectral_norm,
 )
+from trainer.stacks import in_stacks, power_iterations
 
 NORMALISATIONS = ("none", "sn", "wn")
 
@@ -138,9 +139,22 @@ def effective_weight(layer: Layer) -> Tensor:
 
 @torch.no_grad()
 def advance(layers: Sequence[Layer]) -> None:
-    """One power iteration in every layer."""
+    """One power iteration in every layer; on a GPU layers of one shape take it together."""
+    if layers and layers[0].weight.is_cuda:
+        advance_in_stacks(layers)
+        return
     for layer in layers:
         u, v = power_iteration(layer.weight, layer.u)
+        layer.u.copy_(u)
+        layer.v.copy_(v)
+
+
+@torch.no_grad()
+def advance_in_stacks(layers: Sequence[Layer]) -> None:
+    """The same in a few launches, whatever the number of layers."""
+    matrices = [as_matrix(layer.weight) for layer in layers]
+    vectors = in_stacks(power_iterations, matrices, [layer.u for layer in layers])
+    for layer, (u, v) in zip(layers, vectors, strict=True):
         layer.u.copy_(u)
         layer.v.copy_(v)
 

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from trainer import stacks, subspace
 from trainer.config import TrialConfig
 from trainer.methods import METHODS
+from trainer.precision import without_tf32
 from trainer.spectral import (
     compensate,
     compensate_dynamic,
     dynamic_compensation,
     lifted_count,
+    like_weight,
     spectral_norm,
     static_compensation,
+    wide_matrix,
 )
+from trainer.stacks import in_stacks
 from trainer.state import TrainState
 
 
@@ -36,16 +42,101 @@ def is_due(config: TrialConfig, iteration: int, k: int) -> bool:
 @torch.no_grad()
 def project(config: TrialConfig, state: TrainState) -> None:
     """Overwrites the weights of D's regularised layers; its last layer is left alone."""
+    layers = state.discriminator.regularised_layers()
+    if layers and runs_in_stacks(layers[0].weight.device):
+        _project_in_stacks(config, state)
+    else:
+        for k in range(len(layers)):
+            _project_one(config, state, k)
+
+
+def runs_in_stacks(device: torch.device) -> bool:
+    """A GPU waits for launches, and a loop of small factorisations waits for each of them; a CPU
+    gains little by stacks, and its loop stays what it was, bit for bit."""
+    return device.type == "cuda"
+
+
+def _project_one(config: TrialConfig, state: TrainState, k: int) -> None:
     method = METHODS[config.method]
-    for k, layer in enumerate(state.discriminator.regularised_layers()):
-        if method.compensation == "dynamic":
-            weight, state.gamma[k] = compensate_dynamic(
-                layer.weight, state.gamma[k], renormalise=method.renormalises
-            )
+    weight = state.discriminator.regularised_layers()[k].weight
+    if method.compensation == "dynamic":
+        projected, state.gamma[k] = compensate_dynamic(
+            weight, state.gamma[k], renormalise=method.renormalises
+        )
+    else:
+        i = _lifted(config, weight)
+        projected = compensate(weight, i, renormalise=method.renormalises)
+    weight.copy_(projected)
+
+
+def _lifted(config: TrialConfig, weight: Tensor) -> int:
+    return 1 if config.i_ratio is None else lifted_count(config.i_ratio, weight)
+
+
+class _Task(NamedTuple):
+    """How a layer is projected: weights of one task can share a stack."""
+
+    solver: Literal["dynamic", "divide", "eigh", "subspace"]
+    i: int
+    renormalise: bool
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32 if self.solver == "subspace" else torch.float64
+
+
+def _task(config: TrialConfig, state: TrainState, k: int, weight: Tensor) -> _Task:
+    method = METHODS[config.method]
+    if method.compensation == "dynamic":
+        return _Task("dynamic", 0, method.renormalises)
+    i = _lifted(config, weight)
+    if i == 1:
+        return _Task("divide", i, method.renormalises)
+    solver = "eigh" if state.leading[k] is None else "subspace"
+    return _Task(solver, i, method.renormalises)
+
+
+def _project_in_stacks(config: TrialConfig, state: TrainState) -> None:
+    """Static compensation goes on from the projectors of the last call, and starts by eigh.
+
+    The host waits once, to read which layers came out sound; the others are done one by one, and
+    start anew in the next call. (eigh waits for the device by itself.)
+    """
+    weights = [layer.weight for layer in state.discriminator.regularised_layers()]
+    tasks = [_task(config, state, k, weight) for k, weight in enumerate(weights)]
+    remembered = state.gamma if METHODS[config.method].compensation == "dynamic" else state.leading
+    wides = [wide_matrix(weight) for weight in weights]
+    with without_tf32():
+        grams = in_stacks(_grams, tasks, wides)
+        solved = in_stacks(_solve, tasks, [gram for (gram,) in grams], remembered)
+        projected = in_stacks(_products, tasks, [factor for factor, _, _ in solved], wides)
+    sound = torch.stack([flag for _, _, flag in solved]).tolist()
+    for k, weight in enumerate(weights):
+        if sound[k]:
+            weight.copy_(like_weight(projected[k][0], weight))
+            remembered[k] = solved[k][1]
         else:
-            i = 1 if config.i_ratio is None else lifted_count(config.i_ratio, layer.weight)
-            weight = compensate(layer.weight, i, renormalise=method.renormalises)
-        layer.weight.copy_(weight)
+            state.leading[k] = None
+            _project_one(config, state, k)
+
+
+def _grams(task: _Task, wide: Tensor) -> tuple[Tensor]:
+    wide = wide.to(task.dtype)
+    return (wide @ wide.mT,)
+
+
+def _solve(task: _Task, gram: Tensor, remembered: Tensor | None) -> stacks.Solved:
+    if task.solver == "dynamic":
+        return stacks.lift_dynamic(gram, remembered, renormalise=task.renormalise)
+    if task.solver == "divide":
+        return stacks.divide(gram, renormalise=task.renormalise)
+    if remembered is None:
+        return stacks.lift(gram, task.i, renormalise=task.renormalise)
+    return subspace.lift(gram, remembered, task.i, renormalise=task.renormalise)
+
+
+def _products(task: _Task, factor: Tensor, wide: Tensor) -> tuple[Tensor]:
+    return (factor @ wide.to(task.dtype),)
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from trainer.networks import build
 from trainer.settings import UsageError
 
 _MODULES = ("generator", "discriminator", "generator_optimiser", "discriminator_optimiser")
-_VALUES = ("gamma", "directions", "iteration", "seconds", "history")
+_VALUES = ("gamma", "leading", "directions", "iteration", "seconds", "history")
+# Absent from older checkpoints, without which a run goes on as if it had just begun.
+_LATER = {"leading"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,10 +24,11 @@ class TrainState:
     """Networks with their singular vectors, optimisers, and everything measured so far.
 
     `gamma` holds, per regularised layer of D, the highest sigma_k / sigma_1 [r] that dynamic
-    compensation has seen, None before its first call; `directions` [n, P] what NuGAN nudges G's
-    gradient away from. `iteration` counts finished iterations, `seconds` the time that they and
-    the evaluations took in all attempts. `history` holds the scalar record of every evaluation:
-    verdicts rest on it.
+    compensation has seen, None before its first call; `leading` the projector [r, r] onto its
+    first i singular vectors, from which static compensation on a GPU goes on, None where it
+    starts anew; `directions` [n, P] what NuGAN nudges G's gradient away from. `iteration` counts
+    finished iterations, `seconds` the time that they and the evaluations took in all attempts.
+    `history` holds the scalar record of every evaluation: verdicts rest on it.
     """
 
     generator: Any
@@ -33,6 +36,7 @@ class TrainState:
     generator_optimiser: torch.optim.Optimizer
     discriminator_optimiser: torch.optim.Optimizer
     gamma: list[Tensor | None]
+    leading: list[Tensor | None]
     directions: Tensor | None = None
     iteration: int = 0
     seconds: float = 0.0
@@ -52,6 +56,7 @@ def initial_state(config: TrialConfig) -> TrainState:
         generator_optimiser=_optimiser(config, g, config.learning_rate),
         discriminator_optimiser=_optimiser(config, d, config.discriminator_learning_rate),
         gamma=[None] * len(d.regularised_layers()),
+        leading=[None] * len(d.regularised_layers()),
     )
 
 
@@ -84,7 +89,7 @@ def from_bytes(config: TrialConfig, content: bytes) -> TrainState:
         )
     state = initial_state(config)
     _load_modules(state, stored, config.trial_id)
-    for name in _VALUES:
+    for name in stored.keys() & set(_VALUES):
         setattr(state, name, stored[name])
     return state
 
@@ -121,7 +126,7 @@ def _read(config: TrialConfig | None, content: bytes) -> dict[str, Any]:
         raise UsageError("no checkpoint of this trainer, or a damaged one") from error
     if not isinstance(stored, dict):
         raise UsageError(f"no checkpoint of this trainer: it holds a {type(stored).__name__}")
-    if missing := {*_MODULES, *_VALUES, "trial_id"} - set(stored):
+    if missing := {*_MODULES, *_VALUES, "trial_id"} - _LATER - set(stored):
         raise UsageError(f"no checkpoint of this trainer: it lacks {', '.join(sorted(missing))}")
     return stored
 
