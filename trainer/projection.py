@@ -5,7 +5,7 @@ Form `project` overwrites the weights, form `reparam` lets one update see W_SR i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
@@ -26,7 +26,7 @@ from trainer.spectral import (
     static_compensation,
     wide_matrix,
 )
-from trainer.stacks import in_stacks
+from trainer.stacks import first, in_stacks, padded
 from trainer.state import TrainState
 
 
@@ -44,7 +44,7 @@ def project(config: TrialConfig, state: TrainState) -> None:
     """Overwrites the weights of D's regularised layers; its last layer is left alone."""
     layers = state.discriminator.regularised_layers()
     if layers and runs_in_stacks(layers[0].weight.device):
-        _project_in_stacks(config, state)
+        _project_in_stacks(config, state, range(len(layers)))
     else:
         for k in range(len(layers)):
             _project_one(config, state, k)
@@ -74,7 +74,7 @@ def _lifted(config: TrialConfig, weight: Tensor) -> int:
 
 
 class _Task(NamedTuple):
-    """How a layer is projected: weights of one task can share a stack."""
+    """How a layer is projected: weights of one task can share a stack. `i` where it matters."""
 
     solver: Literal["dynamic", "divide", "eigh", "subspace"]
     i: int
@@ -92,32 +92,62 @@ def _task(config: TrialConfig, state: TrainState, k: int, weight: Tensor) -> _Ta
     i = _lifted(config, weight)
     if i == 1:
         return _Task("divide", i, method.renormalises)
-    solver = "eigh" if state.leading[k] is None else "subspace"
-    return _Task(solver, i, method.renormalises)
+    if state.leading[k] is None:
+        return _Task("eigh", i, method.renormalises)
+    return _Task("subspace", 0, method.renormalises)
 
 
-def _project_in_stacks(config: TrialConfig, state: TrainState) -> None:
+def _project_in_stacks(config: TrialConfig, state: TrainState, chosen: Sequence[int]) -> None:
     """Static compensation goes on from the projectors of the last call, and starts by eigh.
 
-    The host waits once, to read which layers came out sound; the others are done one by one, and
-    start anew in the next call. (eigh waits for the device by itself.)
+    The host waits once, to read which of the chosen layers came out sound. Those that did not
+    start anew, and what eigh cannot do either is done one by one. (eigh waits for the device too.)
     """
-    weights = [layer.weight for layer in state.discriminator.regularised_layers()]
-    tasks = [_task(config, state, k, weight) for k, weight in enumerate(weights)]
-    remembered = state.gamma if METHODS[config.method].compensation == "dynamic" else state.leading
+    layers = state.discriminator.regularised_layers()
+    weights = [layers[k].weight for k in chosen]
+    memory = state.gamma if METHODS[config.method].compensation == "dynamic" else state.leading
+    tasks = [_task(config, state, k, layers[k].weight) for k in chosen]
     wides = [wide_matrix(weight) for weight in weights]
     with without_tf32():
-        grams = in_stacks(_grams, tasks, wides)
-        solved = in_stacks(_solve, tasks, [gram for (gram,) in grams], remembered)
+        grams = [gram for (gram,) in in_stacks(_grams, tasks, wides)]
+        solved = _solve_all(tasks, grams, [memory[k] for k in chosen])
         projected = in_stacks(_products, tasks, [factor for factor, _, _ in solved], wides)
+    again = []
     sound = torch.stack([flag for _, _, flag in solved]).tolist()
-    for k, weight in enumerate(weights):
-        if sound[k]:
-            weight.copy_(like_weight(projected[k][0], weight))
-            remembered[k] = solved[k][1]
+    for n, k in enumerate(chosen):
+        if sound[n]:
+            weights[n].copy_(like_weight(projected[n][0], weights[n]))
+            memory[k] = solved[n][1]
+            continue
+        state.leading[k] = None
+        if tasks[n].solver == "subspace":
+            again.append(k)
         else:
-            state.leading[k] = None
             _project_one(config, state, k)
+    if again:
+        _project_in_stacks(config, state, again)
+
+
+def _solve_all(
+    tasks: Sequence[_Task], grams: Sequence[Tensor], memory: Sequence[Tensor | None]
+) -> list[tuple[Tensor, Tensor | None, Tensor]]:
+    """(F[r, r], what to remember, whether F is sound) of each layer.
+
+    Layers that go on from a projector all share one stack: a launch costs more than the zeros.
+    """
+    side = max(map(len, grams))
+    rows = []
+    for task, gram, remembered in zip(tasks, grams, memory, strict=True):
+        if task.solver == "subspace":
+            assert remembered is not None
+            rows.append((task, padded(gram, side), padded(remembered, side)))
+        else:
+            rows.append((task, gram, remembered))
+    solved = in_stacks(_solve, *zip(*rows, strict=True))
+    return [
+        (first(factor, len(gram)), None if kept is None else first(kept, len(gram)), sound)
+        for gram, (factor, kept, sound) in zip(grams, solved, strict=True)
+    ]
 
 
 def _grams(task: _Task, wide: Tensor) -> tuple[Tensor]:
@@ -132,7 +162,7 @@ def _solve(task: _Task, gram: Tensor, remembered: Tensor | None) -> stacks.Solve
         return stacks.divide(gram, renormalise=task.renormalise)
     if remembered is None:
         return stacks.lift(gram, task.i, renormalise=task.renormalise)
-    return subspace.lift(gram, remembered, task.i, renormalise=task.renormalise)
+    return subspace.lift(gram, remembered, renormalise=task.renormalise)
 
 
 def _products(task: _Task, factor: Tensor, wide: Tensor) -> tuple[Tensor]:

@@ -47,6 +47,16 @@ def _stacked(column: Sequence[Any]) -> Any:
     return torch.stack(list(column)) if isinstance(column[0], Tensor) else column[0]
 
 
+def padded(matrix: Tensor, side: int) -> Tensor:
+    """[side, side]: with rows and columns of zeros after the matrix's own."""
+    return F.pad(matrix, 2 * (0, side - len(matrix)))
+
+
+def first(tensor: Tensor, r: int) -> Tensor:
+    """The first r entries along every axis: what `padded` started from."""
+    return tensor[(slice(r),) * tensor.dim()]
+
+
 Solved = tuple[Tensor, Tensor | Sequence[None], Tensor]
 
 

@@ -4,7 +4,8 @@ Right after a projection sigma_1..sigma_i are equal and apart from the rest. A f
 the gap has moved but is still there, and the projector of the last call shows where: it needs no
 factorisation, and nothing that waits for the device, to find the new one. Everything is a function
 of a stack of Gram matrices G = W W^T [k, r, r], W's smaller side first, and of the projectors
-P[k, r, r] onto u_1..u_i; W itself is only multiplied by the outcome.
+P[k, r, r] onto u_1..u_i; W itself is only multiplied by the outcome. Rows and columns of zeros
+added to both change nothing, so that matrices of different r can share a stack.
 
 Whoever calls this switches TF32 off, whose 11 bits are not enough here.
 """
@@ -26,14 +27,12 @@ NEWTON_STEPS = 8
 TOLERANCE = 1e-4
 
 
-def lift(
-    gram: Tensor, projector: Tensor, i: int, *, renormalise: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+def lift(gram: Tensor, projector: Tensor, *, renormalise: bool) -> tuple[Tensor, Tensor, Tensor]:
     """(F[k, r, r], the new projectors, trusted: bool[k]) with W_SR = F W.
 
     F raises sigma_2..sigma_i to sigma_1, and divides by sigma_1 if `renormalise`. It is not to be
-    trusted where the new projector is none of rank i, as for a gap that closed or moved away,
-    where sigma_i fell too low, and where anything is not finite.
+    trusted where the new projector is none of the same rank, as for a gap that closed or moved
+    away, where sigma_i fell too low, and where anything is not finite.
     """
     square = largest_eigenvalue(gram, SIGMA_1)[:, None, None]
     g = gram / square
@@ -45,7 +44,7 @@ def lift(
     trusted = (
         (_largest_entry(new @ rest) <= TOLERANCE)
         & (root_defect <= TOLERANCE)
-        & ((_trace(new) - i).abs() < 0.5)
+        & ((_trace(new) - _trace(projector)).abs() < 0.5)
         & factor.isfinite().flatten(1).all(1)
     )
     return factor, new, trusted
