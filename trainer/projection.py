@@ -29,6 +29,9 @@ from trainer.spectral import (
 from trainer.stacks import first, in_stacks, padded
 from trainer.state import TrainState
 
+# Up to this side a GPU's product takes no longer than its launch (not measured).
+SMALL = 128
+
 
 def is_due(config: TrialConfig, iteration: int, k: int) -> bool:
     """Released: after every D update of each fifth iteration. Spread: after every fifth update."""
@@ -44,10 +47,10 @@ def project(config: TrialConfig, state: TrainState) -> None:
     """Overwrites the weights of D's regularised layers; its last layer is left alone."""
     layers = state.discriminator.regularised_layers()
     if layers and runs_in_stacks(layers[0].weight.device):
-        _project_in_stacks(config, state, range(len(layers)))
+        project_in_stacks(config, state, range(len(layers)))
     else:
         for k in range(len(layers)):
-            _project_one(config, state, k)
+            project_one(config, state, k)
 
 
 def runs_in_stacks(device: torch.device) -> bool:
@@ -56,7 +59,7 @@ def runs_in_stacks(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def _project_one(config: TrialConfig, state: TrainState, k: int) -> None:
+def project_one(config: TrialConfig, state: TrainState, k: int) -> None:
     method = METHODS[config.method]
     weight = state.discriminator.regularised_layers()[k].weight
     if method.compensation == "dynamic":
@@ -97,7 +100,7 @@ def _task(config: TrialConfig, state: TrainState, k: int, weight: Tensor) -> _Ta
     return _Task("subspace", 0, method.renormalises)
 
 
-def _project_in_stacks(config: TrialConfig, state: TrainState, chosen: Sequence[int]) -> None:
+def project_in_stacks(config: TrialConfig, state: TrainState, chosen: Sequence[int]) -> None:
     """Static compensation goes on from the projectors of the last call, and starts by eigh.
 
     The host waits once, to read which of the chosen layers came out sound. Those that did not
@@ -123,9 +126,9 @@ def _project_in_stacks(config: TrialConfig, state: TrainState, chosen: Sequence[
         if tasks[n].solver == "subspace":
             again.append(k)
         else:
-            _project_one(config, state, k)
+            project_one(config, state, k)
     if again:
-        _project_in_stacks(config, state, again)
+        project_in_stacks(config, state, again)
 
 
 def _solve_all(
@@ -133,13 +136,14 @@ def _solve_all(
 ) -> list[tuple[Tensor, Tensor | None, Tensor]]:
     """(F[r, r], what to remember, whether F is sound) of each layer.
 
-    Layers that go on from a projector all share one stack: a launch costs more than the zeros.
+    Small layers that go on from a projector share one stack: a launch costs more than the zeros.
     """
-    side = max(map(len, grams))
+    largest = max(map(len, grams))
     rows = []
     for task, gram, remembered in zip(tasks, grams, memory, strict=True):
         if task.solver == "subspace":
             assert remembered is not None
+            side = min(largest, max(len(gram), SMALL))
             rows.append((task, padded(gram, side), padded(remembered, side)))
         else:
             rows.append((task, gram, remembered))

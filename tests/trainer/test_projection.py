@@ -40,13 +40,13 @@ def stacked(monkeypatch):
 @pytest.fixture
 def one_by_one(monkeypatch):
     """The layers that were done one by one."""
-    done, real = [], projection._project_one
+    done, real = [], projection.project_one
 
     def noted(config, state, k):
         done.append(k)
         real(config, state, k)
 
-    monkeypatch.setattr(projection, "_project_one", noted)
+    monkeypatch.setattr(projection, "project_one", noted)
     return done
 
 
@@ -76,7 +76,7 @@ def in_the_loop(config, state):
     """The weights that a CPU's projection makes of the state."""
     twin = copy.deepcopy(state)
     for k in range(len(weights(twin))):
-        projection._project_one(config, twin, k)
+        projection.project_one(config, twin, k)
     return weights(twin), twin.gamma
 
 
