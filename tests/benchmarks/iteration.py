@@ -1,20 +1,27 @@
-"""What a projection costs: the time of a whole iteration of each method over that of SN.
+"""What spectral regularization costs: a whole iteration of each method over that of SN.
 
-An iteration is n_critic updates of D and one of G; every fifth has a projection after each of its
-updates of D. The parts are timed in turn within one run, so that a drift of the machine's speed
-cancels, and the ratio follows from their medians:
+An iteration is n_critic updates of D and one of G. The form `project` has a projection after each
+update of D in every fifth of them, the form `reparam` another last update of D in each. The parts
+are timed in turn within one run, so that a drift of the machine's speed cancels, and the ratio
+follows from their medians:
 
-    1 + n_critic * projection / (5 * (n_critic * D + G))
+    project    1 + n_critic * projection / (5 * (n_critic * D + G))
+    reparam    1 + (last D - D) / (n_critic * D + G)
 
+`host SVD` and `torch SVD` are static projections as released and by torch.linalg.svd (solvers.py).
 In the digits profile, where the parts are milliseconds, whole periods are timed in turn instead.
 
-    python tests/benchmarks/iteration.py [--repetitions 5] [--device cuda]
+    python tests/benchmarks/iteration.py [--settings C_16-32,A_64-128] [--repetitions 5]
+        [--device cuda]
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from ledger import record, say
+from solvers import released, torch_svd
 from timing import medians
 
 from trainer.config import TrialConfig, trial_config
@@ -25,42 +32,48 @@ from trainer.projection import project
 from trainer.state import initial_state
 from trainer.updates import train_iteration, update_discriminator, update_generator
 
-PAPER_SHAPES = ("C_16-32", "B_16-64", "A_16-128", "A_64-128")
+PAPER_SETTINGS = "C_16-32,B_16-64,A_16-128,A_64-128"
 DIGITS_SETTINGS = ("C_32-32", "B_64-64", "A_64-128")
 PROJECTED = tuple(name for name, method in METHODS.items() if method.form == "project")
+REPARAMETRISED = tuple(name for name, method in METHODS.items() if method.form == "reparam")
+NAIVE = {"host SVD": released, "torch SVD": torch_svd}
 
 
-def parts_of(config: TrialConfig, data: Images) -> dict:
+def parts_of(config: TrialConfig, data: Images) -> dict[str, Callable[[], object]]:
     state = initial_state(config)
-    configs = {
-        method: trial_config("paper", config.setting, method, 0, device=config.device)
-        for method in PROJECTED
-    }
-    parts = {
+    last = config.n_critic - 1
+
+    def of(method: str) -> TrialConfig:
+        return trial_config("paper", config.setting, method, 0, device=config.device)
+
+    parts: dict[str, Callable[[], object]] = {
         "D": lambda: update_discriminator(config, state, data, 0),
         "G": lambda: update_generator(config, state),
         "power iteration": lambda: advance(state.discriminator.normalised_layers()),
     }
-    for method, changed in configs.items():
-        parts[method] = lambda changed=changed: project(changed, state)
+    parts |= {name: partial(project, of(name), state) for name in PROJECTED}
+    parts |= {name: partial(torch.no_grad()(naive), state) for name, naive in NAIVE.items()}
+    for name in REPARAMETRISED:
+        parts[name] = partial(update_discriminator, of(name), state, data, last)
     return parts
 
 
-def paper_shape(setting: str, repetitions: int, device: str) -> dict[str, float]:
-    """Seconds of an iteration of SN, and what the projections make of it in the schedule."""
+def paper_setting(setting: str, repetitions: int, device: str) -> dict[str, float]:
+    """Seconds of an iteration of SN, and what the methods make of it in their schedules."""
     config = trial_config("paper", setting, "sn", 0, device=device)
     pixels = torch.randint(256, (1000, 3, 32, 32), dtype=torch.uint8, device=device)
     data = Images(train=pixels, held_out=pixels[:1], stacked=False)
     t = medians(parts_of(config, data), repetitions, device)
     whole = config.n_critic * t["D"] + t["G"]
-    figures = {
+    over = {
+        name: 1 + config.n_critic * t[name] / (PROJECTION_PERIOD * whole)
+        for name in (*PROJECTED, *NAIVE)
+    } | {name: 1 + (t[name] - t["D"]) / whole for name in REPARAMETRISED}
+    return {
         f"{setting}, an iteration of SN (s)": whole,
         f"{setting}, power iteration over a D update": t["power iteration"] / t["D"],
+        **{f"{setting}, {name} over SN": ratio for name, ratio in over.items()},
     }
-    for method in PROJECTED:
-        over = 1 + config.n_critic * t[method] / (PROJECTION_PERIOD * whole)
-        figures[f"{setting}, {method} over SN"] = over
-    return figures
 
 
 def digits_setting(setting: str, repetitions: int) -> dict[str, float]:
@@ -87,14 +100,15 @@ def digits_setting(setting: str, repetitions: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--settings", default=PAPER_SETTINGS, help="of the paper profile")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     args = parser.parse_args()
     torch.set_num_threads(1)
     say("32x32, G 256, n_critic 5: an iteration of SN, and the released schedule over it")
     figures = {}
-    for setting in PAPER_SHAPES:
-        figures |= paper_shape(setting, args.repetitions, args.device)
+    for setting in args.settings.split(","):
+        figures |= paper_setting(setting, args.repetitions, args.device)
     if args.device == "cpu":
         say("digits profile, 8x8, n_critic 1: an iteration of SN, and whole periods over it")
         for setting in DIGITS_SETTINGS:
