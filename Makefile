@@ -55,11 +55,15 @@ test-all: test  ## test, then the slow campaigns
 BENCH := tests/benchmarks
 
 .PHONY: bench
-bench: $(READY)  ## print the benchmarks' ratios (about 10 minutes on 2 cores)
-	$(BIN)/python $(BENCH)/overhead.py
-	$(BIN)/python $(BENCH)/evaluation.py
-	$(BIN)/python $(BENCH)/packing.py --seconds 5
-	$(BIN)/python $(BENCH)/iteration.py --repetitions 1
+bench: $(READY)  ## measure speed on this machine, as ratios (about 10 minutes on 2 cores)
+	$(BIN)/python $(BENCH)/overhead.py --repetitions 1
+	$(BIN)/python $(BENCH)/evaluation.py --repetitions 1
+	$(BIN)/python $(BENCH)/packing.py --seconds 3
+	$(BIN)/python $(BENCH)/solvers.py --repetitions 3
+	$(BIN)/python $(BENCH)/step.py --shapes 16-32 --repetitions 1
+	$(BIN)/python $(BENCH)/iteration.py --settings C_16-32,A_16-128 --repetitions 1
+	$(BIN)/python $(BENCH)/roofline.py --repetitions 1
+	$(BIN)/python $(BENCH)/growth.py --repetitions 1 --trials 100,1000
 	$(BIN)/python $(BENCH)/service.py --trials 1000 --core --clients 1
 
 # A GPU machine is often lent bare, with a torch of its own: nothing is installed here, and of this
@@ -67,9 +71,13 @@ bench: $(READY)  ## print the benchmarks' ratios (about 10 minutes on 2 cores)
 .PHONY: bench-gpu
 bench-gpu: export PYTHONPATH := $(CURDIR)
 bench-gpu:  ## the same on a GPU (about 8 minutes), with a PYTHON that has torch
-	$(PYTHON) $(BENCH)/iteration.py --repetitions 5 --device cuda
+	$(PYTHON) $(BENCH)/solvers.py --device cuda
+	$(PYTHON) $(BENCH)/iteration.py --device cuda
+	$(PYTHON) $(BENCH)/step.py --device cuda --shapes 16-32,64-64,64-128 --levers tf32
+	$(PYTHON) $(BENCH)/roofline.py --device cuda
+	$(PYTHON) $(BENCH)/roofline.py --device cuda --precision tf32
 	$(PYTHON) $(BENCH)/evaluation.py --device cuda
-	$(PYTHON) $(BENCH)/packing.py --seconds 3 --device cuda
+	$(PYTHON) $(BENCH)/packing.py --device cuda --seconds 3 --most 8
 
 .PHONY: clean
 clean:  ## remove .venv and caches; results stay

@@ -189,7 +189,7 @@ def test_a_reader_that_has_gone_is_no_error():
         (["--micro-batch", "0"], "micro_batch must be at least 1, but got 0"),
         (["--method", "jare", "--micro-batch", "8"], "micro_batch must be 16, not 8"),
         (["--method", "jare", "--precision", "bf16"], "needs float32, not bf16"),
-        (["--precision", "fp8"], "precision 'fp8' is none of float32, bf16"),
+        (["--precision", "fp8"], "precision 'fp8' is none of float32, tf32, bf16"),
         (["--iterations", "0"], "iterations must be at least 1, but got 0"),
         (["--seed", "-1"], "seed must be at least 0, but got -1"),
         (["--threads", "0"], "threads must be at least 1, but got 0"),
