@@ -46,8 +46,8 @@ from trainer.settings import (
 
 # Raised whenever the same configuration would give other numbers than before.
 SEMANTICS = 2
-# Unchanged by 2, which folds convolutions from 16 pixels on, takes another kernel for bf16 on a
-# CPU, and on a GPU TF32 for nothing that does not ask for it.
+# Unchanged by 2, which folds convolutions from 16 pixels on, and on a GPU takes TF32 for nothing
+# that does not ask for it and projects in stacks.
 _SEMANTICS_OF_SMALL = 1
 
 CLASSIFIER_FILE = Path(__file__).with_name("digits_classifier.pt")
@@ -218,7 +218,7 @@ def trial_config(
 
 def _semantics(values: Mapping[str, Any]) -> int:
     small = values["resolution"] in (None, 8) and values["device"] == "cpu"
-    return _SEMANTICS_OF_SMALL if small and values["precision"] == "float32" else SEMANTICS
+    return _SEMANTICS_OF_SMALL if small else SEMANTICS
 
 
 def _dataset(profile: Profile, setting: Setting, given: str | None) -> str:

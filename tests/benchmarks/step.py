@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainer.config import PRECISIONS, TrialConfig, trial_config
+from trainer.config import TrialConfig, trial_config
 from trainer.data import Images
 from trainer.networks import build
 from trainer.settings import PROFILES, UsageError, setting_name
@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of the CPU (default 2)")
     parser.add_argument("--shapes", type=listed, default=listed(SHAPES), metavar="BATCH-CHANNELS")
     parser.add_argument("--repetitions", type=int, default=2)
-    parser.add_argument("--precisions", type=listed, default=list(PRECISIONS))
+    parser.add_argument("--precisions", type=listed, default=["float32", "bf16"])
     parser.add_argument("--levers", type=listed, help="default: tf32,compile on cuda, else none")
     for name in TRAINERS:
         parser.add_argument(f"--{name}", type=Path, metavar="DIR", help="a checkout of it")

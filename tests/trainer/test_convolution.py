@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainer.convolution import conv, correlation, pooled_conv, spread, upsampled_conv
+from trainer.convolution import conv, pooled_conv, spread, upsampled_conv
 
 
 def upsampled_plainly(x, weight, bias):
@@ -73,19 +73,6 @@ def test_a_spread_kernel_keeps_its_sum():
     torch.testing.assert_close(spread(weight, flip=True), spread(weight).flip(2, 3))
 
 
-@pytest.mark.parametrize(("taps", "transposed"), [(1, False), (3, False), (4, False), (4, True)])
-def test_correlation_is_the_gradient_of_the_kernel(taps, transposed):
-    stride, padding = (2, 1) if taps == 4 else (1, taps // 2)
-    convolve = F.conv_transpose2d if transposed else F.conv2d
-    weight = tensors(8, torch.float32, taps=taps)[1]
-    x = torch.randn(3, 7 if transposed else 5, 8, 8)
-    y = convolve(x, weight, stride=stride, padding=padding)
-    above = torch.randn_like(y)
-    (expected,) = torch.autograd.grad(y, weight, above)
-    small, large = (x, above) if transposed else (above, x)
-    torch.testing.assert_close(correlation(small, large, taps), expected, rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("side", [8, 32])
 @pytest.mark.parametrize(
     ("kind", "taps"), [("upsampled", 3), ("pooled", 3), ("same", 3), ("same", 1)]
@@ -104,11 +91,3 @@ def test_bf16_has_the_gradients_of_float32(kind, taps, side):
     truth = torch.autograd.grad(expected, arguments, above)
     for a, b in zip([y.float(), *found], [expected, *truth], strict=True):
         assert (a - b).norm() <= 0.01 * b.norm()
-
-
-def test_bf16_without_gradients():
-    x, weight, bias = tensors(16, torch.float32)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        y = conv(x, weight, bias)
-    assert y.dtype == torch.bfloat16
-    assert not y.requires_grad
