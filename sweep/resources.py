@@ -61,7 +61,7 @@ UNKNOWN_GPU = "T4"
 # One process's CUDA context with torch's kernels: 781 MB, as pytorch#34323 reports it.
 CONTEXT_BYTES = 0.8e9
 # Sustained part of the peak. NVIDIA's ResNet-50 reaches 0.57 of it in float32 (V100, 367 images a
-# second) and 0.15 in TF32 (A100, 938), where memory holds it back. The generators here have six
+# second) and 0.15 in TF32 (A100, 938), where memory holds it back. The generators here have five
 # times its operations per value in memory, hence 0.3: assumed. bf16 is taken for TF32.
 FLOAT32_SUSTAINED, TF32_SUSTAINED = 0.57, 0.3
 # Seconds that the host takes to hand one operator to the GPU: Python, autograd, launch. With

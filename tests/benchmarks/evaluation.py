@@ -23,6 +23,7 @@ from trainer import digits, measure, metrics
 from trainer.config import TrialConfig, trial_config
 from trainer.data import Images
 from trainer.loop import Scorer, train
+from trainer.precision import use_precision
 from trainer.projection import stable_ranks
 from trainer.state import TrainState, initial_state, to_bytes
 from trainer.updates import train_iteration
@@ -55,6 +56,7 @@ def main() -> None:
 def shares(config: TrialConfig, repetitions: int) -> dict[str, float]:
     """The share of evaluations in the setting's time, and ms of one, of its parts and of an
     iteration."""
+    use_precision(config)
     data, state = images(config), initial_state(config)
     scorer = digits.load_scorer(config.device) if config.dataset.startswith("digits") else None
     for _ in range(TRAINED):

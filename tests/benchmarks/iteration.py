@@ -28,6 +28,7 @@ from trainer.config import TrialConfig, trial_config
 from trainer.data import Images, load
 from trainer.layers import advance
 from trainer.methods import METHODS, PROJECTION_PERIOD
+from trainer.precision import use_precision
 from trainer.projection import project
 from trainer.state import initial_state
 from trainer.updates import train_iteration, update_discriminator, update_generator
@@ -40,6 +41,7 @@ NAIVE = {"host SVD": released, "torch SVD": torch_svd}
 
 
 def parts_of(config: TrialConfig, data: Images) -> dict[str, Callable[[], object]]:
+    use_precision(config)
     state = initial_state(config)
     last = config.n_critic - 1
 

@@ -18,6 +18,7 @@ from trainer.config import TrialConfig
 from trainer.data import draw_purpose, part_purpose
 from trainer.layers import Layer
 from trainer.losses import LOSSES
+from trainer.precision import use_precision
 from trainer.randomness import generator
 from trainer.sources import Source
 from trainer.spectral import power_iteration
@@ -31,6 +32,7 @@ class Stacked:
     """Trains configurations that differ in their seed alone, all by one iteration at a time."""
 
     def __init__(self, configs: Sequence[TrialConfig], data: Source) -> None:
+        use_precision(configs[0])
         states = [initial_state(config) for config in configs]
         self.configs = configs
         self.data = data
