@@ -61,7 +61,7 @@ bench: $(READY)  ## measure speed on this machine, as ratios (about 10 minutes o
 	$(BIN)/python $(BENCH)/packing.py --seconds 3
 	$(BIN)/python $(BENCH)/solvers.py --repetitions 3
 	$(BIN)/python $(BENCH)/step.py --shapes 16-32 --repetitions 1
-	$(BIN)/python $(BENCH)/iteration.py --settings C_16-32,A_16-128 --repetitions 1
+	$(BIN)/python $(BENCH)/iteration.py --settings A_16-128 --repetitions 1
 	$(BIN)/python $(BENCH)/roofline.py --repetitions 1
 	$(BIN)/python $(BENCH)/growth.py --repetitions 1 --trials 100,1000
 	$(BIN)/python $(BENCH)/service.py --trials 1000 --core --clients 1
