@@ -150,14 +150,11 @@ def _passing(config: TrialConfig, n: float) -> float:
     if config.resolution is None:
         return n * kept_by_generator(config)
     maps = 5 if config.classes is not None else 3
-    return (
-        n
-        * VALUE
-        * max(
-            low * a + 4 * low * max(0 if _folded(4 * low) else a + b, maps * b)
-            for a, b, low in _generator_blocks(config)
-        )
+    largest = max(
+        low * a + 4 * low * max(0 if _folded(4 * low) else a + b, maps * b)
+        for a, b, low in _generator_blocks(config)
     )
+    return n * VALUE * largest
 
 
 def _images_bytes(config: TrialConfig) -> float:

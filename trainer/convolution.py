@@ -19,21 +19,22 @@ from trainer.costs import folds
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Convolution, padded to keep the size of x[B, in, H, H]; odd kernels."""
-    return _convolve(x, weight, bias)
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def upsampled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The 3x3 convolution of x[B, in, h, h] upsampled to [B, in, 2h, 2h]."""
     if not folds(2 * x.shape[-1]):
         return conv(F.interpolate(x, scale_factor=2, mode="nearest"), weight, bias)
-    return _convolve(x, spread(weight, flip=True).transpose(0, 1), bias, transposed=True)
+    kernel = spread(weight, flip=True).transpose(0, 1)
+    return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
 
 
 def pooled_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The 3x3 convolution of x[B, in, H, H], averaged over 2x2 pixels: [B, out, H / 2, H / 2]."""
     if not folds(x.shape[-1]):
         return F.avg_pool2d(conv(x, weight, bias), 2)
-    return _convolve(x, spread(weight) / 4, bias)
+    return F.conv2d(x, spread(weight) / 4, bias, stride=2, padding=1)
 
 
 def spread(weight: Tensor, *, flip: bool = False) -> Tensor:
@@ -55,12 +56,3 @@ def _taps(dtype: torch.dtype, device: torch.device, flip: bool) -> Tensor:
     rows = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]])
     taps = torch.kron(rows, rows)
     return (taps.flip(0) if flip else taps).to(device, dtype)
-
-
-def _convolve(
-    x: Tensor, weight: Tensor, bias: Tensor | None, *, transposed: bool = False
-) -> Tensor:
-    """Stride 1 with an odd kernel, 2 with an even one."""
-    side = weight.shape[-1]
-    convolve = F.conv_transpose2d if transposed else F.conv2d
-    return convolve(x, weight, bias, stride=2 - side % 2, padding=(side - 1) // 2)

@@ -14,8 +14,12 @@ from trainer.config import TrialConfig
 def use_precision(config: TrialConfig) -> None:
     """From here on TF32 where the configuration says so, else none: torch's default has it in
     convolutions on a GPU."""
+    use_tf32(config.precision == "tf32")
+
+
+def use_tf32(on: bool) -> None:
     for kernel in _kernels():
-        kernel.fp32_precision = "tf32" if config.precision == "tf32" else "ieee"
+        kernel.fp32_precision = "tf32" if on else "ieee"
 
 
 @contextmanager
@@ -25,8 +29,7 @@ def without_tf32() -> Iterator[None]:
     kernels = _kernels()
     before = [kernel.fp32_precision for kernel in kernels]
     try:
-        for kernel in kernels:
-            kernel.fp32_precision = "ieee"
+        use_tf32(False)
         yield
     finally:
         for kernel, precision in zip(kernels, before, strict=True):
