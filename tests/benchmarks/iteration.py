@@ -21,6 +21,7 @@ from functools import partial
 
 import torch
 from ledger import record, say
+from noise import noise
 from solvers import released, torch_svd
 from timing import medians
 
@@ -63,9 +64,7 @@ def parts_of(config: TrialConfig, data: Images) -> dict[str, Callable[[], object
 def paper_setting(setting: str, repetitions: int, device: str) -> dict[str, float]:
     """Seconds of an iteration of SN, and what the methods make of it in their schedules."""
     config = trial_config("paper", setting, "sn", 0, device=device)
-    pixels = torch.randint(256, (1000, 3, 32, 32), dtype=torch.uint8, device=device)
-    data = Images(train=pixels, held_out=pixels[:1], stacked=False)
-    t = medians(parts_of(config, data), repetitions, device)
+    t = medians(parts_of(config, noise(config)), repetitions, device)
     whole = config.n_critic * t["D"] + t["G"]
     over = {
         name: 1 + config.n_critic * t[name] / (PROJECTION_PERIOD * whole)

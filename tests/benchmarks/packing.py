@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection
 
 import torch
 from ledger import record, say
+from noise import noise
 from stacked import Stacked
 
 from trainer.config import TrialConfig, trial_config
@@ -180,8 +181,7 @@ def images(config: TrialConfig) -> Images:
         data = load(config.dataset, config.device)
         assert isinstance(data, Images)
         return data
-    pixels = torch.randint(256, (1000, 3, 32, 32), dtype=torch.uint8, device=config.device)
-    return Images(train=pixels, held_out=pixels[:1], stacked=False)
+    return noise(config)
 
 
 @contextmanager

@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from ledger import record, say
+from noise import noise
 from timing import medians
 from torch import Tensor
 
 from trainer.config import PRECISIONS, TrialConfig, trial_config
 from trainer.costs import launches, operations
-from trainer.data import Images
 from trainer.precision import use_precision
 from trainer.state import initial_state
 from trainer.traffic import traffic
@@ -98,9 +98,7 @@ def iterations(
 
 def iteration(config: TrialConfig) -> Work:
     """On images of noise, for their content costs nothing."""
-    side = config.resolution or 0
-    pixels = torch.randint(256, (1000, 3, side, side), dtype=torch.uint8, device=config.device)
-    data = Images(train=pixels, held_out=pixels[:1], stacked=False)
+    data = noise(config)
     state = initial_state(config)
     return lambda: train_iteration(config, state, data)
 

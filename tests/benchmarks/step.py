@@ -25,6 +25,7 @@ from typing import Any
 import plain
 import torch
 from ledger import kind_of_machine, record, say
+from noise import noise
 from public_trainers import TRAINERS, Trainer, Work
 from timing import medians
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from trainer.config import TrialConfig, trial_config
 from trainer.data import Images
 from trainer.networks import build
+from trainer.precision import use_tf32
 from trainer.settings import PROFILES, UsageError, setting_name
 from trainer.state import initial_state
 from trainer.updates import train_iteration
@@ -47,14 +49,13 @@ def measure(shape: str, args: argparse.Namespace) -> dict[str, float]:
     """Seconds of the plain loop, and every other loop's time over it."""
     config = configuration(shape, args, "float32")
     check_same_networks(config)
-    pixels = torch.randint(256, (1000, 3, 32, 32), dtype=torch.uint8, device=args.device)
-    data = Images(train=pixels, held_out=pixels[:1], stacked=False)
+    data = noise(config)
     work = Work(
         batch=config.batch_size,
         channels=config.channels,
         generator_channels=config.generator_channels,
         device=args.device,
-        draw=drawn_from(pixels, config.batch_size),
+        draw=drawn_from(data.train, config.batch_size),
     )
 
     def written_here() -> dict[str, Trainer]:
@@ -145,12 +146,8 @@ def in_arithmetic(work: Part, kind: str, args: argparse.Namespace) -> Part:
     if args.device == "cpu":
         return work
 
-    # Torch makes `conv` at run time, where a type checker does not see it.
-    conv = torch.backends.cudnn.conv  # pyright: ignore[reportAttributeAccessIssue]
-
     def changed() -> None:
-        for backend in (torch.backends.cuda.matmul, conv):
-            backend.fp32_precision = kind
+        use_tf32(kind == "tf32")
         work()
 
     return changed

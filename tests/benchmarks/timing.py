@@ -29,10 +29,10 @@ def medians(
     An untimed round comes first.
     """
     order = list(parts)
-    shuffled = random.Random(0)
+    rng = random.Random(0)
     times: dict[str, list[float]] = {name: [] for name in parts}
     for repetition in range(repetitions + 1):
-        shuffled.shuffle(order)
+        rng.shuffle(order)
         for name in order:
             taken = seconds(parts[name], device)
             if repetition:

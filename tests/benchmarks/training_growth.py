@@ -21,12 +21,12 @@ from typing import Any
 
 import torch
 from curves import Curve
+from noise import noise
 from timing import medians
 
 from sweep.memory import MARGIN, WORKSPACE_BYTES, _images_bytes, memory_bytes, parameters
 from trainer.config import TrialConfig, trial_config
 from trainer.costs import launches, network_operations, operations
-from trainer.data import Images
 from trainer.precision import use_precision
 from trainer.state import initial_state
 from trainer.traffic import traffic
@@ -81,9 +81,7 @@ def curves(device: str, repetitions: int) -> list[Curve]:
 
 def iteration(config: TrialConfig) -> Callable[[], object]:
     """On images of noise, for their content costs nothing."""
-    side = config.resolution or 0
-    pixels = torch.randint(256, (1000, 3, side, side), dtype=torch.uint8, device=config.device)
-    data = Images(train=pixels, held_out=pixels[:1], stacked=False)
+    data = noise(config)
     use_precision(config)
     state = initial_state(config)
     return lambda: train_iteration(config, state, data)
