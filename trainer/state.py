@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.adam import Adam
 from trainer.config import TrialConfig
 from trainer.networks import build
 from trainer.settings import UsageError
+
+Optimiser = Adam | torch.optim.Optimizer
 
 _MODULES = ("generator", "discriminator", "generator_optimiser", "discriminator_optimiser")
 _VALUES = ("gamma", "leading", "directions", "iteration", "seconds", "history")
@@ -33,8 +36,8 @@ class TrainState:
 
     generator: Any
     discriminator: Any
-    generator_optimiser: torch.optim.Optimizer
-    discriminator_optimiser: torch.optim.Optimizer
+    generator_optimiser: Optimiser
+    discriminator_optimiser: Optimiser
     gamma: list[Tensor | None]
     leading: list[Tensor | None]
     directions: Tensor | None = None
@@ -60,7 +63,7 @@ def initial_state(config: TrialConfig) -> TrainState:
     )
 
 
-def _optimiser(config: TrialConfig, network, rate: float) -> torch.optim.Optimizer:
+def _optimiser(config: TrialConfig, network, rate: float) -> Optimiser:
     parameters = network.parameters()
     if config.optimiser == "sgd":
         return torch.optim.SGD(parameters, lr=rate)
@@ -68,7 +71,7 @@ def _optimiser(config: TrialConfig, network, rate: float) -> torch.optim.Optimiz
         # TensorFlow's defaults, with which JARE's toy problems were released.
         return torch.optim.RMSprop(parameters, lr=rate, alpha=0.9, eps=1e-10)
     betas = (config.beta1, config.beta2)
-    return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
+    return Adam(parameters, lr=rate, betas=betas)
 
 
 def to_bytes(config: TrialConfig, state: TrainState) -> bytes:

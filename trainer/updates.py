@@ -25,7 +25,7 @@ from trainer.precision import mixed_precision
 from trainer.projection import is_due, project, reparametrised
 from trainer.randomness import generator
 from trainer.sources import Source
-from trainer.state import TrainState
+from trainer.state import Optimiser, TrainState
 
 # What an iteration returns, in this order; the ratios, of penalty to loss gradient, are NaN where
 # the players take turns.
@@ -54,7 +54,7 @@ def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Ten
     return measured
 
 
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+def _set_rate(optimiser: Optimiser, rate: float) -> None:
     optimiser.param_groups[0]["lr"] = rate
 
 
