@@ -21,13 +21,13 @@ def without_nonfinite(value: Any) -> Any:
 
 def finite(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields with null for what is not finite, and `nonfinite` to say what it was."""
-    odd = {
-        name: "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-        for name, value in fields.items()
-        if isinstance(value, float) and not math.isfinite(value)
-    }
-    shown = {
-        name: without_nonfinite(value) if isinstance(value, (list, tuple, dict)) else value
-        for name, value in fields.items()
-    }
-    return shown | dict.fromkeys(odd) | {"nonfinite": odd}
+    shown, odd = {}, {}
+    for name, value in fields.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            odd[name] = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+            value = None
+        elif isinstance(value, (list, tuple, dict)):
+            value = without_nonfinite(value)
+        shown[name] = value
+    shown["nonfinite"] = odd
+    return shown

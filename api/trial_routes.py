@@ -55,7 +55,7 @@ def evaluations(
         int | None, Query(ge=1, le=10_000, description="buckets of minimum, maximum and last")
     ] = None,
     format: Format = None,
-) -> series.Evaluations | series.EvaluationRows | series.EvaluationBuckets | Response:
+) -> Response:
     """What was measured over the iterations, oldest first; empty before the first evaluation.
 
     With `keys` an item has these columns alone; with `max_points` there are buckets instead.
@@ -71,7 +71,9 @@ def evaluations(
     if max_points is not None:
         parts = thinning.buckets(rows, chosen, max_points)
         if media == formats.JSON:
-            return series.EvaluationBuckets(trial_id=trial_id, buckets=parts)
+            return formats.json_response(
+                series.EvaluationBuckets(trial_id=trial_id, buckets=parts)
+            )
         table = pa.Table.from_pylist([thinning.flat(part) for part in parts])
         return formats.file_response(media, table, file_name)
     if media != formats.JSON:
@@ -80,8 +82,9 @@ def evaluations(
         return formats.file_response(media, shown, file_name)
     if names:
         values = [queries.evaluation_values(row, chosen) for row in rows]
-        return series.EvaluationRows(trial_id=trial_id, items=values)
-    return series.Evaluations(trial_id=trial_id, items=[queries.evaluation(row) for row in rows])
+        return formats.json_response(series.EvaluationRows(trial_id=trial_id, items=values))
+    items = [queries.evaluation(row) for row in rows]
+    return formats.json_response(series.Evaluations(trial_id=trial_id, items=items))
 
 
 @router.get("/trials/{trial_id}/spectra", response_model=series.Spectra, responses=TABLES)
@@ -99,7 +102,7 @@ def spectra(
     ] = None,
     stable_ranks: Annotated[bool, Query(description="also one value per iteration")] = False,
     format: Format = None,
-) -> series.Spectra | Response:
+) -> Response:
     """All singular values by layer and iteration; without `layer`, of all layers.
 
     As CSV or Parquet always whole, and with the stable ranks.
@@ -113,7 +116,7 @@ def spectra(
     rows = thinning.at_iterations(rows, wanted, trial_id)
     if media == formats.JSON:
         items = [queries.spectrum(r, stable_ranks=stable_ranks, points=points) for r in rows]
-        return series.Spectra(trial_id=trial_id, items=items)
+        return formats.json_response(series.Spectra(trial_id=trial_id, items=items))
     return formats.file_response(media, columns("spectra", rows), f"{trial_id}.spectra")
 
 
@@ -127,7 +130,7 @@ def outputs(
     quantity: Quantity = None,
     iteration: Annotated[int | None, Query(ge=0)] = None,
     format: Format = None,
-) -> series.Outputs | Response:
+) -> Response:
     """Histograms of D(x) and of D's loss over the iterations, as in Figs. 9 to 11."""
     media = formats.negotiate(request, format)
     queries.record(snapshot, trial_id)
@@ -136,7 +139,7 @@ def outputs(
     rows = reads.outputs(service.store, trial_id, images, quantity, iteration)
     if media == formats.JSON:
         items = [queries.histogram(row) for row in rows]
-        return series.Outputs(trial_id=trial_id, items=items)
+        return formats.json_response(series.Outputs(trial_id=trial_id, items=items))
     return formats.file_response(media, columns("outputs", rows), f"{trial_id}.outputs")
 
 
