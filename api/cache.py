@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from api.caching import code_version
-from sweep.results import Store, StoredFile
+from sweep.results import Store, StoredFile, pylist
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -59,7 +59,7 @@ def load(path: Path) -> Iterator[Kept]:
     table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
     if (table.schema.metadata or {}).get(b"version") != _version():
         raise ValueError("another version wrote it")
-    for row in table.to_pylist():
+    for row in pylist(table):
         path_, size, mtime_ns, digest_ = (row.pop(name) for name in _FILE.names)
         yield Kept(StoredFile(path_, size, mtime_ns), digest_, row)
 

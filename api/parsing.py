@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 from pydantic import BaseModel
 
-from sweep.results import StoredFile, parse
+from sweep.results import StoredFile, parse, pylist, trial_table
 from sweep.schemas import SCHEMAS
 
 Row = Mapping[str, Any]
@@ -29,13 +30,13 @@ class Driver(BaseModel):
     eta_seconds: float | None = None
 
 
-def content_of(file: StoredFile, raw: bytes) -> Row | Sequence[Row] | Driver:
-    """A trial's row, a sweep's plan in its order, or what a driver says.
+def content_of(file: StoredFile, raw: bytes) -> pa.Table | Sequence[Row] | Driver:
+    """A trial as a table of one row, a sweep's plan in its order, or what a driver says.
 
     Raises OSError, ValueError or an Arrow error if the file is not what its name says.
     """
     if file.path.startswith("trials/") and file.path.endswith(".parquet"):
-        return _trial(file.key, raw)
+        return trial_table(file.key, raw)
     if file.path.endswith(".parquet"):
         return _plan(file.key, raw)
     if file.path.startswith("sweeps/") and file.path.endswith(".json"):
@@ -48,14 +49,7 @@ def rows_of(table: str, raw: bytes, only: Sequence[str] | None = None) -> list[d
 
     Raises an Arrow error or ValueError if it is not one.
     """
-    return parse(raw, table, only).to_pylist()
-
-
-def _trial(key: str, raw: bytes) -> Row:
-    rows = rows_of("trials", raw)
-    if [row["trial_id"] for row in rows] != [key]:
-        raise ValueError("does not hold the one row of the trial that it is named after")
-    return shared(rows[0])
+    return pylist(parse(raw, table, only))
 
 
 def shared(row: Row) -> Row:

@@ -21,7 +21,7 @@ import pyarrow.fs as pafs
 
 from api import cache
 from api.parsing import Driver, Row, content_of, shared
-from sweep.results import Store, StoredFile
+from sweep.results import Store, StoredFile, rows_by_key
 from sweep.schemas import SCHEMAS
 
 log = logging.getLogger("api")
@@ -33,6 +33,8 @@ PERIOD = 1.0
 # as the first, which reads everything, nobody waits much longer for the next.
 BUSY_SHARE = 0.2
 LONGEST_PAUSE = 20.0
+# Files whose content is in memory at once while they are read.
+TOGETHER = 512
 # What was read is kept for the next start when this much of it is new, and at the end.
 NEW_SHARE = 0.05
 NEW_ROWS = 50
@@ -172,16 +174,32 @@ class Watcher:
         for path in gone:
             del self._held[path]
         changed = bool(gone)
-        for path, file in files.items():
-            held = self._held.get(path)
-            if held and held.settled and held.file == file:
-                continue
-            fresh = _read(self.store, file)
-            if fresh.problem and (held is None or held.problem != fresh.problem):
-                log.warning("skipped %s: %s", path, fresh.problem)
-            self._held[path] = fresh
-            changed |= held is None or held.digest != fresh.digest
+        stale = [file for file in files.values() if not self._is_fresh(file)]
+        for start in range(0, len(stale), TOGETHER):
+            for fresh in _read_together(self.store, stale[start : start + TOGETHER]):
+                path = fresh.file.path
+                held = self._held.get(path)
+                if fresh.problem and (held is None or held.problem != fresh.problem):
+                    log.warning("skipped %s: %s", path, fresh.problem)
+                self._held[path] = fresh
+                changed |= held is None or held.digest != fresh.digest
         return changed
+
+    def _is_fresh(self, file: StoredFile) -> bool:
+        held = self._held.get(file.path)
+        return held is not None and held.settled and held.file == file
+
+
+def _read_together(store: Store, files: Iterable[StoredFile]) -> Sequence[_Held]:
+    """What each file holds. The rows of trials are made from their tables at once."""
+    read = {file.path: _read(store, file) for file in files}
+    tables = {path: one.content for path, one in read.items() if isinstance(one.content, pa.Table)}
+    rows, unreadable = rows_by_key(tables)
+    for path, row in rows.items():
+        read[path].content = shared(row)
+    for path, error in unreadable.items():
+        read[path].content, read[path].problem = None, str(error).splitlines()[0]
+    return list(read.values())
 
 
 def _read(store: Store, file: StoredFile) -> _Held:

@@ -16,7 +16,15 @@ import pyarrow as pa
 
 from sweep.claims import is_live
 from sweep.pairs import Row
-from sweep.results import Store, StoredFile, StoreError, parse, pylist
+from sweep.results import (
+    Store,
+    StoredFile,
+    StoreError,
+    parse,
+    pylist,
+    rows_by_key,
+    trial_table,
+)
 from sweep.schemas import SCHEMAS
 from trainer.settings import UsageError, lookup
 
@@ -26,8 +34,9 @@ HOW_TO_MAKE_A_SWEEP = (
     "`python -m sweep.table1 --profile digits` makes a sweep on any machine (`make demo` a small "
     "one), and --results says where to look"
 )
-# A bucket answers in tens of milliseconds, so files are asked for side by side.
-READERS = 8
+# A bucket answers in tens of milliseconds, so files are asked for side by side. A folder answers
+# at once, and more threads than two only wait for each other.
+BUCKET_READERS, FOLDER_READERS = 8, 2
 
 _NO_TRIAL = dict.fromkeys(SCHEMAS["trials"].names)
 _IDENTITY = [name for name in SCHEMAS["sweeps"].names if name in _NO_TRIAL]
@@ -93,7 +102,9 @@ def inventory(
     if sweep is not None:
         wanted = {row["trial_id"] for row in plans.get(sweep, ())}
         trial_files = [file for file in trial_files if file.key in wanted]
-    trials = _read(store, trial_files, lambda key, raw: _trial(key, raw, only), skipped)
+    tables = _read(store, trial_files, lambda key, raw: trial_table(key, raw, only), skipped)
+    trials, unreadable = rows_by_key(tables)
+    skipped |= {f"trials/{key}.parquet": _first_line(error) for key, error in unreadable.items()}
     return Inventory(place=place, plans=plans, drivers=drivers, trials=trials, skipped=skipped)
 
 
@@ -122,20 +133,13 @@ def _read(
             return file, None, _first_line(error)
 
     found = {}
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(FOLDER_READERS if store.is_local else BUCKET_READERS) as pool:
         for file, content, problem in pool.map(one, files):
             if problem is not None:
                 skipped[file.path] = problem
             elif content is not None:  # else it was removed since it was listed
                 found[file.key] = content
     return found
-
-
-def _trial(key: str, raw: bytes, only: Sequence[str] | None) -> Row:
-    rows = pylist(parse(raw, "trials", only))
-    if [row["trial_id"] for row in rows] != [key]:
-        raise ValueError("does not hold the one row of the trial that it is named after")
-    return rows[0]
 
 
 def _plan(key: str, raw: bytes) -> Sequence[Row]:

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.results import Store, StoreError, columns, parse
+from sweep.results import Store, StoreError, columns, parse, rows_by_key
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
+
+TIME = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -129,6 +132,38 @@ def test_some_columns_are_read_in_the_order_asked_for() -> None:
     assert table.schema.names == names
     with pytest.raises(KeyError, match="sigma"):
         parse(sink.getvalue(), "evaluations", ["sigma"])
+
+
+def one_row(trial_id: str, host: bytes) -> pa.Table:
+    """A trial's row with a host that need not be UTF-8."""
+    table = columns("trials", [{"trial_id": trial_id, "seconds": 1.0}])
+    text = pc.cast(pa.array([host]), options=pc.CastOptions(pa.string(), allow_invalid_utf8=True))  # pyright: ignore[reportAttributeAccessIssue] - made at run time
+    at = table.column_names.index("host")
+    return table.set_column(at, table.schema.field(at), text)
+
+
+@pytest.mark.parametrize("bad", [[], ["b"], ["a", "c"], ["a", "b", "c"]])
+def test_rows_of_many_tables_leave_out_what_cannot_be_read(bad: list[str]) -> None:
+    tables = {key: one_row(key, b"\xff" if key in bad else b"here") for key in "abc"}
+    rows, unreadable = rows_by_key(tables)
+    assert [*rows] == [key for key in "abc" if key not in bad]
+    assert all(row["trial_id"] == key and row["host"] == "here" for key, row in rows.items())
+    assert [*unreadable] == bad
+    assert all("utf-8" in str(error) for error in unreadable.values())
+
+
+def test_rows_of_no_table_are_none() -> None:
+    assert rows_by_key({}) == ({}, {})
+
+
+def test_the_single_rows_of_keys(store: Store) -> None:
+    assert store.read_all("trials", ["a"]) == {}
+    for key in "ab":
+        store.write_rows("trials", key, [{"trial_id": key, "updated_at": TIME}])
+    store.write_rows("trials", "empty", [])
+    found = store.read_all("trials", ["b", "none", "empty", "a"])
+    assert {key: row["updated_at"] for key, row in found.items()} == {"b": TIME, "a": TIME}
+    assert found["a"] == store.read_rows("trials", "a")[0]
 
 
 def test_the_schema_version_is_in_the_file(store: Store) -> None:
