@@ -33,6 +33,8 @@ from trainer.randomness import generator
 CONFIDENCE = 0.8
 GATE_NOISE = 0.3
 FEATURES = 32
+# Images whose activations stay in a CPU's cache.
+AT_ONCE = 250
 
 
 class Classifier(nn.Module):
@@ -46,7 +48,9 @@ class Classifier(nn.Module):
         self.l2 = nn.Linear(FEATURES, 10)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        h = F.max_pool2d(F.relu(self.c2(F.relu(self.c1(x)))), 2)
+        h = F.relu(self.c2(F.relu(self.c1(x))))
+        # A maximum is the same in any layout, and on a CPU ten times as fast in this one.
+        h = F.max_pool2d(h.contiguous(memory_format=torch.channels_last), 2)
         features = F.relu(self.l1(h.flatten(1)))
         return features, self.l2(features)
 
@@ -108,7 +112,7 @@ def unit_cells(images: Tensor) -> Tensor:
 @torch.no_grad()
 def scores(images: Tensor, scorer: Scorer) -> dict[str, float]:
     """Every score of uint8 images[N, 3, H, H]; `n_samples` says how many they rest on."""
-    parts = [_classify(chunk, scorer) for chunk in images.split(2500)]
+    parts = [_classify(chunk, scorer) for chunk in images.split(AT_ONCE)]
     features, probabilities, near = (torch.cat(part) for part in zip(*parts, strict=True))
     confidence, digit = probabilities.max(2)
     labels = (digit * torch.tensor([100, 10, 1], device=digit.device)).sum(1)
