@@ -138,6 +138,6 @@ def _load_modules(state: TrainState, stored: dict[str, Any], trial_id: str) -> N
     try:
         for name in _MODULES:
             getattr(state, name).load_state_dict(stored[name])
-    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
         reason = str(error).partition("\n")[2].partition("\n")[0].strip() or str(error)
         raise UsageError(f"the networks of {trial_id} do not fit: {reason}") from error

@@ -133,6 +133,16 @@ def test_a_part_that_is_none_is_refused_in_one_line(trained, part, value):
     assert "\n" not in str(raised.value)
 
 
+def test_an_optimiser_of_more_parameters_is_refused_in_one_line(trained):
+    config, _, content = trained
+    stored = torch.load(io.BytesIO(content), weights_only=True)
+    states = stored["discriminator_optimiser"]["state"]
+    states[len(states)] = states[0]
+    with pytest.raises(UsageError, match="do not fit") as raised:
+        from_bytes(config, saved(stored))
+    assert "\n" not in str(raised.value)
+
+
 def test_checkpoint_of_another_configuration_is_refused(trained):
     config, _, content = trained
     other = dataclasses.replace(config, seed=1)
