@@ -45,6 +45,9 @@ from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 
 STATUSES = ("planned", "running", "completed", "collapsed", "failed", "stopped")
 FINISHED = ("completed", "collapsed")
+# Tables of few rows or of numbers that never repeat: dictionaries and statistics would make up a
+# third of such a file, and of the time to read it.
+MEASURED = ("trials", "evaluations", "spectra")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -181,10 +184,7 @@ class Store:
 
     def write_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replaces the table's file of that key."""
-        sink = pa.BufferOutputStream()
-        # Singular values never repeat: their dictionary makes a file of them a third larger.
-        pq.write_table(columns(table, rows), sink, use_dictionary=table != "spectra")
-        self.write(f"{table}/{key}.parquet", sink.getvalue().to_pybytes())
+        self.write(f"{table}/{key}.parquet", file_of(table, columns(table, rows)))
 
     def read_rows(self, table: str, key: str) -> list[dict[str, Any]]:
         """The rows of the table's file of that key; none if there is no such file."""
@@ -204,6 +204,14 @@ class Store:
         for error in unreadable.values():
             raise error
         return rows
+
+
+def file_of(table: str, rows: pa.Table) -> bytes:
+    """The bytes of a stored file."""
+    sink = pa.BufferOutputStream()
+    packed = table not in MEASURED
+    pq.write_table(rows, sink, use_dictionary=packed, write_statistics=packed)
+    return sink.getvalue().to_pybytes()
 
 
 def parse(content: bytes, table: str, only: Sequence[str] | None = None) -> pa.Table:
@@ -263,7 +271,7 @@ def rows_by_key(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Exception]]:
     """The one row of each table, or why its values cannot be read. All are of the same columns.
 
-    Together, because of hundreds of small tables one by one takes ten times as long.
+    Together, because hundreds of small tables one by one take ten times as long.
     """
     try:
         rows = pylist(pa.concat_tables(tables.values())) if tables else []

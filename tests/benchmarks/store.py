@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from drawn import EVALUATIONS, Columns, curve, outputs, spectra, table_of
 
-from sweep.results import columns
+from sweep.results import columns, file_of
 from sweep.rows import identity_row, plan_rows
 from sweep.schemas import SCORE_NAMES
 from trainer.collapse import thresholds_for
@@ -188,9 +187,7 @@ def _trial(config: TrialConfig, status: str, held: Columns, fell: int | None) ->
 
 
 def _put(path: Path, table: pa.Table) -> None:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    path.write_bytes(sink.getvalue())
+    path.write_bytes(file_of(path.parent.name, table))
 
 
 def main() -> None:
