@@ -58,12 +58,12 @@ BENCH := tests/benchmarks
 bench: $(READY)  ## measure speed on this machine, as ratios (about 10 minutes on 2 cores)
 	$(BIN)/python $(BENCH)/overhead.py --repetitions 1
 	$(BIN)/python $(BENCH)/evaluation.py --repetitions 1
-	$(BIN)/python $(BENCH)/packing.py --seconds 3
+	$(BIN)/python $(BENCH)/packing.py --seconds 2
 	$(BIN)/python $(BENCH)/solvers.py --repetitions 3
 	$(BIN)/python $(BENCH)/step.py --shapes 16-32 --repetitions 1
 	$(BIN)/python $(BENCH)/iteration.py --settings A_16-128 --repetitions 1
 	$(BIN)/python $(BENCH)/roofline.py --repetitions 1
-	$(BIN)/python $(BENCH)/growth.py --repetitions 1 --trials 100,1000
+	$(BIN)/python $(BENCH)/growth.py --repetitions 1 --trials 100,500
 	$(BIN)/python $(BENCH)/service.py --trials 1000 --core --clients 1
 
 # A GPU machine is often lent bare, with a torch of its own: nothing is installed here, and of this
