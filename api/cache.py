@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from api.caching import code_version
-from sweep.results import Store, StoredFile, pylist
+from sweep.results import Store, StoredFile
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
+from sweep.tables import parquet_of, pylist
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _FILE = pa.schema(
@@ -68,9 +69,7 @@ def save(path: Path, kept: Sequence[Kept]) -> None:
     """Replaces what was kept as a whole: of two services the later one wins. Raises OSError."""
     rows = [{**_file_row(one), **one.row} for one in kept]
     table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({"version": _version()}))
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    content = sink.getvalue().to_pybytes()
+    content = parquet_of(table)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Readable by the user alone, as mkstemp makes it: the store may not be for everyone.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel
 
-from sweep.results import StoredFile, parse, pylist, trial_table
+from sweep.results import StoredFile, parse, plan_of, trial_table
 from sweep.schemas import SCHEMAS
+from sweep.tables import pylist
 
 Row = Mapping[str, Any]
 
@@ -38,7 +39,7 @@ def content_of(file: StoredFile, raw: bytes) -> pa.Table | Sequence[Row] | Drive
     if file.path.startswith("trials/") and file.path.endswith(".parquet"):
         return trial_table(file.key, raw)
     if file.path.endswith(".parquet"):
-        return _plan(file.key, raw)
+        return plan_of(file.key, raw)
     if file.path.startswith("sweeps/") and file.path.endswith(".json"):
         return _driver(raw)
     raise ValueError("not a file of the store")
@@ -58,13 +59,6 @@ def shared(row: Row) -> Row:
         name: sys.intern(value) if isinstance(value := row[name], str) else value
         for name in SCHEMAS["trials"].names
     }
-
-
-def _plan(key: str, raw: bytes) -> Sequence[Row]:
-    rows = rows_of("sweeps", raw)
-    if any(row["sweep"] != key or not row["trial_id"] for row in rows):
-        raise ValueError("is not the plan of the sweep that it is named after")
-    return sorted(rows, key=lambda row: row["position"])
 
 
 def _driver(raw: bytes) -> Driver:

@@ -13,7 +13,7 @@ import pyarrow.fs as pafs
 from api.parsing import Row, rows_of
 from api.snapshot import log
 from sweep.pairs import SCORE_TITLES
-from sweep.results import Store, StoreError
+from sweep.results import Store, StoreError, first_line
 from trainer.settings import UsageError
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -113,7 +113,7 @@ def _rows(
         if any(row["trial_id"] != trial_id for row in rows):
             raise ValueError("it holds rows of another trial")
     except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
-        raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"{path} cannot be read: {first_line(error)}") from error
     return rows
 
 

@@ -21,7 +21,7 @@ import pyarrow.fs as pafs
 
 from api import cache
 from api.parsing import Driver, Row, content_of, shared
-from sweep.results import Store, StoredFile, rows_by_key
+from sweep.results import Store, StoredFile, first_line, rows_by_key
 from sweep.schemas import SCHEMAS
 
 log = logging.getLogger("api")
@@ -198,7 +198,7 @@ def _read_together(store: Store, files: Iterable[StoredFile]) -> Sequence[_Held]
     for path, row in rows.items():
         read[path].content = shared(row)
     for path, error in unreadable.items():
-        read[path].content, read[path].problem = None, str(error).splitlines()[0]
+        read[path].content, read[path].problem = None, first_line(error)
     return list(read.values())
 
 
@@ -210,7 +210,7 @@ def _read(store: Store, file: StoredFile) -> _Held:
         digest = hashlib.sha256(raw).hexdigest()
         content = content_of(file, raw)
     except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
-        problem = str(error).splitlines()[0]
+        problem = first_line(error)
     return _Held(file, settled, digest, content, problem)
 
 

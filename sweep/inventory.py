@@ -20,8 +20,8 @@ from sweep.results import (
     Store,
     StoredFile,
     StoreError,
-    parse,
-    pylist,
+    first_line,
+    plan_of,
     rows_by_key,
     trial_table,
 )
@@ -88,7 +88,7 @@ def inventory(
         files = [file for file in store.list("sweeps") if not file.key.endswith(NO_SWEEP)]
         trial_files = store.list("trials")
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"cannot list {place}: {_first_line(error)}") from error
+        raise StoreError(f"cannot list {place}: {first_line(error)}") from error
     named = {file.key: file for file in files if file.path.endswith((".parquet", ".json"))}
     if not named and (sweep is not None or not trial_files):
         raise UsageError(f"no sweep in {place}: {HOW_TO_MAKE_A_SWEEP}")
@@ -97,14 +97,14 @@ def inventory(
         files = [file for file in files if file.key == sweep]
     plan_files = [file for file in files if file.path.endswith(".parquet")]
     driver_files = [file for file in files if file.path.endswith(".json")]
-    plans = _read(store, plan_files, _plan, skipped)
+    plans = _read(store, plan_files, plan_of, skipped)
     drivers = _read(store, driver_files, _driver, skipped)
     if sweep is not None:
         wanted = {row["trial_id"] for row in plans.get(sweep, ())}
         trial_files = [file for file in trial_files if file.key in wanted]
     tables = _read(store, trial_files, lambda key, raw: trial_table(key, raw, only), skipped)
     trials, unreadable = rows_by_key(tables)
-    skipped |= {f"trials/{key}.parquet": _first_line(error) for key, error in unreadable.items()}
+    skipped |= {f"trials/{key}.parquet": first_line(error) for key, error in unreadable.items()}
     return Inventory(place=place, plans=plans, drivers=drivers, trials=trials, skipped=skipped)
 
 
@@ -130,7 +130,7 @@ def _read(
             raw = store.read(file.path)
             return file, None if raw is None else content_of(file.key, raw), None
         except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-            return file, None, _first_line(error)
+            return file, None, first_line(error)
 
     found = {}
     with ThreadPoolExecutor(FOLDER_READERS if store.is_local else BUCKET_READERS) as pool:
@@ -142,13 +142,6 @@ def _read(
     return found
 
 
-def _plan(key: str, raw: bytes) -> Sequence[Row]:
-    rows = pylist(parse(raw, "sweeps"))
-    if any(row["sweep"] != key or not row["trial_id"] for row in rows):
-        raise ValueError("is not the plan of the sweep that it is named after")
-    return sorted(rows, key=lambda row: row["position"])
-
-
 def _driver(_: str, raw: bytes) -> Mapping[str, Any]:
     says = json.loads(raw)
     if not isinstance(says, dict):
@@ -156,7 +149,3 @@ def _driver(_: str, raw: bytes) -> Mapping[str, Any]:
     told = dict.fromkeys(("state", "started_at", "command", "slots", "eta_seconds", "host"))
     heard = datetime.fromisoformat(says["heartbeat"])
     return told | says | {"heartbeat": heard, "live": is_live(says)}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -30,7 +30,6 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +41,13 @@ from sweep.patience import FULL, T, patiently, trouble
 from sweep.reader import open as open
 from sweep.roots import open_root, replace, without_secrets
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
+from sweep.tables import parquet_of, pylist
 
 STATUSES = ("planned", "running", "completed", "collapsed", "failed", "stopped")
 FINISHED = ("completed", "collapsed")
 # Tables of few rows or of numbers that never repeat: dictionaries and statistics would make up a
-# third of such a file, and of the time to read it.
+# third of such a file, and a fifth of the time to read it.
 MEASURED = ("trials", "evaluations", "spectra")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoreError(OSError):
@@ -208,10 +207,7 @@ class Store:
 
 def file_of(table: str, rows: pa.Table) -> bytes:
     """The bytes of a stored file."""
-    sink = pa.BufferOutputStream()
-    packed = table not in MEASURED
-    pq.write_table(rows, sink, use_dictionary=packed, write_statistics=packed)
-    return sink.getvalue().to_pybytes()
+    return parquet_of(rows, packed=table not in MEASURED)
 
 
 def parse(content: bytes, table: str, only: Sequence[str] | None = None) -> pa.Table:
@@ -243,27 +239,20 @@ def conform(stored: pa.Table, table: str, only: Sequence[str] | None = None) -> 
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def pylist(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of a table whose times are in microseconds, UTC, as the store's are.
-
-    `to_pylist` imports pandas for a time, which takes longer than all else that a command does.
-    """
-    times = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
-    kinds = [(f.name, pa.int64() if f.name in times else f.type) for f in table.schema]
-    rows = table.cast(pa.schema(kinds)).to_pylist()
-    for row in rows:
-        for name in times:
-            if row[name] is not None:
-                row[name] = _EPOCH + timedelta(microseconds=row[name])
-    return rows
-
-
 def trial_table(key: str, content: bytes, only: Sequence[str] | None = None) -> pa.Table:
     """A stored trial as `parse` reads it; `only` holds the id. Raises ValueError for another."""
     stored = parse(content, "trials", only)
     if stored["trial_id"].to_pylist() != [key]:
         raise ValueError("does not hold the one row of the trial that it is named after")
     return stored
+
+
+def plan_of(key: str, content: bytes) -> list[dict[str, Any]]:
+    """A stored plan in its order. Raises ValueError if it is that of another sweep."""
+    rows = pylist(parse(content, "sweeps"))
+    if any(row["sweep"] != key or not row["trial_id"] for row in rows):
+        raise ValueError("is not the plan of the sweep that it is named after")
+    return sorted(rows, key=lambda row: row["position"])
 
 
 def rows_by_key(
@@ -282,6 +271,11 @@ def rows_by_key(
     each = [rows_by_key({key: table}) for key, table in tables.items()]
     rows = {key: row for good, _ in each for key, row in good.items()}
     return rows, {key: error for _, bad in each for key, error in bad.items()}
+
+
+def first_line(error: BaseException) -> str:
+    """Of its message, or its kind if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def default_root() -> str:

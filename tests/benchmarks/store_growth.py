@@ -20,7 +20,8 @@ from drawn import curve, outputs, spectra, table_of
 from timing import medians, seconds
 
 from sweep import ls, reader, status
-from sweep.results import Store, pylist
+from sweep.results import Store
+from sweep.tables import pylist
 from trainer.config import trial_config
 
 # Trials of a store above which a look takes so many seconds that one is enough.
