@@ -93,9 +93,7 @@ class Adam:
         self.param_groups[0] |= {name: group[name] for name in ("lr", "betas", "eps")}
         self.state = {}
         for number, state in stored["state"].items():
-            parameter = parameters[number]
-            for name in ("exp_avg", "exp_avg_sq"):
-                if state[name].shape != parameter.shape:
+            for name, own in self._state_of(parameters[number]).items():
+                if state[name].shape != own.shape:
                     raise ValueError(f"{name} of parameter {number} has another shape")
-                self._state_of(parameter)[name].copy_(state[name])
-            self._state_of(parameter)["step"].copy_(state["step"])
+                own.copy_(state[name])
