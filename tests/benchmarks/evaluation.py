@@ -94,12 +94,15 @@ def parts_of(
     if not isinstance(scorer, digits.Scorer):
         return parts
     cells = digits.unit_cells(drawn)
+    chunks = [digits.unit_cells(chunk) for chunk in drawn.split(digits.AT_ONCE)]
     mean, covariance = metrics.statistics(scorer.classifier(cells)[0].view(len(drawn), -1))
     return parts | {
         "samples": lambda: measure.samples(config, state, config.curve_samples),
         "scores": lambda: digits.scores(drawn, scorer),
-        "of them classifier": lambda: scorer.classifier(cells),
-        "of them gate": lambda: digits.nearest_distance(cells.flatten(1), scorer.digits),
+        "of them classifier": lambda: [scorer.classifier(chunk) for chunk in chunks],
+        "of them gate": lambda: [
+            digits.nearest_distance(chunk.flatten(1), scorer.digits) for chunk in chunks
+        ],
         "of them distance": lambda: metrics.frechet_distance(
             mean, covariance, scorer.mean, scorer.covariance
         ),

@@ -35,6 +35,7 @@ import store
 from ledger import record, say
 from processes import Server, free_port, start
 
+from sweep.results import file_of
 from trainer.settings import SETTINGS
 
 SECONDS = 1.0
@@ -132,7 +133,7 @@ def touch_up(root: Path, trial_id: str) -> None:
     at = table.column_names.index("seconds")
     longer = pa.array([value + 1 for value in table.column(at).to_pylist()])
     fresh = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table.set_column(at, table.schema.field(at), longer), fresh)
+    fresh.write_bytes(file_of("trials", table.set_column(at, table.schema.field(at), longer)))
     fresh.replace(path)
 
 
