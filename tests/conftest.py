@@ -23,6 +23,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 
@@ -229,3 +231,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
+def with_host() -> Callable[[pa.Table, bytes], pa.Table]:
+    """A trial's one row with another host, which need not be UTF-8."""
+
+    def with_host(table: pa.Table, host: bytes) -> pa.Table:
+        options = pc.CastOptions(pa.string(), allow_invalid_utf8=True)  # pyright: ignore[reportAttributeAccessIssue] - made at run time
+        at = table.column_names.index("host")
+        text = pc.cast(pa.array([host]), options=options)
+        return table.set_column(at, table.schema.field(at), text)
+
+    return with_host

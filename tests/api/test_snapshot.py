@@ -7,8 +7,6 @@ from pathlib import Path
 from types import ModuleType
 
 import httpx2
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -107,7 +105,9 @@ def test_damaged_and_foreign_files(
     assert all(any(path in line for line in logged) for path in bad)
 
 
-def test_a_text_that_is_none_costs_its_own_trial_alone(tmp_path: Path, kit: ModuleType) -> None:
+def test_a_text_that_is_none_costs_its_own_trial_alone(
+    tmp_path: Path, kit: ModuleType, with_host
+) -> None:
     """Rows are made of many files at once; such a text is seen only then."""
     store = Store(tmp_path)
     trials = [kit.identity("C_32-32", "sn", seed) for seed in range(3)]
@@ -115,10 +115,7 @@ def test_a_text_that_is_none_costs_its_own_trial_alone(tmp_path: Path, kit: Modu
         kit.write_trial(store, who)
     path = tmp_path / f"trials/{trials[1]['trial_id']}.parquet"
     table = pq.ParquetFile(path).read(use_threads=False)
-    at = table.column_names.index("host")
-    options = pc.CastOptions(pa.string(), allow_invalid_utf8=True)  # pyright: ignore[reportAttributeAccessIssue] - made at run time
-    host = pc.cast(pa.array([b"\xff"]), options=options)
-    pq.write_table(table.set_column(at, table.schema.field(at), host), path)
+    pq.write_table(with_host(table, b"\xff"), path)
     snapshot = look(store)
     assert [*snapshot.ids] == sorted(who["trial_id"] for who in (trials[0], trials[2]))
     (problem,) = snapshot.skipped.values()

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -134,17 +133,12 @@ def test_some_columns_are_read_in_the_order_asked_for() -> None:
         parse(sink.getvalue(), "evaluations", ["sigma"])
 
 
-def one_row(trial_id: str, host: bytes) -> pa.Table:
-    """A trial's row with a host that need not be UTF-8."""
-    table = columns("trials", [{"trial_id": trial_id, "seconds": 1.0}])
-    text = pc.cast(pa.array([host]), options=pc.CastOptions(pa.string(), allow_invalid_utf8=True))  # pyright: ignore[reportAttributeAccessIssue] - made at run time
-    at = table.column_names.index("host")
-    return table.set_column(at, table.schema.field(at), text)
-
-
 @pytest.mark.parametrize("bad", [[], ["b"], ["a", "c"], ["a", "b", "c"]])
-def test_rows_of_many_tables_leave_out_what_cannot_be_read(bad: list[str]) -> None:
-    tables = {key: one_row(key, b"\xff" if key in bad else b"here") for key in "abc"}
+def test_rows_of_many_tables_leave_out_what_cannot_be_read(bad: list[str], with_host) -> None:
+    tables = {
+        key: with_host(columns("trials", [{"trial_id": key}]), b"\xff" if key in bad else b"here")
+        for key in "abc"
+    }
     rows, unreadable = rows_by_key(tables)
     assert [*rows] == [key for key in "abc" if key not in bad]
     assert all(row["trial_id"] == key and row["host"] == "here" for key, row in rows.items())
