@@ -16,7 +16,7 @@ A leaf: pyarrow and the standard library. Under one root (a folder or an `s3://`
 The contract:
 - A file is named by its key and replaced whole, so a row written twice is the same row. A reader
   sees the old file or the new one, never a part: locally a temporary file, fsync and rename; in an
-  object store one put of bytes that were complete before it began.
+  object store one put of bytes that were complete before it began, and a look at what was got.
 - A trial writes its own files, rows before checkpoint; the driver writes plan and heartbeat.
 - A store with patience waits out what passes by itself (sweep/patience.py); without, as readers
   have it, every failure is a StoreError at once.
@@ -39,7 +39,7 @@ import pyarrow.parquet as pq
 
 from sweep.patience import FULL, T, patiently, trouble
 from sweep.reader import open as open
-from sweep.roots import open_root, replace, without_secrets
+from sweep.roots import open_root, read_object, replace, without_secrets
 from sweep.schemas import SCHEMA_VERSION, SCHEMAS
 from sweep.tables import parquet_of, pylist
 
@@ -123,9 +123,13 @@ class Store:
     def read(self, path: str) -> bytes | None:
         """The file's bytes; None if there is none."""
 
+        full = f"{self.base}/{path}"
+
         def get() -> bytes | None:
             try:
-                with self.fs.open_input_file(f"{self.base}/{path}") as stream:
+                if not self.is_local:
+                    return read_object(self.fs, full)
+                with self.fs.open_input_file(full) as stream:
                     return stream.read()
             except FileNotFoundError:
                 return None

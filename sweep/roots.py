@@ -1,4 +1,4 @@
-"""The root of a store as a file system, and how a file is replaced whole in a local one."""
+"""The root of a store, how a local file is replaced whole, and how an object is read whole."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import re
 from pathlib import Path
 
 import pyarrow.fs as pafs
+
+# Times an object may be replaced while it is read: a store that tells wrong sizes never ends.
+READS = 5
+PARQUET_END = b"PAR1"
 
 
 def open_root(text: str) -> tuple[pafs.FileSystem, str]:
@@ -53,3 +57,26 @@ def replace(path: str, content: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_object(fs: pafs.FileSystem, path: str) -> bytes:
+    """The bytes of one version of an object. Raises FileNotFoundError, or OSError.
+
+    Arrow asks for the size and then for as many bytes. Of an object that was replaced in between
+    it returns a part, or all of it and then whatever the buffer held: here zeros, lest the end of
+    an older file follow. Parquet shows by its end that it is whole, of others the size is asked
+    again.
+    """
+    for _ in range(READS):
+        with fs.open_input_file(path) as stream:
+            content = bytearray(stream.size())
+            try:
+                stream.readinto(content)
+            except OSError:
+                # Of one that was deleted in between only the next look says so.
+                if fs.get_file_info(path).is_file:
+                    raise
+                continue
+        if content.endswith(PARQUET_END) or fs.get_file_info(path).size == len(content):
+            return bytes(content)
+    raise OSError(f"it was replaced each of the {READS} times that it was read")

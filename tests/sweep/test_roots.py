@@ -1,0 +1,96 @@
+"""An object that another process replaces or deletes between two requests of one read."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow.fs as pafs
+import pytest
+
+from sweep.results import Store, StoreError, columns, file_of
+from sweep.roots import READS
+
+PATH = "evaluations/a.parquet"
+
+
+class Raced:
+    """A file system where something happens each time that an object's size has been asked."""
+
+    def __init__(self, fs: pafs.FileSystem, happens: Callable[[], object]) -> None:
+        self.fs, self.happens = fs, happens
+        self.opened = 0
+
+    def open_input_file(self, path: str) -> Any:
+        stream = self.fs.open_input_file(path)
+        self.opened += 1
+        self.happens()
+        return stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.fs, name)
+
+
+@pytest.fixture
+def bucket(s3_root: str) -> Store:
+    return Store(s3_root.replace("/results", f"/{uuid.uuid4().hex}", 1))
+
+
+def raced(store: Store, happens: Callable[[], object]) -> tuple[Store, Raced]:
+    reader = store.hasty()
+    fs = Raced(store.fs, happens)
+    reader.fs = fs  # pyright: ignore[reportAttributeAccessIssue] - has the methods that are called
+    return reader, fs
+
+
+def evaluations(rows: int) -> bytes:
+    stored = [{"trial_id": "a", "iteration": 50 * k, "seconds": k / 7} for k in range(rows)]
+    return file_of("evaluations", columns("evaluations", stored))
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 40), (40, 2), (9, 9)])
+def test_of_a_table_replaced_meanwhile_the_newer_is_read(
+    bucket: Store, before: int, after: int
+) -> None:
+    bucket.write(PATH, evaluations(before))
+    reader, _ = raced(bucket, lambda: bucket.write(PATH, evaluations(after)))
+    stored = reader.read_table("evaluations", "a")
+    assert stored is not None
+    assert stored["iteration"].to_pylist() == [50 * k for k in range(after)]
+
+
+@pytest.mark.parametrize("after", [b'{"state": "a longer one"}', b"{}"])
+def test_of_a_text_replaced_meanwhile_the_newer_is_read(bucket: Store, after: bytes) -> None:
+    bucket.write("sweeps/a.json", b'{"state": "x"}')
+    reader, fs = raced(bucket, lambda: bucket.write("sweeps/a.json", after))
+    assert reader.read("sweeps/a.json") == after
+    assert fs.opened == 2
+
+
+def test_a_whole_table_is_read_once(bucket: Store) -> None:
+    bucket.write(PATH, evaluations(3))
+    reader, fs = raced(bucket, lambda: None)
+    assert reader.read(PATH) == evaluations(3)
+    assert fs.opened == 1
+
+
+def test_of_an_object_deleted_meanwhile_there_is_none(bucket: Store) -> None:
+    bucket.write("claims/a.json", b"{}")
+    reader, _ = raced(bucket, lambda: bucket.delete("claims/a.json"))
+    assert reader.read("claims/a.json") is None
+
+
+def test_an_object_that_never_stands_still_is_given_up(bucket: Store) -> None:
+    text = b"1"
+    bucket.write("sweeps/a.json", text)
+
+    def grow() -> None:
+        nonlocal text
+        text += b"1"
+        bucket.write("sweeps/a.json", text)
+
+    reader, fs = raced(bucket, grow)
+    with pytest.raises(StoreError, match=r"cannot read sweeps/a\.json .* replaced each of the 5"):
+        reader.read("sweeps/a.json")
+    assert fs.opened == READS
