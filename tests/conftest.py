@@ -17,7 +17,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -206,13 +205,12 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 @pytest.fixture
-def proxied(s3_root: str) -> Iterator[tuple[str, Proxy]]:
+def proxied(bucket_root: str) -> Iterator[tuple[str, Proxy]]:
     """A root of its own in the bucket, reached through a port that can be cut off."""
-    found = re.search(r"endpoint_override=([\d.]+):(\d+)", s3_root)
+    found = re.search(r"endpoint_override=([\d.]+):(\d+)", bucket_root)
     assert found is not None
     proxy = Proxy((found[1], int(found[2])))
-    root = s3_root.replace(found[0], f"endpoint_override=127.0.0.1:{proxy.port}")
-    yield root.replace("/results", f"/{uuid.uuid4().hex}", 1), proxy
+    yield bucket_root.replace(found[0], f"endpoint_override=127.0.0.1:{proxy.port}"), proxy
     proxy.cut()
 
 

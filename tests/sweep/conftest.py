@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,6 +72,12 @@ def s3_root() -> Iterator[str]:
     for name, value in before.items():
         os.environ.pop(name) if value is None else os.environ.update({name: value})
     server.stop()
+
+
+@pytest.fixture
+def bucket_root(s3_root: str) -> str:
+    """A root of its own in the bucket."""
+    return s3_root.replace("/results", f"/{uuid.uuid4().hex}", 1)
 
 
 @pytest.fixture

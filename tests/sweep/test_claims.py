@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -179,8 +178,8 @@ def test_of_many_starts_one_holds_the_claim(store: Store, environment: dict[str,
     assert sorted(said) == sorted(["none"] * 3 + [record["attempt"]])
 
 
-def test_a_claim_in_a_bucket(s3_root: str) -> None:
-    store = Store(s3_root.replace("/results", f"/{uuid.uuid4().hex}", 1))
+def test_a_claim_in_a_bucket(bucket_root: str) -> None:
+    store = Store(bucket_root)
     first = held(store)
     assert acquire(store, PATH, wait=False) is None
     first.write("samples/t/0.png", b"1")

@@ -67,8 +67,8 @@ def test_an_unknown_sweep_names_the_nearest(mixed: Store) -> None:
         inventory(mixed, sweep="mixd")
 
 
-def test_a_bucket_is_read_too(s3_root: str, mixed: Store) -> None:
-    bucket = Store(s3_root.replace("/results", "/inventory", 1))
+def test_a_bucket_is_read_too(bucket_root: str, mixed: Store) -> None:
+    bucket = Store(bucket_root)
     for folder in ("trials", "sweeps"):
         for file in mixed.list(folder):
             content = mixed.read(file.path)

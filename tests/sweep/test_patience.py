@@ -150,9 +150,7 @@ def test_an_outage_longer_than_a_heartbeat_lasts_supersedes_nobody(
     got[0].release()
 
 
-def test_who_was_superseded_during_an_outage_writes_nothing(
-    s3_root: str, proxied: tuple[str, Any]
-) -> None:
+def test_who_was_superseded_during_an_outage_writes_nothing(proxied: tuple[str, Any]) -> None:
     """The claim goes to one who still reaches the store."""
     root, proxy = proxied
     near = Store(root.replace(f":{proxy.port}", f":{proxy.target[1]}"))

@@ -6,7 +6,6 @@ import io
 import math
 import pickle
 import threading
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,8 +24,7 @@ TIME = datetime(2026, 1, 2, tzinfo=UTC)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return Store(tmp_path / "results")
-    root: str = request.getfixturevalue("s3_root")
-    return Store(root.replace("/results", f"/{uuid.uuid4().hex}", 1))
+    return Store(request.getfixturevalue("bucket_root"))
 
 
 def test_a_file_is_replaced_whole(store: Store) -> None:
