@@ -18,7 +18,7 @@ from api.app import create_app
 from api.cache import default_folder
 from api.server import Server
 from api.snapshot import log
-from sweep.results import StoreError, default_root
+from sweep.store.store import StoreError, default_root
 from trainer.settings import UsageError
 
 EPILOG = """\

@@ -20,7 +20,7 @@ from api.caching import conditional
 from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
 from api.progress import plan_records
-from sweep import requests
+from sweep.store import requests
 
 router = APIRouter(tags=["actions"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 

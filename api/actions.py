@@ -15,9 +15,9 @@ from starlette.exceptions import HTTPException
 from api.progress import plan_records
 from api.queries import record
 from api.snapshot import Snapshot, log
-from sweep import requests
-from sweep.claims import is_live, read
-from sweep.results import Store
+from sweep.store import requests
+from sweep.store.ownership import is_live, read
+from sweep.store.store import Store
 
 # A trial with one of these has something left to stop.
 GOING = ("planned", "running")

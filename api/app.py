@@ -44,7 +44,7 @@ from api.metrics import Latency
 from api.queries import NotFound
 from api.service import open_service
 from api.warming import warm
-from sweep.results import Store
+from sweep.store.store import Store
 
 # A small store is read before the first answer; a big one while the service answers 503.
 FIRST_PASS_SECONDS = 2.0

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from api.caching import code_version
-from sweep.results import Store, StoredFile
-from sweep.schemas import SCHEMA_VERSION, SCHEMAS
-from sweep.tables import parquet_of, pylist
+from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
+from sweep.store.store import Store, StoredFile
+from sweep.store.tables import parquet_of, pylist
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _FILE = pa.schema(

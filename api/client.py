@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from sweep.frames import Rows, restored
+from sweep.store.lazy_rows import Rows, restored
 
 if TYPE_CHECKING:
     import pandas

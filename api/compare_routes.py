@@ -19,7 +19,7 @@ from api.problems import RESPONSES
 from api.service import Service
 from api.snapshot import Row, Snapshot
 from api.trial_spectra import heat_maps
-from sweep.results import columns
+from sweep.store.tables import columns
 from trainer.settings import UsageError
 
 router = APIRouter(

@@ -20,7 +20,7 @@ from api.problems import RESPONSES
 from api.queries import NotFound
 from api.service import Service
 from api.snapshot import Snapshot
-from sweep.results import STATUSES
+from sweep.store.vocabulary import STATUSES
 
 router = APIRouter(tags=["live"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 

@@ -13,7 +13,7 @@ from api.nonfinite import finite
 from api.queries import trial
 from api.snapshot import Row
 from sweep.pairs import score_name
-from sweep.results import Store, StoreError
+from sweep.store.store import Store, StoreError
 from trainer.settings import UsageError
 
 # Curves of a spectrum in one picture: the paper has about as many.

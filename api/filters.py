@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from api.memo import once
 from api.snapshot import Row, Snapshot
-from sweep.results import STATUSES
-from sweep.schemas import SCHEMAS, SCORE_NAMES
+from sweep.store.schemas import SCHEMAS, SCORE_NAMES
+from sweep.store.vocabulary import STATUSES
 from trainer.settings import ALL_SETTINGS, DATASETS, METHODS, PROFILES, UsageError, lookup, select
 
 STORED = {column.name: column.type for column in SCHEMAS["trials"]}

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from sweep.tables import csv_of, parquet_of
+from sweep.store.tables import csv_of, parquet_of
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 FORMATS = {"json": JSON, "csv": CSV, "parquet": PARQUET}

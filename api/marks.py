@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from api.figures import colour
 from api.table2_models import MethodScore, SeedScore
-from sweep.results import FINISHED
+from sweep.store.vocabulary import FINISHED
 
 # Beyond this ratio to the middle value, a mark is drawn at the upper edge.
 SQUASHED = 6.0

@@ -12,7 +12,7 @@ from api.nonfinite import finite
 from api.snapshot import Row
 from api.sweep_models import Cell, Column, Seed
 from sweep.pairs import sample_sd, score_name
-from sweep.results import FINISHED
+from sweep.store.vocabulary import FINISHED
 from trainer.settings import METHODS, SETTINGS
 
 Key = tuple[str, str, str, float | None]

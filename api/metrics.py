@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.memo import once
 from api.progress import hours, on_gpu
 from api.snapshot import Snapshot, Watcher
-from sweep.results import STATUSES
+from sweep.store.vocabulary import STATUSES
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

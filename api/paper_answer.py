@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from api.figures import in_order
 from api.table2_models import MethodScore, Pair, SettingScores
 from sweep.audit import CONTROLS
-from sweep.results import FINISHED
+from sweep.store.vocabulary import FINISHED
 
 # Beside SN: what the paper calls SR, in the order in which it stands, and what it lacks.
 ASKED = ("sn", *CONTROLS, "sr-static", "sr-dynamic")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel
 
-from sweep.results import StoredFile, parse, plan_of, trial_table
-from sweep.schemas import SCHEMAS
-from sweep.tables import pylist
-
-Row = Mapping[str, Any]
+from sweep.store.schemas import SCHEMAS
+from sweep.store.store import StoredFile
+from sweep.store.tables import parse, plan_of, pylist, trial_table
+from sweep.store.vocabulary import Row
 
 
 class Driver(BaseModel):

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from api.models import Problem
 from api.paging import BadCursor
 from api.snapshot import log
-from sweep.results import StoreError
+from sweep.store.store import StoreError
 from trainer.settings import UsageError
 
 MEDIA_TYPE = "application/problem+json"

@@ -15,7 +15,7 @@ from api.snapshot import Driver, Row, Snapshot
 from api.sweep_models import Best, Progress, Sweep, SweepDetail, TimeLeft
 from api.words import duration
 from sweep.pairs import score_name
-from sweep.results import STATUSES
+from sweep.store.vocabulary import STATUSES
 
 # A driver writes its heartbeat every few seconds; one that is silent for longer is not there.
 SILENT = timedelta(seconds=60)

@@ -13,7 +13,8 @@ from api.models import ScoresAt, Trial, TrialDetail, Verdict
 from api.nonfinite import finite, without_nonfinite
 from api.series_models import Evaluation, Histogram, Spectrum
 from api.snapshot import Row, Snapshot
-from sweep.schemas import SCORE_NAMES
+from sweep.store.schemas import SCORE_NAMES
+from sweep.store.vocabulary import JSON_COLUMNS
 
 
 class NotFound(LookupError):
@@ -36,9 +37,6 @@ def trial(record: Row) -> Trial:
 def _trial(records: Sequence[Row]) -> Trial:
     (record,) = records
     return Trial.model_validate(_trial_fields(record))
-
-
-JSON_COLUMNS = ("protocol", "config", "thresholds", "verdict_rules", "software")
 
 
 def flat(record: Row, columns: Sequence[str]) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from api.parsing import Row, rows_of
+from api.parsing import rows_of
 from api.snapshot import log
 from sweep.pairs import SCORE_TITLES
-from sweep.results import Store, StoreError, first_line
+from sweep.store.store import Store, StoreError, first_line
+from sweep.store.vocabulary import Row
 from trainer.settings import UsageError
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"

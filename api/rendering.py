@@ -18,7 +18,7 @@ from api.bodies import FORM, media_of
 from api.caching import code_version
 from api.words import duration, number, verdict
 from sweep.pairs import SCORE_TITLES
-from sweep.results import STATUSES
+from sweep.store.vocabulary import STATUSES
 from trainer.settings import DATASETS, METHODS
 
 GLYPHS = {

@@ -21,8 +21,8 @@ from api.parameters import (
 )
 from api.problems import RESPONSES
 from api.service import tag_sweeps
-from sweep.results import columns
-from sweep.schemas import SCHEMAS
+from sweep.store.schemas import SCHEMAS
+from sweep.store.tables import columns
 
 router = APIRouter(tags=["results"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 

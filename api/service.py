@@ -19,7 +19,7 @@ from api.metrics import Histogram
 from api.models import Readiness
 from api.snapshot import Row, Snapshot, Watcher
 from api.streams import Streams
-from sweep.results import Store
+from sweep.store.store import Store
 
 # The watcher looks every second or so; after this long without a pass, answers may be old.
 OLD = timedelta(seconds=60)

@@ -20,9 +20,11 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from api import cache
-from api.parsing import Driver, Row, content_of, shared
-from sweep.results import Store, StoredFile, first_line, rows_by_key
-from sweep.schemas import SCHEMAS
+from api.parsing import Driver, content_of, shared
+from sweep.store.schemas import SCHEMAS
+from sweep.store.store import Store, StoredFile, first_line
+from sweep.store.tables import rows_by_key
+from sweep.store.vocabulary import Row
 
 log = logging.getLogger("api")
 

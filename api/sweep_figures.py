@@ -12,7 +12,7 @@ from api.figures import colour, finished, in_order, no_figure
 from api.models import Figure
 from api.snapshot import Row
 from sweep.pairs import SCORE_TITLES, score_name
-from sweep.results import FINISHED
+from sweep.store.vocabulary import FINISHED
 
 
 def best_so_far(records: Sequence[Row], source: str) -> Figure:

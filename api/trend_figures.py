@@ -16,7 +16,7 @@ from api.spectrum_figures import below_legend, subplots
 from api.table2_models import MethodScore, SeedScore
 from api.trends import OverI
 from sweep.pairs import SCORE_TITLES, t_interval
-from sweep.results import FINISHED
+from sweep.store.vocabulary import FINISHED
 
 # Of the share i / r.
 BESIDE = 0.014

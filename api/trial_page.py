@@ -17,7 +17,7 @@ from api.parameters import Now, Serving
 from api.rendering import page
 from api.snapshot import Row
 from api.trial_figures import RANKS
-from sweep.schemas import SCHEMAS
+from sweep.store.schemas import SCHEMAS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

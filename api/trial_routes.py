@@ -26,7 +26,7 @@ from api.parameters import (
     whole_numbers,
 )
 from api.problems import RESPONSES
-from sweep.results import columns
+from sweep.store.tables import columns
 
 router = APIRouter(tags=["trials"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 

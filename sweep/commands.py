@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from sweep.results import Store, StoreError
 from sweep.standing import results_root
+from sweep.store.store import Store, StoreError
 from trainer.settings import UsageError
 
 BAD_INPUT = 2

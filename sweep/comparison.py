@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from sweep.display import number
-from sweep.pairs import DECIMALS, FINISHED, SCORE_TITLES, Row, score_name
+from sweep.pairs import DECIMALS, SCORE_TITLES, score_name
 from sweep.paper import (
     DEFAULT_I_RATIO,
     OTHER_WEIGHTS,
@@ -20,6 +20,7 @@ from sweep.paper import (
     SeedResult,
     SettingRow,
 )
+from sweep.store.vocabulary import FINISHED, Row
 from trainer.collapse import SIGNALS, in_words
 from trainer.config import TrialConfig
 from trainer.methods import METHODS

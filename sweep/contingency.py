@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweep.pairs import FINISHED
 from sweep.paper import TABLE_II, SeedResult, SettingRow, published_sr
+from sweep.store.vocabulary import FINISHED
 from sweep.verdicts import Answer, not_measured, verdict
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from sweep.claims import is_live, read
 from sweep.commands import parser, run, store_of
 from sweep.inventory import inventory
-from sweep.requests import STOP_SWEEP, ask
+from sweep.store.ownership import is_live, read
+from sweep.store.requests import STOP_SWEEP, ask
 from trainer.settings import UsageError, lookup
 
 EXAMPLES = """\

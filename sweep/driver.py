@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sweep import requests
 from sweep.backlog import Backlog, Suggestions
-from sweep.claims import Claim
 from sweep.display import Show
 from sweep.options import Options
 from sweep.progress import Progress
 from sweep.resources import Share, check_fits, gpu_bytes, share, slots
-from sweep.results import Store
 from sweep.rows import plan_rows
 from sweep.space import Plan
 from sweep.standing import is_done, settle
+from sweep.store import requests
+from sweep.store.ownership import Claim
+from sweep.store.store import Store
 from trainer.config import TrialConfig
 from trainer.settings import UsageError
 

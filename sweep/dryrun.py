@@ -13,9 +13,9 @@ from sweep import resources
 from sweep.estimate import Cost, Measured, cost, gpu_hours, makespan
 from sweep.options import Options
 from sweep.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
-from sweep.results import Store
 from sweep.space import Plan
 from sweep.standing import check_name, default_name, own_files, results_root, to_run
+from sweep.store.store import Store
 from trainer.config import TrialConfig
 
 # Trials of other sweeps in the store tell how long this one's take; so many are read at most.

@@ -16,7 +16,7 @@ from typing import Any
 
 from sweep.memory import memory_bytes
 from sweep.resources import LAUNCH_SECONDS, Share, share, sustained
-from sweep.results import FINISHED
+from sweep.store.vocabulary import FINISHED
 from trainer.config import TrialConfig
 from trainer.costs import launches, work
 from trainer.settings import UsageError

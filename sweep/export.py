@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sweep.commands import parser, run, store_of
 from sweep.inventory import Inventory, inventory, skipped_lines
-from sweep.pairs import FINISHED, PairedDifference, Row
+from sweep.pairs import PairedDifference
 from sweep.paper import SettingRow, table2
 from sweep.publication import (
     SIGNAL_MARKS,
@@ -22,8 +22,9 @@ from sweep.publication import (
     latex,
     markdown,
 )
-from sweep.results import Store, StoreError, columns
-from sweep.tables import csv_of, parquet_of
+from sweep.store.store import Store, StoreError
+from sweep.store.tables import columns, csv_of, parquet_of
+from sweep.store.vocabulary import FINISHED, Row
 from trainer.settings import UsageError, lookup
 
 EXAMPLES = """\

@@ -14,18 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from sweep.claims import is_live
-from sweep.pairs import Row
-from sweep.results import (
-    Store,
-    StoredFile,
-    StoreError,
-    first_line,
-    plan_of,
-    rows_by_key,
-    trial_table,
-)
-from sweep.schemas import SCHEMAS
+from sweep.store.ownership import is_live
+from sweep.store.schemas import SCHEMAS
+from sweep.store.store import Store, StoredFile, StoreError, first_line
+from sweep.store.tables import plan_of, rows_by_key, trial_table
+from sweep.store.vocabulary import Row
 from trainer.settings import UsageError, lookup
 
 # Beside a sweep's plan and heartbeat: requests to its driver, and what a search has found.

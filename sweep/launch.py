@@ -12,14 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sweep.backlog import Suggestions
-from sweep.claims import RUNNING, Claim, Superseded, acquire
 from sweep.display import Show, display
 from sweep.driver import Driver, Nodes
 from sweep.options import Options
-from sweep.patience import PATIENCE_SECONDS
 from sweep.progress import progress_of
-from sweep.results import FINISHED, Store
-from sweep.roots import without_secrets
 from sweep.rows import plan_rows
 from sweep.space import Plan
 from sweep.standing import (
@@ -30,6 +26,11 @@ from sweep.standing import (
     results_root,
     to_run,
 )
+from sweep.store.filesystems import without_secrets
+from sweep.store.ownership import RUNNING, Claim, Superseded, acquire
+from sweep.store.retry import PATIENCE_SECONDS
+from sweep.store.store import Store
+from sweep.store.vocabulary import FINISHED
 from sweep.summary import sum_up
 from trainer.settings import UsageError
 

@@ -14,9 +14,8 @@ from sweep.commands import parser, run, store_of
 from sweep.display import distance, plain
 from sweep.inventory import Inventory, inventory, planned, skipped_lines
 from sweep.overview import COLUMNS, TrialStanding, table_order, trial_standing
-from sweep.pairs import Row
-from sweep.results import STATUSES
 from sweep.screen import Grid, Part
+from sweep.store.vocabulary import STATUSES, Row
 from trainer.settings import ALL_SETTINGS, METHODS, PROFILES, select
 
 EXAMPLES = """\

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sweep.claims import is_live, read
 from sweep.display import duration
 from sweep.inventory import Inventory
-from sweep.pairs import Row
 from sweep.progress import method_and_i
-from sweep.results import FINISHED, STATUSES, Store
+from sweep.store.ownership import is_live, read
+from sweep.store.store import Store
+from sweep.store.vocabulary import FINISHED, STATUSES, Row
 from trainer.collapse import SIGNALS, in_words
 from trainer.settings import ALL_SETTINGS, DATASETS, METHODS
 

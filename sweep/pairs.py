@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Row = Mapping[str, Any]
-FINISHED = ("completed", "collapsed")
+from sweep.store.vocabulary import FINISHED, Row
+
 # How a distance is written: its name, and decimals of what is usual for it.
 SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID"}
 DECIMALS = {"fd_digits": 0, "fid": 2}

@@ -13,15 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.pairs import (
-    FINISHED,
-    PairedDifference,
-    Row,
-    configuration,
-    paired_differences,
-    sample_sd,
-    score_name,
-)
+from sweep.pairs import PairedDifference, configuration, paired_differences, sample_sd, score_name
+from sweep.store.vocabulary import FINISHED, Row
 
 
 @dataclass(frozen=True, slots=True)

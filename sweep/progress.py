@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.results import FINISHED
+from sweep.store.vocabulary import FINISHED
 from trainer.collapse import in_words
 from trainer.config import TrialConfig
 from trainer.methods import DEFAULT_I_RATIO

@@ -15,9 +15,9 @@ from sweep import flags
 from sweep.commands import Parser, store_of
 from sweep.experiment import execute
 from sweep.inventory import inventory
-from sweep.pairs import Row
-from sweep.results import Store
 from sweep.space import Plan, ratios
+from sweep.store.store import Store
+from sweep.store.vocabulary import Row
 from sweep.weights import Weights
 from trainer.availability import missing_reason
 from trainer.config import TrialConfig, trial_config

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.schemas import SCORE_NAMES
+from sweep.store.schemas import SCORE_NAMES
 from trainer.collapse import Record, Thresholds, Verdict
 from trainer.config import TrialConfig
 from trainer.methods import METHODS

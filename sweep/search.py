@@ -25,9 +25,9 @@ from sweep.candidates import (
 )
 from sweep.commands import run, store_of
 from sweep.options import Options
-from sweep.results import Store, StoreError
 from sweep.space import Plan
 from sweep.standing import check_name, to_run
+from sweep.store.store import Store, StoreError
 from trainer.config import TrialConfig
 from trainer.protocols import missing_reason, weights_path
 from trainer.settings import UsageError

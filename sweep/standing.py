@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sweep.claims import acquire
-from sweep.results import FINISHED, Store, default_root
 from sweep.space import Plan
+from sweep.store.ownership import acquire
+from sweep.store.store import Store, default_root
+from sweep.store.vocabulary import FINISHED
 from trainer.config import TrialConfig
 from trainer.settings import UsageError
 

@@ -15,8 +15,8 @@ from sweep.commands import parser, run, store_of
 from sweep.display import distance, duration, plain
 from sweep.inventory import Inventory, inventory, skipped_lines
 from sweep.overview import COLUMNS, SweepStanding, TrialStanding, sweep_standing, table_order
-from sweep.results import Store
 from sweep.screen import Grid, Part
+from sweep.store.store import Store
 
 EXAMPLES = """\
   python -m sweep.status                       every sweep in ./results, newest first

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import optuna
@@ -17,13 +17,11 @@ from ray.tune.search.optuna import OptunaSearch
 
 from sweep.candidates import I_STEPS, Parameters, Space
 from sweep.findings import Outcome, finding, lines, objective, record
-from sweep.results import FINISHED
+from sweep.store.vocabulary import FINISHED, Row
 from trainer.config import TrialConfig
 
 # Known trials in a row that a sampler may ask for before it is given the nearest unknown one.
 PATIENCE = 5
-
-Row = Mapping[str, Any]
 
 
 class Study:

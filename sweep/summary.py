@@ -16,11 +16,11 @@ from sweep.comparison import (
     other_ratio_lines,
 )
 from sweep.display import Show, duration
-from sweep.pairs import Row
 from sweep.paper import table2
 from sweep.progress import Progress
-from sweep.results import Store
 from sweep.space import Plan
+from sweep.store.store import Store
+from sweep.store.vocabulary import Row
 
 
 def sum_up(

@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 
-from sweep import requests
-from sweep.claims import Superseded, acquire
-from sweep.patience import PATIENCE_SECONDS
 from sweep.recorder import Recorder
 from sweep.resources import memory_cap
-from sweep.results import Store
 from sweep.standing import is_done
+from sweep.store import requests
+from sweep.store.ownership import Superseded, acquire
+from sweep.store.retry import PATIENCE_SECONDS
+from sweep.store.store import Store
 from sweep.weights import check_weights
 from trainer.collapse import Verdict
 from trainer.config import TrialConfig

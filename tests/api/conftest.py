@@ -27,8 +27,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from api.access import Tokens
 from api.app import create_app
 from api.server import Server
-from sweep.results import Store
-from sweep.schemas import SCORE_NAMES
+from sweep.store.schemas import SCORE_NAMES
+from sweep.store.store import Store
 from trainer.settings import METHODS, PROFILES, SETTINGS
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

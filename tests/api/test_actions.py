@@ -16,8 +16,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser
 
-from sweep import requests
-from sweep.results import Store
+from sweep.store import requests
+from sweep.store.store import Store
 
 CONTROL = "c" * 40
 SENT = {"Authorization": f"Bearer {CONTROL}"}

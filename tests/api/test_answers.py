@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import Response
 
 from api.answers import MOST_BYTES, Answers
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 @pytest.mark.parametrize("coding", ["gzip", "identity"])

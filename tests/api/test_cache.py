@@ -10,7 +10,7 @@ import pytest
 
 from api import cache
 from api.snapshot import Snapshot, Watcher
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 def seen(store: Store, path: Path) -> Snapshot:

@@ -18,7 +18,7 @@ import pytest
 from api import client as client_module
 from api.client import Client, Refused
 from sweep import results
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from api.compare_figures import styles
 from api.figures import COLOURS
-from sweep.results import Store
+from sweep.store.store import Store
 
 NAMES = ("healthy", "sn", "diverged", "failed", "planned", "foreign", "seed", "renorm")
 

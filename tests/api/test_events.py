@@ -22,7 +22,7 @@ from api import changes, events, streams
 from api.changes import Changes
 from api.service import Service, open_service
 from api.snapshot import Snapshot, Watcher
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 class Stream:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from api.figure_views import VIEWS
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 @pytest.fixture(scope="module")

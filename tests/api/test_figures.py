@@ -13,7 +13,7 @@ import pytest
 
 from api import figures
 from api.figures import in_order
-from sweep.results import Store
+from sweep.store.store import Store
 from trainer.collapse import SHORTCUTS
 from trainer.settings import METHODS
 

@@ -13,7 +13,7 @@ import httpx2
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.results import Store
+from sweep.store.store import Store
 
 # Student's t, two-sided 95 %, two degrees of freedom.
 T_2 = 4.302653

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import httpx2
 
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 def test_a_family(tmp_path: Path, kit: ModuleType) -> None:

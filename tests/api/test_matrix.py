@@ -11,7 +11,7 @@ import httpx2
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 def test_a_matrix(http: httpx2.Client) -> None:

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from api.metrics import Histogram
-from sweep.results import Store
+from sweep.store.store import Store
 
 LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
 

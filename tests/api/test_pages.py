@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser
 
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from api import paging
 from api.filters import STORED, Filters
 from api.snapshot import Snapshot, Watcher
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 def look(root: Path) -> Snapshot:

@@ -11,7 +11,7 @@ import pytest
 
 from api import progress
 from api.snapshot import Snapshot, Watcher
-from sweep.results import Store
+from sweep.store.store import Store
 
 NOW = datetime(2026, 3, 1, 13, 0, tzinfo=UTC)
 

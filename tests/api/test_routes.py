@@ -15,8 +15,8 @@ import pytest
 from pydantic import BaseModel
 
 from api import models, series_models
-from sweep.results import Store
-from sweep.schemas import SCHEMAS, SCORE_NAMES
+from sweep.store.schemas import SCHEMAS, SCORE_NAMES
+from sweep.store.store import Store
 
 ITEM = {
     "trial_id", "profile", "setting", "group", "setting_batch_size", "setting_channels",

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from api.snapshot import Snapshot, Watcher
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 def look(store: Store) -> Snapshot:

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from api.survival import band, steps
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 def test_a_textbook_example() -> None:

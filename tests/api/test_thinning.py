@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from api import thinning
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 def collapsed(http: httpx2.Client) -> str:

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.chronicle import Event, folded
-from sweep.results import Store
+from sweep.store.store import Store
 
 FIGURES = ["strip", "outputs", "spectrum", "snapshots", "curves"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from api import reads
 from api.service import Service, open_service
 from api.warming import warm
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 def watched(root: Path) -> Service:

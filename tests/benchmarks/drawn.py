@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sweep.schemas import SCHEMA_VERSION, SCHEMAS
+from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
 from trainer.config import TrialConfig
 
 EVALUATIONS, LAYERS, BINS = 50, 10, 64

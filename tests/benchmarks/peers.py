@@ -21,7 +21,7 @@ from processes import free_port, start
 
 from api.cache import default_folder
 from sweep.pairs import score_name
-from sweep.results import Store
+from sweep.store.store import Store
 
 PACKAGES = ("mlflow", "optuna-dashboard")
 REPEATS = 20

@@ -35,7 +35,7 @@ import store
 from ledger import record, say
 from processes import Server, free_port, start
 
-from sweep.results import file_of
+from sweep.store.tables import file_of
 from trainer.settings import SETTINGS
 
 SECONDS = 1.0

@@ -19,9 +19,10 @@ from curves import Curve, power
 from drawn import curve, outputs, spectra, table_of
 from timing import medians, seconds
 
-from sweep import ls, reader, status
-from sweep.results import Store
-from sweep.tables import pylist
+from sweep import ls, status
+from sweep.store import reader
+from sweep.store.store import Store
+from sweep.store.tables import pylist
 from trainer.config import trial_config
 
 # Trials of a store above which a look takes so many seconds that one is enough.

@@ -17,9 +17,9 @@ from typing import Any
 import pyarrow.fs as pafs
 import pytest
 
-from sweep.claims import process_started
 from sweep.paper import SettingRow, table2
-from sweep.results import Store
+from sweep.store.ownership import process_started
+from sweep.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 SURROUNDINGS = ("RAY_ADDRESS", "RAY_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR", "SWEEP_RESULTS")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep import control, requests
-from sweep.claims import acquire
-from sweep.results import Store
+from sweep import control
 from sweep.rows import plan_rows
+from sweep.store import requests
+from sweep.store.ownership import acquire
+from sweep.store.store import Store
 from trainer.config import trial_config
 
 TRIAL = trial_config("digits", "C_8-32", "sn", 0, iterations=2)

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from sweep import driver, requests
-from sweep.claims import acquire
+from sweep import driver
 from sweep.driver import Driver
 from sweep.options import Options
 from sweep.progress import progress_of
-from sweep.results import Store
 from sweep.rows import identity_row
 from sweep.space import Plan
+from sweep.store import requests
+from sweep.store.ownership import acquire
+from sweep.store.store import Store
 from sweep.weights import Weights
 from trainer.config import TrialConfig, trial_config
 from trainer.settings import UsageError

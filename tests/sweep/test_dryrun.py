@@ -12,8 +12,8 @@ import pytest
 from sweep.dryrun import show_plan
 from sweep.estimate import nominal_seconds
 from sweep.options import Options
-from sweep.results import Store
 from sweep.space import Plan, grid
+from sweep.store.store import Store
 from sweep.weights import find_weights
 
 PLAN = grid("digits", ["C_8-32", "C_16-32"], ["sn", "sr-static"], [0, 1])

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from sweep.export import flat_rows, main
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from sweep.claims import process_started
-from sweep.results import Store
+from sweep.store.ownership import process_started
+from sweep.store.store import Store
 from trainer.config import trial_config
 
 # Clusters that start, fail and are found out, on a machine that may have two cores.

@@ -8,7 +8,7 @@ import pytest
 
 from sweep.inventory import inventory, skipped_lines
 from sweep.overview import COLUMNS
-from sweep.results import Store
+from sweep.store.store import Store
 from trainer.settings import UsageError
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sweep.results import Store
+from sweep.store.store import Store
 from trainer.config import trial_config
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sweep.ls import ago, main
-from sweep.results import Store
+from sweep.store.store import Store
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:

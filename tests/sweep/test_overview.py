@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sweep.claims import process_started
 from sweep.inventory import inventory
 from sweep.overview import COLUMNS, SweepStanding, sweep_standing, table_order, trial_standing
-from sweep.results import Store
+from sweep.store.ownership import process_started
+from sweep.store.store import Store
 
 
 def look(store: Store, name: str = "mixed") -> SweepStanding:

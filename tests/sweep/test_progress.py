@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sweep.progress import Progress, progress_of
-from sweep.schemas import SCHEMAS
+from sweep.store.schemas import SCHEMAS
 from trainer.config import trial_config
 
 FAST = trial_config("digits", "C_8-32", "sn", 0, iterations=100)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sweep.rescue import main
-from sweep.results import Store
 from sweep.rows import identity_row, plan_rows
+from sweep.store.store import Store
 from trainer.config import TrialConfig, trial_config
 
 HEALTHY = trial_config("digits", "B_64-64", "sn", 0, iterations=100)

@@ -5,7 +5,6 @@ import math
 
 import pytest
 
-from sweep.results import columns
 from sweep.rows import (
     PENALTY,
     best_record,
@@ -16,7 +15,8 @@ from sweep.rows import (
     spectrum_rows,
     trial_row,
 )
-from sweep.schemas import SCHEMAS, SCORE_NAMES
+from sweep.store.schemas import SCHEMAS, SCORE_NAMES
+from sweep.store.tables import columns
 from trainer import digits
 from trainer.collapse import thresholds_for, verdict_on
 from trainer.config import trial_config

@@ -15,9 +15,10 @@ import pytest
 import sweep.launch
 from sweep import search
 from sweep.options import Options
-from sweep.results import FINISHED, Store
 from sweep.rows import identity_row, plan_rows
 from sweep.space import Plan
+from sweep.store.store import Store
+from sweep.store.vocabulary import FINISHED
 from sweep.studies import Studies
 from trainer.config import TrialConfig, trial_config
 

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from sweep.claims import acquire
-from sweep.results import Store
-from sweep.roots import without_secrets
 from sweep.rows import plan_rows
 from sweep.space import grid
 from sweep.standing import (
@@ -22,6 +19,9 @@ from sweep.standing import (
     settle,
     to_run,
 )
+from sweep.store.filesystems import without_secrets
+from sweep.store.ownership import acquire
+from sweep.store.store import Store
 from trainer.settings import UsageError
 
 PLAN = grid("digits", ["C_8-32", "C_16-32"], ["sn"], [0])

@@ -13,8 +13,8 @@ import time
 import pytest
 
 from sweep import status
-from sweep.results import Store
 from sweep.status import main
+from sweep.store.store import Store
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sweep import export, ls, status
-from sweep.results import Store
+from sweep.store.store import Store
 from trainer.config import trial_config
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

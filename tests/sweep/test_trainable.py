@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from sweep import requests, trainable
-from sweep.results import Store
-from sweep.schemas import SCHEMAS
+from sweep import trainable
+from sweep.store import requests
+from sweep.store.schemas import SCHEMAS
+from sweep.store.store import Store
 from sweep.trainable import Task, run
 from trainer.config import TrialConfig, trial_config
 from trainer.settings import METHODS

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow.fs as pafs
 import pytest
 
-from sweep.results import Store, StoreError, columns, file_of
-from sweep.roots import READS
+from sweep.store.filesystems import READS
+from sweep.store.store import Store, StoreError
+from sweep.store.tables import columns, file_of
 
 PATH = "evaluations/a.parquet"
 

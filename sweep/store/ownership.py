@@ -36,8 +36,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sweep.patience import recovered_within
-from sweep.results import Store
+from sweep.store.retry import recovered_within
+from sweep.store.store import Store
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0

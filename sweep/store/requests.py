@@ -12,8 +12,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.claims import locked
-from sweep.results import Store
+from sweep.store.ownership import locked
+from sweep.store.store import Store
 
 STOP_SWEEP, STOP_TRIAL, RETRY_TRIAL = ACTIONS = ("stop-sweep", "stop-trial", "retry-trial")
 

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweep.frames import Rows, opened
-
-Row = Mapping[str, Any]
+from sweep.store.lazy_rows import Rows, opened
+from sweep.store.store import Store
+from sweep.store.vocabulary import Row
 
 
 class Files(Protocol):
@@ -62,9 +62,6 @@ class Reader:
 
 def open(root: str | Path) -> Reader:
     """A results folder or `s3://` URI to read. Raises StoreError if it cannot be opened."""
-    # Here, because the store offers this function as its own.
-    from sweep.results import Store
-
     return Reader(Store(root))
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.claims import Claim, Superseded, acquire, is_live, process_started, read
-from sweep.results import Store
+from sweep.store.ownership import Claim, Superseded, acquire, is_live, process_started, read
+from sweep.store.store import Store
 
 PATH = "claims/t.json"
 
@@ -34,7 +34,9 @@ def held(store: Store, **options) -> Claim:
 def holder(store: Store, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the claim until it is killed."""
     code = (
-        "import sys, time; from sweep.claims import acquire; from sweep.results import Store\n"
+        "import sys, time\n"
+        "from sweep.results import Store\n"
+        "from sweep.store.ownership import acquire\n"
         f"acquire(Store(sys.argv[1]), {PATH!r}); print('held', flush=True); time.sleep(120)"
     )
     process = subprocess.Popen(
@@ -154,7 +156,9 @@ def test_of_many_starts_one_holds_the_claim(store: Store, environment: dict[str,
     """All find the claim of a dead process; only one may take it over."""
     store.write(PATH, json.dumps(record_of(pid_started=1)).encode())
     code = (
-        "import sys, time; from sweep.claims import acquire; from sweep.results import Store\n"
+        "import sys, time\n"
+        "from sweep.results import Store\n"
+        "from sweep.store.ownership import acquire\n"
         "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
         f"claim = acquire(Store(sys.argv[1]), {PATH!r}, wait=False)\n"
         "print('none' if claim is None else claim.attempt, flush=True); sys.stdin.readline()"

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from sweep import claims, patience
-from sweep.claims import Claim, Superseded, acquire
-from sweep.patience import AWAY, FULL, trouble
-from sweep.results import Store, StoreError
+from sweep.store import ownership, retry
+from sweep.store.ownership import Claim, Superseded, acquire
+from sweep.store.retry import AWAY, FULL, trouble
+from sweep.store.store import Store, StoreError
 
 CLAIM = "claims/t.json"
 PLAN = ("--profile=digits", "--settings=C_8-32", "--iterations=2")
@@ -30,8 +30,8 @@ PLAN = ("--profile=digits", "--settings=C_8-32", "--iterations=2")
 
 @pytest.fixture(autouse=True)
 def untroubled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_troubled", {})
-    monkeypatch.setattr(patience, "_recovered", {})
+    monkeypatch.setattr(retry, "_troubled", {})
+    monkeypatch.setattr(retry, "_recovered", {})
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def taken(store: Store, **options: Any) -> Claim:
 def test_an_outage_longer_than_a_heartbeat_lasts_supersedes_nobody(
     proxied: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "STALE_SECONDS", 1.0)
+    monkeypatch.setattr(ownership, "STALE_SECONDS", 1.0)
     root, proxy = proxied
     holder = taken(Store(root, 60), every=0.2)
     waiting = threading.Event()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep import requests
-from sweep.results import Store
+from sweep.store import requests
+from sweep.store.store import Store
 
 TRIAL = "digits.C_8-32.sn.-.s0-1a2b3c4d"
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sweep.store.vocabulary import JSON_COLUMNS, TIMES
+
 if TYPE_CHECKING:
     import pandas
-
-# What the store keeps as JSON, and is shown as the object that it is.
-JSON_COLUMNS = ("protocol", "config", "thresholds", "verdict_rules", "software")
-TIMES = ("started_at", "updated_at")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,177 @@
+"""A root of files, read and replaced whole, through pyarrow.fs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from sweep.store.filesystems import open_root, read_object, replace, without_secrets
+from sweep.store.retry import FULL, T, patiently, trouble
+from sweep.store.tables import columns, file_of, parse, pylist, rows_by_key
+
+
+class StoreError(OSError):
+    """The store cannot be read or written; says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of the store as a listing shows it: `path` from the root, `mtime_ns` of Unix time."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def key(self) -> str:
+        return Path(self.path).stem
+
+
+class Store:
+    """Files under one root, through pyarrow.fs. Paths are relative, with forward slashes."""
+
+    def __init__(self, root: str | Path, patience: float = 0.0) -> None:
+        """`root` is a folder or a URI, else StoreError; `patience` in s. Creates nothing."""
+        text = str(root)
+        self.patience = patience
+        self.place = without_secrets(text)
+        try:
+            self.fs, base = self.patiently(lambda: open_root(text))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(f"cannot open results at {self.place}: {error}") from error
+        self.base = base.rstrip("/")
+        self.root = text if "://" in text else self.base
+        self.place = self.place if "://" in text else self.base
+        self.is_local = isinstance(self.fs, pafs.LocalFileSystem)
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str, float]]:
+        return Store, (self.root, self.patience)
+
+    def patiently(self, action: Callable[[], T]) -> T:
+        """What `action` returns, once what passes by itself no longer makes it fail."""
+        return patiently(action, self.place, self.patience)
+
+    def hasty(self) -> Store:
+        """The same store without patience: for what has to be tried again as a whole."""
+        other = copy(self)
+        other.patience = 0.0
+        return other
+
+    def write(self, path: str, content: bytes) -> None:
+        """Replaces the file as a whole."""
+        full = f"{self.base}/{path}"
+
+        def put() -> None:
+            if self.is_local:
+                replace(full, content)
+                return
+            with self.fs.open_output_stream(full) as stream:
+                stream.write(content)
+
+        self._try(f"write {path}, {len(content)} bytes,", put)
+
+    def read(self, path: str) -> bytes | None:
+        """The file's bytes; None if there is none."""
+
+        full = f"{self.base}/{path}"
+
+        def get() -> bytes | None:
+            try:
+                if not self.is_local:
+                    return read_object(self.fs, full)
+                with self.fs.open_input_file(full) as stream:
+                    return stream.read()
+            except FileNotFoundError:
+                return None
+
+        return self._try(f"read {path}", get)
+
+    def delete(self, path: str) -> None:
+        """Removes the file if it is there."""
+        full = f"{self.base}/{path}"
+
+        def remove() -> None:
+            if self.fs.get_file_info(full).type == pafs.FileType.File:
+                self.fs.delete_file(full)
+
+        self._try(f"remove {path}", remove)
+
+    def list(self, folder: str) -> list[StoredFile]:
+        """The finished files of a folder, by name; none if there is no such folder."""
+        selector = pafs.FileSelector(f"{self.base}/{folder}", allow_not_found=True)
+        infos = self._try(f"list {folder}", lambda: self.fs.get_file_info(selector))
+        return sorted(
+            (
+                StoredFile(f"{folder}/{info.base_name}", info.size, info.mtime_ns or 0)
+                for info in infos
+                if info.type == pafs.FileType.File and not info.base_name.startswith(".")
+            ),
+            key=lambda file: file.path,
+        )
+
+    def check_writable(self) -> None:
+        """Writes, reads, lists and removes a probe, at once. Raises StoreError with the reason."""
+        hasty = self.hasty()
+        try:
+            hasty.write(".writable", b"")
+            hasty.read(".writable")
+            hasty.list("trials")
+            hasty.delete(".writable")
+        except StoreError as error:
+            reason = error.__cause__ or error
+            raise StoreError(f"cannot write results to {self.place}: {reason}") from error
+
+    def _try(self, what: str, action: Callable[[], T]) -> T:
+        def once() -> T:
+            try:
+                return action()
+            except OSError as error:
+                room = ""
+                if os.path.isdir(self.base) and trouble(error) == FULL:
+                    room = f" ({shutil.disk_usage(self.base).free} bytes are free)"
+                failed = StoreError(f"cannot {what} in {self.place}: {error}{room}")
+                failed.errno = error.errno
+                raise failed from error
+
+        return self.patiently(once)
+
+    def write_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Replaces the table's file of that key."""
+        self.write(f"{table}/{key}.parquet", file_of(table, columns(table, rows)))
+
+    def read_rows(self, table: str, key: str) -> list[dict[str, Any]]:
+        """The rows of the table's file of that key; none if there is no such file."""
+        stored = self.read_table(table, key)
+        return [] if stored is None else pylist(stored)
+
+    def read_table(self, table: str, key: str) -> pa.Table | None:
+        """The same as an Arrow table of the current schema: columns added since are null."""
+        content = self.read(f"{table}/{key}.parquet")
+        return None if content is None else parse(content, table)
+
+    def read_all(self, table: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The single row of each key that has a file."""
+        found = {key: self.read_table(table, key) for key in keys}
+        tables = {key: stored.slice(0, 1) for key, stored in found.items() if stored}
+        rows, unreadable = rows_by_key(tables)
+        for error in unreadable.values():
+            raise error
+        return rows
+
+
+def first_line(error: BaseException) -> str:
+    """Of its message, or its kind if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def default_root() -> str:
+    """`SWEEP_RESULTS`, else ./results."""
+    return os.environ.get("SWEEP_RESULTS") or "results"
