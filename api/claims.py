@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from api.formats import schema_of
 from api.nonfinite import finite
 from api.snapshot import Row, Snapshot
-from sweep import audit
-from sweep.paper import SettingRow
+from sweep.paper import claims as audit
+from sweep.paper.table2 import SettingRow
 
 
 class Answer(BaseModel):

@@ -19,8 +19,8 @@ from api.table2_models import (
     SeedScore,
     SettingScores,
 )
-from sweep.pairs import PairedDifference
-from sweep.paper import TABLE_II, MethodResult, SettingRow, table2
+from sweep.paper.pairs import PairedDifference
+from sweep.paper.table2 import TABLE_II, MethodResult, SettingRow, table2
 
 Curves = Callable[[str], Sequence[Row]]
 M = TypeVar("M", bound=BaseModel)

@@ -12,7 +12,7 @@ from api.formats import schema_of
 from api.nonfinite import finite
 from api.queries import trial
 from api.snapshot import Row
-from sweep.pairs import score_name
+from sweep.paper.scores import score_name
 from sweep.store.store import Store, StoreError
 from trainer.settings import UsageError
 

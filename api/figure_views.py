@@ -8,10 +8,10 @@ from typing import Literal
 
 from api.filters import Filters, matching
 from api.snapshot import Row, Snapshot
-from sweep import trends
-from sweep.audit import CONTROLS
-from sweep.contingency import sr_of
-from sweep.paper import TABLE_II, MethodResult, table2
+from sweep.paper import trends
+from sweep.paper.claims import CONTROLS
+from sweep.paper.contingency import sr_of
+from sweep.paper.table2 import TABLE_II, MethodResult, table2
 from trainer.settings import PROFILES, SETTINGS, select
 
 HEALTHY = [name for name, row in TABLE_II.items() if not row.mode_collapse]

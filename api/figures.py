@@ -12,7 +12,7 @@ from api.figure_models import FigureTrial, SpectrumAt
 from api.models import Figure, Trial
 from api.nonfinite import without_nonfinite
 from api.series_models import Spectrum
-from sweep.pairs import score_name
+from sweep.paper.scores import score_name
 from trainer.settings import DATASETS
 
 # SN, SR and their controls in Okabe and Ito's colours: blue does not lift, orange lifts, the

@@ -11,7 +11,7 @@ from api.memo import of_rows
 from api.nonfinite import finite
 from api.snapshot import Row
 from api.sweep_models import Cell, Column, Seed
-from sweep.pairs import sample_sd, score_name
+from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED
 from trainer.settings import METHODS, SETTINGS
 

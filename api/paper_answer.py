@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from api.figures import in_order
 from api.table2_models import MethodScore, Pair, SettingScores
-from sweep.audit import CONTROLS
+from sweep.paper.claims import CONTROLS
 from sweep.store.vocabulary import FINISHED
 
 # Beside SN: what the paper calls SR, in the order in which it stands, and what it lacks.

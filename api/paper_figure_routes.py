@@ -34,7 +34,7 @@ from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
 from api.queries import NotFound
 from api.snapshot import Row, Snapshot
-from sweep.paper import DEFAULT_I_RATIO
+from sweep.paper.table2 import DEFAULT_I_RATIO
 from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, lookup
 
 router = APIRouter(

@@ -16,8 +16,8 @@ from api.paper_contents import SECTIONS
 from api.parameters import Now, Serving
 from api.rendering import page
 from api.snapshot import Row, Snapshot
-from sweep.audit import CONTROLS
-from sweep.paper import TABLE_II, published_sr
+from sweep.paper.claims import CONTROLS
+from sweep.paper.table2 import TABLE_II, published_sr
 from trainer.settings import DATASETS, PROFILES, SETTINGS, Setting
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

@@ -24,12 +24,12 @@ from api.parameters import (
 from api.problems import RESPONSES
 from api.queries import NotFound
 from api.table2_models import Table2
-from sweep import publication
-from sweep.paper import SettingRow
+from sweep.paper import typeset
+from sweep.paper.table2 import SettingRow
 
-PUBLICATIONS: Mapping[str, Callable[[publication.Sheet], str]] = {
-    "latex": publication.latex,
-    "markdown": publication.markdown,
+PUBLICATIONS: Mapping[str, Callable[[typeset.Sheet], str]] = {
+    "latex": typeset.latex,
+    "markdown": typeset.markdown,
 }
 router = APIRouter(tags=["paper"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 
@@ -60,7 +60,7 @@ def table2(
 def _publication(rows: Sequence[SettingRow], format: str) -> Response:
     """A table per profile that was measured. Raises NotFound if none was."""
     profiles = sorted({profile for row in rows for profile in row.measured})
-    sheets = [publication.comparison_sheet(rows, p, name="measured") for p in profiles]
+    sheets = [typeset.comparison_sheet(rows, p, name="measured") for p in profiles]
     text = "\n".join(PUBLICATIONS[format](sheet) for sheet in sheets if sheet is not None)
     if not text:
         raise NotFound("no trial of Table II has begun: there is nothing to set beside it")

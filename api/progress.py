@@ -14,7 +14,7 @@ from api.queries import NotFound
 from api.snapshot import Driver, Row, Snapshot
 from api.sweep_models import Best, Progress, Sweep, SweepDetail, TimeLeft
 from api.words import duration
-from sweep.pairs import score_name
+from sweep.paper.scores import score_name
 from sweep.store.vocabulary import STATUSES
 
 # A driver writes its heartbeat every few seconds; one that is silent for longer is not there.

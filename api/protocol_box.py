@@ -9,7 +9,7 @@ from typing import Any
 
 from api.snapshot import Row
 from api.table2_models import SettingScores
-from sweep.paper import TABLE_II
+from sweep.paper.table2 import TABLE_II
 
 NOT_STATED = "not stated"
 # A hash tells files apart by its beginning.

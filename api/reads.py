@@ -12,7 +12,7 @@ import pyarrow.fs as pafs
 
 from api.parsing import rows_of
 from api.snapshot import log
-from sweep.pairs import SCORE_TITLES
+from sweep.paper.scores import SCORE_TITLES
 from sweep.store.store import Store, StoreError, first_line
 from sweep.store.vocabulary import Row
 from trainer.settings import UsageError

@@ -17,7 +17,7 @@ from api.addresses import base_of, path_of
 from api.bodies import FORM, media_of
 from api.caching import code_version
 from api.words import duration, number, verdict
-from sweep.pairs import SCORE_TITLES
+from sweep.paper.scores import SCORE_TITLES
 from sweep.store.vocabulary import STATUSES
 from trainer.settings import DATASETS, METHODS
 

@@ -21,7 +21,7 @@ from api.spectrum_figures import (
     span_of,
     subplots,
 )
-from sweep.pairs import SCORE_TITLES
+from sweep.paper.scores import SCORE_TITLES
 
 # Columns of a heat map and curves of a spectrum: more than a screen shows apart.
 HEAT_COLUMNS, CURVES = 60, 6

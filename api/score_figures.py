@@ -12,7 +12,7 @@ from api.models import Figure
 from api.spectrum_figures import subplots
 from api.table2_models import MethodScore, SeedScore, SettingScores
 from api.trends import StaticDynamic
-from sweep.pairs import SCORE_TITLES
+from sweep.paper.scores import SCORE_TITLES
 
 # Marks in one picture; of more, as many as fit are shown of each method and setting.
 MOST_MARKS = 1200

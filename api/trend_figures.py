@@ -15,7 +15,7 @@ from api.snapshot import Row
 from api.spectrum_figures import below_legend, subplots
 from api.table2_models import MethodScore, SeedScore
 from api.trends import OverI
-from sweep.pairs import SCORE_TITLES, t_interval
+from sweep.paper.scores import SCORE_TITLES, t_interval
 from sweep.store.vocabulary import FINISHED
 
 # Of the share i / r.

@@ -15,8 +15,8 @@ from api.memo import of_rows
 from api.nonfinite import finite
 from api.snapshot import Row
 from api.table2_models import MethodScore, SeedScore
-from sweep.paper import TABLE_II, MethodResult, table2
-from sweep.trends import Compensation, Trend, fig8, fig12
+from sweep.paper.table2 import TABLE_II, MethodResult, table2
+from sweep.paper.trends import Compensation, Trend, fig8, fig12
 
 
 class OverI(BaseModel):

@@ -15,7 +15,7 @@ from api.nonfinite import without_nonfinite
 from api.panels import EDGES, Panel, Stroke, height_of, stacked
 from api.snapshot import Row
 from api.words import number
-from sweep.pairs import SCORE_TITLES
+from sweep.paper.scores import SCORE_TITLES
 
 NOTHING = "No evaluation has been written yet."
 Rank = Literal["stable_rank", "effective_rank", "mean_ratio", "sigma2_ratio"]

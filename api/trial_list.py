@@ -18,7 +18,7 @@ from api.filters import EXACT, NAMED, RANGES, SEEN, column, matching
 from api.parameters import Chosen, Now, separated
 from api.rendering import page
 from api.snapshot import Row, Snapshot
-from sweep.pairs import score_name
+from sweep.paper.scores import score_name
 from trainer.settings import UsageError, lookup
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

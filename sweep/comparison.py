@@ -9,8 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from sweep.display import number
-from sweep.pairs import DECIMALS, SCORE_TITLES, score_name
-from sweep.paper import (
+from sweep.paper.scores import DECIMALS, SCORE_TITLES, score_name
+from sweep.paper.table2 import (
     DEFAULT_I_RATIO,
     OTHER_WEIGHTS,
     TABLE_II,

@@ -13,15 +13,9 @@ import pyarrow as pa
 
 from sweep.commands import parser, run, store_of
 from sweep.inventory import Inventory, inventory, skipped_lines
-from sweep.pairs import PairedDifference
-from sweep.paper import SettingRow, table2
-from sweep.publication import (
-    SIGNAL_MARKS,
-    Sheet,
-    comparison_sheet,
-    latex,
-    markdown,
-)
+from sweep.paper.pairs import PairedDifference
+from sweep.paper.table2 import SettingRow, table2
+from sweep.paper.typeset import SIGNAL_MARKS, Sheet, comparison_sheet, latex, markdown
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import columns, csv_of, parquet_of
 from sweep.store.vocabulary import FINISHED, Row

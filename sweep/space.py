@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from sweep.paper import published_sr
+from sweep.paper.table2 import published_sr
 from trainer.availability import missing_reason
 from trainer.config import TrialConfig, trial_config
 from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, lookup, select

@@ -16,7 +16,7 @@ from sweep.comparison import (
     other_ratio_lines,
 )
 from sweep.display import Show, duration
-from sweep.paper import table2
+from sweep.paper.table2 import table2
 from sweep.progress import Progress
 from sweep.space import Plan
 from sweep.store.store import Store

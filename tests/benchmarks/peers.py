@@ -20,7 +20,7 @@ from typing import Any
 from processes import free_port, start
 
 from api.cache import default_folder
-from sweep.pairs import score_name
+from sweep.paper.scores import score_name
 from sweep.store.store import Store
 
 PACKAGES = ("mlflow", "optuna-dashboard")

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.fs as pafs
 import pytest
 
-from sweep.paper import SettingRow, table2
+from sweep.paper.table2 import SettingRow, table2
 from sweep.store.ownership import process_started
 from sweep.store.store import Store
 

@@ -11,7 +11,7 @@ from sweep.comparison import (
     method_lines,
     other_ratio_lines,
 )
-from sweep.paper import table2
+from sweep.paper.table2 import table2
 from trainer.settings import PROFILES
 
 

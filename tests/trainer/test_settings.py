@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sweep.paper import TABLE_II
+from sweep.paper.table2 import TABLE_II
 from trainer.settings import (
     ALL_SETTINGS,
     DATASETS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from sweep.paper import TABLE_II, table2
-from sweep.publication import PAGE_LINES, comparison_sheet, latex, markdown
+from sweep.paper.table2 import TABLE_II, table2
+from sweep.paper.typeset import PAGE_LINES, comparison_sheet, latex, markdown
 
 
 def no_curves(trial_id: str) -> list[dict]:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.pairs import PairedDifference, configuration, paired_differences, sample_sd, score_name
+from sweep.paper.pairs import PairedDifference, configuration, paired_differences
+from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED, Row
 
 

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from sweep.pairs import paired_differences, sample_sd, t_interval, t_quantile
+from sweep.paper.pairs import paired_differences
+from sweep.paper.scores import sample_sd, t_interval, t_quantile
 from trainer.config import trial_config
 
 # Published tables of Student's t, two-sided 95 %.

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sweep.audit import Claim, claims
-from sweep.paper import table2
+from sweep.paper.claims import Claim, claims
+from sweep.paper.table2 import table2
 from trainer.settings import METHODS
 
 

@@ -9,10 +9,18 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.contingency import collapses_of_sn, no_collapse, side_by_side
-from sweep.gains import PRINTED, Measure, all_cases, average, distance, inception_score, means_of
-from sweep.paper import TABLE_II, SettingRow
-from sweep.verdicts import HOLDS, Answer, verdict
+from sweep.paper.answers import HOLDS, Answer, verdict
+from sweep.paper.contingency import collapses_of_sn, no_collapse, side_by_side
+from sweep.paper.gains import (
+    PRINTED,
+    Measure,
+    all_cases,
+    average,
+    distance,
+    inception_score,
+    means_of,
+)
+from sweep.paper.table2 import TABLE_II, SettingRow
 
 CONTROLS = ("sn-renorm", "sr-lift")
 # Of the rows of Table II, in percent.

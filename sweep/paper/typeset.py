@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sweep.pairs import DECIMALS, SCORE_TITLES, PairedDifference
-from sweep.paper import MethodResult, Published, SettingRow, published_sr
+from sweep.paper.pairs import PairedDifference
+from sweep.paper.scores import DECIMALS, SCORE_TITLES
+from sweep.paper.table2 import MethodResult, Published, SettingRow, published_sr
 from sweep.store.vocabulary import FINISHED
 
 # One page of a paper holds so many lines of small print; a longer table runs over pages.

@@ -9,9 +9,9 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.paper import MethodResult, SettingRow, one_configuration, summary
+from sweep.paper.answers import Answer, not_measured, verdict
+from sweep.paper.table2 import MethodResult, SettingRow, one_configuration, summary
 from sweep.store.vocabulary import Row
-from sweep.verdicts import Answer, not_measured, verdict
 
 PEAK = "better from 0.25 to 0.5, worse from 0.5 to 1"
 STEADY = "better with every step of i"

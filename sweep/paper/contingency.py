@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweep.paper import TABLE_II, SeedResult, SettingRow, published_sr
+from sweep.paper.answers import Answer, not_measured, verdict
+from sweep.paper.table2 import TABLE_II, SeedResult, SettingRow, published_sr
 from sweep.store.vocabulary import FINISHED
-from sweep.verdicts import Answer, not_measured, verdict
 
 
 def collapses_of_sn(rows: Sequence[SettingRow], profile: str) -> Answer:

@@ -5,7 +5,7 @@ from statistics import fmean
 
 import pytest
 
-from sweep.paper import TABLE_II, table2
+from sweep.paper.table2 import TABLE_II, table2
 from trainer.settings import SETTINGS
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sweep.paper import table2
-from sweep.trends import fig8, fig12
+from sweep.paper.table2 import table2
+from sweep.paper.trends import fig8, fig12
 
 
 def trial(setting: str, method: str, i_ratio: float | None, best: float | None, seed: int = 0,

@@ -7,17 +7,13 @@ difference is more certain than either number.
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.paper.scores import score_name, t_interval
 from sweep.store.vocabulary import FINISHED, Row
-
-# How a distance is written: its name, and decimals of what is usual for it.
-SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID"}
-DECIMALS = {"fd_digits": 0, "fid": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +71,6 @@ def configuration(row: Row) -> dict[str, Any]:
 def comparable_part(row: Row) -> dict[str, Any]:
     """The same without what belongs to the method: equal in both trials of a pair."""
     return {k: v for k, v in configuration(row).items() if k not in METHODS_OWN}
-
-
-def score_name(row: Row) -> str:
-    """The distance that decides about the best evaluation; lower is better."""
-    return "fd_digits" if row["dataset"].startswith("digits") else "fid"
 
 
 def paired_differences(
@@ -142,41 +133,3 @@ def _seed_difference(
         difference=b - a,
         best_difference=None if best[0] is None or best[1] is None else best[1] - best[0],
     )
-
-
-def sample_sd(values: Sequence[float]) -> float:
-    """Over n - 1, of at least two values; NaN if one is, where `statistics.stdev` raises."""
-    mean = statistics.fmean(values)
-    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
-def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % confidence interval of the mean of at least two values, by Student's t."""
-    n = len(values)
-    half = t_quantile(n - 1) * sample_sd(values) / math.sqrt(n)
-    mean = statistics.fmean(values)
-    return mean - half, mean + half
-
-
-def t_quantile(degrees: int, share: float = 0.95) -> float:
-    """The t that |T| stays below with probability `share`, by bisection."""
-    low, high = 0.0, 1e3
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _t_inside(middle, degrees) < share:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _t_inside(t: float, degrees: int) -> float:
-    """P(|T| < t) for whole degrees of freedom; Abramowitz and Stegun, 26.7.3 and 26.7.4."""
-    angle = math.atan(t / math.sqrt(degrees))
-    sine, cosine = math.sin(angle), math.cos(angle)
-    odd = degrees % 2
-    total, term = 0.0, cosine if odd else 1.0
-    for k in range(2 + odd, degrees + 1, 2):
-        total += term
-        term *= cosine**2 * (k - 1) / k
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total

@@ -10,10 +10,10 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.contingency import sr_of
-from sweep.pairs import SCORE_TITLES
-from sweep.paper import MethodResult, SettingRow
-from sweep.verdicts import NOT_COMPARABLE, Answer, not_measured, verdict
+from sweep.paper.answers import NOT_COMPARABLE, Answer, not_measured, verdict
+from sweep.paper.contingency import sr_of
+from sweep.paper.scores import SCORE_TITLES
+from sweep.paper.table2 import MethodResult, SettingRow
 
 # The paper prints one decimal, and cuts where it should round: 44.995 % is its 44.9 %.
 PRINTED = 0.1
