@@ -19,7 +19,7 @@ from api.cache import default_folder
 from api.server import Server
 from api.snapshot import log
 from sweep.store.store import StoreError, default_root
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 EPILOG = """\
 examples:

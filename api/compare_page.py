@@ -18,7 +18,7 @@ from api.parameters import Now, Serving
 from api.rendering import page
 from api.service import Service
 from api.snapshot import Row, Snapshot
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

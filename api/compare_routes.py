@@ -20,7 +20,7 @@ from api.service import Service
 from api.snapshot import Row, Snapshot
 from api.trial_spectra import heat_maps
 from sweep.store.tables import columns
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 router = APIRouter(
     tags=["comparisons"], dependencies=[Depends(known_parameters)], responses=RESPONSES

@@ -14,7 +14,7 @@ from api.models import ScoresAt, Trial, TrialDetail
 from api.nonfinite import without_nonfinite
 from api.snapshot import Row, Snapshot
 from api.words import number
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 FEWEST, MOST = 2, 8
 # Names are long and alike: only those that sort near an unknown one are compared with it.

@@ -14,7 +14,7 @@ from api.queries import trial
 from api.snapshot import Row
 from sweep.paper.scores import score_name
 from sweep.store.store import Store, StoreError
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 # Curves of a spectrum in one picture: the paper has about as many.
 SNAPSHOTS = 6

@@ -12,7 +12,8 @@ from sweep.paper import trends
 from sweep.paper.claims import CONTROLS
 from sweep.paper.contingency import sr_of
 from sweep.paper.table2 import TABLE_II, MethodResult, table2
-from trainer.settings import PROFILES, SETTINGS, select
+from trainer.config.lookup import select
+from trainer.config.settings import PROFILES, SETTINGS
 
 HEALTHY = [name for name, row in TABLE_II.items() if not row.mode_collapse]
 COLLAPSED = [name for name, row in TABLE_II.items() if row.mode_collapse]

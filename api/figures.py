@@ -13,7 +13,7 @@ from api.models import Figure, Trial
 from api.nonfinite import without_nonfinite
 from api.series_models import Spectrum
 from sweep.paper.scores import score_name
-from trainer.settings import DATASETS
+from trainer.config.settings import DATASETS
 
 # SN, SR and their controls in Okabe and Ito's colours: blue does not lift, orange lifts, the
 # lighter of each is the control. Green is dynamic, brown Eq. (10). The order is that of columns.

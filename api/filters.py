@@ -14,7 +14,8 @@ from api.memo import once
 from api.snapshot import Row, Snapshot
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.vocabulary import STATUSES
-from trainer.settings import ALL_SETTINGS, DATASETS, METHODS, PROFILES, UsageError, lookup, select
+from trainer.config.lookup import UsageError, lookup, select
+from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS, PROFILES
 
 STORED = {column.name: column.type for column in SCHEMAS["trials"]}
 # A score without a prefix is the best one: what Table II is made of.

@@ -11,7 +11,7 @@ from api.figure_models import FigureData, FigureTrial
 from api.figures import finished
 from api.models import Figure
 from api.spectrum_figures import heights, not_shown, places, shade, sigma_axis, subplots
-from trainer.settings import SETTINGS
+from trainer.config.settings import SETTINGS
 
 
 def by_group(data: FigureData, source: str) -> Figure:

@@ -15,7 +15,7 @@ from api.nonfinite import finite, without_nonfinite
 from api.snapshot import Row
 from sweep.paper.scores import sample_sd, score_name, t_interval
 from sweep.store.vocabulary import FINISHED
-from trainer.settings import UsageError, lookup
+from trainer.config.lookup import UsageError, lookup
 
 BY = (
     "profile", "setting", "group", "dataset", "method", "form", "i_ratio", "seed", "status",

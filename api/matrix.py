@@ -13,7 +13,7 @@ from api.snapshot import Row
 from api.sweep_models import Cell, Column, Seed
 from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED
-from trainer.settings import METHODS, SETTINGS
+from trainer.config.settings import METHODS, SETTINGS
 
 Key = tuple[str, str, str, float | None]
 

@@ -19,7 +19,7 @@ from api.service import tag_sweeps
 from api.snapshot import Row, Snapshot
 from api.sweep_models import Cell
 from sweep.store import requests
-from trainer.settings import ALL_SETTINGS
+from trainer.config.settings import ALL_SETTINGS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

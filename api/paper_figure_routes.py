@@ -35,7 +35,8 @@ from api.problems import RESPONSES
 from api.queries import NotFound
 from api.snapshot import Row, Snapshot
 from sweep.paper.table2 import DEFAULT_I_RATIO
-from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, lookup
+from trainer.config.lookup import UsageError, lookup
+from trainer.config.settings import METHODS, PROFILES, SETTINGS
 
 router = APIRouter(
     prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],

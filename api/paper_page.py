@@ -18,7 +18,7 @@ from api.rendering import page
 from api.snapshot import Row, Snapshot
 from sweep.paper.claims import CONTROLS
 from sweep.paper.table2 import TABLE_II, published_sr
-from trainer.settings import DATASETS, PROFILES, SETTINGS, Setting
+from trainer.config.settings import DATASETS, PROFILES, SETTINGS, Setting
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

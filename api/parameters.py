@@ -10,7 +10,7 @@ from api import formats, models
 from api.filters import RANGES, Filters, read_ranges
 from api.service import Service, now_serving, service_of
 from api.snapshot import Snapshot
-from trainer.settings import UsageError, lookup
+from trainer.config.lookup import UsageError, lookup
 
 
 async def known_parameters(request: Request) -> None:

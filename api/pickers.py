@@ -11,7 +11,7 @@ from api.figure_views import VIEWS
 from api.figures import USUAL_LAYERS, in_order, layer_count, layer_names
 from api.paper_contents import Plate
 from api.snapshot import Row
-from trainer.settings import SETTINGS
+from trainer.config.settings import SETTINGS
 
 # Seeds in a list; another one can still be asked for in the address.
 MOST_SEEDS = 40

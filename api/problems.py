@@ -14,7 +14,7 @@ from api.models import Problem
 from api.paging import BadCursor
 from api.snapshot import log
 from sweep.store.store import StoreError
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 MEDIA_TYPE = "application/problem+json"
 RESPONSES: dict[int | str, dict[str, Any]] = {

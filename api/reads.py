@@ -15,7 +15,7 @@ from api.snapshot import log
 from sweep.paper.scores import SCORE_TITLES
 from sweep.store.store import Store, StoreError, first_line
 from sweep.store.vocabulary import Row
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 

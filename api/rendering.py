@@ -19,7 +19,7 @@ from api.caching import code_version
 from api.words import duration, number, verdict
 from sweep.paper.scores import SCORE_TITLES
 from sweep.store.vocabulary import STATUSES
-from trainer.settings import DATASETS, METHODS
+from trainer.config.settings import DATASETS, METHODS
 
 GLYPHS = {
     "planned": "○", "running": "◐", "completed": "●", "collapsed": "✕", "failed": "!",

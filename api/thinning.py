@@ -9,7 +9,7 @@ from typing import Any
 from api.series_models import Bucket, Extent
 from api.snapshot import Row
 from sweep.store.schemas import SCHEMAS
-from trainer.settings import UsageError, lookup
+from trainer.config.lookup import UsageError, lookup
 
 CURVE = [name for name in SCHEMAS["evaluations"].names if name not in ("trial_id", "iteration")]
 SCALARS = [

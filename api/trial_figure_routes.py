@@ -13,7 +13,7 @@ from api.parameters import Now, Serving, known_parameters, separated, whole_numb
 from api.problems import RESPONSES
 from api.series_models import Spectrum
 from api.service import Service
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 router = APIRouter(
     prefix="/figures/trials/{trial_id}", tags=["figures"],

@@ -19,7 +19,7 @@ from api.parameters import Chosen, Now, separated
 from api.rendering import page
 from api.snapshot import Row, Snapshot
 from sweep.paper.scores import score_name
-from trainer.settings import UsageError, lookup
+from trainer.config.lookup import UsageError, lookup
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sweep.resources import Share, bigger
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 
 
 class Suggestions(Protocol):

@@ -13,17 +13,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from trainer.availability import missing_reason
-from trainer.config import TrialConfig, trial_config
-from trainer.settings import (
-    METHODS,
-    PROFILES,
-    SETTINGS,
-    UsageError,
-    lookup,
-    select,
-    setting_name,
-)
+from trainer.config.availability import missing_reason
+from trainer.config.lookup import UsageError, lookup, select
+from trainer.config.settings import METHODS, PROFILES, SETTINGS, setting_name
+from trainer.config.trial import TrialConfig, trial_config
 
 # i_ratio is one of 1/32, 2/32, .., 1.
 I_STEPS = 32

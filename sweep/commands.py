@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from sweep.standing import results_root
 from sweep.store.store import Store, StoreError
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 BAD_INPUT = 2
 INTERRUPTED = 130

@@ -22,8 +22,8 @@ from sweep.paper.table2 import (
 )
 from sweep.store.vocabulary import FINISHED, Row
 from trainer.collapse import SIGNALS, in_words
-from trainer.config import TrialConfig
-from trainer.methods import METHODS
+from trainer.config.methods import METHODS
+from trainer.config.trial import TrialConfig
 
 HEADER = ("setting", "method", "seed", "status", "modes", "best (at)", "final", "spectrum", "seen")
 

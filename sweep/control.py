@@ -8,7 +8,7 @@ from sweep.commands import parser, run, store_of
 from sweep.inventory import inventory
 from sweep.store.ownership import is_live, read
 from sweep.store.requests import STOP_SWEEP, ask
-from trainer.settings import UsageError, lookup
+from trainer.config.lookup import UsageError, lookup
 
 EXAMPLES = """\
   python -m sweep.control demo stop

@@ -17,8 +17,8 @@ from sweep.standing import is_done, settle
 from sweep.store import requests
 from sweep.store.ownership import Claim
 from sweep.store.store import Store
-from trainer.config import TrialConfig
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.trial import TrialConfig
 
 # The resources of each node, as Ray gives them.
 Nodes = Callable[[], Sequence[Mapping[str, float]]]

@@ -16,7 +16,8 @@ from sweep.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustai
 from sweep.space import Plan
 from sweep.standing import check_name, default_name, own_files, results_root, to_run
 from sweep.store.store import Store
-from trainer.config import TrialConfig
+from trainer.config.costs import operations
+from trainer.config.trial import TrialConfig
 
 # Trials of other sweeps in the store tell how long this one's take; so many are read at most.
 MOST_READ = 300
@@ -139,7 +140,7 @@ def _record(trial: Planned) -> dict[str, Any]:
         "state": trial.state,
         "iteration": trial.iteration,
         "iterations": config.iterations,
-        "operations": config.operations,
+        "operations": operations(config),
         "teraflops": costs.teraflops,
         "gpu_bytes": costs.gpu_bytes,
         "cpus": costs.share.cpus,

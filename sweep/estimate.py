@@ -17,9 +17,9 @@ from typing import Any
 from sweep.memory import memory_bytes
 from sweep.resources import LAUNCH_SECONDS, Share, share, sustained
 from sweep.store.vocabulary import FINISHED
-from trainer.config import TrialConfig
-from trainer.costs import launches, work
-from trainer.settings import UsageError
+from trainer.config.costs import launches, work
+from trainer.config.lookup import UsageError
+from trainer.config.trial import TrialConfig
 
 # One core: fitted to 52 whole trials of the digits profile, two at a time on two cores of a Xeon
 # (AVX-512) in November 2026. Half of them are within 7 % of it, all within a factor of 1.5.

@@ -20,8 +20,8 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from sweep.backlog import Backlog
-from trainer.config import TrialConfig
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.trial import TrialConfig
 
 # Requests that wait for a place: enough for an autoscaler to see that nodes are wanted.
 MAX_PENDING = 16

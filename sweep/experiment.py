@@ -13,7 +13,7 @@ from sweep import flags
 from sweep.commands import Parser, run
 from sweep.space import Plan, grid, ratios, seeds
 from sweep.weights import Weights
-from trainer.settings import METHODS
+from trainer.config.settings import METHODS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

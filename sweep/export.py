@@ -19,7 +19,7 @@ from sweep.paper.typeset import SIGNAL_MARKS, Sheet, comparison_sheet, latex, ma
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import columns, csv_of, parquet_of
 from sweep.store.vocabulary import FINISHED, Row
-from trainer.settings import UsageError, lookup
+from trainer.config.lookup import UsageError, lookup
 
 EXAMPLES = """\
   python -m sweep.export demo --format csv > demo.csv

@@ -11,7 +11,8 @@ from pathlib import Path
 from sweep.commands import Parser
 from sweep.options import Options
 from sweep.weights import Weights, find_weights
-from trainer.settings import PROFILES, UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.settings import PROFILES
 
 EVERY_SWEEP = """\
 

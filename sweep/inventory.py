@@ -19,7 +19,7 @@ from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store, StoredFile, StoreError, first_line
 from sweep.store.tables import plan_of, rows_by_key, trial_table
 from sweep.store.vocabulary import Row
-from trainer.settings import UsageError, lookup
+from trainer.config.lookup import UsageError, lookup
 
 # Beside a sweep's plan and heartbeat: requests to its driver, and what a search has found.
 NO_SWEEP = (".control", ".study")

@@ -32,7 +32,7 @@ from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
 from sweep.summary import sum_up
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 HEARTBEAT_SECONDS = 3.0
 SOME_FAILED = 3

@@ -16,7 +16,8 @@ from sweep.inventory import Inventory, inventory, planned, skipped_lines
 from sweep.overview import COLUMNS, TrialStanding, table_order, trial_standing
 from sweep.screen import Grid, Part
 from sweep.store.vocabulary import STATUSES, Row
-from trainer.settings import ALL_SETTINGS, METHODS, PROFILES, select
+from trainer.config.lookup import select
+from trainer.config.settings import ALL_SETTINGS, METHODS, PROFILES
 
 EXAMPLES = """\
   python -m sweep.ls

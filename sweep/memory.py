@@ -12,9 +12,9 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from trainer.config import TrialConfig
-from trainer.costs import folds
-from trainer.methods import METHODS
+from trainer.config.costs import folds
+from trainer.config.methods import METHODS
+from trainer.config.trial import TrialConfig
 
 VALUE = 4.0  # bytes
 # Weight, gradient, Adam's two moments and the normalised weight of each parameter.

@@ -19,7 +19,7 @@ from sweep.store.ownership import is_live, read
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED, STATUSES, Row
 from trainer.collapse import SIGNALS, in_words
-from trainer.settings import ALL_SETTINGS, DATASETS, METHODS
+from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS
 
 # What is read of a trial's row: all of it takes ten times as long.
 COLUMNS = (

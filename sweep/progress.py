@@ -10,8 +10,9 @@ from typing import Any
 
 from sweep.store.vocabulary import FINISHED
 from trainer.collapse import in_words
-from trainer.config import TrialConfig
-from trainer.methods import DEFAULT_I_RATIO
+from trainer.config.costs import operations
+from trainer.config.methods import DEFAULT_I_RATIO
+from trainer.config.trial import TrialConfig
 
 ENDED = (*FINISHED, "failed", "superseded")
 
@@ -139,7 +140,7 @@ def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
         i_ratio=config.i_ratio,
         seed=config.seed,
         iterations=config.iterations,
-        operations=config.operations,
+        operations=operations(config),
     )
     if row is not None:
         trial.status = row["status"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 from trainer.loop import Scorer
 
 

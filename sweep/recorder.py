@@ -14,9 +14,9 @@ from sweep.rows import best_record, evaluation_rows, output_rows, spectrum_rows,
 from sweep.store.ownership import Claim
 from sweep.store.store import StoredFile
 from trainer.collapse import Record, Verdict, in_words, thresholds_for, verdict_on
-from trainer.config import TrialConfig
+from trainer.config.lookup import UsageError
+from trainer.config.trial import TrialConfig
 from trainer.loop import Evaluation, Scorer
-from trainer.settings import UsageError
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
 
 KEPT_CHECKPOINTS = 2

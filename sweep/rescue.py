@@ -19,9 +19,11 @@ from sweep.space import Plan, ratios
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
 from sweep.weights import Weights
-from trainer.availability import missing_reason
-from trainer.config import TrialConfig, trial_config
-from trainer.settings import METHODS, SETTINGS, UsageError, select
+from trainer.config.availability import missing_reason
+from trainer.config.costs import operations
+from trainer.config.lookup import UsageError, select
+from trainer.config.settings import METHODS, SETTINGS
+from trainer.config.trial import TrialConfig, trial_config
 
 EXAMPLES = """\
 examples:
@@ -98,7 +100,7 @@ def prepare(args: argparse.Namespace) -> tuple[Plan, Weights]:
         trials += branches(parent, at, methods, ratios(args.i_ratios))
     if not trials:
         raise UsageError(f"nothing can be rescued: {'; '.join(skipped.values())}")
-    trials.sort(key=lambda config: -config.operations)
+    trials.sort(key=operations, reverse=True)
     return Plan(profile=args.profile, trials=trials, skipped=skipped), weights
 
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sweep.memory import memory_bytes
-from trainer.config import TrialConfig
-from trainer.costs import launches, operations
-from trainer.settings import UsageError
+from trainer.config.costs import launches, operations
+from trainer.config.lookup import UsageError
+from trainer.config.trial import TrialConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,10 @@ from typing import Any
 
 from sweep.store.schemas import SCORE_NAMES
 from trainer.collapse import Record, Thresholds, Verdict
-from trainer.config import TrialConfig
-from trainer.methods import METHODS
-from trainer.settings import ALL_SETTINGS
+from trainer.config.costs import operations
+from trainer.config.methods import METHODS
+from trainer.config.settings import ALL_SETTINGS
+from trainer.config.trial import TrialConfig
 
 # What the objective is where no distance could be measured: worse than any measured one (noise
 # scores below 5,000 in FD-digits, below 500 in FID), and finite, as samplers ignore NaN.
@@ -64,7 +65,7 @@ def plan_rows(sweep: str, trials: Sequence[TrialConfig]) -> list[dict[str, Any]]
         {
             "sweep": sweep,
             "position": position,
-            "operations": config.operations,
+            "operations": operations(config),
             **identity_row(config),
         }
         for position, config in enumerate(trials)

@@ -28,9 +28,9 @@ from sweep.options import Options
 from sweep.space import Plan
 from sweep.standing import check_name, to_run
 from sweep.store.store import Store, StoreError
-from trainer.config import TrialConfig
-from trainer.protocols import missing_reason, weights_path
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.protocols import missing_reason, weights_path
+from trainer.config.trial import TrialConfig
 
 METHOD = "sr-static"
 DESCRIPTION = f"""\

@@ -11,9 +11,11 @@ from itertools import product
 from pathlib import Path
 
 from sweep.paper.table2 import published_sr
-from trainer.availability import missing_reason
-from trainer.config import TrialConfig, trial_config
-from trainer.settings import METHODS, PROFILES, SETTINGS, UsageError, lookup, select
+from trainer.config.availability import missing_reason
+from trainer.config.costs import operations
+from trainer.config.lookup import UsageError, lookup, select
+from trainer.config.settings import METHODS, PROFILES, SETTINGS
+from trainer.config.trial import TrialConfig, trial_config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ def grid(
     if not trials:
         raise UsageError(f"no data set of this plan is there: {next(iter(reasons.values()))}")
     # sorted() is stable: of equally long trials the settings stay in the table's order.
-    trials = sorted(trials, key=lambda config: -config.operations)
+    trials = sorted(trials, key=operations, reverse=True)
     return Plan(profile=profile, trials=trials, skipped=reasons | impossible)
 
 

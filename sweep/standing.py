@@ -14,8 +14,8 @@ from sweep.space import Plan
 from sweep.store.ownership import acquire
 from sweep.store.store import Store, default_root
 from sweep.store.vocabulary import FINISHED
-from trainer.config import TrialConfig
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.trial import TrialConfig
 
 OWN_TABLES = ("trials", "evaluations", "spectra", "outputs")
 OWN_FOLDERS = ("samples", "checkpoints")

@@ -18,7 +18,7 @@ from ray.tune.search.optuna import OptunaSearch
 from sweep.candidates import I_STEPS, Parameters, Space
 from sweep.findings import Outcome, finding, lines, objective, record
 from sweep.store.vocabulary import FINISHED, Row
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 
 # Known trials in a row that a sampler may ask for before it is given the nearest unknown one.
 PATIENCE = 5

@@ -27,7 +27,7 @@ from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
 from sweep.weights import check_weights
 from trainer.collapse import Verdict
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 from trainer.loop import Evaluation, final_scores, train
 from trainer.scorers import load_scorer
 from trainer.sources import Source, load_source

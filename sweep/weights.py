@@ -9,15 +9,15 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.config import TrialConfig
-from trainer.protocols import (
+from trainer.config.lookup import UsageError
+from trainer.config.protocols import (
     REFERENCE_SHA256,
     missing_reason,
     not_the_reference,
     weights_hash,
     weights_path,
 )
-from trainer.settings import UsageError
+from trainer.config.trial import TrialConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

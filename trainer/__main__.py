@@ -10,12 +10,13 @@ import os
 import sys
 from pathlib import Path
 
-from trainer.availability import missing_reason
-from trainer.config import PRECISIONS, TrialConfig, trial_config
-from trainer.methods import METHODS, NUDGE_EVERY, NUDGE_GAMMA, NUDGE_K
-from trainer.protocols import missing_reason as no_scores_reason
-from trainer.protocols import weights_hash, weights_path
-from trainer.settings import DATASETS, PROFILES, SETTINGS, TOYS, UsageError, lookup
+from trainer.config.availability import missing_reason
+from trainer.config.lookup import UsageError, lookup
+from trainer.config.methods import METHODS, NUDGE_EVERY, NUDGE_GAMMA, NUDGE_K
+from trainer.config.protocols import missing_reason as no_scores_reason
+from trainer.config.protocols import weights_hash, weights_path
+from trainer.config.settings import DATASETS, PROFILES, SETTINGS, TOYS
+from trainer.config.trial import PRECISIONS, TrialConfig, trial_config
 
 USAGE = 2
 

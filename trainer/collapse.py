@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config import TrialConfig
-from trainer.methods import METHODS
-from trainer.settings import DATASETS
+from trainer.config.methods import METHODS
+from trainer.config.settings import DATASETS
+from trainer.config.trial import TrialConfig
 
 Record = Mapping[str, Any]
 

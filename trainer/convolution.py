@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainer.costs import folds
+from trainer.config.costs import folds
 
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

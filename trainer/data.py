@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from trainer.availability import LAYOUTS, imagenet_folder, missing_reason
-from trainer.settings import DATASETS, UsageError
+from trainer.config.availability import LAYOUTS, imagenet_folder, missing_reason
+from trainer.config.lookup import UsageError
+from trainer.config.settings import DATASETS
 
 if TYPE_CHECKING:
     from trainer.stream import ImageStream

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import metrics
-from trainer.config import CLASSIFIER_FILE, classifier_hash
+from trainer.config.trial import CLASSIFIER_FILE, classifier_hash
 from trainer.data import Images, digit_pools
 from trainer.randomness import generator
 

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from trainer.config.lookup import UsageError
+from trainer.config.protocols import HOW_TO_GET, REFERENCE_SHA256, not_the_reference
 from trainer.precision import without_tf32
-from trainer.protocols import HOW_TO_GET, REFERENCE_SHA256, not_the_reference
-from trainer.settings import UsageError
 
 EXTRACTOR = "inception-v3-compat"
 # torch-fidelity's default; another size changes the last digits.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from trainer.collapse import Verdict, verdict_on
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 from trainer.measure import (
     discriminator_outputs,
     hessian_record,

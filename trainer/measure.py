@@ -10,11 +10,11 @@ from torch import Tensor
 
 from trainer import hessian
 from trainer.collapse import spectrum_left
-from trainer.config import TrialConfig
+from trainer.config.methods import METHODS
+from trainer.config.trial import TrialConfig
 from trainer.data import quantise
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES
-from trainer.methods import METHODS
 from trainer.randomness import generator
 from trainer.sources import Source
 from trainer.spectral import effective_rank, spectral_norm, spectrum, stable_rank

@@ -6,8 +6,8 @@ import dataclasses
 
 import torch
 
-from trainer.config import TrialConfig
-from trainer.methods import METHODS, NOT_ADDITIVE
+from trainer.config.methods import METHODS, NOT_ADDITIVE
+from trainer.config.trial import TrialConfig
 from trainer.sources import Source
 from trainer.state import initial_state
 from trainer.updates import train_iteration

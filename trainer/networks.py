@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from trainer.affine import AffineDiscriminator, AffineGenerator
-from trainer.config import TrialConfig
+from trainer.config.methods import METHODS
+from trainer.config.trial import TrialConfig
 from trainer.layers import initialise
-from trainer.methods import METHODS
 from trainer.models import Discriminator, Generator
 from trainer.randomness import generator
 from trainer.toys import PointDiscriminator, PointGenerator

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 
 
 def use_precision(config: TrialConfig) -> None:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from trainer import stacks, subspace
-from trainer.config import TrialConfig
-from trainer.methods import METHODS
+from trainer.config.methods import METHODS
+from trainer.config.trial import TrialConfig
 from trainer.precision import without_tf32
 from trainer.spectral import (
     compensate,

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
 
 from trainer import fidelity
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 PREPROCESSING = "uint8-tf1bilinear299"
 # Which real images stand for all of them when there are more than generated ones.

@@ -23,13 +23,14 @@ import torch
 
 from trainer import affine, data, digits
 from trainer.collapse import verdict_on
-from trainer.config import TrialConfig
+from trainer.config.lookup import UsageError
+from trainer.config.methods import METHODS
+from trainer.config.protocols import missing_reason, weights_path
+from trainer.config.settings import PROFILES
+from trainer.config.trial import TrialConfig
 from trainer.loop import Evaluation, Scorer, final_scores, train
 from trainer.memory import out_of_memory_advice
-from trainer.methods import METHODS
-from trainer.protocols import missing_reason, weights_path
 from trainer.scorers import load_scorer
-from trainer.settings import PROFILES, UsageError
 from trainer.sources import load_source
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from trainer import digits, toys
 from trainer.affine import AffineScorer
-from trainer.config import TrialConfig
+from trainer.config.protocols import weights_path
+from trainer.config.trial import TrialConfig
 from trainer.loop import Scorer
-from trainer.protocols import weights_path
 from trainer.state import TrainState
 from trainer.stream import reading_workers
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from trainer.adam import Adam
-from trainer.config import TrialConfig
+from trainer.config.lookup import UsageError
+from trainer.config.trial import TrialConfig
 from trainer.networks import build
-from trainer.settings import UsageError
 
 Optimiser = Adam | torch.optim.Optimizer
 

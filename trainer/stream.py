@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from trainer.config.lookup import UsageError
+from trainer.config.settings import DATASETS
 from trainer.data import dequantise, draw_purpose
 from trainer.pictures import ImageFiles, image_files
 from trainer.randomness import generator
-from trainer.settings import DATASETS, UsageError
 
 # A core reads about 200 JPEG pictures of 500x375 a second; a worker holds two micro-batches.
 MOST_WORKERS = 16

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from trainer import hessian, penalties
-from trainer.config import TrialConfig
+from trainer.config.methods import METHODS
+from trainer.config.trial import TrialConfig
 from trainer.data import draw_purpose, part_purpose
 from trainer.layers import advance
 from trainer.losses import LOSSES
-from trainer.methods import METHODS
 from trainer.precision import mixed_precision
 from trainer.projection import is_due, project, reparametrised
 from trainer.randomness import generator

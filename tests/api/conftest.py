@@ -29,7 +29,7 @@ from api.app import create_app
 from api.server import Server
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.store import Store
-from trainer.settings import METHODS, PROFILES, SETTINGS
+from trainer.config.settings import METHODS, PROFILES, SETTINGS
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ITERATIONS, PERIOD = 1500, 75

@@ -15,7 +15,7 @@ from api import figures
 from api.figures import in_order
 from sweep.store.store import Store
 from trainer.collapse import SHORTCUTS
-from trainer.settings import METHODS
+from trainer.config.settings import METHODS
 
 
 @pytest.fixture(scope="module")

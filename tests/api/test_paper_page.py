@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page
 from api.paper_answer import ASKED
 from api.paper_contents import SECTIONS
 from sweep.store.store import Store
-from trainer.settings import METHODS
+from trainer.config.settings import METHODS
 
 PLATES = {plate.id: plate for plates in SECTIONS.values() for plate in plates}
 MOST_LIVE = 6

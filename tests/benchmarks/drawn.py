@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 
 EVALUATIONS, LAYERS, BINS = 50, 10, 64
 

@@ -20,7 +20,7 @@ from packing import images
 from timing import medians, seconds
 
 from trainer import digits, measure, metrics
-from trainer.config import TrialConfig, trial_config
+from trainer.config.trial import TrialConfig, trial_config
 from trainer.data import Images
 from trainer.loop import Scorer, train
 from trainer.precision import use_precision

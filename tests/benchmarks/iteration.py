@@ -25,10 +25,10 @@ from noise import noise
 from solvers import released, torch_svd
 from timing import medians
 
-from trainer.config import TrialConfig, trial_config
+from trainer.config.methods import METHODS, PROJECTION_PERIOD
+from trainer.config.trial import TrialConfig, trial_config
 from trainer.data import Images, load
 from trainer.layers import advance
-from trainer.methods import METHODS, PROJECTION_PERIOD
 from trainer.precision import use_precision
 from trainer.projection import project
 from trainer.state import initial_state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 from trainer.data import Images
 
 

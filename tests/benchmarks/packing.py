@@ -27,7 +27,7 @@ from ledger import record, say
 from noise import noise
 from stacked import Stacked
 
-from trainer.config import TrialConfig, trial_config
+from trainer.config.trial import TrialConfig, trial_config
 from trainer.data import Images, load
 from trainer.precision import use_precision
 from trainer.state import initial_state

@@ -23,11 +23,11 @@ from noise import noise
 from timing import medians
 from torch import Tensor
 
-from trainer.config import PRECISIONS, TrialConfig, trial_config
-from trainer.costs import launches, operations
+from trainer.config.costs import launches, operations
+from trainer.config.traffic import traffic
+from trainer.config.trial import PRECISIONS, TrialConfig, trial_config
 from trainer.precision import use_precision
 from trainer.state import initial_state
-from trainer.traffic import traffic
 from trainer.updates import train_iteration
 
 DIGITS = ("digits:C_32-32", "digits:B_64-64", "digits:A_64-128")

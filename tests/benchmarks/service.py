@@ -36,7 +36,7 @@ from ledger import record, say
 from processes import Server, free_port, start
 
 from sweep.store.tables import file_of
-from trainer.settings import SETTINGS
+from trainer.config.settings import SETTINGS
 
 SECONDS = 1.0
 # Requests of a client for a route, however long they take.

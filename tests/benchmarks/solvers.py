@@ -26,7 +26,7 @@ from ledger import record, say
 from timing import medians
 
 from trainer import projection, subspace
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 from trainer.layers import advance, advance_in_stacks
 from trainer.precision import without_tf32
 from trainer.spectral import wide_matrix

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 from trainer.data import draw_purpose, part_purpose
 from trainer.layers import Layer
 from trainer.losses import LOSSES

@@ -32,11 +32,12 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainer.config import TrialConfig, trial_config
+from trainer.config.lookup import UsageError
+from trainer.config.settings import PROFILES, setting_name
+from trainer.config.trial import TrialConfig, trial_config
 from trainer.data import Images
 from trainer.networks import build
 from trainer.precision import use_tf32
-from trainer.settings import PROFILES, UsageError, setting_name
 from trainer.state import initial_state
 from trainer.updates import train_iteration
 

@@ -28,8 +28,9 @@ from sweep.rows import identity_row, plan_rows
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.tables import columns, file_of
 from trainer.collapse import thresholds_for
-from trainer.config import TrialConfig, trial_config
-from trainer.settings import METHODS, SETTINGS, UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.settings import METHODS, SETTINGS
+from trainer.config.trial import TrialConfig, trial_config
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RATIOS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)

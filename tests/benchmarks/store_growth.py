@@ -23,7 +23,7 @@ from sweep import ls, status
 from sweep.store import reader
 from sweep.store.store import Store
 from sweep.store.tables import pylist
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 
 # Trials of a store above which a look takes so many seconds that one is enough.
 ONCE_FROM = 1000

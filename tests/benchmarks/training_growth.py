@@ -25,11 +25,11 @@ from noise import noise
 from timing import medians
 
 from sweep.memory import MARGIN, WORKSPACE_BYTES, _images_bytes, memory_bytes, parameters
-from trainer.config import TrialConfig, trial_config
-from trainer.costs import launches, network_operations, operations
+from trainer.config.costs import launches, network_operations, operations
+from trainer.config.traffic import traffic
+from trainer.config.trial import TrialConfig, trial_config
 from trainer.precision import use_precision
 from trainer.state import initial_state
-from trainer.traffic import traffic
 from trainer.updates import train_iteration
 
 BASE = {"channels": 64, "batch_size": 16, "resolution": 32}

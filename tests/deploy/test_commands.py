@@ -24,7 +24,8 @@ import sweep.experiment
 import sweep.table1
 from api import figure_routes, pages, routes
 from sweep.space import cells
-from trainer.settings import SETTINGS, select
+from trainer.config.lookup import select
+from trainer.config.settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sweep.backlog import Backlog
 from sweep.resources import Share
-from trainer.config import TrialConfig, trial_config
+from trainer.config.trial import TrialConfig, trial_config
 
 TRIALS = [trial_config("digits", "C_8-32", "sn", seed, iterations=2) for seed in range(4)]
 FIRST = TRIALS[0].trial_id

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from sweep.candidates import COMPENSATIONS, name_of, over_everything, over_i, present
-from trainer.config import trial_config
-from trainer.settings import PROFILES, SETTINGS, UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.settings import PROFILES, SETTINGS
+from trainer.config.trial import trial_config
 
 
 def test_i_is_one_of_32_steps_and_its_trials_are_those_of_the_other_sweeps() -> None:

@@ -12,7 +12,7 @@ from sweep.comparison import (
     other_ratio_lines,
 )
 from sweep.paper.table2 import table2
-from trainer.settings import PROFILES
+from trainer.config.settings import PROFILES
 
 
 def test_every_seed_its_mean_and_what_was_published(trial) -> None:

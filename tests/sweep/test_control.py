@@ -11,7 +11,7 @@ from sweep.rows import plan_rows
 from sweep.store import requests
 from sweep.store.ownership import acquire
 from sweep.store.store import Store
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 
 TRIAL = trial_config("digits", "C_8-32", "sn", 0, iterations=2)
 

@@ -13,7 +13,7 @@ import pytest
 
 from sweep.display import duration, plain, trial_line
 from sweep.progress import Progress, TrialProgress, progress_of
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 
 FAST = trial_config("digits", "C_8-32", "sn", 0, iterations=100)
 SLOW = trial_config("digits", "D_512-256", "sn", 0, iterations=100)
@@ -68,7 +68,7 @@ def test_the_live_table_on_a_terminal(environment: dict[str, str]) -> None:
     code = (
         "from sweep.display import display\n"
         "from sweep.progress import Progress, TrialProgress, progress_of\n"
-        "from trainer.config import trial_config\n"
+        "from trainer.config.trial import trial_config\n"
         "config = trial_config('digits', 'C_8-32', 'sn', 0)\n"
         "progress = progress_of([config], {})\n"
         "with display(as_json=False) as show:\n"

@@ -18,8 +18,8 @@ from sweep.store import requests
 from sweep.store.ownership import acquire
 from sweep.store.store import Store
 from sweep.weights import Weights
-from trainer.config import TrialConfig, trial_config
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.trial import TrialConfig, trial_config
 
 TRIALS = [trial_config("digits", "C_8-32", "sn", seed, iterations=2) for seed in range(3)]
 ONE_NODE = [{"CPU": 2.0}]

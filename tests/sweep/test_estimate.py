@@ -8,7 +8,7 @@ import pytest
 
 from sweep.estimate import Measured, cost, gpu_hours, makespan, nominal_seconds
 from sweep.resources import Share
-from trainer.config import TrialConfig, trial_config
+from trainer.config.trial import TrialConfig, trial_config
 
 CONFIG = trial_config("digits", "C_32-32", "sn", 0)
 

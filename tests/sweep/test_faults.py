@@ -23,7 +23,7 @@ import pytest
 
 from sweep.store.ownership import process_started
 from sweep.store.store import Store
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 
 # Clusters that start, fail and are found out, on a machine that may have two cores.
 pytestmark = pytest.mark.timeout(600)

@@ -12,7 +12,7 @@ import pytest
 from sweep.candidates import Space, over_everything, over_i
 from sweep.findings import Outcome, finding, importances, lines, record
 from sweep.rows import PENALTY
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 
 
 def outcome(

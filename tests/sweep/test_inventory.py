@@ -9,7 +9,7 @@ import pytest
 from sweep.inventory import inventory, skipped_lines
 from sweep.overview import COLUMNS
 from sweep.store.store import Store
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 
 def test_a_plan_and_its_trials(mixed: Store) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sweep.store.store import Store
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 
 ROOT = Path(__file__).parents[2]
 ENTRYPOINT = (

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sweep import memory
-from trainer.config import TrialConfig, trial_config
+from trainer.config.trial import TrialConfig, trial_config
 from trainer.data import Images
 from trainer.measure import samples
 from trainer.networks import build

@@ -6,7 +6,8 @@ import pytest
 
 from sweep.progress import Progress, progress_of
 from sweep.store.schemas import SCHEMAS
-from trainer.config import trial_config
+from trainer.config.costs import operations
+from trainer.config.trial import trial_config
 
 FAST = trial_config("digits", "C_8-32", "sn", 0, iterations=100)
 SLOW = trial_config("digits", "D_512-256", "sn", 0, iterations=100)
@@ -32,11 +33,11 @@ def test_the_eta_follows_measured_time_per_operation() -> None:
     progress = started()
     assert progress.eta_seconds is None
     progress.report(report(FAST, 50, 10.0))
-    rate = 10.0 / (FAST.operations / 2)
-    assert progress.eta_seconds == pytest.approx(10.0 + SLOW.operations * rate)
+    rate = 10.0 / (operations(FAST) / 2)
+    assert progress.eta_seconds == pytest.approx(10.0 + operations(SLOW) * rate)
     # Two slots, but the longer trial alone takes longer than half of what is left.
     progress.slots = 2
-    assert progress.eta_seconds == pytest.approx(SLOW.operations * rate)
+    assert progress.eta_seconds == pytest.approx(operations(SLOW) * rate)
     progress.report(report(SLOW, 50, 30.0))
     # By then each trial is taken at its own speed: 10 s and 30 s left, side by side.
     assert progress.eta_seconds == pytest.approx(30.0)
@@ -58,7 +59,7 @@ def test_a_trial_that_had_ended_before_shows_what_was_seen_of_it() -> None:
 def test_a_resumed_trial_is_not_timed_by_what_others_did() -> None:
     progress = started()
     progress.report(report(FAST, 75, 5.0, resumed_at=50))
-    assert progress.trials[FAST.trial_id].operations_done == pytest.approx(FAST.operations / 4)
+    assert progress.trials[FAST.trial_id].operations_done == pytest.approx(operations(FAST) / 4)
 
 
 def test_what_has_ended_takes_no_more_time() -> None:

@@ -13,7 +13,7 @@ import pytest
 from sweep.rescue import main
 from sweep.rows import identity_row, plan_rows
 from sweep.store.store import Store
-from trainer.config import TrialConfig, trial_config
+from trainer.config.trial import TrialConfig, trial_config
 
 HEALTHY = trial_config("digits", "B_64-64", "sn", 0, iterations=100)
 COLLAPSED = trial_config("digits", "C_8-32", "sn", 3, iterations=100, threads=2)

@@ -8,8 +8,9 @@ import ray.util.accelerators.accelerators as rays
 from sweep import resources
 from sweep.memory import memory_bytes
 from sweep.resources import Share, bigger, check_fits, gpu_bytes, memory_cap, share, slots
-from trainer.config import TrialConfig, trial_config
-from trainer.settings import SETTINGS, UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.settings import SETTINGS
+from trainer.config.trial import TrialConfig, trial_config
 
 GPU_NODE = {"CPU": 8.0, "GPU": 1.0, "memory": 1e10, "accelerator_type:H100": 1.0}
 CPU_NODE = {"CPU": 4.0}

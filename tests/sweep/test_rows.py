@@ -19,9 +19,9 @@ from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.tables import columns
 from trainer import digits
 from trainer.collapse import thresholds_for, verdict_on
-from trainer.config import trial_config
+from trainer.config.settings import METHODS
+from trainer.config.trial import trial_config
 from trainer.loop import Evaluation, train
-from trainer.settings import METHODS
 from trainer.sources import load_source
 from trainer.state import initial_state
 

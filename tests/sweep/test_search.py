@@ -20,7 +20,7 @@ from sweep.space import Plan
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
 from sweep.studies import Studies
-from trainer.config import TrialConfig, trial_config
+from trainer.config.trial import TrialConfig, trial_config
 
 SMALL = ("--profile=digits", "--setting=C_8-32", "--iterations=2", "--trials=3")
 

@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 
 from sweep.space import grid, ratios, seeds
-from trainer.settings import METHODS, SETTINGS, UsageError
+from trainer.config.costs import operations
+from trainer.config.lookup import UsageError
+from trainer.config.settings import METHODS, SETTINGS
 
 
 def test_the_whole_of_table_i_longest_first_each_once() -> None:
     plan = grid("digits", ["*"], ["sn", "sr-static"], [0, 0])
     assert len(plan.trials) == len({c.trial_id for c in plan.trials}) == 2 * len(SETTINGS)
     assert {c.setting for c in plan.trials} == set(SETTINGS)
-    lengths = [c.operations for c in plan.trials]
+    lengths = [operations(c) for c in plan.trials]
     assert lengths == sorted(lengths, reverse=True)
     assert plan.skipped == {}
 

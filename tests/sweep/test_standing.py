@@ -22,7 +22,7 @@ from sweep.standing import (
 from sweep.store.filesystems import without_secrets
 from sweep.store.ownership import acquire
 from sweep.store.store import Store
-from trainer.settings import UsageError
+from trainer.config.lookup import UsageError
 
 PLAN = grid("digits", ["C_8-32", "C_16-32"], ["sn"], [0])
 FIRST, SECOND = (config.trial_id for config in PLAN.trials)

@@ -14,7 +14,7 @@ import pytest
 from sweep.candidates import Space, over_everything, over_i
 from sweep.rows import PENALTY
 from sweep.studies import Studies
-from trainer.config import TrialConfig
+from trainer.config.trial import TrialConfig
 
 Objective = Callable[[TrialConfig], float | None]
 

@@ -16,7 +16,7 @@ import pytest
 
 from sweep import export, ls, status
 from sweep.store.store import Store
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -19,8 +19,8 @@ from sweep.store import requests
 from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store
 from sweep.trainable import Task, run
-from trainer.config import TrialConfig, trial_config
-from trainer.settings import METHODS
+from trainer.config.settings import METHODS
+from trainer.config.trial import TrialConfig, trial_config
 
 CONFIG = trial_config("digits", "C_8-32", "sr-static", 0, iterations=6)
 # What may differ between two runs of one trial.
@@ -148,7 +148,7 @@ def test_a_killed_trial_goes_on_and_is_the_same(
     whole: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     code = (
-        "import sys; from trainer.config import trial_config\n"
+        "import sys; from trainer.config.trial import trial_config\n"
         "from sweep.trainable import Task, run\n"
         "run(trial_config('digits', 'C_8-32', 'sr-static', 0, iterations=6),\n"
         "    Task(results=sys.argv[1], stop_on_collapse=False), lambda report: None)"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sweep.weights import check_weights, find_weights
-from trainer import protocols
-from trainer.config import trial_config
-from trainer.settings import UsageError
+from trainer.config import protocols
+from trainer.config.lookup import UsageError
+from trainer.config.trial import trial_config
 
 CONTENT = b"not the reference"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

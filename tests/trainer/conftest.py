@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import Dataset
 
-from trainer import fidelity, protocols
+from trainer import fidelity
+from trainer.config import protocols
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from trainer.collapse import (
     verdict_on,
     voting_layers,
 )
-from trainer.config import trial_config
-from trainer.methods import METHODS
+from trainer.config.methods import METHODS
+from trainer.config.trial import trial_config
 from trainer.models import Discriminator
 
 PERIOD, ITERATIONS = 50, 1000

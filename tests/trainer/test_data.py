@@ -13,8 +13,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from trainer import data
+from trainer.config.lookup import UsageError
 from trainer.randomness import generator
-from trainer.settings import UsageError
 
 
 def rng():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trainer import data, digits, metrics
-from trainer.config import CLASSIFIER_FILE, classifier_hash
+from trainer.config.trial import CLASSIFIER_FILE, classifier_hash
 from trainer.randomness import generator
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer import fidelity, protocols
+from trainer import fidelity
+from trainer.config import protocols
+from trainer.config.lookup import UsageError
 from trainer.inception import load_scorer
-from trainer.settings import UsageError
 
 pytestmark = pytest.mark.usefixtures("no_download")
 

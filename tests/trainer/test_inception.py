@@ -12,9 +12,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainer import fidelity, inception, metrics, protocols
+from trainer import fidelity, inception, metrics
+from trainer.config import protocols
+from trainer.config.lookup import UsageError
 from trainer.inception import load_scorer
-from trainer.settings import UsageError
 
 pytestmark = pytest.mark.usefixtures("no_download")
 

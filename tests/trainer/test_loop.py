@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from trainer import data, digits, measure, updates
-from trainer.config import trial_config
+from trainer.config.methods import METHODS
+from trainer.config.trial import trial_config
 from trainer.loop import final_scores, train
-from trainer.methods import METHODS
 from trainer.projection import stable_ranks
 from trainer.scorers import load_scorer
 from trainer.sources import load_source

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from trainer.__main__ import main
-from trainer.methods import METHODS
+from trainer.config.methods import METHODS
 
 torch.set_num_threads(1)
 
@@ -286,8 +286,8 @@ def test_a_branch_goes_on_from_another_runs_snapshot(tmp_path, capsys):
     *evaluations, result = lines(capsys.readouterr().out)
     assert [e["iteration"] for e in evaluations] == [4, 6, 8]
     assert evaluations[0]["gap"] == parent[-2]["gap"]
-    config = json.loads((sr / "config.json").read_text())
-    assert (config["parent"], config["parent_iteration"]) == (parent[-1]["trial_id"], 4)
+    trial = json.loads((sr / "config.json").read_text())
+    assert (trial["parent"], trial["parent_iteration"]) == (parent[-1]["trial_id"], 4)
     assert ".sr-dynamic." in result["trial_id"]
     assert files(sn) == before
     assert main(branch) == 0, "the same command again finds its own checkpoint"
@@ -313,12 +313,12 @@ def narrow(monkeypatch):
     """The paper's recipe with a generator that a CPU can run."""
     import dataclasses
 
-    from trainer import config
+    from trainer.config import trial
 
     recipe = dataclasses.replace(
-        config.PROFILES["paper"].recipes["cifar10"], generator_channels=4, n_critic=1
+        trial.PROFILES["paper"].recipes["cifar10"], generator_channels=4, n_critic=1
     )
-    monkeypatch.setitem(config.PROFILES["paper"].recipes, "cifar10", recipe)
+    monkeypatch.setitem(trial.PROFILES["paper"].recipes, "cifar10", recipe)
 
 
 def test_without_weights_the_run_says_so_at_its_start(cifar, unchecked, narrow, tmp_path, capsys):

@@ -11,7 +11,8 @@ from torch.autograd.functional import hessian
 from torch.func import functional_call
 
 from trainer import data, measure, toys, updates
-from trainer.config import trial_config
+from trainer.config.methods import METHODS
+from trainer.config.trial import trial_config
 from trainer.hessian import flatten, unflatten_like
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES
@@ -24,7 +25,6 @@ from trainer.measure import (
     samples,
     spectra,
 )
-from trainer.methods import METHODS
 from trainer.randomness import generator
 from trainer.state import initial_state
 from trainer.updates import train_iteration

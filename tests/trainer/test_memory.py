@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trainer import data, memory
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 from trainer.memory import out_of_memory_advice
 
 torch.set_num_threads(1)

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from trainer.affine import AffineDiscriminator, AffineGenerator
-from trainer.config import trial_config
-from trainer.methods import METHODS
+from trainer.config.methods import METHODS
+from trainer.config.settings import SETTINGS
+from trainer.config.trial import trial_config
 from trainer.models import Discriminator, Generator
 from trainer.networks import build
-from trainer.settings import SETTINGS
 from trainer.toys import PointDiscriminator, PointGenerator
 
 SMALL = {"device": "cpu", "channels": 2, "generator_channels": 2}

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from trainer.config.lookup import UsageError
 from trainer.pictures import image_files, read_square
-from trainer.settings import UsageError
 
 
 def noise(height, width, seed=0):

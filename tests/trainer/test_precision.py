@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 from trainer.loop import train
 from trainer.precision import use_precision, without_tf32
 from trainer.sources import load_source

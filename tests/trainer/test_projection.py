@@ -9,8 +9,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from trainer import data, projection
-from trainer.config import trial_config
-from trainer.methods import METHODS
+from trainer.config.methods import METHODS
+from trainer.config.trial import trial_config
 from trainer.projection import project
 from trainer.state import branch, from_bytes, initial_state, to_bytes
 from trainer.updates import train_iteration

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from trainer import metrics
+from trainer.config.lookup import UsageError
 from trainer.reference import cache_folder, fingerprint_of, streamed_statistics
-from trainer.settings import UsageError
 
 
 def test_streamed_statistics_are_those_of_all_at_once():

@@ -9,9 +9,9 @@ import torch
 
 from trainer import memory, run
 from trainer.__main__ import configuration, parser
-from trainer.config import trial_config
+from trainer.config.lookup import UsageError
+from trainer.config.trial import trial_config
 from trainer.run import check_device, dump, equilibrium, replace
-from trainer.settings import UsageError
 
 torch.set_num_threads(1)
 

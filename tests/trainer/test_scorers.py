@@ -8,9 +8,9 @@ import torch
 
 from trainer import data, inception
 from trainer.affine import AffineScorer
-from trainer.config import trial_config
+from trainer.config.lookup import UsageError
+from trainer.config.trial import trial_config
 from trainer.scorers import load_scorer
-from trainer.settings import UsageError
 from trainer.sources import load_source
 from trainer.state import initial_state
 from trainer.toys import ModeScorer

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from trainer import data, digits
-from trainer.config import trial_config
+from trainer.config.lookup import UsageError
+from trainer.config.trial import trial_config
 from trainer.loop import train
-from trainer.settings import UsageError
 from trainer.state import branch, from_bytes, initial_state, origin, to_bytes
 from trainer.updates import train_iteration
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from trainer import data
+from trainer.config.lookup import UsageError
 from trainer.data import Images, draw_purpose
 from trainer.pictures import image_files
 from trainer.randomness import generator
-from trainer.settings import UsageError
 from trainer.stream import ImageStream
 
 # From Python 3.12 on a process with threads is warned when it forks, which is how torch starts

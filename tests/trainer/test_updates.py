@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from trainer import data, penalties, projection, toys, updates
-from trainer.config import trial_config
+from trainer.config.methods import METHODS
+from trainer.config.trial import trial_config
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES
-from trainer.methods import METHODS
 from trainer.projection import project, stable_ranks
 from trainer.randomness import generator
 from trainer.spectral import lifted_count, power_iteration, spectrum

@@ -9,7 +9,7 @@ import pytest
 
 from sweep.paper.claims import Claim, claims
 from sweep.paper.table2 import table2
-from trainer.settings import METHODS
+from trainer.config.settings import METHODS
 
 
 def trial(setting: str, method: str, seed: int, best: float, **more: Any) -> dict[str, Any]:

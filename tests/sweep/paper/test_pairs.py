@@ -8,7 +8,7 @@ import pytest
 
 from sweep.paper.pairs import paired_differences
 from sweep.paper.scores import sample_sd, t_interval, t_quantile
-from trainer.config import trial_config
+from trainer.config.trial import trial_config
 
 # Published tables of Student's t, two-sided 95 %.
 TABLE = {

@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 
 from sweep.paper.table2 import TABLE_II, table2
-from trainer.settings import SETTINGS
+from trainer.config.settings import SETTINGS
 
 
 def no_curves(trial_id: str) -> list[dict]:

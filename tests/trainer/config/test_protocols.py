@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from trainer import protocols
-from trainer.protocols import missing_reason, protocol, weights_hash, weights_path
-from trainer.settings import UsageError
+from trainer.config import protocols
+from trainer.config.lookup import UsageError
+from trainer.config.protocols import missing_reason, protocol, weights_hash, weights_path
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,7 @@ def test_hash_of_the_file(tmp_path):
 
 
 def test_protocols_need_no_torch():
-    code = "import sys, trainer.protocols; print(*{'torch', 'torch_fidelity'} & set(sys.modules))"
+    heavy = "{'torch', 'torch_fidelity'}"
+    code = f"import sys, trainer.config.protocols; print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

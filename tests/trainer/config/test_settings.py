@@ -5,7 +5,8 @@ import math
 import pytest
 
 from sweep.paper.table2 import TABLE_II
-from trainer.settings import (
+from trainer.config.lookup import UsageError, lookup, select
+from trainer.config.settings import (
     ALL_SETTINGS,
     DATASETS,
     METHODS,
@@ -13,9 +14,6 @@ from trainer.settings import (
     SETTINGS,
     TOY_PENALTY_WEIGHTS,
     TOYS,
-    UsageError,
-    lookup,
-    select,
     setting_name,
 )
 

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from trainer.costs import operations
-from trainer.methods import (
+from trainer.config.lookup import UsageError, lookup
+from trainer.config.methods import (
     DEFAULT_I_RATIO,
     METHODS,
     NOT_ADDITIVE,
@@ -27,8 +27,8 @@ from trainer.methods import (
     PROJECTION_PERIOD,
     Method,
 )
-from trainer.protocols import protocol
-from trainer.settings import (
+from trainer.config.protocols import protocol
+from trainer.config.settings import (
     ALL_SETTINGS,
     DATASETS,
     PROFILES,
@@ -39,8 +39,6 @@ from trainer.settings import (
     Profile,
     Recipe,
     Setting,
-    UsageError,
-    lookup,
     setting_name,
 )
 
@@ -50,7 +48,7 @@ SEMANTICS = 2
 # that does not ask for it and projects in stacks.
 _SEMANTICS_OF_SMALL = 1
 
-CLASSIFIER_FILE = Path(__file__).with_name("digits_classifier.pt")
+CLASSIFIER_FILE = Path(__file__).parents[1] / "digits_classifier.pt"
 PRECISIONS = ("float32", "tf32", "bf16")
 _COUNTS = (
     "iterations",
@@ -151,11 +149,6 @@ class TrialConfig:
     @property
     def classes(self) -> int | None:
         return DATASETS[self.dataset].classes
-
-    @property
-    def operations(self) -> float:
-        """Multiply-adds of the whole run, to order trials by length."""
-        return operations(self)
 
 
 def trial_config(

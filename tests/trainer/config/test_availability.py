@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainer.availability import LAYOUTS, imagenet_folder, missing_reason
-from trainer.settings import DATASETS
+from trainer.config.availability import LAYOUTS, imagenet_folder, missing_reason
+from trainer.config.settings import DATASETS
 
 
 @pytest.mark.parametrize("dataset", sorted(set(DATASETS) - set(LAYOUTS)))

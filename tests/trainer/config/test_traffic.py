@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from trainer.config import TrialConfig, trial_config
+from trainer.config.methods import METHODS
+from trainer.config.traffic import traffic
+from trainer.config.trial import TrialConfig, trial_config
 from trainer.data import Images
-from trainer.methods import METHODS
 from trainer.state import initial_state
-from trainer.traffic import traffic
 from trainer.updates import train_iteration
 
 aten = torch.ops.aten

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from trainer.methods import METHODS
-
-if TYPE_CHECKING:
-    from trainer.config import TrialConfig
+from trainer.config.methods import METHODS
+from trainer.config.trial import TrialConfig
 
 # From this side in pixels on, a 3x3 convolution after upsampling or before pooling is one 4x4
 # convolution of stride 2: 16 taps for 4 pixels. Below it the fold does not pay on a CPU.

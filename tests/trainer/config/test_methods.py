@@ -2,9 +2,9 @@
 
 import pytest
 
+from trainer.config.methods import METHODS, NOT_ADDITIVE
 from trainer.layers import NORMALISATIONS
 from trainer.losses import LOSSES
-from trainer.methods import METHODS, NOT_ADDITIVE
 
 # By name: normalisation, compensation, renormalised, form; penalty, loss, simultaneous.
 AXES = {

@@ -9,18 +9,11 @@ are known.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 # This module is the one of the trainer that the service may import.
-from trainer.methods import METHODS as METHODS
-
-
-class UsageError(ValueError):
-    """Bad input, found before any work started: one line on what is wrong and what helps."""
+from trainer.config.methods import METHODS as METHODS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,34 +244,3 @@ def setting_name(profile: Profile, dataset: str, batch_size: int, channels: int)
         if sizes and row.dataset and profile.dataset[row.dataset] == dataset:
             return name
     return f"U_{batch_size}-{channels}"
-
-
-T = TypeVar("T")
-
-
-def lookup(what: str, table: Mapping[str, T], name: str) -> T:
-    """`table[name]`; raises UsageError with the nearest names when there is none."""
-    if name in table:
-        return table[name]
-    raise UsageError(_unknown(what, name, table))
-
-
-def select(what: str, table: Mapping[str, T], patterns: Sequence[str]) -> list[str]:
-    """Names of `table` that match any of the shell patterns, in the table's order.
-
-    Raises UsageError for a pattern that matches nothing.
-    """
-    chosen: set[str] = set()
-    for pattern in patterns:
-        matches = fnmatch.filter(table, pattern)
-        if not matches:
-            raise UsageError(_unknown(what, pattern, table))
-        chosen.update(matches)
-    return [name for name in table if name in chosen]
-
-
-def _unknown(what: str, name: str, table: Mapping[str, object]) -> str:
-    by_folded = {key.casefold(): key for key in table}
-    near = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.4)
-    hint = ", ".join(by_folded[key] for key in near) or ", ".join(table)
-    return f"unknown {what} {name!r}; did you mean: {hint}?"

@@ -1,8 +1,8 @@
 """Bytes that a training iteration moves to and from memory at the least. Standard library only.
 
-The other half of `trainer.costs`: an iteration takes no less time than its operations take at the
-machine's rate of arithmetic, and none less than its bytes take at its bandwidth. Counted is what
-eager PyTorch executes, operator by operator: each reads its inputs once and writes its outputs
+The other half of `trainer.config.costs`: an iteration takes no less time than its operations take
+at the machine's rate of arithmetic, and none less than its bytes take at its bandwidth. Counted is
+what eager PyTorch executes, operator by operator: each reads its inputs once and writes its outputs
 once, whatever caches would save and whatever a kernel reads twice. Tensors of which an operator
 needs the shape alone move nothing. Values have 4 bytes, in bf16 too: an upper bound there.
 """
@@ -12,13 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from trainer.costs import folds
-from trainer.methods import METHODS
-
-if TYPE_CHECKING:
-    from trainer.config import TrialConfig
+from trainer.config.costs import folds
+from trainer.config.methods import METHODS
+from trainer.config.trial import TrialConfig
 
 VALUE = 4.0  # bytes
 # Of each weight, in values: what `advance` and the normalised weight move (a convolution's weight

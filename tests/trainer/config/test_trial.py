@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from trainer.config import TrialConfig, trial_config
-from trainer.methods import METHODS
-from trainer.protocols import REFERENCE_SHA256
-from trainer.settings import PROFILES, SETTINGS, TOYS, UsageError
+from trainer.config.lookup import UsageError
+from trainer.config.methods import METHODS
+from trainer.config.protocols import REFERENCE_SHA256
+from trainer.config.settings import PROFILES, SETTINGS, TOYS
+from trainer.config.trial import TrialConfig, trial_config
 
 
 def numbers(config, *names):
@@ -168,14 +169,14 @@ def test_ids_as_they_are_stored(arguments):
 
 
 def test_the_id_is_the_same_in_another_process():
-    code = "from trainer.config import trial_config as t; print(t(*{!r}).trial_id)"
+    code = "from trainer.config.trial import trial_config as t; print(t(*{!r}).trial_id)"
     for arguments, expected in list(IDS.items())[:1]:
         done = subprocess.run(
             [sys.executable, "-c", code.format(arguments)],
             capture_output=True,
             text=True,
             check=True,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
             env={"PYTHONHASHSEED": "7"},
         )
         assert done.stdout.strip() == expected

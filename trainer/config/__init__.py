@@ -1,0 +1,1 @@
+"""What can be trained and what it costs. Standard library only, for everyone to read."""
