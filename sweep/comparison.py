@@ -207,8 +207,9 @@ def control_rows(trials: Sequence[TrialConfig]) -> dict[str, dict[str, Any]]:
 
 
 def _control_scores(dataset: str, n: int) -> dict[str, dict[str, float]]:
-    from trainer import data, digits
+    from trainer import digits
+    from trainer.data.images import Images, load
 
-    images = data.load(dataset, "cpu")
-    assert isinstance(images, data.Images)  # digits are small
+    images = load(dataset, "cpu")
+    assert isinstance(images, Images)  # digits are small
     return digits.control_scores(images, digits.load_scorer("cpu"), n)

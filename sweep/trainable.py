@@ -28,9 +28,9 @@ from sweep.store.store import Store
 from sweep.weights import check_weights
 from trainer.collapse import Verdict
 from trainer.config.trial import TrialConfig
+from trainer.data.sources import Source, load_source
 from trainer.loop import Evaluation, final_scores, train
 from trainer.scorers import load_scorer
-from trainer.sources import Source, load_source
 from trainer.state import TrainState
 
 

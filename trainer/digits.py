@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from trainer import metrics
 from trainer.config.trial import CLASSIFIER_FILE, classifier_hash
-from trainer.data import Images, digit_pools
+from trainer.data.images import Images, digit_pools
 from trainer.randomness import generator
 
 CONFIDENCE = 0.8

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from trainer.collapse import Verdict, verdict_on
 from trainer.config.trial import TrialConfig
+from trainer.data.sources import Source
 from trainer.measure import (
     discriminator_outputs,
     hessian_record,
@@ -27,7 +28,6 @@ from trainer.measure import (
 )
 from trainer.precision import use_precision
 from trainer.projection import stable_ranks
-from trainer.sources import Source
 from trainer.state import TrainState
 from trainer.updates import MEASURED, train_iteration
 

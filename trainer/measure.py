@@ -12,11 +12,11 @@ from trainer import hessian
 from trainer.collapse import spectrum_left
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
-from trainer.data import quantise
+from trainer.data.images import quantise
+from trainer.data.sources import Source
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES
 from trainer.randomness import generator
-from trainer.sources import Source
 from trainer.spectral import effective_rank, spectral_norm, spectrum, stable_rank
 from trainer.state import TrainState
 from trainer.toys import POINTS, scatter

@@ -17,3 +17,13 @@ def generator(
     """A fresh generator on `device`, the same for the same arguments."""
     digest = hashlib.blake2b(f"{seed}/{iteration}/{purpose}".encode(), digest_size=8).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest) >> 1)
+
+
+def draw_purpose(k: int, j: int = 0) -> str:
+    """What micro-batch j of an iteration's k-th D update is drawn for, both counted from 0."""
+    return part_purpose(f"D update {k}", j)
+
+
+def part_purpose(update: str, part: int) -> str:
+    """What one part of an update's batch is drawn for; a batch that is not divided is part 0."""
+    return f"{update}.{part}" if part else update

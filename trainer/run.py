@@ -21,17 +21,18 @@ from typing import Any
 
 import torch
 
-from trainer import affine, data, digits
+from trainer import affine, digits
 from trainer.collapse import verdict_on
 from trainer.config.lookup import UsageError
 from trainer.config.methods import METHODS
 from trainer.config.protocols import missing_reason, weights_path
 from trainer.config.settings import PROFILES
 from trainer.config.trial import TrialConfig
+from trainer.data.images import Images, load
+from trainer.data.sources import load_source
 from trainer.loop import Evaluation, Scorer, final_scores, train
-from trainer.memory import out_of_memory_advice
+from trainer.out_of_memory import out_of_memory_advice
 from trainer.scorers import load_scorer
-from trainer.sources import load_source
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
 
 
@@ -191,8 +192,8 @@ def equilibrium(config: TrialConfig) -> dict[str, Any]:
 def print_controls() -> int:
     """What the scores of the digits profile say of images that are not generated."""
     n = PROFILES["digits"].recipes["digits8"].final_samples
-    images = data.load("digits8", "cpu")
-    assert isinstance(images, data.Images)
+    images = load("digits8", "cpu")
+    assert isinstance(images, Images)
     rows = digits.control_scores(images, digits.load_scorer("cpu"), n)
     for name, scores in rows.items():
         say(dump({"control": name, **scores}).decode())

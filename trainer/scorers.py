@@ -9,9 +9,9 @@ from trainer import digits, toys
 from trainer.affine import AffineScorer
 from trainer.config.protocols import weights_path
 from trainer.config.trial import TrialConfig
+from trainer.data.imagenet import reading_workers
 from trainer.loop import Scorer
 from trainer.state import TrainState
-from trainer.stream import reading_workers
 
 
 def load_scorer(

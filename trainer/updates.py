@@ -18,13 +18,12 @@ from torch import Tensor, nn
 from trainer import hessian, penalties
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
-from trainer.data import draw_purpose, part_purpose
+from trainer.data.sources import Source
 from trainer.layers import advance
 from trainer.losses import LOSSES
 from trainer.precision import mixed_precision
 from trainer.projection import is_due, project, reparametrised
-from trainer.randomness import generator
-from trainer.sources import Source
+from trainer.randomness import draw_purpose, generator, part_purpose
 from trainer.state import Optimiser, TrainState
 
 # What an iteration returns, in this order; the ratios, of penalty to loss gradient, are NaN where

@@ -21,7 +21,7 @@ from timing import medians, seconds
 
 from trainer import digits, measure, metrics
 from trainer.config.trial import TrialConfig, trial_config
-from trainer.data import Images
+from trainer.data.images import Images
 from trainer.loop import Scorer, train
 from trainer.precision import use_precision
 from trainer.projection import stable_ranks

@@ -27,7 +27,7 @@ from timing import medians
 
 from trainer.config.methods import METHODS, PROJECTION_PERIOD
 from trainer.config.trial import TrialConfig, trial_config
-from trainer.data import Images, load
+from trainer.data.images import Images, load
 from trainer.layers import advance
 from trainer.precision import use_precision
 from trainer.projection import project

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from trainer.config.trial import TrialConfig
-from trainer.data import Images
+from trainer.data.images import Images
 
 
 def noise(config: TrialConfig) -> Images:

@@ -28,7 +28,7 @@ from noise import noise
 from stacked import Stacked
 
 from trainer.config.trial import TrialConfig, trial_config
-from trainer.data import Images, load
+from trainer.data.images import Images, load
 from trainer.precision import use_precision
 from trainer.state import initial_state
 from trainer.updates import train_iteration

@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
 from trainer.config.trial import TrialConfig
-from trainer.data import draw_purpose, part_purpose
+from trainer.data.sources import Source
 from trainer.layers import Layer
 from trainer.losses import LOSSES
 from trainer.precision import use_precision
-from trainer.randomness import generator
-from trainer.sources import Source
+from trainer.randomness import draw_purpose, generator, part_purpose
 from trainer.spectral import power_iteration
 from trainer.state import initial_state
 from trainer.updates import latent

@@ -35,7 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from trainer.config.lookup import UsageError
 from trainer.config.settings import PROFILES, setting_name
 from trainer.config.trial import TrialConfig, trial_config
-from trainer.data import Images
+from trainer.data.images import Images
 from trainer.networks import build
 from trainer.precision import use_tf32
 from trainer.state import initial_state

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from sweep import memory
 from trainer.config.trial import TrialConfig, trial_config
-from trainer.data import Images
+from trainer.data.images import Images
 from trainer.measure import samples
 from trainer.networks import build
 from trainer.state import initial_state

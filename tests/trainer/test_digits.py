@@ -5,14 +5,15 @@ import hashlib
 import pytest
 import torch
 
-from trainer import data, digits, metrics
+from trainer import digits, metrics
 from trainer.config.trial import CLASSIFIER_FILE, classifier_hash
+from trainer.data.images import digit_pools, load
 from trainer.randomness import generator
 
 
 @pytest.fixture(scope="module")
 def images():
-    return data.load("digits8", "cpu")
+    return load("digits8", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def scorer():
 
 
 def test_held_out_accuracy_is_what_the_file_says(scorer):
-    _, _, held_out, labels = data.digit_pools()
+    _, _, held_out, labels = digit_pools()
     predicted = scorer.classifier(digits.unit_cells(held_out))[1].argmax(1)
     accuracy = float((predicted == labels).double().mean())
     assert accuracy == pytest.approx(scorer.held_out_accuracy)
@@ -59,7 +60,7 @@ def test_binary_noise_and_shuffled_digits_are_not_valid(images, scorer):
 
 
 def test_known_numbers_of_modes(images, scorer):
-    _, labels, _, _ = data.digit_pools()
+    _, labels, _, _ = digit_pools()
     ones = images.train[labels == 1]
     stacked = ones[torch.arange(300) % len(ones)].expand(-1, 3, -1, -1)
     found = digits.scores(stacked, scorer)
@@ -81,7 +82,7 @@ def test_exact_statistics_are_the_limit_of_drawn_ones(images, scorer):
 
 
 def test_scores_do_not_depend_on_the_resolution(scorer):
-    small, large = data.load("digits8", "cpu"), data.load("digits16", "cpu")
+    small, large = load("digits8", "cpu"), load("digits16", "cpu")
     rng = [generator("cpu", 0, 0, "test") for _ in range(2)]
     a, b = (
         digits.scores(d.draw_uint8(500, r), scorer)

@@ -5,13 +5,14 @@ import math
 import pytest
 import torch
 
-from trainer import data, digits, measure, updates
+from trainer import digits, measure, updates
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
+from trainer.data.images import Images, load
+from trainer.data.sources import load_source
 from trainer.loop import final_scores, train
 from trainer.projection import stable_ranks
 from trainer.scorers import load_scorer
-from trainer.sources import load_source
 from trainer.state import from_bytes, initial_state, to_bytes
 from trainer.updates import train_iteration
 
@@ -33,7 +34,7 @@ def toy(dataset, method, **changes):
 
 @pytest.fixture(scope="module")
 def images():
-    return data.load("digits8", "cpu")
+    return load("digits8", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +224,7 @@ def test_protocols_of_the_curve_and_of_the_end_reach_the_scorer(images):
             asked.append((len(samples), protocol))
             return {"fid": 1.0, "inception_score": 2.0}
 
-    source = data.Images(
+    source = Images(
         train=torch.zeros(4, 3, 32, 32, dtype=torch.uint8),
         held_out=torch.zeros(4, 3, 32, 32, dtype=torch.uint8),
         stacked=False,

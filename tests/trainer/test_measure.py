@@ -10,9 +10,10 @@ from PIL import Image
 from torch.autograd.functional import hessian
 from torch.func import functional_call
 
-from trainer import data, measure, toys, updates
+from trainer import measure, toys, updates
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
+from trainer.data.images import Images, load
 from trainer.hessian import flatten, unflatten_like
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES
@@ -46,7 +47,7 @@ def tiny_ring(method, **changes):
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.load("digits8", "cpu")
+    return load("digits8", "cpu")
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_what_is_not_finite_is_counted_apart():
 def test_outputs_are_of_fixed_images_and_the_test_images_are_held_out():
     """Training images are black and held-out ones white: D tells which it was shown."""
     sets = [torch.full((20, 1, 8, 8), value, dtype=torch.uint8) for value in (0, 255)]
-    source = data.Images(train=sets[0], held_out=sets[1], stacked=True)
+    source = Images(train=sets[0], held_out=sets[1], stacked=True)
     config = small()
     state = initial_state(config)
     state.discriminator.forward = lambda x, labels=None: x.mean((1, 2, 3))
@@ -154,7 +155,7 @@ def test_outputs_are_of_fixed_images_and_the_test_images_are_held_out():
 def test_d_is_asked_about_an_image_with_its_own_label():
     images = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 3, 32, 32) * 10
     labels = torch.arange(10)
-    source = data.Images(
+    source = Images(
         train=images,
         held_out=images,
         stacked=False,

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from trainer.config.trial import trial_config
+from trainer.data.sources import load_source
 from trainer.loop import train
 from trainer.precision import use_precision, without_tf32
-from trainer.sources import load_source
 from trainer.state import initial_state
 
 

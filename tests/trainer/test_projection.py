@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from trainer import data, projection
+from trainer import projection
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
+from trainer.data import images
 from trainer.projection import project
 from trainer.state import branch, from_bytes, initial_state, to_bytes
 from trainer.updates import train_iteration
@@ -28,7 +29,7 @@ def small(method, **changes):
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.load("digits8", "cpu")
+    return images.load("digits8", "cpu")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pickle
 import pytest
 import torch
 
-from trainer import memory, run
+from trainer import out_of_memory, run
 from trainer.__main__ import configuration, parser
 from trainer.config.lookup import UsageError
 from trainer.config.trial import trial_config
@@ -167,7 +167,7 @@ def test_a_failing_iteration_leaves_the_checkpoint_before_it(tmp_path, monkeypat
 
 def test_out_of_memory_names_the_micro_batch_that_fits(tmp_path, monkeypatch):
     """The error is over, and what it held freed, when smaller sizes are tried."""
-    real, alive = memory.train_iteration, []
+    real, alive = out_of_memory.train_iteration, []
 
     class Room:
         """Stands for what fills the memory while the failing iteration's frames live."""
@@ -186,7 +186,7 @@ def test_out_of_memory_names_the_micro_batch_that_fits(tmp_path, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore.")
         return real(config, state, source)
 
-    for module in ("trainer.loop", "trainer.memory"):
+    for module in ("trainer.loop", "trainer.out_of_memory"):
         monkeypatch.setattr(f"{module}.train_iteration", iteration)
     with pytest.raises(UsageError) as raised:
         start("--out", tmp_path)

@@ -6,12 +6,13 @@ import hashlib
 import pytest
 import torch
 
-from trainer import data, inception
+from trainer import inception
 from trainer.affine import AffineScorer
 from trainer.config.lookup import UsageError
 from trainer.config.trial import trial_config
+from trainer.data.images import Images
+from trainer.data.sources import load_source
 from trainer.scorers import load_scorer
-from trainer.sources import load_source
 from trainer.state import initial_state
 from trainer.toys import ModeScorer
 
@@ -26,7 +27,7 @@ def tiny_cifar(**changes):
 def noise():
     rng = torch.Generator().manual_seed(0)
     images = torch.randint(256, (20, 3, 32, 32), generator=rng, dtype=torch.uint8)
-    return data.Images(train=images, held_out=images, stacked=False)
+    return Images(train=images, held_out=images, stacked=False)
 
 
 def test_toys_are_scored_by_what_is_known_of_them():

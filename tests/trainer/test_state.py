@@ -7,9 +7,10 @@ import os
 import pytest
 import torch
 
-from trainer import data, digits
+from trainer import digits
 from trainer.config.lookup import UsageError
 from trainer.config.trial import trial_config
+from trainer.data.images import load
 from trainer.loop import train
 from trainer.state import branch, from_bytes, initial_state, origin, to_bytes
 from trainer.updates import train_iteration
@@ -24,7 +25,7 @@ def small(method="sn", seed=0, **changes):
 
 @pytest.fixture(scope="module")
 def images():
-    return data.load("digits8", "cpu")
+    return load("digits8", "cpu")
 
 
 @pytest.fixture(scope="module")

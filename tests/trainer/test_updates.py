@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from trainer import data, penalties, projection, toys, updates
+from trainer import penalties, projection, toys, updates
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
+from trainer.data.images import Images, load
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES
 from trainer.projection import project, stable_ranks
@@ -54,7 +55,7 @@ def ring(method="jare", **changes):
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.load("digits8", "cpu")
+    return load("digits8", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def pictures():
     images = torch.randint(256, (60, 3, 32, 32), generator=rng, dtype=torch.uint8)
     labels = torch.randint(10, (60,), generator=rng)
     return {
-        classes: data.Images(
+        classes: Images(
             train=images[:50],
             held_out=images[50:],
             stacked=False,

@@ -12,7 +12,7 @@ from trainer.config import costs
 from trainer.config.costs import launches, network_operations, operations, work
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
-from trainer.data import Images, load
+from trainer.data.images import Images, load
 from trainer.losses import LOSSES
 from trainer.measure import hessian_record
 from trainer.networks import build

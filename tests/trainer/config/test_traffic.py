@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from trainer.config.methods import METHODS
 from trainer.config.traffic import traffic
 from trainer.config.trial import TrialConfig, trial_config
-from trainer.data import Images
+from trainer.data.images import Images
 from trainer.state import initial_state
 from trainer.updates import train_iteration
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from trainer import data, memory
+from trainer import out_of_memory
 from trainer.config.trial import trial_config
-from trainer.memory import out_of_memory_advice
+from trainer.data.images import load
+from trainer.out_of_memory import out_of_memory_advice
 
 torch.set_num_threads(1)
 
@@ -17,13 +18,13 @@ def small(method="sn", **changes):
 
 @pytest.fixture(scope="module")
 def images():
-    return data.load("digits8", "cpu")
+    return load("digits8", "cpu")
 
 
 @pytest.fixture
 def room(monkeypatch):
     """Gives the device room for so many images at once; lists the sizes that were tried."""
-    real, tried = memory.train_iteration, []
+    real, tried = out_of_memory.train_iteration, []
 
     def limit(n):
         def iteration(config, state, source):
@@ -32,7 +33,7 @@ def room(monkeypatch):
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return real(config, state, source)
 
-        monkeypatch.setattr(memory, "train_iteration", iteration)
+        monkeypatch.setattr(out_of_memory, "train_iteration", iteration)
         return tried
 
     return limit

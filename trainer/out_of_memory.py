@@ -8,7 +8,7 @@ import torch
 
 from trainer.config.methods import METHODS, NOT_ADDITIVE
 from trainer.config.trial import TrialConfig
-from trainer.sources import Source
+from trainer.data.sources import Source
 from trainer.state import initial_state
 from trainer.updates import train_iteration
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from trainer.config.lookup import UsageError
-from trainer.pictures import image_files, read_square
+from trainer.data.pictures import image_files, read_square
 
 
 def noise(height, width, seed=0):

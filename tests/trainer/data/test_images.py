@@ -12,9 +12,13 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from trainer import data
+from trainer import randomness
 from trainer.config.lookup import UsageError
+from trainer.data import images as data
+from trainer.data import pictures
 from trainer.randomness import generator
+
+ROOT = Path(__file__).parents[3]
 
 
 def rng():
@@ -44,9 +48,9 @@ def test_digit_pools_are_those_that_scikit_learn_splits():
 
 
 def test_digits_are_read_without_importing_scikit_learn():
-    read = "from trainer import data; data.digit_pools()"
+    read = "from trainer.data import images; images.digit_pools()"
     code = f"import sys; {read}; assert 'sklearn' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(data.__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize("resolution", [8, 16])
@@ -67,7 +71,7 @@ def test_larger_digits_are_repeated_pixels():
 
 def test_dequantisation_is_the_released_one_and_can_be_undone():
     images = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
-    x = data.dequantise(images, rng())
+    x = pictures.dequantise(images, rng())
     assert x.min() >= -1
     assert x.max() <= 1
     noise = (x + 1) * 128 - images.float()
@@ -105,10 +109,10 @@ def test_draws_repeat_for_the_same_seed_iteration_and_purpose():
 
 
 def test_purposes_of_micro_batches_differ_and_the_first_is_the_undivided_one():
-    purposes = [data.draw_purpose(k, j) for k in range(12) for j in range(12)]
+    purposes = [randomness.draw_purpose(k, j) for k in range(12) for j in range(12)]
     assert len(set(purposes)) == 144
-    assert data.draw_purpose(3) == data.draw_purpose(3, 0) == "D update 3"
-    assert data.draw_purpose(3, 2) == "D update 3.2"
+    assert randomness.draw_purpose(3) == randomness.draw_purpose(3, 0) == "D update 3"
+    assert randomness.draw_purpose(3, 2) == "D update 3.2"
 
 
 def test_stacked_digits_are_no_list_of_images():

@@ -1,8 +1,8 @@
 """Real images: the digits that scikit-learn ships, stacked; CIFAR-10, STL-10 and ImageNet.
 
 Small sets are uint8 and live whole on the training device; a batch is gathered there. ImageNet is
-read while it is trained on (`trainer.stream`) and is drawn from in the same way. Stacked digits
-draw three digits independently, one per colour channel: 10^3 = 1000 known modes.
+read while it is trained on (`trainer.data.imagenet`) and is drawn from in the same way. Stacked
+digits draw three digits independently, one per colour channel: 10^3 = 1000 known modes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,9 +22,8 @@ from torch.utils.data import Dataset
 from trainer.config.availability import LAYOUTS, imagenet_folder, missing_reason
 from trainer.config.lookup import UsageError
 from trainer.config.settings import DATASETS
-
-if TYPE_CHECKING:
-    from trainer.stream import ImageStream
+from trainer.data.imagenet import ImageStream, imagenet
+from trainer.data.pictures import dequantise
 
 # Rows of the digits in the order of train_test_split(..., test_size=0.2, stratify=labels,
 # random_state=0): the training digits, then those held out.
@@ -102,22 +100,6 @@ class _Listed(Dataset[Tensor]):
         return self.images[index]
 
 
-def draw_purpose(k: int, j: int = 0) -> str:
-    """What micro-batch j of an iteration's k-th D update is drawn for, both counted from 0."""
-    return part_purpose(f"D update {k}", j)
-
-
-def part_purpose(update: str, part: int) -> str:
-    """What one part of an update's batch is drawn for; a batch that is not divided is part 0."""
-    return f"{update}.{part}" if part else update
-
-
-def dequantise(images: Tensor, rng: torch.Generator) -> Tensor:
-    """x / 128 - 1 + U(0, 1/128), float32 in [-1, 1]; released code, data loader."""
-    noise = torch.rand(images.shape, generator=rng, device=images.device)
-    return images.float().add_(noise).div_(128).sub_(1)
-
-
 def quantise(images: Tensor) -> Tensor:
     """uint8 of images in [-1, 1]: clip(127.5 x + 127.5), as the released code saves samples."""
     return (images * 127.5 + 127.5).clamp_(0, 255).to(torch.uint8)
@@ -138,8 +120,6 @@ def load(
         raise UsageError(missing)
     assert root is not None
     if dataset == "imagenet":
-        from trainer.stream import imagenet
-
         folder = imagenet_folder(root)
         assert folder is not None
         return imagenet(folder, device)

@@ -10,12 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from trainer import data
 from trainer.config.lookup import UsageError
-from trainer.data import Images, draw_purpose
-from trainer.pictures import image_files
-from trainer.randomness import generator
-from trainer.stream import ImageStream
+from trainer.data.imagenet import ImageStream
+from trainer.data.images import Images, load
+from trainer.data.pictures import image_files
+from trainer.randomness import draw_purpose, generator
 
 # From Python 3.12 on a process with threads is warned when it forks, which is how torch starts
 # its workers on Linux. torch warns of more workers than cores, and a machine may have one.
@@ -227,7 +226,7 @@ def write_imagenet(folder, classes=1000):
 def test_imagenet_from_its_folders(tmp_path):
     write_imagenet(tmp_path / "imagenet")
     for root in (tmp_path, tmp_path / "imagenet"):
-        imagenet = data.load("imagenet", "cpu", root)
+        imagenet = load("imagenet", "cpu", root)
         for held_out, green in ((False, 140), (True, 150)):
             rng = generator("cpu", 0, 0, "x")
             images, labels = imagenet.draw(64, rng, held_out=held_out)
@@ -239,16 +238,16 @@ def test_imagenet_from_its_folders(tmp_path):
 def test_imagenet_with_other_classes_is_refused(tmp_path):
     write_imagenet(tmp_path, classes=3)
     with pytest.raises(UsageError, match=r"train holds 3 class folders, but imagenet has 1000"):
-        data.load("imagenet", "cpu", tmp_path)
+        load("imagenet", "cpu", tmp_path)
 
 
 def test_imagenet_with_a_strange_or_flat_val_folder_is_refused(tmp_path):
     write_imagenet(tmp_path)
     (tmp_path / "val" / "n00000007").rename(tmp_path / "val" / "m00000007")
     with pytest.raises(UsageError, match=r"val/m00000007 has no twin in \S+/train$"):
-        data.load("imagenet", "cpu", tmp_path)
+        load("imagenet", "cpu", tmp_path)
     (tmp_path / "val").rename(tmp_path / "unused")
     (tmp_path / "val").mkdir()
     Image.new("RGB", (9, 9)).save(tmp_path / "val" / "ILSVRC2012_val_00000001.JPEG")
     with pytest.raises(UsageError, match=r"val must hold a folder of pictures per class"):
-        data.load("imagenet", "cpu", tmp_path)
+        load("imagenet", "cpu", tmp_path)

@@ -8,8 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from trainer import data, toys
-from trainer.stream import ImageStream
+from trainer import toys
+from trainer.data import images
+from trainer.data.imagenet import ImageStream
 
 
 class Source(Protocol):
@@ -40,8 +41,8 @@ class Source(Protocol):
 
 def load_source(
     dataset: str, device: str, root: Path | None, *, download: bool = False
-) -> data.Images | ImageStream | toys.Points:
+) -> images.Images | ImageStream | toys.Points:
     """Images on the device, a stream of them, or points. Raises UsageError when not there."""
     if dataset in toys.POINTS:
         return toys.POINTS[dataset](device)
-    return data.load(dataset, device, root, download=download)
+    return images.load(dataset, device, root, download=download)

@@ -88,3 +88,9 @@ def image_files(folder: Path, resolution: int) -> ImageFiles:
         classes=tuple(found.classes),
         resolution=resolution,
     )
+
+
+def dequantise(images: Tensor, rng: torch.Generator) -> Tensor:
+    """x / 128 - 1 + U(0, 1/128), float32 in [-1, 1]; released code, data loader."""
+    noise = torch.rand(images.shape, generator=rng, device=images.device)
+    return images.float().add_(noise).div_(128).sub_(1)

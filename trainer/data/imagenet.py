@@ -2,7 +2,7 @@
 
 Which images a draw gets is a function of (seed, iteration, purpose), so the coming ones are known
 and a resumed run reads what the uninterrupted one would have read. On the CPU a stream gives, bit
-for bit, what `trainer.data.Images` of the same pictures would give.
+for bit, what `trainer.data.images.Images` of the same pictures would give.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from trainer.config.lookup import UsageError
 from trainer.config.settings import DATASETS
-from trainer.data import dequantise, draw_purpose
-from trainer.pictures import ImageFiles, image_files
-from trainer.randomness import generator
+from trainer.data.pictures import ImageFiles, dequantise, image_files
+from trainer.randomness import draw_purpose, generator
 
 # A core reads about 200 JPEG pictures of 500x375 a second; a worker holds two micro-batches.
 MOST_WORKERS = 16
@@ -54,7 +53,7 @@ def reading_workers() -> int:
 
 
 class ImageStream:
-    """Draws like `trainer.data.Images` from pictures on disk; `follow` starts reading ahead.
+    """Draws like `images.Images` from pictures on disk; `follow` starts reading ahead.
 
     With 0 workers the pictures are read when they are drawn.
     """

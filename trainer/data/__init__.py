@@ -1,0 +1,1 @@
+"""Images to train on, and what gives them to a run."""
