@@ -207,8 +207,8 @@ def control_rows(trials: Sequence[TrialConfig]) -> dict[str, dict[str, Any]]:
 
 
 def _control_scores(dataset: str, n: int) -> dict[str, dict[str, float]]:
-    from trainer import digits
     from trainer.data.images import Images, load
+    from trainer.scores import digits
 
     images = load(dataset, "cpu")
     assert isinstance(images, Images)  # digits are small

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from trainer.config.trial import TrialConfig
-from trainer.loop import Scorer
+from trainer.scores.scorers import Scorer
 
 
 def protocol(config: TrialConfig, scorer: Scorer | None) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from sweep.store.store import StoredFile
 from trainer.collapse import Record, Verdict, in_words, thresholds_for, verdict_on
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
-from trainer.loop import Evaluation, Scorer
+from trainer.loop import Evaluation
+from trainer.scores.scorers import Scorer
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
 
 KEPT_CHECKPOINTS = 2

@@ -30,7 +30,7 @@ from trainer.collapse import Verdict
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source, load_source
 from trainer.loop import Evaluation, final_scores, train
-from trainer.scorers import load_scorer
+from trainer.scores.scorers import load_scorer
 from trainer.state import TrainState
 
 

@@ -9,10 +9,9 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from trainer.collapse import Verdict, verdict_on
 from trainer.config.trial import TrialConfig
@@ -28,16 +27,9 @@ from trainer.measure import (
 )
 from trainer.precision import use_precision
 from trainer.projection import stable_ranks
+from trainer.scores.scorers import Scorer
 from trainer.state import TrainState
 from trainer.updates import MEASURED, train_iteration
-
-
-class Scorer(Protocol):
-    """Scores samples as `measure.samples` gives them; `protocol` names how, where there is more
-    than one way, and `protocol_record` is stored beside the numbers."""
-
-    def scores(self, samples: Tensor, protocol: str | None) -> dict[str, float]: ...
-    def protocol_record(self, protocol: str | None = None) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from trainer import affine, digits
+from trainer import affine
 from trainer.collapse import verdict_on
 from trainer.config.lookup import UsageError
 from trainer.config.methods import METHODS
@@ -30,9 +30,10 @@ from trainer.config.settings import PROFILES
 from trainer.config.trial import TrialConfig
 from trainer.data.images import Images, load
 from trainer.data.sources import load_source
-from trainer.loop import Evaluation, Scorer, final_scores, train
+from trainer.loop import Evaluation, final_scores, train
 from trainer.out_of_memory import out_of_memory_advice
-from trainer.scorers import load_scorer
+from trainer.scores import digits
+from trainer.scores.scorers import Scorer, load_scorer
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
 
 

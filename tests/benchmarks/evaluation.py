@@ -19,12 +19,14 @@ from ledger import record, say
 from packing import images
 from timing import medians, seconds
 
-from trainer import digits, measure, metrics
+from trainer import measure
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images
-from trainer.loop import Scorer, train
+from trainer.loop import train
 from trainer.precision import use_precision
 from trainer.projection import stable_ranks
+from trainer.scores import digits, metrics
+from trainer.scores.scorers import Scorer
 from trainer.state import TrainState, initial_state, to_bytes
 from trainer.updates import train_iteration
 

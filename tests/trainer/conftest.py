@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import Dataset
 
-from trainer import fidelity
 from trainer.config import protocols
+from trainer.scores import fidelity
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def tiny():
 @pytest.fixture
 def tiny_scorer(tiny, tmp_path):
     """Makes the scorer around the small extractor, by default with the test's folder as cache."""
-    from trainer.inception import scorer_of
-    from trainer.reference import Reference
+    from trainer.scores.inception import scorer_of
+    from trainer.scores.reference import Reference
 
     def tiny_scorer(real, cache=tmp_path, *, fingerprint="f", weights_sha256="w"):
         return scorer_of(

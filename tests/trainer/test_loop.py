@@ -5,14 +5,15 @@ import math
 import pytest
 import torch
 
-from trainer import digits, measure, updates
+from trainer import measure, updates
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
 from trainer.data.images import Images, load
 from trainer.data.sources import load_source
 from trainer.loop import final_scores, train
 from trainer.projection import stable_ranks
-from trainer.scorers import load_scorer
+from trainer.scores import digits
+from trainer.scores.scorers import load_scorer
 from trainer.state import from_bytes, initial_state, to_bytes
 from trainer.updates import train_iteration
 

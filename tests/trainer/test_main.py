@@ -367,7 +367,7 @@ def test_other_weights_that_are_allowed_mark_every_number(
     """From the flag to the record; the network itself stands in for Inception here."""
     import hashlib
 
-    from trainer import inception
+    from trainer.scores import inception
 
     digest = hashlib.sha256(random_weights.read_bytes()).hexdigest()
 

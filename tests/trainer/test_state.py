@@ -7,11 +7,11 @@ import os
 import pytest
 import torch
 
-from trainer import digits
 from trainer.config.lookup import UsageError
 from trainer.config.trial import trial_config
 from trainer.data.images import load
 from trainer.loop import train
+from trainer.scores import digits
 from trainer.state import branch, from_bytes, initial_state, origin, to_bytes
 from trainer.updates import train_iteration
 

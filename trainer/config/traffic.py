@@ -4,7 +4,8 @@ The other half of `trainer.config.costs`: an iteration takes no less time than i
 at the machine's rate of arithmetic, and none less than its bytes take at its bandwidth. Counted is
 what eager PyTorch executes, operator by operator: each reads its inputs once and writes its
 outputs once, whatever caches would save and whatever a kernel reads twice. Tensors of which an
-operator needs the shape alone move nothing. Values have 4 bytes, in bf16 too: an upper bound there.
+operator needs the shape alone move nothing. Values have 4 bytes, in bf16 too: an upper bound
+there.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ SEMANTICS = 2
 # that does not ask for it and projects in stacks.
 _SEMANTICS_OF_SMALL = 1
 
-CLASSIFIER_FILE = Path(__file__).parents[1] / "digits_classifier.pt"
+CLASSIFIER_FILE = Path(__file__).parents[1] / "scores" / "digits_classifier.pt"
 PRECISIONS = ("float32", "tf32", "bf16")
 _COUNTS = (
     "iterations",

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
 
-from trainer import fidelity
 from trainer.config.lookup import UsageError
+from trainer.scores import fidelity
 
 PREPROCESSING = "uint8-tf1bilinear299"
 # Which real images stand for all of them when there are more than generated ones.

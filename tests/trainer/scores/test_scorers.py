@@ -6,13 +6,13 @@ import hashlib
 import pytest
 import torch
 
-from trainer import inception
 from trainer.affine import AffineScorer
 from trainer.config.lookup import UsageError
 from trainer.config.trial import trial_config
 from trainer.data.images import Images
 from trainer.data.sources import load_source
-from trainer.scorers import load_scorer
+from trainer.scores import inception
+from trainer.scores.scorers import load_scorer
 from trainer.state import initial_state
 from trainer.toys import ModeScorer
 

@@ -5,10 +5,11 @@ import hashlib
 import pytest
 import torch
 
-from trainer import digits, metrics
 from trainer.config.trial import CLASSIFIER_FILE, classifier_hash
 from trainer.data.images import digit_pools, load
+from trainer.digits import train_classifier
 from trainer.randomness import generator
+from trainer.scores import digits, metrics
 
 
 @pytest.fixture(scope="module")
@@ -93,5 +94,5 @@ def test_scores_do_not_depend_on_the_resolution(scorer):
 
 @pytest.mark.slow
 def test_the_classifier_can_be_trained_again():
-    stored = digits.train_classifier()
+    stored = train_classifier()
     assert stored["held_out_accuracy"] > 0.98

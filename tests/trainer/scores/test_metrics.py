@@ -8,7 +8,7 @@ import scipy.linalg
 import torch
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 
-from trainer.metrics import count_modes, frechet_distance, joint_class_score, statistics
+from trainer.scores.metrics import count_modes, frechet_distance, joint_class_score, statistics
 
 
 def gaussian(d, seed):

@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from trainer import fidelity, metrics
 from trainer.config import protocols
 from trainer.config.lookup import UsageError
 from trainer.config.protocols import REFERENCE_SHA256, Protocol, missing_reason, weights_path
-from trainer.fidelity import full_precision, options
-from trainer.reference import PREPROCESSING, Reference, cache_folder, fingerprint_of
+from trainer.scores import fidelity, metrics
+from trainer.scores.fidelity import full_precision, options
+from trainer.scores.reference import PREPROCESSING, Reference, cache_folder, fingerprint_of
 
 __all__ = ["InceptionScorer", "fingerprint_of", "load_scorer", "scorer_of"]
 

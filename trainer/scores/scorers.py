@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from trainer import digits, toys
+from torch import Tensor
+
+from trainer import toys
 from trainer.affine import AffineScorer
 from trainer.config.protocols import weights_path
 from trainer.config.trial import TrialConfig
 from trainer.data.imagenet import reading_workers
-from trainer.loop import Scorer
+from trainer.scores import digits
 from trainer.state import TrainState
 
 
@@ -35,7 +37,7 @@ def load_scorer(
         return toys.ModeScorer(points.centres, points.std)
     if config.scorer is None:
         return None
-    from trainer.inception import load_scorer as load_inception
+    from trainer.scores.inception import load_scorer as load_inception
 
     return load_inception(
         config.device,
@@ -47,3 +49,11 @@ def load_scorer(
         # Files are decoded once, for the statistics of all of them; tensors need no processes.
         workers=reading_workers() if config.dataset == "imagenet" else 0,
     )
+
+
+class Scorer(Protocol):
+    """Scores samples as `measure.samples` gives them; `protocol` names how, where there is more
+    than one way, and `protocol_record` is stored beside the numbers."""
+
+    def scores(self, samples: Tensor, protocol: str | None) -> dict[str, float]: ...
+    def protocol_record(self, protocol: str | None = None) -> dict[str, Any]: ...

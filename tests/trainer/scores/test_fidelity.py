@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer import fidelity
 from trainer.config import protocols
 from trainer.config.lookup import UsageError
-from trainer.inception import load_scorer
+from trainer.scores import fidelity
+from trainer.scores.inception import load_scorer
 
 pytestmark = pytest.mark.usefixtures("no_download")
 

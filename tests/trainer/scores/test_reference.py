@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer import metrics
 from trainer.config.lookup import UsageError
-from trainer.reference import cache_folder, fingerprint_of, streamed_statistics
+from trainer.scores import metrics
+from trainer.scores.reference import cache_folder, fingerprint_of, streamed_statistics
 
 
 def test_streamed_statistics_are_those_of_all_at_once():

@@ -12,10 +12,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainer import fidelity, inception, metrics
 from trainer.config import protocols
 from trainer.config.lookup import UsageError
-from trainer.inception import load_scorer
+from trainer.scores import fidelity, inception, metrics
+from trainer.scores.inception import load_scorer
 
 pytestmark = pytest.mark.usefixtures("no_download")
 
@@ -153,7 +153,7 @@ def test_record_says_what_the_numbers_rest_on(tiny_scorer, draw):
 
 
 def test_the_library_is_imported_only_when_it_is_used():
-    code = "import sys, trainer.inception; print('torch_fidelity' in sys.modules)"
+    code = "import sys, trainer.scores.inception; print('torch_fidelity' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

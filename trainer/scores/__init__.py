@@ -1,0 +1,1 @@
+"""Scores of generated images, and the real ones that they are held against."""
