@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sweep.resources import Share, bigger
+from sweep.plan.resources import Share, bigger
 from trainer.config.trial import TrialConfig
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from sweep.standing import results_root
+from sweep.plan.remaining import results_root
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
 

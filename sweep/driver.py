@@ -8,12 +8,12 @@ from typing import Any
 
 from sweep.backlog import Backlog, Suggestions
 from sweep.display import Show
-from sweep.options import Options
+from sweep.plan.grid import Plan
+from sweep.plan.options import Options
+from sweep.plan.remaining import is_done, settle
+from sweep.plan.resources import Share, check_fits, gpu_bytes, share, slots
 from sweep.progress import Progress
-from sweep.resources import Share, check_fits, gpu_bytes, share, slots
 from sweep.rows import plan_rows
-from sweep.space import Plan
-from sweep.standing import is_done, settle
 from sweep.store import requests
 from sweep.store.ownership import Claim
 from sweep.store.store import Store

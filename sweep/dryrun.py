@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep import resources
-from sweep.estimate import Cost, Measured, cost, gpu_hours, makespan
-from sweep.options import Options
-from sweep.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
-from sweep.space import Plan
-from sweep.standing import check_name, default_name, own_files, results_root, to_run
+from sweep.plan import resources
+from sweep.plan.estimate import Cost, Measured, cost, gpu_hours, makespan
+from sweep.plan.grid import Plan
+from sweep.plan.options import Options
+from sweep.plan.remaining import check_name, default_name, own_files, results_root, to_run
+from sweep.plan.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
 from sweep.store.store import Store
 from trainer.config.costs import operations
 from trainer.config.trial import TrialConfig
@@ -215,7 +215,7 @@ def _sources(todo: Sequence[Planned]) -> list[str]:
     if len(rates) < len(todo):
         lines.append(
             f"seconds of {len(todo) - len(rates)} trials not measured: by the stated constants of "
-            "sweep/estimate.py"
+            "sweep/plan/estimate.py"
         )
     return lines
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from sweep import flags
 from sweep.commands import Parser, run
-from sweep.space import Plan, grid, ratios, seeds
-from sweep.weights import Weights
+from sweep.plan.grid import Plan, grid, ratios, seeds
+from sweep.plan.inception_weights import Weights
 from trainer.config.settings import METHODS
 
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from sweep.commands import Parser
-from sweep.options import Options
-from sweep.weights import Weights, find_weights
+from sweep.plan.inception_weights import Weights, find_weights
+from sweep.plan.options import Options
 from trainer.config.lookup import UsageError
 from trainer.config.settings import PROFILES
 

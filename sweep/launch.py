@@ -14,18 +14,11 @@ from pathlib import Path
 from sweep.backlog import Suggestions
 from sweep.display import Show, display
 from sweep.driver import Driver, Nodes
-from sweep.options import Options
+from sweep.plan.grid import Plan
+from sweep.plan.options import Options
+from sweep.plan.remaining import check_name, default_name, erase, given_up, results_root, to_run
 from sweep.progress import progress_of
 from sweep.rows import plan_rows
-from sweep.space import Plan
-from sweep.standing import (
-    check_name,
-    default_name,
-    erase,
-    given_up,
-    results_root,
-    to_run,
-)
 from sweep.store.filesystems import without_secrets
 from sweep.store.ownership import RUNNING, Claim, Superseded, acquire
 from sweep.store.retry import PATIENCE_SECONDS

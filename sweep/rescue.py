@@ -15,10 +15,10 @@ from sweep import flags
 from sweep.commands import Parser, store_of
 from sweep.experiment import execute
 from sweep.inventory import inventory
-from sweep.space import Plan, ratios
+from sweep.plan.grid import Plan, ratios
+from sweep.plan.inception_weights import Weights
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
-from sweep.weights import Weights
 from trainer.config.availability import missing_reason
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError, select

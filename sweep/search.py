@@ -14,7 +14,11 @@ from dataclasses import replace
 from typing import Any
 
 from sweep import flags
-from sweep.candidates import (
+from sweep.commands import run, store_of
+from sweep.plan.grid import Plan
+from sweep.plan.options import Options
+from sweep.plan.remaining import check_name, to_run
+from sweep.plan.search_space import (
     COMPENSATIONS,
     I_STEPS,
     Space,
@@ -23,10 +27,6 @@ from sweep.candidates import (
     over_i,
     present,
 )
-from sweep.commands import run, store_of
-from sweep.options import Options
-from sweep.space import Plan
-from sweep.standing import check_name, to_run
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
 from trainer.config.protocols import missing_reason, weights_path

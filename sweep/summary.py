@@ -17,8 +17,8 @@ from sweep.comparison import (
 )
 from sweep.display import Show, duration
 from sweep.paper.table2 import table2
+from sweep.plan.grid import Plan
 from sweep.progress import Progress
-from sweep.space import Plan
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
 

@@ -18,14 +18,14 @@ from typing import Any
 
 import torch
 
+from sweep.plan.inception_weights import check_weights
+from sweep.plan.remaining import is_done
+from sweep.plan.resources import memory_cap
 from sweep.recorder import Recorder
-from sweep.resources import memory_cap
-from sweep.standing import is_done
 from sweep.store import requests
 from sweep.store.ownership import Superseded, acquire
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
-from sweep.weights import check_weights
 from trainer.collapse import Verdict
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source, load_source

@@ -24,7 +24,7 @@ from curves import Curve
 from noise import noise
 from timing import medians
 
-from sweep.memory import MARGIN, WORKSPACE_BYTES, _images_bytes, memory_bytes, parameters
+from sweep.plan.gpu_memory import MARGIN, WORKSPACE_BYTES, _images_bytes, memory_bytes, parameters
 from trainer.config.costs import launches, network_operations, operations
 from trainer.config.traffic import traffic
 from trainer.config.trial import TrialConfig, trial_config

@@ -23,7 +23,7 @@ import api.__main__
 import sweep.experiment
 import sweep.table1
 from api import figure_routes, pages, routes
-from sweep.space import cells
+from sweep.plan.grid import cells
 from trainer.config.lookup import select
 from trainer.config.settings import SETTINGS
 

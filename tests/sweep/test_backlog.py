@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sweep.backlog import Backlog
-from sweep.resources import Share
+from sweep.plan.resources import Share
 from trainer.config.trial import TrialConfig, trial_config
 
 TRIALS = [trial_config("digits", "C_8-32", "sn", seed, iterations=2) for seed in range(4)]

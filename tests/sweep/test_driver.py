@@ -10,14 +10,14 @@ import pytest
 
 from sweep import driver
 from sweep.driver import Driver
-from sweep.options import Options
+from sweep.plan.grid import Plan
+from sweep.plan.inception_weights import Weights
+from sweep.plan.options import Options
 from sweep.progress import progress_of
 from sweep.rows import identity_row
-from sweep.space import Plan
 from sweep.store import requests
 from sweep.store.ownership import acquire
 from sweep.store.store import Store
-from sweep.weights import Weights
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig, trial_config
 

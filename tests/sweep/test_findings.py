@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sweep.candidates import Space, over_everything, over_i
 from sweep.findings import Outcome, finding, importances, lines, record
+from sweep.plan.search_space import Space, over_everything, over_i
 from sweep.rows import PENALTY
 from trainer.config.trial import TrialConfig
 

@@ -14,9 +14,9 @@ import pytest
 
 import sweep.launch
 from sweep import search
-from sweep.options import Options
+from sweep.plan.grid import Plan
+from sweep.plan.options import Options
 from sweep.rows import identity_row, plan_rows
-from sweep.space import Plan
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
 from sweep.studies import Studies

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 import pytest
 
-from sweep.candidates import Space, over_everything, over_i
+from sweep.plan.search_space import Space, over_everything, over_i
 from sweep.rows import PENALTY
 from sweep.studies import Studies
 from trainer.config.trial import TrialConfig

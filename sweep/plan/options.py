@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.weights import Weights
+from sweep.plan.inception_weights import Weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

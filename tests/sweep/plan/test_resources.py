@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import ray.util.accelerators.accelerators as rays
 
-from sweep import resources
-from sweep.memory import memory_bytes
-from sweep.resources import Share, bigger, check_fits, gpu_bytes, memory_cap, share, slots
+from sweep.plan import resources
+from sweep.plan.gpu_memory import memory_bytes
+from sweep.plan.resources import Share, bigger, check_fits, gpu_bytes, memory_cap, share, slots
 from trainer.config.lookup import UsageError
 from trainer.config.settings import SETTINGS
 from trainer.config.trial import TrialConfig, trial_config

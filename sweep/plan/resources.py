@@ -1,7 +1,7 @@
 """What a trial asks of a cluster: its share of a GPU, whether that can be had, how many fit.
 
 Standard library only. About GPUs nothing here is measured: it is a model of memory
-(`sweep.memory`) and of time, whose constants are stated below.
+(`sweep.plan.gpu_memory`) and of time, whose constants are stated below.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.memory import memory_bytes
+from sweep.plan.gpu_memory import memory_bytes
 from trainer.config.costs import launches, operations
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig

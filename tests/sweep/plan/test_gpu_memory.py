@@ -15,7 +15,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sweep import memory
+from sweep.plan import gpu_memory
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images
 from trainer.measure import samples
@@ -95,7 +95,7 @@ def images_of(config: TrialConfig) -> Images:
 def test_parameters(name: str) -> None:
     config = CONFIGS[name]
     real = tuple(sum(p.numel() for p in network.parameters()) for network in build(config))
-    assert memory.parameters(config) == pytest.approx(real, rel=0.005)
+    assert gpu_memory.parameters(config) == pytest.approx(real, rel=0.005)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -106,11 +106,11 @@ def test_what_a_backward_pass_keeps(name: str) -> None:
     labels = None if config.classes is None else torch.arange(n)
     z = torch.randn(n, config.latent_size)
     x = torch.randn(n, 3, config.resolution, config.resolution)
-    of_g, of_d = memory.kernel_bytes(config)
-    assert n * memory.kept_by_generator(config) + of_g == pytest.approx(
+    of_g, of_d = gpu_memory.kernel_bytes(config)
+    assert n * gpu_memory.kept_by_generator(config) + of_g == pytest.approx(
         kept(lambda: g(z, labels), g), rel=0.02
     )
-    assert n * memory.kept_by_discriminator(config) + of_d == pytest.approx(
+    assert n * gpu_memory.kept_by_discriminator(config) + of_d == pytest.approx(
         kept(lambda: d(x, labels), d), rel=0.02
     )
 
@@ -136,8 +136,10 @@ def test_the_peak_of_an_iteration(setting: str, method: str, changes: dict[str, 
     train_iteration(config, state, data)
     with Peak() as peak:
         train_iteration(config, state, data)
-    g, d = memory.parameters(config)
-    model = (memory._training_bytes(config) + 2 * memory.VALUE * (g + d)) * (1 + memory.MARGIN)
+    g, d = gpu_memory.parameters(config)
+    model = (gpu_memory._training_bytes(config) + 2 * gpu_memory.VALUE * (g + d)) * (
+        1 + gpu_memory.MARGIN
+    )
     assert peak.bytes <= model
     assert peak.bytes >= 0.5 * model
 
@@ -148,17 +150,21 @@ def test_the_peak_of_drawing_samples(name: str) -> None:
     state = initial_state(config)
     with Peak() as peak:
         samples(config, state, n)
-    assert peak.bytes == pytest.approx(memory._passing(config, n), rel=0.25)
+    assert peak.bytes == pytest.approx(gpu_memory._passing(config, n), rel=0.25)
 
 
 def test_memory_grows_with_what_is_held() -> None:
     base = trial_config("paper", "B_64-64", "sn", 0)
     bigger = trial_config("paper", "A_1024-128", "sn", 0)
     parts = trial_config("paper", "A_1024-128", "sn", 0, micro_batch=64)
-    assert memory.memory_bytes(base) < memory.memory_bytes(parts) < memory.memory_bytes(bigger)
+    assert (
+        gpu_memory.memory_bytes(base)
+        < gpu_memory.memory_bytes(parts)
+        < gpu_memory.memory_bytes(bigger)
+    )
     nudged = trial_config("paper", "B_64-64", "nugan", 0)
-    assert memory.memory_bytes(base) < memory.memory_bytes(nudged)
+    assert gpu_memory.memory_bytes(base) < gpu_memory.memory_bytes(nudged)
 
 
 def test_the_players_of_points_need_next_to_nothing() -> None:
-    assert memory.memory_bytes(trial_config("toy", "ring8", "jare", 0)) < 2e9
+    assert gpu_memory.memory_bytes(trial_config("toy", "ring8", "jare", 0)) < 2e9

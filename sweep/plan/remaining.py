@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sweep.space import Plan
+from sweep.plan.grid import Plan
 from sweep.store.ownership import acquire
 from sweep.store.store import Store, default_root
 from sweep.store.vocabulary import FINISHED

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sweep.estimate import Measured, cost, gpu_hours, makespan, nominal_seconds
-from sweep.resources import Share
+from sweep.plan.estimate import Measured, cost, gpu_hours, makespan, nominal_seconds
+from sweep.plan.resources import Share
 from trainer.config.trial import TrialConfig, trial_config
 
 CONFIG = trial_config("digits", "C_32-32", "sn", 0)

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.memory import memory_bytes
-from sweep.resources import LAUNCH_SECONDS, Share, share, sustained
+from sweep.plan.gpu_memory import memory_bytes
+from sweep.plan.resources import LAUNCH_SECONDS, Share, share, sustained
 from sweep.store.vocabulary import FINISHED
 from trainer.config.costs import launches, work
 from trainer.config.lookup import UsageError

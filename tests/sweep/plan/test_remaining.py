@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.rows import plan_rows
-from sweep.space import grid
-from sweep.standing import (
+from sweep.plan.grid import grid
+from sweep.plan.remaining import (
     check_name,
     default_name,
     erase,
@@ -19,6 +18,7 @@ from sweep.standing import (
     settle,
     to_run,
 )
+from sweep.rows import plan_rows
 from sweep.store.filesystems import without_secrets
 from sweep.store.ownership import acquire
 from sweep.store.store import Store
@@ -120,7 +120,7 @@ def test_a_trial_that_another_process_runs_is_left_alone(
     store.write_rows("trials", FIRST, [{"trial_id": FIRST, "status": "running"}])
     claim = acquire(store, f"claims/{FIRST}.json")
     assert claim is not None
-    monkeypatch.setattr("sweep.standing.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("sweep.plan.remaining.PATIENCE_SECONDS", 0.1)
     settle(store, PLAN.trials[:1], "stopped", {})
     assert store.read_rows("trials", FIRST)[0]["status"] == "running"
     claim.release()

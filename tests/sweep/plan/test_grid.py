@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.space import grid, ratios, seeds
+from sweep.plan.grid import grid, ratios, seeds
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError
 from trainer.config.settings import METHODS, SETTINGS

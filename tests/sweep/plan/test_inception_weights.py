@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.weights import check_weights, find_weights
+from sweep.plan.inception_weights import check_weights, find_weights
 from trainer.config import protocols
 from trainer.config.lookup import UsageError
 from trainer.config.trial import trial_config
@@ -46,7 +46,7 @@ def test_a_file_that_is_not_the_reference_is_refused_unless_allowed(file: Path) 
 def test_the_reference_is_taken_without_a_word(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.weights.REFERENCE_SHA256", DIGEST)
+    monkeypatch.setattr("sweep.plan.inception_weights.REFERENCE_SHA256", DIGEST)
     found = find(file)
     assert (found.path, found.sha256, found.note) == (file, DIGEST, None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.candidates import COMPENSATIONS, name_of, over_everything, over_i, present
+from sweep.plan.search_space import COMPENSATIONS, name_of, over_everything, over_i, present
 from trainer.config.lookup import UsageError
 from trainer.config.settings import PROFILES, SETTINGS
 from trainer.config.trial import trial_config

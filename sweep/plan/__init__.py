@@ -1,0 +1,1 @@
+"""What is to run and what it costs, known before anything starts."""
