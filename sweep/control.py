@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from sweep.commands import parser, run, store_of
-from sweep.inventory import inventory
+from sweep.report.inventory import inventory
 from sweep.store.ownership import is_live, read
 from sweep.store.requests import STOP_SWEEP, ask
 from trainer.config.lookup import UsageError, lookup

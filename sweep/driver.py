@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sweep.backlog import Backlog, Suggestions
-from sweep.display import Show
 from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import is_done, settle
 from sweep.plan.resources import Share, check_fits, gpu_bytes, share, slots
-from sweep.progress import Progress
+from sweep.report.display import Show
+from sweep.report.progress import Progress
 from sweep.rows import plan_rows
 from sweep.store import requests
 from sweep.store.ownership import Claim

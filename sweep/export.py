@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from sweep.commands import parser, run, store_of
-from sweep.inventory import Inventory, inventory, skipped_lines
 from sweep.paper.pairs import PairedDifference
 from sweep.paper.table2 import SettingRow, table2
 from sweep.paper.typeset import SIGNAL_MARKS, Sheet, comparison_sheet, latex, markdown
+from sweep.report.inventory import Inventory, inventory, skipped_lines
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import columns, csv_of, parquet_of
 from sweep.store.vocabulary import FINISHED, Row

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweep.comparison import DECIMALS, SCORE_TITLES
 from sweep.plan.search_space import I_STEPS, Space
+from sweep.report.table2_text import DECIMALS, SCORE_TITLES
 from sweep.rows import PENALTY
 
 BEST = 5

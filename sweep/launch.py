@@ -12,19 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sweep.backlog import Suggestions
-from sweep.display import Show, display
 from sweep.driver import Driver, Nodes
 from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, default_name, erase, given_up, results_root, to_run
-from sweep.progress import progress_of
+from sweep.report.display import Show, display
+from sweep.report.progress import progress_of
+from sweep.report.summary import sum_up
 from sweep.rows import plan_rows
 from sweep.store.filesystems import without_secrets
 from sweep.store.ownership import RUNNING, Claim, Superseded, acquire
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
-from sweep.summary import sum_up
 from trainer.config.lookup import UsageError
 
 HEARTBEAT_SECONDS = 3.0

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep import screen
 from sweep.commands import parser, run, store_of
-from sweep.display import distance, plain
-from sweep.inventory import Inventory, inventory, planned, skipped_lines
-from sweep.overview import COLUMNS, TrialStanding, table_order, trial_standing
-from sweep.screen import Grid, Part
+from sweep.report import text_tables
+from sweep.report.display import distance, plain
+from sweep.report.inventory import Inventory, inventory, planned, skipped_lines
+from sweep.report.sweep_state import COLUMNS, TrialStanding, table_order, trial_standing
+from sweep.report.text_tables import Grid, Part
 from sweep.store.vocabulary import STATUSES, Row
 from trainer.config.lookup import select
 from trainer.config.settings import ALL_SETTINGS, METHODS, PROFILES
@@ -59,7 +59,7 @@ def _ls(argv: list[str] | None) -> int:
         sys.stdout.flush()
         return 0
     parts: list[Part] = [_grid(trials, now)] if trials else []
-    screen.show([*parts, _summary(trials, len(records)), *skipped_lines(held.skipped)])
+    text_tables.show([*parts, _summary(trials, len(records)), *skipped_lines(held.skipped)])
     return 0
 
 
@@ -107,7 +107,7 @@ def _grid(trials: Sequence[TrialStanding], now: datetime) -> Grid:
         for trial in trials
     ]
     right = ["iteration", "best", "final"]
-    return Grid(header=header, rows=rows, right=right, styles=screen.STYLES)
+    return Grid(header=header, rows=rows, right=right, styles=text_tables.STYLES)
 
 
 def ago(then: datetime | None, now: datetime) -> str:

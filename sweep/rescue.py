@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from sweep import flags
 from sweep.commands import Parser, store_of
 from sweep.experiment import execute
-from sweep.inventory import inventory
 from sweep.plan.grid import Plan, ratios
 from sweep.plan.inception_weights import Weights
+from sweep.report.inventory import inventory
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
 from trainer.config.availability import missing_reason

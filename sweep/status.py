@@ -10,12 +10,18 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep import screen
 from sweep.commands import parser, run, store_of
-from sweep.display import distance, duration, plain
-from sweep.inventory import Inventory, inventory, skipped_lines
-from sweep.overview import COLUMNS, SweepStanding, TrialStanding, sweep_standing, table_order
-from sweep.screen import Grid, Part
+from sweep.report import text_tables
+from sweep.report.display import distance, duration, plain
+from sweep.report.inventory import Inventory, inventory, skipped_lines
+from sweep.report.sweep_state import (
+    COLUMNS,
+    SweepStanding,
+    TrialStanding,
+    sweep_standing,
+    table_order,
+)
+from sweep.report.text_tables import Grid, Part
 from sweep.store.store import Store
 
 EXAMPLES = """\
@@ -37,7 +43,7 @@ MARKS = {
     "failed": "x",
     "stopped": "s",
 }
-MARK_STYLES = {mark: screen.STYLES[name] for name, mark in MARKS.items()}
+MARK_STYLES = {mark: text_tables.STYLES[name] for name, mark in MARKS.items()}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -74,7 +80,7 @@ def _say(
     held: Inventory, standings: Sequence[SweepStanding], *, detailed: bool, as_json: bool
 ) -> None:
     if not as_json:
-        screen.show(report(held, standings, detailed=detailed))
+        text_tables.show(report(held, standings, detailed=detailed))
         return
     for line in skipped_lines(held.skipped):
         sys.stderr.write(line + "\n")
@@ -112,7 +118,7 @@ def _watch_live(store: Store, name: str | None) -> None:
     with Live() as live:
         for held, standings in _watched(store, name):
             parts = report(held, standings, detailed=name is not None)
-            live.update(screen.rendering(parts), refresh=True)
+            live.update(text_tables.rendering(parts), refresh=True)
 
 
 def record(standing: SweepStanding, *, detailed: bool) -> dict[str, Any]:
@@ -141,7 +147,7 @@ def _line(standing: SweepStanding) -> str:
     state = standing.state
     if standing.eta_seconds is not None:
         state += f", about {duration(standing.eta_seconds)} left"
-    return screen.wrapped(
+    return text_tables.wrapped(
         f"{standing.name}: {state}, {standing.share:.0%} done; {_counted(standing)}"
     )
 
@@ -157,8 +163,8 @@ def _details(standing: SweepStanding) -> list[Part]:
     trials = sorted(standing.trials, key=table_order)
     hours = f"{standing.cpu_hours:.1f} CPU hours, {standing.gpu_hours:.1f} GPU hours"
     parts: list[Part] = [
-        screen.wrapped(f"{standing.name}: {standing.sentence}"),
-        screen.wrapped(f"  {_counted(standing)}"),
+        text_tables.wrapped(f"{standing.name}: {standing.sentence}"),
+        text_tables.wrapped(f"  {_counted(standing)}"),
         f"  {standing.share:.0%} of the work done, {hours}",
     ]
     if standing.command:
@@ -202,7 +208,7 @@ def _pages(
     methods: Sequence[str], cells: Mapping[tuple[str, str], str], settings: Sequence[str]
 ) -> list[list[str]]:
     gap = 2
-    room = screen.width() - max(map(len, ("setting", *settings)))
+    room = text_tables.width() - max(map(len, ("setting", *settings)))
     pages: list[list[str]] = [[]]
     used = 0
     for method in methods:
@@ -220,7 +226,7 @@ def _legend(trials: Sequence[TrialStanding]) -> str:
     marks = "  ".join(f"{mark} {name}" for name, mark in MARKS.items() if name in there)
     seeds = sorted({trial.seed for trial in trials})
     which = ", ".join(map(str, seeds)) if len(seeds) < 9 else f"{seeds[0]} to {seeds[-1]}"
-    return screen.wrapped(f"{marks}  (one mark per trial, by seed: {which})")
+    return text_tables.wrapped(f"{marks}  (one mark per trial, by seed: {which})")
 
 
 def _running(trials: Sequence[TrialStanding]) -> Grid:
@@ -237,12 +243,12 @@ def _running(trials: Sequence[TrialStanding]) -> Grid:
     ]
     header = ["running", "method", "seed", "iteration", "best", "left"]
     right = ["seed", "iteration", "best", "left"]
-    return Grid(header=header, rows=rows, right=right, styles=screen.STYLES)
+    return Grid(header=header, rows=rows, right=right, styles=text_tables.STYLES)
 
 
 def _failure(trial: TrialStanding) -> str:
     who = f"{trial.setting} {trial.method_and_i} seed {trial.seed}"
-    return screen.wrapped(f"failed: {who}: {trial.error or 'it left no traceback'}")
+    return text_tables.wrapped(f"failed: {who}: {trial.error or 'it left no traceback'}")
 
 
 if __name__ == "__main__":

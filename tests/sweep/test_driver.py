@@ -13,7 +13,7 @@ from sweep.driver import Driver
 from sweep.plan.grid import Plan
 from sweep.plan.inception_weights import Weights
 from sweep.plan.options import Options
-from sweep.progress import progress_of
+from sweep.report.progress import progress_of
 from sweep.rows import identity_row
 from sweep.store import requests
 from sweep.store.ownership import acquire

@@ -6,7 +6,11 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from sweep.comparison import (
+from sweep.paper.table2 import table2
+from sweep.plan.grid import Plan
+from sweep.report.display import Show, duration
+from sweep.report.progress import Progress
+from sweep.report.table2_text import (
     branch_lines,
     caveats,
     comparison,
@@ -15,10 +19,6 @@ from sweep.comparison import (
     method_lines,
     other_ratio_lines,
 )
-from sweep.display import Show, duration
-from sweep.paper.table2 import table2
-from sweep.plan.grid import Plan
-from sweep.progress import Progress
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
 

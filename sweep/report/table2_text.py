@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from sweep.display import number
 from sweep.paper.scores import DECIMALS, SCORE_TITLES, score_name
 from sweep.paper.table2 import (
     DEFAULT_I_RATIO,
@@ -20,6 +19,7 @@ from sweep.paper.table2 import (
     SeedResult,
     SettingRow,
 )
+from sweep.report.display import number
 from sweep.store.vocabulary import FINISHED, Row
 from trainer.collapse import SIGNALS, in_words
 from trainer.config.methods import METHODS

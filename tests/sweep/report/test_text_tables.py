@@ -6,7 +6,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from sweep.screen import Grid, plain_lines, rendering, wrapped
+from sweep.report.text_tables import Grid, plain_lines, rendering, wrapped
 
 GRID = Grid(
     header=["setting", "n"],

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from sweep.progress import Progress, TrialProgress
+from sweep.report.progress import Progress, TrialProgress
 
 # An event by name with its fields; `text` is for people, the rest for programs.
 Show = Callable[..., None]

@@ -8,8 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sweep.inventory import inventory
-from sweep.overview import COLUMNS, SweepStanding, sweep_standing, table_order, trial_standing
+from sweep.report.inventory import inventory
+from sweep.report.sweep_state import (
+    COLUMNS,
+    SweepStanding,
+    sweep_standing,
+    table_order,
+    trial_standing,
+)
 from sweep.store.ownership import process_started
 from sweep.store.store import Store
 

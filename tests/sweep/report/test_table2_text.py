@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 import math
 
-from sweep.comparison import (
+from sweep.paper.table2 import table2
+from sweep.report.table2_text import (
     CAVEATS,
     caveats,
     comparison,
@@ -11,7 +12,6 @@ from sweep.comparison import (
     method_lines,
     other_ratio_lines,
 )
-from sweep.paper.table2 import table2
 from trainer.config.settings import PROFILES
 
 

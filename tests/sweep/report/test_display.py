@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
-from sweep.display import duration, plain, trial_line
-from sweep.progress import Progress, TrialProgress, progress_of
+from sweep.report.display import duration, plain, trial_line
+from sweep.report.progress import Progress, TrialProgress, progress_of
 from trainer.config.trial import trial_config
 
 FAST = trial_config("digits", "C_8-32", "sn", 0, iterations=100)
@@ -66,8 +66,8 @@ def test_json_has_no_nan() -> None:
 
 def test_the_live_table_on_a_terminal(environment: dict[str, str]) -> None:
     code = (
-        "from sweep.display import display\n"
-        "from sweep.progress import Progress, TrialProgress, progress_of\n"
+        "from sweep.report.display import display\n"
+        "from sweep.report.progress import Progress, TrialProgress, progress_of\n"
         "from trainer.config.trial import trial_config\n"
         "config = trial_config('digits', 'C_8-32', 'sn', 0)\n"
         "progress = progress_of([config], {})\n"

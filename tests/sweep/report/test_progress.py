@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.progress import Progress, progress_of
+from sweep.report.progress import Progress, progress_of
 from sweep.store.schemas import SCHEMAS
 from trainer.config.costs import operations
 from trainer.config.trial import trial_config

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.inventory import inventory, skipped_lines
-from sweep.overview import COLUMNS
+from sweep.report.inventory import inventory, skipped_lines
+from sweep.report.sweep_state import COLUMNS
 from sweep.store.store import Store
 from trainer.config.lookup import UsageError
 

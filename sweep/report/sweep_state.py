@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sweep.display import duration
-from sweep.inventory import Inventory
-from sweep.progress import method_and_i
+from sweep.report.display import duration
+from sweep.report.inventory import Inventory
+from sweep.report.progress import method_and_i
 from sweep.store.ownership import is_live, read
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED, STATUSES, Row
