@@ -76,10 +76,10 @@ def execute(
         plan, weights = prepare(args)
         options = flags.options_of(name, args, weights)
         if args.dry_run:
-            from sweep.dryrun import seen, show_plan
+            from sweep.run.dryrun import seen, show_plan
 
             return show_plan(name, plan, options, seen(options))
-        from sweep.launch import launch
+        from sweep.run.launch import launch
 
         return launch(name, plan, options)
 

@@ -113,8 +113,8 @@ def _search(args: argparse.Namespace) -> int:
     plan = Plan(profile=args.profile, trials=[configs[i] for i in ids], skipped=skipped)
     if args.dry_run:
         return _show(args, spaces, plan, options, store)
-    from sweep.launch import launch
-    from sweep.studies import Studies
+    from sweep.run.launch import launch
+    from sweep.run.study import Studies
 
     def keep(studies: Sequence[Mapping[str, Any]]) -> None:
         search = {"space": args.space, "sampler": "TPE", "seed": args.seed, "studies": studies}

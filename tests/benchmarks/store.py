@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 from drawn import EVALUATIONS, Columns, curve, outputs, spectra, table_of
 
-from sweep.rows import identity_row, plan_rows
+from sweep.run.rows import identity_row, plan_rows
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.tables import columns, file_of
 from trainer.collapse import thresholds_for

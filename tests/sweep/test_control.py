@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweep import control
-from sweep.rows import plan_rows
+from sweep.run.rows import plan_rows
 from sweep.store import requests
 from sweep.store.ownership import acquire
 from sweep.store.store import Store

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sweep.rescue import main
-from sweep.rows import identity_row, plan_rows
+from sweep.run.rows import identity_row, plan_rows
 from sweep.store.store import Store
 from trainer.config.trial import TrialConfig, trial_config
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-import sweep.launch
 from sweep import search
 from sweep.plan.grid import Plan
 from sweep.plan.options import Options
-from sweep.rows import identity_row, plan_rows
+from sweep.run import launch
+from sweep.run.rows import identity_row, plan_rows
+from sweep.run.study import Studies
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
-from sweep.studies import Studies
 from trainer.config.trial import TrialConfig, trial_config
 
 SMALL = ("--profile=digits", "--setting=C_8-32", "--iterations=2", "--trials=3")
@@ -105,7 +105,7 @@ def one_after_the_other(trials: int = 1000) -> Callable[..., int]:
     """A launcher whose trials leave a row at once; the driver goes when so many have run."""
     left = iter(range(trials))
 
-    def launch(experiment: str, plan: Plan, options: Options, suggestions: Studies) -> int:
+    def run_in_turn(experiment: str, plan: Plan, options: Options, suggestions: Studies) -> int:
         assert options.results is not None
         assert options.name is not None
         store = Store(options.results)
@@ -130,7 +130,7 @@ def one_after_the_other(trials: int = 1000) -> Callable[..., int]:
         sys.stdout.write("\n".join(suggestions.lines()) + "\n")
         return 0
 
-    return launch
+    return run_in_turn
 
 
 def record(root: Path) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_a_search_goes_on_where_it_was_stopped(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags = (*SMALL, f"--results={tmp_path}")
-    monkeypatch.setattr(sweep.launch, "launch", one_after_the_other(1))
+    monkeypatch.setattr(launch, "launch", one_after_the_other(1))
     with pytest.raises(Stopped):
         search.main([*flags])
     assert record(tmp_path)["space"] == "i", "on record though the driver has gone"
@@ -151,7 +151,7 @@ def test_a_search_goes_on_where_it_was_stopped(
     shown = json.loads(out)
     assert (shown["planned"], shown["done"], shown["to_run_first"], shown["left"]) == (2, 1, 1, 1)
 
-    monkeypatch.setattr(sweep.launch, "launch", one_after_the_other())
+    monkeypatch.setattr(launch, "launch", one_after_the_other())
     code, out, _ = command(capsys, *flags)
     assert code == 0
     assert "study C_8-32: 3 of 3 trials finished\n" in out
@@ -168,7 +168,7 @@ def test_a_search_goes_on_where_it_was_stopped(
     }
 
     # Nothing is left; more trials go on from these.
-    monkeypatch.setattr(sweep.launch, "launch", one_after_the_other(0))
+    monkeypatch.setattr(launch, "launch", one_after_the_other(0))
     assert command(capsys, *flags)[0] == 0
     _, out, _ = command(capsys, *flags, "--trials=5", "--dry-run", "--json")
     assert json.loads(out)["left"] == 2

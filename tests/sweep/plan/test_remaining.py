@@ -18,7 +18,7 @@ from sweep.plan.remaining import (
     settle,
     to_run,
 )
-from sweep.rows import plan_rows
+from sweep.run.rows import plan_rows
 from sweep.store.filesystems import without_secrets
 from sweep.store.ownership import acquire
 from sweep.store.store import Store

@@ -12,7 +12,7 @@ from typing import Any
 
 from sweep.plan.search_space import I_STEPS, Space
 from sweep.report.table2_text import DECIMALS, SCORE_TITLES
-from sweep.rows import PENALTY
+from sweep.run.rows import PENALTY
 
 BEST = 5
 # With fewer trials an importance is noise.

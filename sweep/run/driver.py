@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sweep.backlog import Backlog, Suggestions
 from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import is_done, settle
 from sweep.plan.resources import Share, check_fits, gpu_bytes, share, slots
 from sweep.report.display import Show
 from sweep.report.progress import Progress
-from sweep.rows import plan_rows
+from sweep.run.queue import Backlog, Suggestions
+from sweep.run.rows import plan_rows
 from sweep.store import requests
 from sweep.store.ownership import Claim
 from sweep.store.store import Store
@@ -109,7 +109,7 @@ class Driver:
 
     def run(self) -> None:
         """Until every trial has ended, or nothing more is wanted. May raise KeyboardInterrupt."""
-        from sweep import execution
+        from sweep.run import ray_cluster
 
         assert self.backlog is not None  # prepare() comes first
         requests.clear(self.store, self.name)
@@ -124,7 +124,7 @@ class Driver:
             "stop_on_collapse": options.stop_on_collapse,
         }
         try:
-            execution.run_trials(
+            ray_cluster.run_trials(
                 self.backlog,
                 task,
                 # A CUDA context that is used again keeps its memory.
@@ -137,7 +137,7 @@ class Driver:
             )
         except KeyboardInterrupt:
             # Only when its process has gone is a trial's claim free.
-            execution.disconnect()
+            ray_cluster.disconnect()
             settle(self.store, self.plan.trials, "stopped", {})
             raise
         except Exception:

@@ -11,15 +11,15 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sweep.backlog import Suggestions
-from sweep.driver import Driver, Nodes
 from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, default_name, erase, given_up, results_root, to_run
 from sweep.report.display import Show, display
 from sweep.report.progress import progress_of
 from sweep.report.summary import sum_up
-from sweep.rows import plan_rows
+from sweep.run.driver import Driver, Nodes
+from sweep.run.queue import Suggestions
+from sweep.run.rows import plan_rows
 from sweep.store.filesystems import without_secrets
 from sweep.store.ownership import RUNNING, Claim, Superseded, acquire
 from sweep.store.retry import PATIENCE_SECONDS
@@ -60,10 +60,10 @@ def launch(
 
 def _one_node_root() -> str:
     """~/sweep-results. Raises UsageError on a cluster of several nodes, which share no home."""
-    from sweep import execution
+    from sweep.run import ray_cluster
 
-    execution.connect()
-    nodes = execution.nodes()
+    ray_cluster.connect()
+    nodes = ray_cluster.nodes()
     if len(nodes) > 1 or not any(node.get("CPU") for node in nodes):
         raise UsageError(
             "on a cluster of several nodes --results must name a place that all of them reach: "
@@ -167,11 +167,11 @@ def _cluster() -> Nodes:
     """Connects to the cluster, if that is still to be done."""
     import ray
 
-    from sweep import execution
+    from sweep.run import ray_cluster
 
     if not ray.is_initialized():
-        execution.connect()
-    return execution.nodes
+        ray_cluster.connect()
+    return ray_cluster.nodes
 
 
 def _announce(
@@ -201,6 +201,6 @@ def _announce(
 
 def _disconnect() -> None:
     if "ray" in sys.modules:
-        from sweep import execution
+        from sweep.run import ray_cluster
 
-        execution.disconnect()
+        ray_cluster.disconnect()

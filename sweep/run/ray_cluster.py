@@ -19,7 +19,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from sweep.backlog import Backlog
+from sweep.run.queue import Backlog
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 
@@ -29,7 +29,7 @@ MAX_PENDING = 16
 
 def run_trial(config: Mapping[str, Any]) -> None:
     """The trainable; torch is imported in the worker only."""
-    from sweep import trainable
+    from sweep.run import trainable
 
     trainable.run_trial(config)
 

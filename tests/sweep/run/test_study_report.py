@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sweep.findings import Outcome, finding, importances, lines, record
 from sweep.plan.search_space import Space, over_everything, over_i
-from sweep.rows import PENALTY
+from sweep.run.rows import PENALTY
+from sweep.run.study_report import Outcome, finding, importances, lines, record
 from trainer.config.trial import TrialConfig
 
 

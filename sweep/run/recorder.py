@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.provenance import protocol, software
-from sweep.rows import best_record, evaluation_rows, output_rows, spectrum_rows, trial_row
+from sweep.run.provenance import protocol, software
+from sweep.run.rows import best_record, evaluation_rows, output_rows, spectrum_rows, trial_row
 from sweep.store.ownership import Claim
 from sweep.store.store import StoredFile
 from trainer.collapse import Record, Verdict, in_words, thresholds_for, verdict_on

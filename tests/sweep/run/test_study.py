@@ -12,8 +12,8 @@ import optuna
 import pytest
 
 from sweep.plan.search_space import Space, over_everything, over_i
-from sweep.rows import PENALTY
-from sweep.studies import Studies
+from sweep.run.rows import PENALTY
+from sweep.run.study import Studies
 from trainer.config.trial import TrialConfig
 
 Objective = Callable[[TrialConfig], float | None]

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from sweep.rows import (
+from sweep.run.rows import (
     PENALTY,
     best_record,
     evaluation_rows,

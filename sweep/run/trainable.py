@@ -21,7 +21,7 @@ import torch
 from sweep.plan.inception_weights import check_weights
 from sweep.plan.remaining import is_done
 from sweep.plan.resources import memory_cap
-from sweep.recorder import Recorder
+from sweep.run.recorder import Recorder
 from sweep.store import requests
 from sweep.store.ownership import Superseded, acquire
 from sweep.store.retry import PATIENCE_SECONDS

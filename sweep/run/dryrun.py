@@ -82,11 +82,11 @@ def seen(options: Options) -> list[dict[str, float]]:
     machine's CPUs. Raises UsageError if the cluster cannot be reached."""
     if not options.remote:
         return [{"CPU": float(os.cpu_count() or 1)}]
-    from sweep import execution
+    from sweep.run import ray_cluster
 
-    execution.connect()
-    nodes = execution.nodes()
-    execution.disconnect()
+    ray_cluster.connect()
+    nodes = ray_cluster.nodes()
+    ray_cluster.disconnect()
     return nodes
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import optuna
 from ray.tune.search.optuna import OptunaSearch
 
-from sweep.findings import Outcome, finding, lines, objective, record
 from sweep.plan.search_space import I_STEPS, Parameters, Space
+from sweep.run.study_report import Outcome, finding, lines, objective, record
 from sweep.store.vocabulary import FINISHED, Row
 from trainer.config.trial import TrialConfig
 

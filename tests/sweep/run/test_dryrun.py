@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from sweep.dryrun import show_plan
 from sweep.plan.estimate import nominal_seconds
 from sweep.plan.grid import Plan, grid
 from sweep.plan.inception_weights import find_weights
 from sweep.plan.options import Options
+from sweep.run.dryrun import show_plan
 from sweep.store.store import Store
 
 PLAN = grid("digits", ["C_8-32", "C_16-32"], ["sn", "sr-static"], [0, 1])

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from sweep import driver
-from sweep.driver import Driver
 from sweep.plan.grid import Plan
 from sweep.plan.inception_weights import Weights
 from sweep.plan.options import Options
 from sweep.report.progress import progress_of
-from sweep.rows import identity_row
+from sweep.run import driver
+from sweep.run.driver import Driver
+from sweep.run.rows import identity_row
 from sweep.store import requests
 from sweep.store.ownership import acquire
 from sweep.store.store import Store

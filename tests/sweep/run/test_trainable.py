@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import torch
 
-from sweep import trainable
+from sweep.run import trainable
+from sweep.run.trainable import Task, run
 from sweep.store import requests
 from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store
-from sweep.trainable import Task, run
 from trainer.config.settings import METHODS
 from trainer.config.trial import TrialConfig, trial_config
 
@@ -149,7 +149,7 @@ def test_a_killed_trial_goes_on_and_is_the_same(
 ) -> None:
     code = (
         "import sys; from trainer.config.trial import trial_config\n"
-        "from sweep.trainable import Task, run\n"
+        "from sweep.run.trainable import Task, run\n"
         "run(trial_config('digits', 'C_8-32', 'sr-static', 0, iterations=6),\n"
         "    Task(results=sys.argv[1], stop_on_collapse=False), lambda report: None)"
     )
