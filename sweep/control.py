@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sweep.commands import parser, run, store_of
+from sweep.cli.commands import parser, run, store_of
 from sweep.report.inventory import inventory
 from sweep.store.ownership import is_live, read
 from sweep.store.requests import STOP_SWEEP, ask

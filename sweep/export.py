@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sweep.commands import parser, run, store_of
+from sweep.cli.commands import parser, run, store_of
 from sweep.paper.pairs import PairedDifference
 from sweep.paper.table2 import SettingRow, table2
 from sweep.paper.typeset import SIGNAL_MARKS, Sheet, comparison_sheet, latex, markdown

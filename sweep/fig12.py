@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sweep.experiment import Experiment, main
+from sweep.cli.experiment import Experiment, main
 
 FIG12 = Experiment(
     name="fig12",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from sweep.experiment import Experiment, main
+from sweep.cli.experiment import Experiment, main
 
 FIG8 = Experiment(
     name="fig8",

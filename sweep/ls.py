@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.commands import parser, run, store_of
+from sweep.cli.commands import parser, run, store_of
 from sweep.report import text_tables
 from sweep.report.display import distance, plain
 from sweep.report.inventory import Inventory, inventory, planned, skipped_lines

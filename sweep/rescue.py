@@ -11,9 +11,9 @@ import json
 import sys
 from collections.abc import Iterator
 
-from sweep import flags
-from sweep.commands import Parser, store_of
-from sweep.experiment import execute
+from sweep.cli import flags
+from sweep.cli.commands import Parser, store_of
+from sweep.cli.experiment import execute
 from sweep.plan.grid import Plan, ratios
 from sweep.plan.inception_weights import Weights
 from sweep.report.inventory import inventory

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sweep import flags
-from sweep.commands import run, store_of
+from sweep.cli import flags
+from sweep.cli.commands import run, store_of
 from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, to_run

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.commands import parser, run, store_of
+from sweep.cli.commands import parser, run, store_of
 from sweep.report import text_tables
 from sweep.report.display import distance, duration, plain
 from sweep.report.inventory import Inventory, inventory, skipped_lines

@@ -20,7 +20,7 @@ import ray
 import yaml
 
 import api.__main__
-import sweep.experiment
+import sweep.cli.experiment
 import sweep.table1
 from api import figure_routes, pages, routes
 from sweep.plan.grid import cells
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 README = (DEPLOY / "README.md").read_text()
 PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
-    "sweep.table1": partial(sweep.experiment.parser, sweep.table1.TABLE1),
+    "sweep.table1": partial(sweep.cli.experiment.parser, sweep.table1.TABLE1),
     "api": api.__main__._parser,  # pyright: ignore[reportPrivateUsage]
 }
 # Read by what is not installed here: Python and the C library, AWS's client, KubeRay, the shell.

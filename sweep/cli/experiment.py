@@ -9,8 +9,8 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sweep import flags
-from sweep.commands import Parser, run
+from sweep.cli import flags
+from sweep.cli.commands import Parser, run
 from sweep.plan.grid import Plan, grid, ratios, seeds
 from sweep.plan.inception_weights import Weights
 from trainer.config.settings import METHODS

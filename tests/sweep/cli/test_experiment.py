@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.experiment import Experiment, main, parser
+from sweep.cli.experiment import Experiment, main, parser
 from sweep.fig8 import FIG8
 from sweep.fig12 import FIG12
 from sweep.methods import METHODS

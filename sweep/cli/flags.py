@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from sweep.commands import Parser
+from sweep.cli.commands import Parser
 from sweep.plan.inception_weights import Weights, find_weights
 from sweep.plan.options import Options
 from trainer.config.lookup import UsageError

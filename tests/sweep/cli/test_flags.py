@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.experiment import main
-from sweep.flags import duration
+from sweep.cli.experiment import main
+from sweep.cli.flags import duration
 from sweep.table1 import TABLE1
 
 

@@ -1,0 +1,1 @@
+"""What the commands that can be typed share."""
