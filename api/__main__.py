@@ -15,9 +15,9 @@ import uvicorn
 
 from api.access import Tokens
 from api.app import create_app
-from api.cache import default_folder
+from api.reading.cache import default_folder
+from api.reading.snapshot import log
 from api.server import Server
-from api.snapshot import log
 from sweep.store.store import StoreError, default_root
 from trainer.config.lookup import UsageError
 

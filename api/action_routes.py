@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from api import actions, models, reads
+from api import actions, models
 from api.access import local
 from api.actions import Accepted, SweepAction, TrialAction
 from api.addresses import at, path_in
@@ -19,7 +19,8 @@ from api.bodies import FORM, JSON, Fields, media_of
 from api.caching import conditional
 from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
-from api.progress import plan_records
+from api.reading import on_demand
+from api.reading.plans import plan_records
 from sweep.store import requests
 
 router = APIRouter(tags=["actions"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
@@ -74,7 +75,7 @@ def sweep_actions(
 ) -> actions.AskedList:
     """What was asked of the sweep's present or last run, and stands until its next start."""
     plan_records(snapshot, name)
-    conditional(request, reads.stamp(service.store, requests.path(name)))
+    conditional(request, on_demand.stamp(service.store, requests.path(name)))
     return actions.AskedList(sweep=name, items=actions.asked(service.store, name))
 
 

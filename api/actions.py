@@ -12,9 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from api.progress import plan_records
-from api.queries import record
-from api.snapshot import Snapshot, log
+from api.reading.plans import plan_records
+from api.reading.snapshot import Snapshot, log, trial_record
 from sweep.store import requests
 from sweep.store.ownership import is_live, read
 from sweep.store.store import Store
@@ -97,7 +96,7 @@ def ask_trial(
 
     Raises NotFound; HTTPException if no such sweep is running, or the trial stands otherwise.
     """
-    status = record(snapshot, trial_id)["status"]
+    status = trial_record(snapshot, trial_id)["status"]
     if action == "stop" and status not in GOING:
         raise HTTPException(409, f"the trial is {status} already: there is nothing to stop")
     if action == "retry" and status not in AGAIN:

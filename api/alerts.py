@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from api.snapshot import Row
+from api.reading.snapshot import Row
 
 
 @dataclass(frozen=True, slots=True)

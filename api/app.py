@@ -38,10 +38,11 @@ from api import (
 )
 from api.access import Tokens
 from api.answers import Answers, Keeper, Known
-from api.caching import NotModified, code_version
+from api.caching import NotModified
 from api.guard import Guard
 from api.metrics import Latency
-from api.queries import NotFound
+from api.reading.snapshot import NotFound
+from api.reading.version import code_version
 from api.service import open_service
 from api.warming import warm
 from sweep.store.store import Store

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from pathlib import Path
 
 from fastapi import Request
 
 from api import answers
-
-PACKAGE = Path(__file__).parent
+from api.reading.version import code_version
 
 
 class NotModified(Exception):
@@ -41,14 +38,3 @@ def conditional(request: Request, version: str, media: str = "application/json")
 
 def _if_none_match(request: Request) -> str:
     return ",".join(request.headers.getlist("if-none-match"))
-
-
-@functools.cache
-def code_version() -> str:
-    """Of the code and the templates: a new version of the service answers anew."""
-    patterns = ("*.py", "templates/*", "static/*")
-    files = sorted(file for pattern in patterns for file in PACKAGE.glob(pattern))
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()[:16]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.models import TrialDetail
-from api.snapshot import Row
+from api.reading.snapshot import Row
 from api.trial_figures import reading
 from api.words import duration
 

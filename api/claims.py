@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.formats import schema_of
 from api.nonfinite import finite
-from api.snapshot import Row, Snapshot
+from api.reading.snapshot import Row, Snapshot
 from sweep.paper import claims as audit
 from sweep.paper.table2 import SettingRow
 

@@ -10,7 +10,7 @@ from api.figures import colour, finished, no_figure
 from api.lines import Line, lines
 from api.models import Figure, Trial
 from api.panels import EDGES, Panel, Stroke, height_of, stacked
-from api.snapshot import Row
+from api.reading.snapshot import Row
 from api.trial_figures import NOTHING, TITLES, course, cursor
 
 # Okabe and Ito's, without the ones that vanish on a light or on a dark ground.

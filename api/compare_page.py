@@ -10,14 +10,15 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import compare_figures, compared, figures, queries, reads
+from api import compare_figures, compared, figures, queries
 from api.compare_routes import tag
 from api.models import Trial
 from api.neighbours import neighbours
 from api.parameters import Now, Serving
+from api.reading import on_demand
+from api.reading.snapshot import Row, Snapshot
 from api.rendering import page
 from api.service import Service
-from api.snapshot import Row, Snapshot
 from trainer.config.lookup import UsageError
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -48,7 +49,7 @@ def compare(
         return _refused(request, snapshot, ids, str(error))
     tag(request, snapshot, service, records, "evaluations", "text/html")
     shown = compared.comparison(
-        snapshot, records, partial(reads.evaluations_or_none, service.store), every=all
+        snapshot, records, partial(on_demand.evaluations_or_none, service.store), every=all
     )
     trials = [queries.trial(record) for record in records]
     layers = max((figures.layers(trial) for trial in trials), key=len)
@@ -58,7 +59,7 @@ def compare(
         layers=layers, layer=min(layer, len(layers) - 1),
         scale=compare_figures.scale_of(trials),
         steps=_steps(service, records),
-        samples=[reads.sample_iterations(service.store, one) for one in ids],
+        samples=[on_demand.sample_iterations(service.store, one) for one in ids],
         query=query, swapped=swapped, dashes=KEYS, proposed=_proposed(snapshot, records, ids),
     )  # fmt: skip
 
@@ -89,7 +90,9 @@ def query(ids: Sequence[str], every: bool = False) -> str:
 
 def _steps(service: Service, records: Sequence[Row]) -> list[int]:
     """Iterations at which anything was measured of any of them."""
-    curves = [reads.evaluations_or_none(service.store, record["trial_id"]) for record in records]
+    curves = [
+        on_demand.evaluations_or_none(service.store, record["trial_id"]) for record in records
+    ]
     return sorted({row["iteration"] for rows in curves for row in rows})
 
 

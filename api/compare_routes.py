@@ -9,15 +9,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import compare_figures, compared, formats, models, queries, reads, trial_outputs
+from api import compare_figures, compared, formats, models, queries, trial_outputs
 from api import compare_models as answers
 from api.caching import conditional
 from api.figure_routes import Layer, shown
 from api.figures import no_figure
 from api.parameters import TABLES, Format, Now, Serving, known_parameters
 from api.problems import RESPONSES
+from api.reading import on_demand
+from api.reading.snapshot import Row, Snapshot
 from api.service import Service
-from api.snapshot import Row, Snapshot
 from api.trial_spectra import heat_maps
 from sweep.store.tables import columns
 from trainer.config.lookup import UsageError
@@ -43,7 +44,7 @@ def compare(
     records = compared.chosen(snapshot, compared.ids_of(t))
     tag(request, snapshot, service, records, "evaluations")
     return compared.comparison(
-        snapshot, records, partial(reads.evaluations_or_none, service.store), every=all
+        snapshot, records, partial(on_demand.evaluations_or_none, service.store), every=all
     )
 
 
@@ -71,16 +72,16 @@ def rows(
 def _stored(service: Service, record: Row, table: Table, layer: int) -> Sequence[Row]:
     store, trial_id = service.store, record["trial_id"]
     if table == "evaluations":
-        return reads.evaluations(store, trial_id)
+        return on_demand.evaluations(store, trial_id)
     if table == "spectra":
         return _of_layer(service, trial_id, layer)
-    return reads.outputs(store, trial_id, None, None, None)
+    return on_demand.outputs(store, trial_id, None, None, None)
 
 
 def _of_layer(service: Service, trial_id: str, layer: int) -> Sequence[Row]:
     """Nothing of a trial whose discriminator is not so deep: the others may be."""
     try:
-        return reads.spectra(service.store, trial_id, layer)
+        return on_demand.spectra(service.store, trial_id, layer)
     except UsageError:
         return []
 
@@ -102,7 +103,7 @@ def curves(
     tag(request, snapshot, service, records, "evaluations")
     trials = [queries.trial(record) for record in records]
     drawn = [
-        (label, trial, reads.evaluations_or_none(service.store, trial.trial_id))
+        (label, trial, on_demand.evaluations_or_none(service.store, trial.trial_id))
         for label, trial in zip(compared.labels(trials), trials, strict=True)
     ]
     scale = x or compare_figures.scale_of(trials)
@@ -173,6 +174,6 @@ def tag(
     media: str = formats.JSON,
 ) -> None:
     """ETag of what is read of all of them."""
-    paths = [reads.table_path(table, record["trial_id"]) for record in records]
-    stamps = [reads.stamp(service.store, path) for path in paths]
+    paths = [on_demand.table_path(table, record["trial_id"]) for record in records]
+    stamps = [on_demand.stamp(service.store, path) for path in paths]
     conditional(request, " ".join([snapshot.id, *stamps]), media)

@@ -12,7 +12,7 @@ from api.compare_models import ComparedTrial, Comparison, DistanceAt
 from api.differences import differences
 from api.models import ScoresAt, Trial, TrialDetail
 from api.nonfinite import without_nonfinite
-from api.snapshot import Row, Snapshot
+from api.reading.snapshot import Row, Snapshot
 from api.words import number
 from trainer.config.lookup import UsageError
 

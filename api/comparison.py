@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from api.memo import of_rows, once
 from api.nonfinite import finite
-from api.snapshot import Row, Snapshot
+from api.reading.memo import of_rows, once
+from api.reading.snapshot import Row, Snapshot
 from api.table2_models import (
     MethodScore,
     Pair,

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from api.snapshot import Row
+from api.reading.snapshot import Row
 from api.sweep_models import TimeLeft
 
 # Below this many measured trials nothing can be said of the spread.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from api import reads, thinning, words
+from api import thinning, words
 from api.figure_models import FigureData, FigureTrial, HistogramAt, SpectrumAt
 from api.figure_views import VIEWS, Asked, Chosen, View
 from api.formats import schema_of
 from api.nonfinite import finite
 from api.queries import trial
-from api.snapshot import Row
+from api.reading import on_demand
+from api.reading.snapshot import Row
 from sweep.paper.scores import score_name
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
@@ -27,7 +28,7 @@ def tables_of(view: View) -> Sequence[str]:
 def version(store: Store, view: View, rows: Iterable[Row]) -> str:
     """Changes with the files that a figure of these trials is read from."""
     return " ".join(
-        reads.stamp(store, reads.table_path(table, row["trial_id"]))
+        on_demand.stamp(store, on_demand.table_path(table, row["trial_id"]))
         for row in rows
         for table in tables_of(view)
     )
@@ -79,7 +80,7 @@ def figure_trials(
 
 
 def _spectra(store: Store, view: View, row: Row, asked: Asked) -> list[SpectrumAt]:
-    rows = reads.spectra(store, row["trial_id"], None)
+    rows = on_demand.spectra(store, row["trial_id"], None)
     layers = sorted({one["layer"] for one in rows})
     if asked.layer is not None and layers and asked.layer not in layers:
         raise UsageError(
@@ -89,7 +90,7 @@ def _spectra(store: Store, view: View, row: Row, asked: Asked) -> list[SpectrumA
         own = view.layer if view.layer is not None else max(layers, default=0)
         layers = [own if asked.layer is None else asked.layer]
     chosen = _moments(rows, view, asked, row["trial_id"])
-    curve = {one["iteration"]: one for one in reads.evaluations(store, row["trial_id"])}
+    curve = {one["iteration"]: one for one in on_demand.evaluations(store, row["trial_id"])}
     return [
         _spectrum_at(one, curve.get(one["iteration"], {}), score_name(row), asked.points)
         for one in chosen
@@ -123,7 +124,7 @@ def _spectrum_at(row: Row, evaluation: Mapping[str, Any], score: str, points: in
 
 
 def _histograms(store: Store, view: View, row: Row, asked: Asked) -> list[HistogramAt]:
-    rows = reads.outputs(store, row["trial_id"], None, None, None)
+    rows = on_demand.outputs(store, row["trial_id"], None, None, None)
     return [
         HistogramAt.model_validate(finite({k: v for k, v in one.items() if k != "trial_id"}))
         for one in _moments(rows, view, asked, row["trial_id"])

@@ -21,7 +21,7 @@ from api.parameters import (
     whole_numbers,
 )
 from api.problems import RESPONSES
-from api.queries import NotFound
+from api.reading.snapshot import NotFound
 
 router = APIRouter(tags=["paper"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 

@@ -7,13 +7,14 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api import models, progress, reads, sweep_figures
+from api import models, sweep_figures
 from api.addresses import at
 from api.caching import conditional
 from api.paging import MAX_LIMIT
 from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
-from api.snapshot import Snapshot
+from api.reading import on_demand, plans
+from api.reading.snapshot import Snapshot
 
 router = APIRouter(
     prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
@@ -26,7 +27,7 @@ Layer = Annotated[int, Query(ge=0)]
 @router.get("/sweeps/{name}/best")
 def best_of_sweep(request: Request, snapshot: Now, name: str) -> models.Figure:
     """How the best score of each method came down over the time of a sweep."""
-    records = progress.plan_records(snapshot, name)
+    records = plans.plan_records(snapshot, name)
     conditional(request, snapshot.id)
     columns = "trial_id,method,dataset,status,best_fid,best_fd_digits,updated_at"
     query = urlencode({"sweep": name, "sort": "updated_at", "fields": columns, "limit": MAX_LIMIT})
@@ -43,5 +44,7 @@ def tag_trial(
     request: Request, service: Serving, trial_id: str, snapshot_id: str, *tables: str
 ) -> None:
     """The marks are in the snapshot, the lines in files of their own."""
-    paths = [reads.table_path(table, trial_id) for table in tables]
-    conditional(request, " ".join([snapshot_id, *(reads.stamp(service.store, p) for p in paths)]))
+    paths = [on_demand.table_path(table, trial_id) for table in tables]
+    conditional(
+        request, " ".join([snapshot_id, *(on_demand.stamp(service.store, p) for p in paths)])
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from api.filters import Filters, matching
-from api.snapshot import Row, Snapshot
+from api.reading.snapshot import Row, Snapshot
 from sweep.paper import trends
 from sweep.paper.claims import CONTROLS
 from sweep.paper.contingency import sr_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from api.memo import once
-from api.snapshot import Row, Snapshot
+from api.reading.memo import once
+from api.reading.snapshot import Row, Snapshot
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.vocabulary import STATUSES
 from trainer.config.lookup import UsageError, lookup, select

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from api.filters import STORED, numeric_column
 from api.nonfinite import finite, without_nonfinite
-from api.snapshot import Row
+from api.reading.snapshot import Row
 from sweep.paper.scores import sample_sd, score_name, t_interval
 from sweep.store.vocabulary import FINISHED
 from trainer.config.lookup import UsageError, lookup

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from api.memo import once
 from api.models import Relative
-from api.snapshot import Row, Snapshot
+from api.reading.memo import once
+from api.reading.snapshot import Row, Snapshot
 
 
 def ancestors(snapshot: Snapshot, record: Row) -> list[Relative]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from api.formats import schema_of
-from api.memo import of_rows
 from api.nonfinite import finite
-from api.snapshot import Row
+from api.reading.memo import of_rows
+from api.reading.snapshot import Row
 from api.sweep_models import Cell, Column, Seed
 from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED

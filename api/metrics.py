@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.memo import once
-from api.progress import hours, on_gpu
-from api.snapshot import Snapshot, Watcher
+from api.reading.memo import once
+from api.reading.plans import hours, on_gpu
+from api.reading.snapshot import Snapshot, Watcher
 from sweep.store.vocabulary import STATUSES
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from api import queries
 from api.figures import in_order
 from api.models import Trial
-from api.snapshot import Row, Snapshot
+from api.reading.snapshot import Row, Snapshot
 
 # What two runs must share to differ by their seed, their method or i alone.
 SAME = ("iterations", "dataset", "batch_size", "channels", "precision", "parent")

@@ -10,13 +10,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import actions, matrix, progress, queries, reads
+from api import actions, matrix, progress, queries
 from api.alerts import alerts
 from api.figures import in_order
 from api.parameters import Now, Serving
+from api.reading import on_demand, plans
+from api.reading.snapshot import Row, Snapshot
 from api.rendering import page
 from api.service import tag_sweeps
-from api.snapshot import Row, Snapshot
 from api.sweep_models import Cell
 from sweep.store import requests
 from trainer.config.settings import ALL_SETTINGS
@@ -42,7 +43,7 @@ def home(request: Request, snapshot: Now, service: Serving) -> Response:
         exists=snapshot.exists,
         warning=service.watcher.error,
         skipped=snapshot.skipped,
-        sweeps=[progress.sweep(snapshot, name, now) for name in progress.sweep_names(snapshot)],
+        sweeps=[progress.sweep(snapshot, name, now) for name in plans.sweep_names(snapshot)],
         trials=len(snapshot.records),
         matrices=tables,
         methods=in_order(m for table in tables.values() for m in table["methods"]),
@@ -78,9 +79,9 @@ def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
 @router.get("/view/sweeps/{name}")
 def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Response:
     """A sweep: how it stands, what needs a look, what was asked of it, its matrix."""
-    asked = reads.stamp(service.store, requests.path(name))
+    asked = on_demand.stamp(service.store, requests.path(name))
     shown = progress.sweep(snapshot, name, tag_sweeps(request, snapshot, asked))
-    records = progress.plan_records(snapshot, name)
+    records = plans.plan_records(snapshot, name)
     running = [row for row in records if row["status"] == "running"]
     controls = getattr(request.state, "may_control", False) and shown.state == "running"
     tables = _of_sweep(snapshot, name)
@@ -99,4 +100,4 @@ def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Respo
 
 @functools.lru_cache(maxsize=8)
 def _of_sweep(snapshot: Snapshot, name: str) -> Mapping[str, Mapping[str, Any]]:
-    return matrices(progress.plan_records(snapshot, name))
+    return matrices(plans.plan_records(snapshot, name))

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 
 from api.filters import STORED, Filters, column, matching, of_settings, settings_of
-from api.memo import once
-from api.snapshot import Row, Snapshot
+from api.reading.memo import once
+from api.reading.snapshot import Row, Snapshot
 
 MAX_LIMIT = 1000
 BY_ID = "trial_id"

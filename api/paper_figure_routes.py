@@ -14,7 +14,6 @@ from api import (
     figure_views,
     group_figures,
     output_figures,
-    queries,
     run_figures,
     score_figures,
     spectrum_figures,
@@ -32,8 +31,7 @@ from api.filters import Filters, matching
 from api.models import Figure
 from api.parameters import Now, Serving, known_parameters
 from api.problems import RESPONSES
-from api.queries import NotFound
-from api.snapshot import Row, Snapshot
+from api.reading.snapshot import NotFound, Row, Snapshot, trial_record
 from sweep.paper.table2 import DEFAULT_I_RATIO
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.settings import METHODS, PROFILES, SETTINGS
@@ -108,7 +106,7 @@ def fig5(
     view = figure_views.VIEWS[5]
     source = _source("/fig/5", profile=profile, setting=setting, seed=seed, layer=layer)
     if trial_id is not None:
-        record = queries.record(snapshot, trial_id)
+        record = trial_record(snapshot, trial_id)
     else:
         found = _runs(snapshot, profile, setting, method, i_ratio)
         record = next((row for row in found if seed in (None, row["seed"])), None)

@@ -11,11 +11,11 @@ from fastapi.responses import HTMLResponse, Response
 from api import claims, comparison, paper_answer, pickers, protocol_box
 from api.caching import conditional
 from api.figures import in_order
-from api.memo import once
 from api.paper_contents import SECTIONS
 from api.parameters import Now, Serving
+from api.reading.memo import once
+from api.reading.snapshot import Row, Snapshot
 from api.rendering import page
-from api.snapshot import Row, Snapshot
 from sweep.paper.claims import CONTROLS
 from sweep.paper.table2 import TABLE_II, published_sr
 from trainer.config.settings import DATASETS, PROFILES, SETTINGS, Setting

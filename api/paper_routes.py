@@ -22,7 +22,7 @@ from api.parameters import (
     known_parameters,
 )
 from api.problems import RESPONSES
-from api.queries import NotFound
+from api.reading.snapshot import NotFound
 from api.table2_models import Table2
 from sweep.paper import typeset
 from sweep.paper.table2 import SettingRow

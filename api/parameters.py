@@ -8,8 +8,8 @@ from fastapi import Depends, Query, Request
 
 from api import formats, models
 from api.filters import RANGES, Filters, read_ranges
+from api.reading.snapshot import Snapshot
 from api.service import Service, now_serving, service_of
-from api.snapshot import Snapshot
 from trainer.config.lookup import UsageError, lookup
 
 

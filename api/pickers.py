@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from api.figure_views import VIEWS
 from api.figures import USUAL_LAYERS, in_order, layer_count, layer_names
 from api.paper_contents import Plate
-from api.snapshot import Row
+from api.reading.snapshot import Row
 from trainer.config.settings import SETTINGS
 
 # Seeds in a list; another one can still be asked for in the address.

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from api.models import Problem
 from api.paging import BadCursor
-from api.snapshot import log
+from api.reading.snapshot import log
 from sweep.store.store import StoreError
 from trainer.config.lookup import UsageError
 

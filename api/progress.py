@@ -6,35 +6,19 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from api.eta import time_left
-from api.queries import NotFound
-from api.snapshot import Driver, Row, Snapshot
+from api.reading.plans import _state, hours, on_gpu, plan_records
+from api.reading.snapshot import Driver, Row, Snapshot
 from api.sweep_models import Best, Progress, Sweep, SweepDetail, TimeLeft
 from api.words import duration
 from sweep.paper.scores import score_name
 from sweep.store.vocabulary import STATUSES
 
-# A driver writes its heartbeat every few seconds; one that is silent for longer is not there.
-SILENT = timedelta(seconds=60)
-
 # One that was stopped goes on with the next start of its sweep.
 ENDED = ("completed", "collapsed")
-
-
-def sweep_names(snapshot: Snapshot) -> list[str]:
-    """Sweeps with a plan or a driver, the last one to be heard of first."""
-    names = sorted(snapshot.plans.keys() | snapshot.drivers.keys())
-    start = datetime.min.replace(tzinfo=UTC)
-    heard = {n: d.heartbeat for n, d in snapshot.drivers.items()}
-    return sorted(names, key=lambda name: heard.get(name, start), reverse=True)
-
-
-def states(snapshot: Snapshot, now: datetime) -> dict[str, str]:
-    """The state of every sweep; `stalled` follows from the clock and not from the store."""
-    return {name: _state(snapshot, name, now) for name in sweep_names(snapshot)}
 
 
 def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
@@ -81,15 +65,6 @@ def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
     }
 
 
-def hours(records: Iterable[Row]) -> float:
-    return sum(record["seconds"] or 0 for record in records) / 3600
-
-
-def on_gpu(record: Row) -> bool:
-    # Of ten thousand configurations only this is wanted: looked for, not parsed.
-    return '"device": "cuda' in (record["config"] or "")
-
-
 def _best(records: Iterable[Row]) -> list[Best]:
     lowest: dict[str, Row] = {}
     for record in records:
@@ -119,13 +94,6 @@ def sweep_detail(snapshot: Snapshot, name: str, now: datetime) -> SweepDetail:
     return SweepDetail(**summary.model_dump(), trials=trials, snapshot=snapshot.id)
 
 
-def plan_records(snapshot: Snapshot, name: str) -> list[Row]:
-    """The trials of a sweep in the plan's order. Raises NotFound."""
-    if name not in snapshot.plans and name not in snapshot.drivers:
-        raise NotFound(f"there is no sweep {name!r} in the store")
-    return [snapshot.records[row["trial_id"]] for row in snapshot.plans.get(name, ())]
-
-
 def _progress(records: Sequence[Row]) -> Progress:
     planned = sum(record["iterations"] for record in records)
     ended = [record for record in records if record["status"] in ENDED]
@@ -139,17 +107,6 @@ def _progress(records: Sequence[Row]) -> Progress:
         iterations_done=done,
         share=done / planned if planned else 0.0,
     )
-
-
-def _state(snapshot: Snapshot, name: str, now: datetime) -> str:
-    driver = snapshot.drivers.get(name)
-    if driver is None:
-        begun = any(record["status"] != "planned" for record in plan_records(snapshot, name))
-        return "unknown" if begun else "planned"
-    if driver.state == "running" and now - driver.heartbeat > SILENT:
-        return "stalled"
-    known = ("running", "interrupted", "failed", "finished")
-    return driver.state if driver.state in known else "unknown"
 
 
 def _left(left: TimeLeft | None, eta: float | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.snapshot import Row
+from api.reading.snapshot import Row
 from api.table2_models import SettingScores
 from sweep.paper.table2 import TABLE_II
 

@@ -8,24 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api import lineage, thinning, words
-from api.memo import of_rows, once
 from api.models import ScoresAt, Trial, TrialDetail, Verdict
 from api.nonfinite import finite, without_nonfinite
+from api.reading.memo import of_rows, once
+from api.reading.snapshot import Row, Snapshot
 from api.series_models import Evaluation, Histogram, Spectrum
-from api.snapshot import Row, Snapshot
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.vocabulary import JSON_COLUMNS
-
-
-class NotFound(LookupError):
-    """There is no such thing in the store; the message says what is missing."""
-
-
-def record(snapshot: Snapshot, trial_id: str) -> Row:
-    """Raises NotFound."""
-    if trial_id not in snapshot.records:
-        raise NotFound(f"there is no trial {trial_id!r} in the store")
-    return snapshot.records[trial_id]
 
 
 def trial(record: Row) -> Trial:

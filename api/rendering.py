@@ -15,7 +15,7 @@ from starlette.templating import Jinja2Templates
 from api import figures
 from api.addresses import base_of, path_of
 from api.bodies import FORM, media_of
-from api.caching import code_version
+from api.reading.version import code_version
 from api.words import duration, number, verdict
 from sweep.paper.scores import SCORE_TITLES
 from sweep.store.vocabulary import STATUSES

@@ -20,6 +20,7 @@ from api.parameters import (
     separated,
 )
 from api.problems import RESPONSES
+from api.reading import plans
 from api.service import tag_sweeps
 from sweep.store.schemas import SCHEMAS
 from sweep.store.tables import columns
@@ -119,7 +120,7 @@ def grouped(
 def sweeps(request: Request, snapshot: Now) -> sweep_models.SweepList:
     """Every sweep, the last one to be heard of first."""
     now = tag_sweeps(request, snapshot)
-    items = [progress.sweep(snapshot, name, now) for name in progress.sweep_names(snapshot)]
+    items = [progress.sweep(snapshot, name, now) for name in plans.sweep_names(snapshot)]
     return sweep_models.SweepList(items=items, snapshot=snapshot.id)
 
 
@@ -135,7 +136,7 @@ def sweep_matrix(
 ) -> sweep_models.Matrix | Response:
     """Settings by methods, every seed in its cell. As a table, a row per trial."""
     media = formats.negotiate(request, format)
-    records = progress.plan_records(snapshot, name)
+    records = plans.plan_records(snapshot, name)
     conditional(request, snapshot.id, media)
     cells = matrix.cells(records)
     if media != formats.JSON:

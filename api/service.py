@@ -12,12 +12,12 @@ from pathlib import Path
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
-from api import cache, progress, reads
 from api.caching import conditional
-from api.changes import Changes
 from api.metrics import Histogram
 from api.models import Readiness
-from api.snapshot import Row, Snapshot, Watcher
+from api.reading import cache, on_demand, plans
+from api.reading.changes import Changes
+from api.reading.snapshot import Row, Snapshot, Watcher
 from api.streams import Streams
 from sweep.store.store import Store
 
@@ -52,7 +52,7 @@ class Service:
             reason=reason if named or reason is None else "not ready: ask with a token why",
             results=self.root if named else None,
             trials=len(snapshot.records) if snapshot else 0,
-            sweeps=len(progress.sweep_names(snapshot)) if snapshot else 0,
+            sweeps=len(plans.sweep_names(snapshot)) if snapshot else 0,
             skipped=len(skipped),
             skipped_files=dict(list(skipped.items())[:NAMED_FILES]) if named else {},
             snapshot=snapshot.id if snapshot else None,
@@ -77,7 +77,7 @@ def open_service(store: Store, cache_folder: Path | None) -> Service:
     kept = None if cache_folder is None else cache.path_of(cache_folder, store)
     changes = Changes()
     watcher = Watcher(store, kept, changes.look)
-    return Service(store, watcher, changes, functools.partial(reads.distances_or_none, store))
+    return Service(store, watcher, changes, functools.partial(on_demand.distances_or_none, store))
 
 
 def service_of(request: Request) -> Service:
@@ -100,5 +100,5 @@ def tag_sweeps(request: Request, snapshot: Snapshot, version: str = "") -> datet
     else the answer tells.
     """
     now = datetime.now(UTC)
-    conditional(request, f"{snapshot.id} {progress.states(snapshot, now)} {version}".rstrip())
+    conditional(request, f"{snapshot.id} {plans.states(snapshot, now)} {version}".rstrip())
     return now

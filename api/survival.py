@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from api.formats import schema_of
-from api.snapshot import Row
+from api.reading.snapshot import Row
 
 # Of the standard normal distribution, two-sided 95 %.
 Z = 1.959963984540054

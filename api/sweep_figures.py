@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from api.figures import colour, finished, in_order, no_figure
 from api.models import Figure
-from api.snapshot import Row
+from api.reading.snapshot import Row
 from sweep.paper.scores import SCORE_TITLES, score_name
 from sweep.store.vocabulary import FINISHED
 

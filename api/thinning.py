@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from api.reading.snapshot import Row
 from api.series_models import Bucket, Extent
-from api.snapshot import Row
 from sweep.store.schemas import SCHEMAS
 from trainer.config.lookup import UsageError, lookup
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from api.figures import colour, finished, in_order
 from api.marks import add_marks, ceiling, left_out, mark
 from api.models import Figure
-from api.snapshot import Row
+from api.reading.snapshot import Row
 from api.spectrum_figures import below_legend, subplots
 from api.table2_models import MethodScore, SeedScore
 from api.trends import OverI

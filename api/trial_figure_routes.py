@@ -6,11 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api import figures, models, queries, reads, thinning, trial_outputs, trial_spectra
+from api import figures, models, queries, thinning, trial_outputs, trial_spectra
 from api import trial_figures as drawing
 from api.figure_routes import Layer, shown, tag_trial
 from api.parameters import Now, Serving, known_parameters, separated, whole_numbers
 from api.problems import RESPONSES
+from api.reading import on_demand
+from api.reading.snapshot import trial_record
 from api.series_models import Spectrum
 from api.service import Service
 from trainer.config.lookup import UsageError
@@ -37,11 +39,11 @@ def curves(
     log: Annotated[bool, Query(description="logarithmic where all values are positive")] = False,
 ) -> models.Figure:
     """Columns of the evaluations over iterations."""
-    record = queries.record(snapshot, trial_id)
+    record = trial_record(snapshot, trial_id)
     names = separated(keys)
     chosen = thinning.curve_keys(names, scalar=True) if names else []
     tag_trial(request, service, trial_id, snapshot.id, "evaluations")
-    rows = reads.evaluations(service.store, trial_id)
+    rows = on_demand.evaluations(service.store, trial_id)
     source = f"/trials/{trial_id}/evaluations" + (f"?keys={','.join(chosen)}" if chosen else "")
     trial = queries.trial(record)
     return shown(request, snapshot, drawing.curves(trial, rows, chosen, source, logarithmic=log))
@@ -56,9 +58,9 @@ def strip(
     rank: Annotated[drawing.Rank, Query(description="of each layer")] = "stable_rank",
 ) -> models.Figure:
     """Quality, spectrum and game on one axis, each collapse marked."""
-    trial = queries.trial(queries.record(snapshot, trial_id))
+    trial = queries.trial(trial_record(snapshot, trial_id))
     tag_trial(request, service, trial_id, snapshot.id, "evaluations")
-    rows = reads.evaluations(service.store, trial_id)
+    rows = on_demand.evaluations(service.store, trial_id)
     source = f"/trials/{trial_id}/evaluations"
     shortcuts = figures.shortcuts(trial)
     return shown(request, snapshot, drawing.strip(trial, rows, rank, shortcuts, source))
@@ -69,7 +71,7 @@ def spectra(
     request: Request, snapshot: Now, service: Serving, trial_id: str, layer: Layer = 4
 ) -> models.Figure:
     """The spectrum of a layer over iterations."""
-    trial = queries.trial(queries.record(snapshot, trial_id))
+    trial = queries.trial(trial_record(snapshot, trial_id))
     tag_trial(request, service, trial_id, snapshot.id, "spectra")
     source = f"/trials/{trial_id}/spectra?layer={layer}"
     try:
@@ -94,7 +96,7 @@ def snapshots(
     at: Annotated[int | None, Query(ge=0, description="drawn so that it stands out")] = None,
 ) -> models.Figure:
     """The sorted spectrum of a layer at some iterations, one over the other."""
-    trial = queries.trial(queries.record(snapshot, trial_id))
+    trial = queries.trial(trial_record(snapshot, trial_id))
     wanted = whole_numbers("iterations", iterations)
     tag_trial(request, service, trial_id, snapshot.id, "spectra")
     source = f"/trials/{trial_id}/spectra?layer={layer}"
@@ -112,13 +114,13 @@ def outputs(
     request: Request, snapshot: Now, service: Serving, trial_id: str, at: Iteration = None
 ) -> models.Figure:
     """D(x) and D's loss on training, test and generated images, as histograms."""
-    queries.record(snapshot, trial_id)
+    trial_record(snapshot, trial_id)
     tag_trial(request, service, trial_id, snapshot.id, "outputs")
-    stored = reads.outputs(service.store, trial_id, None, None, None)
+    stored = on_demand.outputs(service.store, trial_id, None, None, None)
     rows = [queries.histogram(row) for row in stored]
     source = f"/trials/{trial_id}/outputs"
     return shown(request, snapshot, trial_outputs.histograms(rows, at, source))
 
 
 def _spectra(service: Service, trial_id: str, layer: int) -> list[Spectrum]:
-    return [queries.spectrum(row) for row in reads.spectra(service.store, trial_id, layer)]
+    return [queries.spectrum(row) for row in on_demand.spectra(service.store, trial_id, layer)]

@@ -13,7 +13,7 @@ from api.lines import Line, layer_lines, lines
 from api.models import Figure, Trial
 from api.nonfinite import without_nonfinite
 from api.panels import EDGES, Panel, Stroke, height_of, stacked
-from api.snapshot import Row
+from api.reading.snapshot import Row
 from api.words import number
 from sweep.paper.scores import SCORE_TITLES
 

@@ -11,13 +11,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from api import groups, paging, progress, queries
+from api import groups, paging, queries
 from api.addresses import at
 from api.caching import conditional
 from api.filters import EXACT, NAMED, RANGES, SEEN, column, matching
 from api.parameters import Chosen, Now, separated
+from api.reading import plans
+from api.reading.snapshot import Row, Snapshot
 from api.rendering import page
-from api.snapshot import Row, Snapshot
 from sweep.paper.scores import score_name
 from trainer.config.lookup import UsageError, lookup
 
@@ -113,7 +114,7 @@ def _choices(snapshot: Snapshot) -> dict[str, Any]:
     """What the filters offer: what the store has, not what there could be."""
     rows = snapshot.records.values()
     return {
-        "sweeps": progress.sweep_names(snapshot),
+        "sweeps": plans.sweep_names(snapshot),
         "present": {
             name: [value for value in NAMED[name] if value in held]
             for name in ("profile", "setting", "method", "status", "group", "dataset")

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import figures, queries, reads, thinning
+from api import figures, queries, thinning
 from api.caching import conditional
 from api.chronicle import chronicle, folded
 from api.differences import differences
 from api.neighbours import neighbours
 from api.parameters import Now, Serving
+from api.reading import on_demand
+from api.reading.snapshot import Row, trial_record
 from api.rendering import page
-from api.snapshot import Row
 from api.trial_figures import RANKS
 from sweep.store.schemas import SCHEMAS
 
@@ -27,12 +28,12 @@ USUAL_LAYER = 4
 @router.get("/view/trials/{trial_id}")
 def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> Response:
     """A trial: verdict, curves, spectra, samples, configuration, what happened."""
-    record = queries.record(snapshot, trial_id)
-    samples = reads.sample_iterations(service.store, trial_id)
-    stamp = reads.stamp(service.store, reads.table_path("evaluations", trial_id))
+    record = trial_record(snapshot, trial_id)
+    samples = on_demand.sample_iterations(service.store, trial_id)
+    stamp = on_demand.stamp(service.store, on_demand.table_path("evaluations", trial_id))
     may_control = getattr(request.state, "may_control", False)
     conditional(request, f"{snapshot.id} {stamp} {samples} {may_control}", "text/html")
-    rows = reads.evaluations_or_none(service.store, trial_id)
+    rows = on_demand.evaluations_or_none(service.store, trial_id)
     shown = queries.trial_detail(snapshot, record)
     around = neighbours(snapshot, record)
     baseline = around.baseline

@@ -9,7 +9,7 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import formats, models, queries, reads, thinning
+from api import formats, models, queries, thinning
 from api import series_models as series
 from api.addresses import at
 from api.caching import conditional
@@ -26,6 +26,8 @@ from api.parameters import (
     whole_numbers,
 )
 from api.problems import RESPONSES
+from api.reading import on_demand
+from api.reading.snapshot import NotFound, trial_record
 from sweep.store.tables import columns
 
 router = APIRouter(tags=["trials"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
@@ -35,7 +37,7 @@ router = APIRouter(tags=["trials"], dependencies=[Depends(known_parameters)], re
 def trial(request: Request, snapshot: Now, trial_id: str) -> models.TrialDetail:
     """Everything that is stored of a trial but its curves, spectra and samples."""
     conditional(request, snapshot.id)
-    return queries.trial_detail(snapshot, queries.record(snapshot, trial_id))
+    return queries.trial_detail(snapshot, trial_record(snapshot, trial_id))
 
 
 @router.get(
@@ -61,12 +63,12 @@ def evaluations(
     With `keys` an item has these columns alone; with `max_points` there are buckets instead.
     """
     media = formats.negotiate(request, format)
-    queries.record(snapshot, trial_id)
+    trial_record(snapshot, trial_id)
     names = separated(keys)
     chosen = thinning.curve_keys(names, scalar=max_points is not None)
-    version = reads.stamp(service.store, reads.table_path("evaluations", trial_id))
+    version = on_demand.stamp(service.store, on_demand.table_path("evaluations", trial_id))
     conditional(request, version, media)
-    rows = reads.evaluations(service.store, trial_id, chosen if names else None)
+    rows = on_demand.evaluations(service.store, trial_id, chosen if names else None)
     file_name = f"{trial_id}.evaluations"
     if max_points is not None:
         parts = thinning.buckets(rows, chosen, max_points)
@@ -108,11 +110,11 @@ def spectra(
     As CSV or Parquet always whole, and with the stable ranks.
     """
     media = formats.negotiate(request, format)
-    queries.record(snapshot, trial_id)
+    trial_record(snapshot, trial_id)
     wanted = whole_numbers("iterations", iterations)
-    version = reads.stamp(service.store, reads.table_path("spectra", trial_id))
+    version = on_demand.stamp(service.store, on_demand.table_path("spectra", trial_id))
     conditional(request, version, media)
-    rows = reads.spectra(service.store, trial_id, layer)
+    rows = on_demand.spectra(service.store, trial_id, layer)
     rows = thinning.at_iterations(rows, wanted, trial_id)
     if media == formats.JSON:
         items = [queries.spectrum(r, stable_ranks=stable_ranks, points=points) for r in rows]
@@ -133,10 +135,10 @@ def outputs(
 ) -> Response:
     """Histograms of D(x) and of D's loss over the iterations, as in Figs. 9 to 11."""
     media = formats.negotiate(request, format)
-    queries.record(snapshot, trial_id)
-    version = reads.stamp(service.store, reads.table_path("outputs", trial_id))
+    trial_record(snapshot, trial_id)
+    version = on_demand.stamp(service.store, on_demand.table_path("outputs", trial_id))
     conditional(request, version, media)
-    rows = reads.outputs(service.store, trial_id, images, quantity, iteration)
+    rows = on_demand.outputs(service.store, trial_id, images, quantity, iteration)
     if media == formats.JSON:
         items = [queries.histogram(row) for row in rows]
         return formats.json_response(series.Outputs(trial_id=trial_id, items=items))
@@ -146,8 +148,8 @@ def outputs(
 @router.get("/trials/{trial_id}/samples")
 def samples(request: Request, snapshot: Now, service: Serving, trial_id: str) -> series.Samples:
     """The iterations that have a grid of generated images."""
-    queries.record(snapshot, trial_id)
-    iterations = reads.sample_iterations(service.store, trial_id)
+    trial_record(snapshot, trial_id)
+    iterations = on_demand.sample_iterations(service.store, trial_id)
     conditional(request, str(iterations))
     items = [
         series.Sample(iteration=k, url=at(request, f"/trials/{quote(trial_id)}/samples/{k}"))
@@ -165,11 +167,11 @@ def sample(
     request: Request, snapshot: Now, service: Serving, trial_id: str, iteration: int
 ) -> Response:
     """8x8 generated images, of the same latent vectors at every iteration."""
-    queries.record(snapshot, trial_id)
-    version = reads.stamp(service.store, reads.sample_path(trial_id, iteration))
+    trial_record(snapshot, trial_id)
+    version = on_demand.stamp(service.store, on_demand.sample_path(trial_id, iteration))
     if version:
         conditional(request, version, "image/png")
-    content = reads.sample(service.store, trial_id, iteration)
+    content = on_demand.sample(service.store, trial_id, iteration)
     if content is None:
-        raise queries.NotFound(f"{trial_id} has no samples at iteration {iteration}")
+        raise NotFound(f"{trial_id} has no samples at iteration {iteration}")
     return Response(content, media_type="image/png")

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Sequence
 
 from api import comparison
+from api.reading.snapshot import Row
 from api.service import Service
-from api.snapshot import Row
 
 # Between two looks whether there is a first snapshot, s.
 PERIOD = 0.2

@@ -14,7 +14,7 @@ import pytest
 
 from api import paging
 from api.filters import STORED, Filters
-from api.snapshot import Snapshot, Watcher
+from api.reading.snapshot import Snapshot, Watcher
 from sweep.store.store import Store
 
 

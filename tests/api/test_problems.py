@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from api import queries
-from api.caching import code_version
+from api.reading.version import code_version
 
 
 def test_not_acceptable(http: httpx2.Client) -> None:

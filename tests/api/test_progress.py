@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from api import progress
-from api.snapshot import Snapshot, Watcher
+from api.reading.snapshot import Snapshot, Watcher
 from sweep.store.store import Store
 
 NOW = datetime(2026, 3, 1, 13, 0, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from api import reads
+from api.reading import on_demand
 from api.service import Service, open_service
 from api.warming import warm
 from sweep.store.store import Store
@@ -18,16 +18,16 @@ def watched(root: Path) -> Service:
 
 
 def test_what_table_2_needs_is_read_beforehand(filled: Path) -> None:
-    reads._distances_at.cache_clear()  # pyright: ignore[reportPrivateUsage] - what it is for
+    on_demand._distances_at.cache_clear()  # pyright: ignore[reportPrivateUsage] - what it is for
     warm(watched(filled), threading.Event())
-    held = reads._distances_at.cache_info().currsize  # pyright: ignore[reportPrivateUsage]
+    held = on_demand._distances_at.cache_info().currsize  # pyright: ignore[reportPrivateUsage]
     assert held >= 12  # SN and SR of three settings, two seeds
 
 
 def test_it_ends_with_the_service(filled: Path) -> None:
     stop = threading.Event()
     stop.set()
-    reads._distances_at.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    on_demand._distances_at.cache_clear()  # pyright: ignore[reportPrivateUsage]
     warm(watched(filled), stop)
     warm(open_service(Store(filled), None), stop)
-    assert reads._distances_at.cache_info().currsize == 0  # pyright: ignore[reportPrivateUsage]
+    assert on_demand._distances_at.cache_info().currsize == 0  # pyright: ignore[reportPrivateUsage]

@@ -19,7 +19,7 @@ from typing import Any
 
 from processes import free_port, start
 
-from api.cache import default_folder
+from api.reading.cache import default_folder
 from sweep.paper.scores import score_name
 from sweep.store.store import Store
 

@@ -10,7 +10,7 @@ import httpx2
 import pyarrow.parquet as pq
 import pytest
 
-from api.snapshot import Snapshot, Watcher
+from api.reading.snapshot import Snapshot, Watcher
 from sweep.store.store import Store
 
 

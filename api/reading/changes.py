@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from api.progress import states
-from api.snapshot import Snapshot
+from api.reading.plans import states
+from api.reading.snapshot import Snapshot
 
 MAX_CHANGES = 1000
 # A store that comes back changes every trial at once: ids held in all, about 100 B each.

@@ -19,8 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from api import cache
-from api.parsing import Driver, content_of, shared
+from api.reading import cache
+from api.reading.files import Driver, content_of, shared
 from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store, StoredFile, first_line
 from sweep.store.tables import rows_by_key
@@ -243,3 +243,14 @@ def _snapshot(exists: bool, held: Iterable[_Held]) -> Snapshot:
         drivers={one.file.key: one.content for one in good if isinstance(one.content, Driver)},
         skipped={one.file.path: one.problem for one in files if one.problem is not None},
     )
+
+
+class NotFound(LookupError):
+    """There is no such thing in the store; the message says what is missing."""
+
+
+def trial_record(snapshot: Snapshot, trial_id: str) -> Row:
+    """Raises NotFound."""
+    if trial_id not in snapshot.records:
+        raise NotFound(f"there is no trial {trial_id!r} in the store")
+    return snapshot.records[trial_id]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from api.memo import of_rows, once
+from api.reading.memo import of_rows, once
 
 
 def test_rows_are_remembered_as_long_as_they_are_the_same() -> None:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from api.snapshot import Row
+from api.reading.snapshot import Row
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from api.caching import code_version
+from api.reading.version import code_version
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
 from sweep.store.store import Store, StoredFile
 from sweep.store.tables import parquet_of, pylist

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from api.parsing import rows_of
-from api.snapshot import log
+from api.reading.files import rows_of
+from api.reading.snapshot import log
 from sweep.paper.scores import SCORE_TITLES
 from sweep.store.store import Store, StoreError, first_line
 from sweep.store.vocabulary import Row

@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from api import cache
-from api.snapshot import Snapshot, Watcher
+from api.reading import cache
+from api.reading.snapshot import Snapshot, Watcher
 from sweep.store.store import Store
 
 
@@ -103,9 +103,9 @@ def test_what_cannot_be_trusted_is_not_used(
         case "foreign":
             path.write_bytes(b"PAR1" * 100)
         case "version":
-            monkeypatch.setattr("api.cache.code_version", lambda: "another")
+            monkeypatch.setattr("api.reading.cache.code_version", lambda: "another")
         case "schema":
-            monkeypatch.setattr("api.cache.SCHEMA_VERSION", 99)
+            monkeypatch.setattr("api.reading.cache.SCHEMA_VERSION", 99)
     with caplog.at_level(logging.INFO):
         again = seen(store, path)
     assert len(read) == 4

@@ -1,0 +1,1 @@
+"""The store as it is now. Knows no HTTP."""
