@@ -13,11 +13,11 @@ from pathlib import Path
 
 import uvicorn
 
-from api.access import Tokens
 from api.app import create_app
 from api.reading.cache import default_folder
 from api.reading.snapshot import log
-from api.server import Server
+from api.web.access import Tokens
+from api.web.streams import Server
 from sweep.store.store import StoreError, default_root
 from trainer.config.lookup import UsageError
 
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )  # fmt: skip
     try:
-        Server(config).run()
+        Server(config, app.state.service.streams).run()
     except KeyboardInterrupt:  # which uvicorn raises again once it has ended
         return 130
     return 0

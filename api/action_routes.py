@@ -11,16 +11,17 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from api import actions, models
-from api.access import local
+from api import actions
 from api.actions import Accepted, SweepAction, TrialAction
-from api.addresses import at, path_in
-from api.bodies import FORM, JSON, Fields, media_of
-from api.caching import conditional
-from api.parameters import Now, Serving, known_parameters
-from api.problems import RESPONSES
 from api.reading import on_demand
 from api.reading.plans import plan_records
+from api.web import problems
+from api.web.access import local
+from api.web.addresses import at, path_in
+from api.web.bodies import FORM, JSON, Fields, media_of
+from api.web.etags import conditional
+from api.web.parameters import Now, Serving, known_parameters
+from api.web.problems import RESPONSES
 from sweep.store import requests
 
 router = APIRouter(tags=["actions"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
@@ -54,7 +55,7 @@ def _bodies(model: type[BaseModel]) -> dict[str, Any]:
 ANSWERS: dict[int | str, dict[str, Any]] = {
     303: {"description": "A form was sent: back to the page that it is on"},
     **{
-        status: {"model": models.Problem, "description": says}
+        status: {"model": problems.Problem, "description": says}
         for status, says in {
             400: "No such body",
             401: "No token",

@@ -19,16 +19,13 @@ from api import (
     assets,
     compare_page,
     compare_routes,
-    events,
     figure_data_routes,
     figure_routes,
     login,
-    operation_routes,
     pages,
     paper_figure_routes,
     paper_page,
     paper_routes,
-    problems,
     rendering,
     routes,
     trial_figure_routes,
@@ -36,15 +33,15 @@ from api import (
     trial_page,
     trial_routes,
 )
-from api.access import Tokens
-from api.answers import Answers, Keeper, Known
-from api.caching import NotModified
-from api.guard import Guard
-from api.metrics import Latency
 from api.reading.snapshot import NotFound
 from api.reading.version import code_version
-from api.service import open_service
 from api.warming import warm
+from api.web import addresses, events, operation, problems
+from api.web.access import Tokens
+from api.web.etags import Answers, Keeper, Known, NotModified
+from api.web.guard import Guard
+from api.web.latency import Latency
+from api.web.service import open_service
 from sweep.store.store import Store
 
 # A small store is read before the first answer; a big one while the service answers 503.
@@ -99,7 +96,7 @@ def create_app(
     app.add_middleware(Guard, tokens=tokens)
     app.add_middleware(Latency, held=service.latency)
     for part in (
-        routes, trial_routes, paper_routes, figure_data_routes, operation_routes, figure_routes,
+        routes, trial_routes, paper_routes, figure_data_routes, operation, figure_routes,
         paper_figure_routes, trial_figure_routes, compare_routes, pages, trial_list, trial_page,
         compare_page, paper_page, assets, login, events, action_routes,
     ):  # fmt: skip
@@ -127,6 +124,6 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _refuse(request: Request, status: int, detail: str, **more: Any) -> Response:
     """A page where a person asked, a problem where a program did."""
-    if rendering.is_page(request):
+    if addresses.is_page(request):
         return rendering.refusal(request, status, detail)
     return problems.problem(request, status, detail, **more)

@@ -9,7 +9,7 @@ from datetime import datetime
 from api.models import TrialDetail
 from api.reading.snapshot import Row
 from api.trial_figures import reading
-from api.words import duration
+from api.web.words import duration
 
 # Evaluations shown before and after those that are folded.
 FIRST, LAST = 3, 6

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.formats import schema_of
-from api.nonfinite import finite
 from api.reading.snapshot import Row, Snapshot
+from api.web.formats import schema_of
+from api.web.nonfinite import finite
 from sweep.paper import claims as audit
 from sweep.paper.table2 import SettingRow
 

@@ -11,14 +11,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api import compare_figures, compared, figures, queries
-from api.compare_routes import tag
 from api.models import Trial
 from api.neighbours import neighbours
-from api.parameters import Now, Serving
 from api.reading import on_demand
 from api.reading.snapshot import Row, Snapshot
 from api.rendering import page
-from api.service import Service
+from api.web.parameters import Now, Serving
+from api.web.service import Service, tag
 from trainer.config.lookup import UsageError
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

@@ -9,17 +9,17 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import compare_figures, compared, formats, models, queries, trial_outputs
+from api import compare_figures, compared, models, queries, trial_outputs
 from api import compare_models as answers
-from api.caching import conditional
-from api.figure_routes import Layer, shown
+from api.figure_routes import shown
 from api.figures import no_figure
-from api.parameters import TABLES, Format, Now, Serving, known_parameters
-from api.problems import RESPONSES
 from api.reading import on_demand
-from api.reading.snapshot import Row, Snapshot
-from api.service import Service
+from api.reading.snapshot import Row
 from api.trial_spectra import heat_maps
+from api.web import formats
+from api.web.parameters import TABLES, Format, LayerIndex, Now, Serving, known_parameters
+from api.web.problems import RESPONSES
+from api.web.service import Service, tag
 from sweep.store.tables import columns
 from trainer.config.lookup import UsageError
 
@@ -55,7 +55,7 @@ def rows(
     service: Serving,
     table: Table,
     t: Trials = [],  # noqa: B006 - FastAPI copies defaults
-    layer: Layer = 4,
+    layer: LayerIndex = 4,
     format: Format = None,
 ) -> answers.ComparedRows | Response:
     """What is stored of the trials' evaluations, of a layer's spectra or of D's outputs."""
@@ -119,7 +119,7 @@ def spectra(
     snapshot: Now,
     service: Serving,
     t: Trials = [],  # noqa: B006 - FastAPI copies defaults
-    layer: Layer = 4,
+    layer: LayerIndex = 4,
     columns: Columns = 4,
 ) -> models.Figure:
     """The spectrum of a layer of each trial over iterations, on one colour scale."""
@@ -163,17 +163,3 @@ def _labels(records: Sequence[Row]) -> list[str]:
 
 def _source(table: Table, records: Sequence[Row]) -> str:
     return f"/compare/{table}?" + "&".join(f"t={record['trial_id']}" for record in records)
-
-
-def tag(
-    request: Request,
-    snapshot: Snapshot,
-    service: Service,
-    records: Sequence[Row],
-    table: str,
-    media: str = formats.JSON,
-) -> None:
-    """ETag of what is read of all of them."""
-    paths = [on_demand.table_path(table, record["trial_id"]) for record in records]
-    stamps = [on_demand.stamp(service.store, path) for path in paths]
-    conditional(request, " ".join([snapshot.id, *stamps]), media)

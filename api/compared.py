@@ -11,9 +11,9 @@ from api import figures, queries
 from api.compare_models import ComparedTrial, Comparison, DistanceAt
 from api.differences import differences
 from api.models import ScoresAt, Trial, TrialDetail
-from api.nonfinite import without_nonfinite
 from api.reading.snapshot import Row, Snapshot
-from api.words import number
+from api.web.nonfinite import without_nonfinite
+from api.web.words import number
 from trainer.config.lookup import UsageError
 
 FEWEST, MOST = 2, 8

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from api.nonfinite import finite
 from api.reading.memo import of_rows, once
 from api.reading.snapshot import Row, Snapshot
 from api.table2_models import (
@@ -19,6 +18,7 @@ from api.table2_models import (
     SeedScore,
     SettingScores,
 )
+from api.web.nonfinite import finite
 from sweep.paper.pairs import PairedDifference
 from sweep.paper.table2 import TABLE_II, MethodResult, SettingRow, table2
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from api import thinning, words
+from api import thinning
 from api.figure_models import FigureData, FigureTrial, HistogramAt, SpectrumAt
 from api.figure_views import VIEWS, Asked, Chosen, View
-from api.formats import schema_of
-from api.nonfinite import finite
 from api.queries import trial
 from api.reading import on_demand
 from api.reading.snapshot import Row
+from api.web import words
+from api.web.formats import schema_of
+from api.web.nonfinite import finite
 from sweep.paper.scores import score_name
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError

@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import figure_data, figure_views, formats
-from api.caching import conditional
+from api import figure_data, figure_views
 from api.figure_models import FigureData
-from api.parameters import (
+from api.reading.snapshot import NotFound
+from api.web import formats
+from api.web.etags import conditional
+from api.web.parameters import (
     TABLES,
     Format,
     Layer,
@@ -20,8 +22,7 @@ from api.parameters import (
     known_parameters,
     whole_numbers,
 )
-from api.problems import RESPONSES
-from api.reading.snapshot import NotFound
+from api.web.problems import RESPONSES
 
 router = APIRouter(tags=["paper"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 

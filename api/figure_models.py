@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.models import Nonfinite
 from api.series_models import Histogram
+from api.web.nonfinite import Nonfinite
 
 
 class SpectrumAt(BaseModel):

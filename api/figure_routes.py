@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 
 from api import models, sweep_figures
-from api.addresses import at
-from api.caching import conditional
-from api.paging import MAX_LIMIT
-from api.parameters import Now, Serving, known_parameters
-from api.problems import RESPONSES
-from api.reading import on_demand, plans
+from api.reading import plans
 from api.reading.snapshot import Snapshot
+from api.web.addresses import at
+from api.web.etags import conditional
+from api.web.parameters import MAX_LIMIT, Now, known_parameters
+from api.web.problems import RESPONSES
 
 router = APIRouter(
     prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
     responses=RESPONSES,
 )  # fmt: skip
-
-Layer = Annotated[int, Query(ge=0)]
 
 
 @router.get("/sweeps/{name}/best")
@@ -38,13 +34,3 @@ def shown(request: Request, snapshot: Snapshot, figure: models.Figure) -> models
     """The figure with what its caption tells, and with addresses that hold behind a proxy."""
     told = {"snapshot": snapshot.id, "source": at(request, figure.source)}
     return figure.model_copy(update=told)
-
-
-def tag_trial(
-    request: Request, service: Serving, trial_id: str, snapshot_id: str, *tables: str
-) -> None:
-    """The marks are in the snapshot, the lines in files of their own."""
-    paths = [on_demand.table_path(table, trial_id) for table in tables]
-    conditional(
-        request, " ".join([snapshot_id, *(on_demand.stamp(service.store, p) for p in paths)])
-    )

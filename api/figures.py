@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from api.figure_models import FigureTrial, SpectrumAt
 from api.models import Figure, Trial
-from api.nonfinite import without_nonfinite
 from api.series_models import Spectrum
+from api.web.nonfinite import without_nonfinite
 from sweep.paper.scores import score_name
 from trainer.config.settings import DATASETS
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from api.filters import STORED, numeric_column
-from api.nonfinite import finite, without_nonfinite
 from api.reading.snapshot import Row
+from api.web.nonfinite import finite, without_nonfinite
 from sweep.paper.scores import sample_sd, score_name, t_interval
 from sweep.store.vocabulary import FINISHED
 from trainer.config.lookup import UsageError, lookup

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from api.access import COOKIE_SECONDS, cookie_name, cookie_value, level, local
-from api.addresses import at, base_of
-from api.bodies import Fields
 from api.reading.snapshot import log
 from api.rendering import page
+from api.web.access import COOKIE_SECONDS, cookie_name, cookie_value, level, local
+from api.web.addresses import at, base_of
+from api.web.bodies import Fields
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

@@ -6,11 +6,11 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from api.formats import schema_of
-from api.nonfinite import finite
 from api.reading.memo import of_rows
 from api.reading.snapshot import Row
 from api.sweep_models import Cell, Column, Seed
+from api.web.formats import schema_of
+from api.web.nonfinite import finite
 from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED
 from trainer.config.settings import METHODS, SETTINGS

@@ -6,14 +6,11 @@ A number that is not finite is null, and `nonfinite` says by field which it was.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-Nonfinite = Annotated[
-    dict[str, Literal["nan", "inf", "-inf"]],
-    Field(description="fields that are null because they were not finite"),
-]
+from api.web.nonfinite import Nonfinite
 
 
 class Scores(BaseModel):
@@ -159,33 +156,3 @@ class Figure(BaseModel):
     says: str | None = Field(default=None, description="what it shows, in words")
     empty: str | None = None
     command: str | None = None
-
-
-class Health(BaseModel):
-    status: Literal["ok"]
-
-
-class Readiness(BaseModel):
-    ready: bool
-    reason: str | None = Field(description="why it is not")
-    results: str | None = Field(description="root of the store; null without the token")
-    trials: int
-    sweeps: int
-    skipped: int = Field(description="files that could not be read")
-    skipped_files: dict[str, str] = Field(description="why, of the first 20, with the token")
-    snapshot: str | None
-    refreshed_at: datetime | None
-
-
-class Problem(BaseModel):
-    """RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    request_id: str
-    errors: list[dict[str, Any]] | None = Field(
-        default=None, description="invalid parameters, one by one"
-    )

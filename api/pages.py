@@ -13,12 +13,12 @@ from fastapi.responses import HTMLResponse, Response
 from api import actions, matrix, progress, queries
 from api.alerts import alerts
 from api.figures import in_order
-from api.parameters import Now, Serving
 from api.reading import on_demand, plans
 from api.reading.snapshot import Row, Snapshot
 from api.rendering import page
-from api.service import tag_sweeps
 from api.sweep_models import Cell
+from api.web.parameters import Now, Serving
+from api.web.service import tag_sweeps
 from sweep.store import requests
 from trainer.config.settings import ALL_SETTINGS
 

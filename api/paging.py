@@ -18,13 +18,9 @@ import pyarrow as pa
 from api.filters import STORED, Filters, column, matching, of_settings, settings_of
 from api.reading.memo import once
 from api.reading.snapshot import Row, Snapshot
+from api.web.problems import BadCursor
 
-MAX_LIMIT = 1000
 BY_ID = "trial_id"
-
-
-class BadCursor(ValueError):
-    """The cursor is none of this list's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,16 +22,16 @@ from api import (
     trend_figures,
     trends,
 )
-from api.caching import conditional
 from api.commands import command
 from api.figure_models import FigureData
 from api.figure_routes import shown
 from api.figures import no_figure
 from api.filters import Filters, matching
 from api.models import Figure
-from api.parameters import Now, Serving, known_parameters
-from api.problems import RESPONSES
 from api.reading.snapshot import NotFound, Row, Snapshot, trial_record
+from api.web.etags import conditional
+from api.web.parameters import Now, Serving, known_parameters
+from api.web.problems import RESPONSES
 from sweep.paper.table2 import DEFAULT_I_RATIO
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.settings import METHODS, PROFILES, SETTINGS

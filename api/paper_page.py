@@ -9,13 +9,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api import claims, comparison, paper_answer, pickers, protocol_box
-from api.caching import conditional
 from api.figures import in_order
 from api.paper_contents import SECTIONS
-from api.parameters import Now, Serving
 from api.reading.memo import once
 from api.reading.snapshot import Row, Snapshot
 from api.rendering import page
+from api.web.etags import conditional
+from api.web.parameters import Now, Serving
 from sweep.paper.claims import CONTROLS
 from sweep.paper.table2 import TABLE_II, published_sr
 from trainer.config.settings import DATASETS, PROFILES, SETTINGS, Setting

@@ -9,10 +9,13 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from api import claims, comparison, formats, survival, trends
-from api.caching import conditional
+from api import claims, comparison, survival, trends
 from api.filters import matching
-from api.parameters import (
+from api.reading.snapshot import NotFound
+from api.table2_models import Table2
+from api.web import formats
+from api.web.etags import conditional
+from api.web.parameters import (
     RANGE_PARAMETERS,
     TABLES,
     Chosen,
@@ -21,9 +24,7 @@ from api.parameters import (
     Serving,
     known_parameters,
 )
-from api.problems import RESPONSES
-from api.reading.snapshot import NotFound
-from api.table2_models import Table2
+from api.web.problems import RESPONSES
 from sweep.paper import typeset
 from sweep.paper.table2 import SettingRow
 

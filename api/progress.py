@@ -13,7 +13,7 @@ from api.eta import time_left
 from api.reading.plans import _state, hours, on_gpu, plan_records
 from api.reading.snapshot import Driver, Row, Snapshot
 from api.sweep_models import Best, Progress, Sweep, SweepDetail, TimeLeft
-from api.words import duration
+from api.web.words import duration
 from sweep.paper.scores import score_name
 from sweep.store.vocabulary import STATUSES
 

@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api import lineage, thinning, words
+from api import lineage, thinning
 from api.models import ScoresAt, Trial, TrialDetail, Verdict
-from api.nonfinite import finite, without_nonfinite
 from api.reading.memo import of_rows, once
 from api.reading.snapshot import Row, Snapshot
 from api.series_models import Evaluation, Histogram, Spectrum
+from api.web import words
+from api.web.nonfinite import finite, without_nonfinite
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.vocabulary import JSON_COLUMNS
 

@@ -13,10 +13,9 @@ from fastapi.responses import Response
 from starlette.templating import Jinja2Templates
 
 from api import figures
-from api.addresses import base_of, path_of
-from api.bodies import FORM, media_of
 from api.reading.version import code_version
-from api.words import duration, number, verdict
+from api.web.addresses import base_of, path_of
+from api.web.words import duration, number, verdict
 from sweep.paper.scores import SCORE_TITLES
 from sweep.store.vocabulary import STATUSES
 from trainer.config.settings import DATASETS, METHODS
@@ -59,13 +58,6 @@ _templates = Jinja2Templates(env=_environment, context_processors=[_shared])
 def page(request: Request, template: str, code: int = 200, **context: Any) -> Response:
     """The template as an answer. It knows `base` and `path` of the request beside its context."""
     return _templates.TemplateResponse(request, template, context, status_code=code)
-
-
-def is_page(request: Request) -> bool:
-    """Whether a person asked, not a program: for a page, or by a page's form."""
-    path = path_of(request)
-    known = path in ("/", "/paper", "/docs", "/login", "/logout") or path.startswith("/view/")
-    return known or (request.method == "POST" and media_of(request) == FORM)
 
 
 def refusal(request: Request, status: int, detail: str) -> Response:

@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import formats, groups, matrix, models, paging, progress, queries, sweep_models
-from api.caching import conditional
+from api import groups, matrix, models, paging, progress, queries, sweep_models
 from api.filters import columns_like, matching
-from api.parameters import (
+from api.reading import plans
+from api.web import formats, parameters, problems
+from api.web.etags import conditional
+from api.web.parameters import (
     RANGE_PARAMETERS,
     TABLES,
     Chosen,
@@ -19,9 +21,8 @@ from api.parameters import (
     known_parameters,
     separated,
 )
-from api.problems import RESPONSES
-from api.reading import plans
-from api.service import tag_sweeps
+from api.web.problems import RESPONSES
+from api.web.service import tag_sweeps
 from sweep.store.schemas import SCHEMAS
 from sweep.store.tables import columns
 
@@ -29,7 +30,7 @@ router = APIRouter(tags=["results"], dependencies=[Depends(known_parameters)], r
 
 LISTS = {
     **TABLES,
-    400: {"model": models.Problem, "description": "A cursor that is none of this list's"},
+    400: {"model": problems.Problem, "description": "A cursor that is none of this list's"},
 }
 # Of a trial's columns those that a list of trials has.
 LISTED = [
@@ -56,7 +57,7 @@ def results(
         list[str],
         Query(description="stored columns or `*` patterns, repeatable or by commas; flat"),
     ] = [],  # noqa: B006 - FastAPI copies defaults
-    limit: Annotated[int, Query(ge=1, le=paging.MAX_LIMIT)] = 50,
+    limit: Annotated[int, Query(ge=1, le=parameters.MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
     format: Format = None,
 ) -> models.TrialPage | models.TrialRows | Response:

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.models import Nonfinite, Scores
+from api.models import Scores
+from api.web.nonfinite import Nonfinite
 
 
 class Evaluation(Scores):

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from api.formats import schema_of
 from api.reading.snapshot import Row
+from api.web.formats import schema_of
 
 # Of the standard normal distribution, two-sided 95 %.
 Z = 1.959963984540054

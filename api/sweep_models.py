@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.models import Nonfinite
+from api.web.nonfinite import Nonfinite
 
 
 class Progress(BaseModel):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.models import Nonfinite
+from api.web.nonfinite import Nonfinite
 
 
 class PublishedRow(BaseModel):

@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field
 
 from api.claims import Answer
 from api.comparison import method_score
-from api.formats import schema_of
-from api.nonfinite import finite
 from api.reading.memo import of_rows
 from api.reading.snapshot import Row
 from api.table2_models import MethodScore, SeedScore
+from api.web.formats import schema_of
+from api.web.nonfinite import finite
 from sweep.paper.table2 import TABLE_II, MethodResult, table2
 from sweep.paper.trends import Compensation, Trend, fig8, fig12
 

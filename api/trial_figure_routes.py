@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from api import figures, models, queries, thinning, trial_outputs, trial_spectra
 from api import trial_figures as drawing
-from api.figure_routes import Layer, shown, tag_trial
-from api.parameters import Now, Serving, known_parameters, separated, whole_numbers
-from api.problems import RESPONSES
+from api.figure_routes import shown
 from api.reading import on_demand
 from api.reading.snapshot import trial_record
 from api.series_models import Spectrum
-from api.service import Service
+from api.web.parameters import LayerIndex, Now, Serving, known_parameters, separated, whole_numbers
+from api.web.problems import RESPONSES
+from api.web.service import Service, tag_trial
 from trainer.config.lookup import UsageError
 
 router = APIRouter(
@@ -68,7 +68,7 @@ def strip(
 
 @router.get("/spectra")
 def spectra(
-    request: Request, snapshot: Now, service: Serving, trial_id: str, layer: Layer = 4
+    request: Request, snapshot: Now, service: Serving, trial_id: str, layer: LayerIndex = 4
 ) -> models.Figure:
     """The spectrum of a layer over iterations."""
     trial = queries.trial(trial_record(snapshot, trial_id))
@@ -89,7 +89,7 @@ def snapshots(
     snapshot: Now,
     service: Serving,
     trial_id: str,
-    layer: Layer = 4,
+    layer: LayerIndex = 4,
     iterations: Annotated[
         list[str], Query(description="repeatable or with commas; six of them for none")
     ] = [],  # noqa: B006 - FastAPI copies defaults

@@ -11,10 +11,10 @@ from plotly.colors import sample_colorscale
 from api.figures import colour, finished, no_figure, score_of
 from api.lines import Line, layer_lines, lines
 from api.models import Figure, Trial
-from api.nonfinite import without_nonfinite
 from api.panels import EDGES, Panel, Stroke, height_of, stacked
 from api.reading.snapshot import Row
-from api.words import number
+from api.web.nonfinite import without_nonfinite
+from api.web.words import number
 from sweep.paper.scores import SCORE_TITLES
 
 NOTHING = "No evaluation has been written yet."

@@ -12,13 +12,13 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from api import groups, paging, queries
-from api.addresses import at
-from api.caching import conditional
 from api.filters import EXACT, NAMED, RANGES, SEEN, column, matching
-from api.parameters import Chosen, Now, separated
 from api.reading import plans
 from api.reading.snapshot import Row, Snapshot
 from api.rendering import page
+from api.web.addresses import at
+from api.web.etags import conditional
+from api.web.parameters import Chosen, Now, separated
 from sweep.paper.scores import score_name
 from trainer.config.lookup import UsageError, lookup
 

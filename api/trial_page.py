@@ -9,15 +9,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api import figures, queries, thinning
-from api.caching import conditional
 from api.chronicle import chronicle, folded
 from api.differences import differences
 from api.neighbours import neighbours
-from api.parameters import Now, Serving
 from api.reading import on_demand
 from api.reading.snapshot import Row, trial_record
 from api.rendering import page
 from api.trial_figures import RANKS
+from api.web.etags import conditional
+from api.web.parameters import Now, Serving
 from sweep.store.schemas import SCHEMAS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)

@@ -9,11 +9,14 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import formats, models, queries, thinning
+from api import models, queries, thinning
 from api import series_models as series
-from api.addresses import at
-from api.caching import conditional
-from api.parameters import (
+from api.reading import on_demand
+from api.reading.snapshot import NotFound, trial_record
+from api.web import formats
+from api.web.addresses import at
+from api.web.etags import conditional
+from api.web.parameters import (
     TABLES,
     Format,
     Images,
@@ -25,9 +28,7 @@ from api.parameters import (
     separated,
     whole_numbers,
 )
-from api.problems import RESPONSES
-from api.reading import on_demand
-from api.reading.snapshot import NotFound, trial_record
+from api.web.problems import RESPONSES
 from sweep.store.tables import columns
 
 router = APIRouter(tags=["trials"], dependencies=[Depends(known_parameters)], responses=RESPONSES)

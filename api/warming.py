@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from api import comparison
 from api.reading.snapshot import Row
-from api.service import Service
+from api.web.service import Service
 
 # Between two looks whether there is a first snapshot, s.
 PERIOD = 0.2

@@ -24,9 +24,9 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from api.access import Tokens
 from api.app import create_app
-from api.server import Server
+from api.web.access import Tokens
+from api.web.streams import Server
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.store import Store
 from trainer.config.settings import METHODS, PROFILES, SETTINGS
@@ -324,7 +324,7 @@ def serving(
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="warning", lifespan="on", **options
     )
-    server = Server(config)
+    server = Server(config, app.state.service.streams)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

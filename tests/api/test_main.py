@@ -24,7 +24,7 @@ from api.__main__ import (
     read_root_path,
     read_tokens,
 )
-from api.access import Tokens
+from api.web.access import Tokens
 from trainer.config.lookup import UsageError
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 from api.reading import on_demand
-from api.service import Service, open_service
 from api.warming import warm
+from api.web.service import Service, open_service
 from sweep.store.store import Store
 
 

@@ -6,11 +6,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
 
-from api import formats, models
 from api.filters import RANGES, Filters, read_ranges
 from api.reading.snapshot import Snapshot
-from api.service import Service, now_serving, service_of
+from api.web import formats, problems
+from api.web.service import Service, now_serving, service_of
 from trainer.config.lookup import UsageError, lookup
+
+MAX_LIMIT = 1000
 
 
 async def known_parameters(request: Request) -> None:
@@ -45,6 +47,7 @@ Format = Annotated[str | None, Query(description="json, csv or parquet; else by 
 Layer = Annotated[
     int | None, Query(ge=0, description="of the paper's ten, on ImageNet of seventeen")
 ]
+LayerIndex = Annotated[int, Query(ge=0)]
 Images = Annotated[
     Literal["training", "test", "generated"] | None, Query(description="shown to D")
 ]
@@ -54,7 +57,7 @@ Numbers = Annotated[list[int], Query(description="repeatable")]
 Seen = Annotated[bool | None, Query(description="whether it was seen so far")]
 TABLES: dict[int | str, dict[str, Any]] = {
     200: {"content": {formats.CSV: {}, formats.PARQUET: {}}},
-    406: {"model": models.Problem, "description": "Not Acceptable"},
+    406: {"model": problems.Problem, "description": "Not Acceptable"},
 }
 # Any of many parameters, described as one object whose properties they are.
 RANGE_PARAMETERS: dict[str, Any] = {

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
 
-from api.access import cookie_value, local
+from api.web.access import cookie_value, local
 
 READ, CONTROL = "r" * 40, "c" * 40
 STOP = {"action": "stop"}

@@ -6,77 +6,32 @@ of series stays small however many trials there are.
 
 from __future__ import annotations
 
-import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
 
 from api.reading.memo import once
 from api.reading.plans import hours, on_gpu
 from api.reading.snapshot import Snapshot, Watcher
+from api.web.latency import BOUNDS, Histogram
+from api.web.parameters import Serving, known_parameters
+from api.web.problems import RESPONSES
+from api.web.service import Readiness
 from sweep.store.vocabulary import STATUSES
 
+router = APIRouter(
+    tags=["operation"], dependencies=[Depends(known_parameters)], responses=RESPONSES
+)
+
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIGNALS = ("mode_collapse_at", "spectral_collapse_at", "dead_at", "diverged_at")
-UNKNOWN = "unknown"
 
 Labels = Mapping[str, str]
-
-
-@dataclass(slots=True)
-class Histogram:
-    """Answers by the bound, in s, that they stayed below; the last place is beyond all."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
-    total: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(BOUNDS, seconds)] += 1
-        self.total += seconds
-
-
-class Latency:
-    """ASGI middleware: times every answer, by method, route template and status class.
-
-    A stream of events lasts as long as its page is open, and is counted instead.
-    """
-
-    def __init__(self, app: ASGIApp, held: dict[tuple[str, str, str], Histogram]) -> None:
-        self.app = app
-        self.held = held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        started, status, media = time.perf_counter(), 500, ""
-
-        async def send_noted(message: Message) -> None:
-            nonlocal status, media
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                media = Headers(raw=message["headers"]).get("content-type", "")
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_noted)
-        finally:
-            # Anyone may send any method and any path: neither may become a label.
-            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
-            key = (method, template_of(scope), f"{status // 100}xx")
-            if not media.startswith("text/event-stream"):
-                self.held.setdefault(key, Histogram()).add(time.perf_counter() - started)
-
-
-def template_of(scope: Scope) -> str:
-    """The path of the route that answered, with its parameters' names."""
-    return getattr(scope.get("route"), "path", None) or UNKNOWN
 
 
 def exposition(
@@ -174,3 +129,35 @@ def _escaped(text: str) -> str:
 def _number(value: float) -> str:
     special = {float("inf"): "+Inf", float("-inf"): "-Inf"}
     return "NaN" if value != value else special.get(value, repr(value))
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+@router.get("/healthz")
+def healthz() -> Health:
+    """The process answers. Looks at nothing."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", responses={503: {"model": Readiness}})
+def readyz(request: Request, response: Response, service: Serving) -> Readiness:
+    """Whether the answers come from a store that is there and is being watched; 503 if not.
+
+    Needs no token, as probes have none; without one it names neither the store nor its files.
+    """
+    readiness = service.readiness(named=request.state.trusted)
+    response.status_code = 200 if readiness.ready else 503
+    return readiness
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def prometheus(service: Serving) -> Response:
+    """Trials by status, collapses, compute hours, age of the snapshot, and latency by route."""
+    content = exposition(service.watcher, service.latency, service.streams.open)
+    return Response(content, media_type=MEDIA_TYPE)

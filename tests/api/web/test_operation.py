@@ -9,7 +9,7 @@ from types import ModuleType
 import httpx2
 import pytest
 
-from api.metrics import Histogram
+from api.web.latency import Histogram
 from sweep.store.store import Store
 
 LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')

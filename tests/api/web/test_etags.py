@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from starlette.responses import Response
 
-from api.answers import MOST_BYTES, Answers
+from api.web.etags import MOST_BYTES, Answers
 from sweep.store.store import Store
 
 

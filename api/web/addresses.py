@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
+from api.web.bodies import FORM, media_of
+
 
 def base_of(request: Request) -> str:
     """What stands before every path of the service: `/sweeps-of-lab`, or nothing."""
@@ -29,3 +31,10 @@ def path_in(url: str | None) -> str:
     except ValueError:
         return ""
     return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def is_page(request: Request) -> bool:
+    """Whether a person asked, not a program: for a page, or by a page's form."""
+    path = path_of(request)
+    known = path in ("/", "/paper", "/docs", "/login", "/logout") or path.startswith("/view/")
+    return known or (request.method == "POST" and media_of(request) == FORM)

@@ -1,12 +1,8 @@
-"""Answers that were given are given again, as they were, as long as their ETag is the same.
-
-An ETag says what an answer was made from (api/caching.py), so what carries the same one is the
-same: a big table is put into words and compressed once for each state of the store, however many
-ask. Kept are answers to programs only, as they left for the client, and of these the latest.
-"""
+"""ETags: a response is fresh as long as what it was made from, and what made it, is the same."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -16,11 +12,42 @@ from fastapi.responses import Response
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.reading.version import code_version
+
 MOST_BYTES = 32 * 2**20
 KEPT_TYPES = ("application/json", "text/csv")
-
 # ETag, whether it is compressed, and where a proxy says that the service is.
 Key = tuple[str, bool, str]
+
+
+class NotModified(Exception):
+    """The client has it already: 304."""
+
+
+def conditional(request: Request, version: str, media: str = "application/json") -> None:
+    """Gives the response an ETag over `version`, address, media type and what the asker may do.
+
+    Raises NotModified if the client has it, and Known if it was made before. Weak, because the
+    bytes depend on compression.
+    """
+    query = "&".join(sorted(request.url.query.split("&")))
+    state = request.state
+    may = f"{state.trusted} {state.may_control} {state.logged_in}"
+    parts = [code_version(), version, media, may, request.url.path, query]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+    request.state.headers = {
+        "ETag": f'W/"{digest}"',
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept, Accept-Encoding, Authorization, Cookie",
+    }
+    known = [tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")]
+    if f'"{digest}"' in known or "*" in known:
+        raise NotModified
+    recall(request, request.state.headers["ETag"])
+
+
+def _if_none_match(request: Request) -> str:
+    return ",".join(request.headers.getlist("if-none-match"))
 
 
 class Known(Exception):

@@ -14,11 +14,11 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.parameters import Serving, known_parameters
-from api.problems import RESPONSES
 from api.reading.changes import Change, Changes, History
 from api.reading.snapshot import NotFound, Snapshot
-from api.service import Service
+from api.web.parameters import Serving, known_parameters
+from api.web.problems import RESPONSES
+from api.web.service import Service
 from sweep.store.vocabulary import STATUSES
 
 router = APIRouter(tags=["live"], dependencies=[Depends(known_parameters)], responses=RESPONSES)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from starlette.requests import Request
 
-from api.formats import CSV, JSON, PARQUET, csv_of, negotiate
+from api.web.formats import CSV, JSON, PARQUET, csv_of, negotiate
 
 
 def request(accept: str | None) -> Request:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import uvicorn
 from starlette.exceptions import HTTPException
 
 # Each holds a connection for as long as a page is open.
@@ -33,3 +35,16 @@ class Streams:
             yield
         finally:
             self.open -= 1
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which closes the streams before it waits for connections to end."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+        super().__init__(config)
+        self.streams = streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, which would wait for a stream until its client goes."""
+        self.streams.close()
+        await super().shutdown(sockets)

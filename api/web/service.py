@@ -10,15 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import Request
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.caching import conditional
-from api.metrics import Histogram
-from api.models import Readiness
 from api.reading import cache, on_demand, plans
 from api.reading.changes import Changes
 from api.reading.snapshot import Row, Snapshot, Watcher
-from api.streams import Streams
+from api.web import formats
+from api.web.etags import conditional
+from api.web.latency import Histogram
+from api.web.streams import Streams
 from sweep.store.store import Store
 
 # The watcher looks every second or so; after this long without a pass, answers may be old.
@@ -102,3 +103,39 @@ def tag_sweeps(request: Request, snapshot: Snapshot, version: str = "") -> datet
     now = datetime.now(UTC)
     conditional(request, f"{snapshot.id} {plans.states(snapshot, now)} {version}".rstrip())
     return now
+
+
+class Readiness(BaseModel):
+    ready: bool
+    reason: str | None = Field(description="why it is not")
+    results: str | None = Field(description="root of the store; null without the token")
+    trials: int
+    sweeps: int
+    skipped: int = Field(description="files that could not be read")
+    skipped_files: dict[str, str] = Field(description="why, of the first 20, with the token")
+    snapshot: str | None
+    refreshed_at: datetime | None
+
+
+def tag_trial(
+    request: Request, service: Service, trial_id: str, snapshot_id: str, *tables: str
+) -> None:
+    """The marks are in the snapshot, the lines in files of their own."""
+    paths = [on_demand.table_path(table, trial_id) for table in tables]
+    conditional(
+        request, " ".join([snapshot_id, *(on_demand.stamp(service.store, p) for p in paths)])
+    )
+
+
+def tag(
+    request: Request,
+    snapshot: Snapshot,
+    service: Service,
+    records: Sequence[Row],
+    table: str,
+    media: str = formats.JSON,
+) -> None:
+    """ETag of what is read of all of them."""
+    paths = [on_demand.table_path(table, record["trial_id"]) for record in records]
+    stamps = [on_demand.stamp(service.store, path) for path in paths]
+    conditional(request, " ".join([snapshot.id, *stamps]), media)

@@ -18,11 +18,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from api import events, streams
 from api.reading import changes
 from api.reading.changes import Changes
 from api.reading.snapshot import Snapshot, Watcher
-from api.service import Service, open_service
+from api.web import events, streams
+from api.web.service import Service, open_service
 from sweep.store.store import Store
 
 

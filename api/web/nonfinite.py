@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+Nonfinite = Annotated[
+    dict[str, Literal["nan", "inf", "-inf"]],
+    Field(description="fields that are null because they were not finite"),
+]
 
 
 def without_nonfinite(value: Any) -> Any:

@@ -11,10 +11,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access import Authority, Tokens, authority, is_from_here
-from api.addresses import at, path_in, path_of
-from api.problems import problem
-from api.rendering import is_page
+from api.web.access import Authority, Tokens, authority, is_from_here
+from api.web.addresses import at, is_page, path_in, path_of
+from api.web.problems import problem
 
 # What Plotly adds to a page: an element that it fills rule by rule, which is empty when it is
 # looked at, and the style of the maps of plotly.js 4.1.1. With another Plotly the second one is

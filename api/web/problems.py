@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
 
-from api.models import Problem
-from api.paging import BadCursor
 from api.reading.snapshot import log
 from sweep.store.store import StoreError
 from trainer.config.lookup import UsageError
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[dict[str, Any]] | None = Field(
+        default=None, description="invalid parameters, one by one"
+    )
+
+
+class BadCursor(ValueError):
+    """The cursor is none of this list's."""
+
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": HTTPStatus(status).phrase}
     for status in (404, 422, 500, 503)
@@ -38,11 +56,6 @@ def problem(request: Request, status: int, detail: str, **more: Any) -> Response
     headers = {"X-Request-ID": body.request_id}
     content = body.model_dump(exclude_none=True)
     return JSONResponse(content, status, headers, MEDIA_TYPE)
-
-
-def _told(error: Mapping[str, Any]) -> dict[str, str]:
-    name = ".".join(map(str, error["loc"][1:]))
-    return {"parameter": name, "says": error["msg"], "value": str(error["input"])}
 
 
 class Refuse(Protocol):

@@ -1,0 +1,1 @@
+"""HTTP itself. Knows no trial, sweep or figure."""
