@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from api.figures import colour, finished, no_figure
-from api.lines import Line, lines
-from api.models import Figure, Trial
-from api.panels import EDGES, Panel, Stroke, height_of, stacked
+from api.drawing.figure import Figure, finished, no_figure
+from api.drawing.lines import Line, lines
+from api.drawing.look import colour
+from api.drawing.panels import EDGES, Panel, Stroke, height_of, stacked
+from api.models import Trial
 from api.reading.snapshot import Row
 from api.trial_figures import NOTHING, TITLES, course, cursor
 

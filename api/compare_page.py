@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import compare_figures, compared, figures, queries
+from api import compare_figures, compared, queries
+from api.drawing import figure
 from api.models import Trial
 from api.neighbours import neighbours
 from api.reading import on_demand
@@ -51,7 +52,7 @@ def compare(
         snapshot, records, partial(on_demand.evaluations_or_none, service.store), every=all
     )
     trials = [queries.trial(record) for record in records]
-    layers = max((figures.layers(trial) for trial in trials), key=len)
+    layers = max((figure.layers(trial) for trial in trials), key=len)
     return page(
         request, "compare.html", comparison=shown, ids=ids, every=all,
         styles=compare_figures.styles([trial.method for trial in trials]),

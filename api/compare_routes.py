@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import compare_figures, compared, models, queries, trial_outputs
+from api import compare_figures, compared, queries, trial_outputs
 from api import compare_models as answers
-from api.figure_routes import shown
-from api.figures import no_figure
+from api.drawing import figure as figure_module
+from api.drawing.figure import no_figure, shown
 from api.reading import on_demand
 from api.reading.snapshot import Row
 from api.trial_spectra import heat_maps
@@ -97,7 +97,7 @@ def curves(
         Query(description="iteration, or share of those planned; by default what shows more"),
     ] = None,
     log: Annotated[bool, Query(description="logarithmic where all values are positive")] = False,
-) -> models.Figure:
+) -> figure_module.Figure:
     """Scores, spectrum, gap and losses of the trials over one another."""
     records = compared.chosen(snapshot, compared.ids_of(t))
     tag(request, snapshot, service, records, "evaluations")
@@ -121,7 +121,7 @@ def spectra(
     t: Trials = [],  # noqa: B006 - FastAPI copies defaults
     layer: LayerIndex = 4,
     columns: Columns = 4,
-) -> models.Figure:
+) -> figure_module.Figure:
     """The spectrum of a layer of each trial over iterations, on one colour scale."""
     records = compared.chosen(snapshot, compared.ids_of(t))
     tag(request, snapshot, service, records, "spectra")
@@ -144,7 +144,7 @@ def outputs(
     quantity: Annotated[trial_outputs.Quantity, Query(description="D(x) or D's loss")] = "d",
     at: Annotated[int | None, Query(ge=0, description="the last up to this iteration")] = None,
     columns: Columns = 4,
-) -> models.Figure:
+) -> figure_module.Figure:
     """D's outputs of each trial at an iteration, on one axis."""
     records = compared.chosen(snapshot, compared.ids_of(t))
     tag(request, snapshot, service, records, "outputs")

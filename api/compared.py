@@ -7,9 +7,10 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from api import figures, queries
+from api import queries
 from api.compare_models import ComparedTrial, Comparison, DistanceAt
 from api.differences import differences
+from api.drawing import figure
 from api.models import ScoresAt, Trial, TrialDetail
 from api.reading.snapshot import Row, Snapshot
 from api.web.nonfinite import without_nonfinite
@@ -116,8 +117,8 @@ def _matched(curves: Sequence[Sequence[Row]]) -> list[Row | None]:
 def _compared(
     trial: TrialDetail, first: TrialDetail, label: str, matched: tuple[Row | None, Row | None]
 ) -> ComparedTrial:
-    score = figures.score_of(trial)
-    alike = score == figures.score_of(first) and trial.trial_id != first.trial_id
+    score = figure.score_of(trial)
+    alike = score == figure.score_of(first) and trial.trial_id != first.trial_id
     own, other = (
         None if row is None else ScoresAt.model_validate(_scores(row)) for row in matched
     )

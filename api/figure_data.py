@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from api import thinning
+from api.drawing import thinning
 from api.figure_models import FigureData, FigureTrial, HistogramAt, SpectrumAt
 from api.figure_views import VIEWS, Asked, Chosen, View
 from api.queries import trial

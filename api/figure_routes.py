@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
 
-from api import models, sweep_figures
+from api import sweep_figures
+from api.drawing import figure
+from api.drawing.figure import shown
 from api.reading import plans
-from api.reading.snapshot import Snapshot
-from api.web.addresses import at
 from api.web.etags import conditional
 from api.web.parameters import MAX_LIMIT, Now, known_parameters
 from api.web.problems import RESPONSES
@@ -21,16 +21,10 @@ router = APIRouter(
 
 
 @router.get("/sweeps/{name}/best")
-def best_of_sweep(request: Request, snapshot: Now, name: str) -> models.Figure:
+def best_of_sweep(request: Request, snapshot: Now, name: str) -> figure.Figure:
     """How the best score of each method came down over the time of a sweep."""
     records = plans.plan_records(snapshot, name)
     conditional(request, snapshot.id)
     columns = "trial_id,method,dataset,status,best_fid,best_fd_digits,updated_at"
     query = urlencode({"sweep": name, "sort": "updated_at", "fields": columns, "limit": MAX_LIMIT})
     return shown(request, snapshot, sweep_figures.best_so_far(records, f"/results?{query}"))
-
-
-def shown(request: Request, snapshot: Snapshot, figure: models.Figure) -> models.Figure:
-    """The figure with what its caption tells, and with addresses that hold behind a proxy."""
-    told = {"snapshot": snapshot.id, "source": at(request, figure.source)}
-    return figure.model_copy(update=told)

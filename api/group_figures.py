@@ -7,10 +7,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from api.drawing.figure import Figure, finished, subplots
+from api.drawing.look import shade
 from api.figure_models import FigureData, FigureTrial
-from api.figures import finished
-from api.models import Figure
-from api.spectrum_figures import heights, not_shown, places, shade, sigma_axis, subplots
+from api.spectrum_figures import heights, not_shown, places, sigma_axis
 from trainer.config.settings import SETTINGS
 
 

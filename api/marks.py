@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from api.figures import colour
+from api.drawing.look import colour
 from api.table2_models import MethodScore, SeedScore
 from sweep.store.vocabulary import FINISHED
 

@@ -143,16 +143,3 @@ class TrialDetail(Trial):
     cpus: float | None = Field(description="that it had, where it last ran")
     gpus: float | None = Field(description="that it had there, a share of one below 1")
     snapshot: str
-
-
-class Figure(BaseModel):
-    """A Plotly figure; `empty` says why there is nothing to draw, `command` what to run then."""
-
-    data: list[dict[str, Any]]
-    layout: dict[str, Any]
-    source: str = Field(description="address of the data behind the figure")
-    trials: int = Field(default=0, description="how many the figure shows")
-    snapshot: str | None = Field(default=None, description="of the store, as it was drawn from")
-    says: str | None = Field(default=None, description="what it shows, in words")
-    empty: str | None = None
-    command: str | None = None

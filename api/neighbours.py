@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from api import queries
-from api.figures import in_order
+from api.drawing.look import in_order
 from api.models import Trial
 from api.reading.snapshot import Row, Snapshot
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from api.drawing.figure import Figure, below_legend, finished, subplots
+from api.drawing.look import shade
 from api.figure_models import FigureData, FigureTrial, HistogramAt
-from api.figures import finished
-from api.models import Figure
-from api.spectrum_figures import below_legend, shade, subplots
 
 # Not the colours of methods: these are sets of images.
 IMAGES = {

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from api import actions, matrix, progress, queries
 from api.alerts import alerts
-from api.figures import in_order
+from api.drawing.look import in_order
 from api.reading import on_demand, plans
 from api.reading.snapshot import Row, Snapshot
 from api.rendering import page

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.figures import in_order
+from api.drawing.look import in_order
 from api.table2_models import MethodScore, Pair, SettingScores
 from sweep.paper.claims import CONTROLS
 from sweep.store.vocabulary import FINISHED

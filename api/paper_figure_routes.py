@@ -23,11 +23,9 @@ from api import (
     trends,
 )
 from api.commands import command
+from api.drawing.figure import Figure, no_figure, shown
 from api.figure_models import FigureData
-from api.figure_routes import shown
-from api.figures import no_figure
 from api.filters import Filters, matching
-from api.models import Figure
 from api.reading.snapshot import NotFound, Row, Snapshot, trial_record
 from api.web.etags import conditional
 from api.web.parameters import Now, Serving, known_parameters

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api import claims, comparison, paper_answer, pickers, protocol_box
-from api.figures import in_order
+from api.drawing.look import in_order
 from api.paper_contents import SECTIONS
 from api.reading.memo import once
 from api.reading.snapshot import Row, Snapshot

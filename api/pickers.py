@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from api.drawing.figure import USUAL_LAYERS, layer_count, layer_names
+from api.drawing.look import in_order
 from api.figure_views import VIEWS
-from api.figures import USUAL_LAYERS, in_order, layer_count, layer_names
 from api.paper_contents import Plate
 from api.reading.snapshot import Row
 from trainer.config.settings import SETTINGS

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api import lineage, thinning
+from api import lineage
+from api.drawing import thinning
 from api.models import ScoresAt, Trial, TrialDetail, Verdict
 from api.reading.memo import of_rows, once
 from api.reading.snapshot import Row, Snapshot

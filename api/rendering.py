@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from starlette.templating import Jinja2Templates
 
-from api import figures
+from api.drawing import figure, look
 from api.reading.version import code_version
 from api.web.addresses import base_of, path_of
 from api.web.words import duration, number, verdict
@@ -39,8 +39,8 @@ _environment.globals |= {
     "METHODS": METHODS,
     "MODES": {name: dataset.modes for name, dataset in DATASETS.items()},
     "SCORES": SCORE_TITLES,
-    "score_of": figures.score_of,
-    "colour": figures.colour,
+    "score_of": figure.score_of,
+    "colour": look.colour,
     "version": code_version,
     "plotly_version": plotly.__version__,
 }

@@ -8,19 +8,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from api import thinning
+from api.drawing import thinning
+from api.drawing.figure import Figure, below_legend, finished, subplots
+from api.drawing.look import colour, marks_of
+from api.drawing.spectra import heat
 from api.figure_models import FigureData, FigureTrial, SpectrumAt
-from api.figures import colour, finished, heat, marks_of
-from api.models import Figure
-from api.spectrum_figures import (
-    add_curves,
-    add_iterations,
-    below_legend,
-    name_of,
-    sigma_axis,
-    span_of,
-    subplots,
-)
+from api.spectrum_figures import add_curves, add_iterations, name_of, sigma_axis, span_of
 from sweep.paper.scores import SCORE_TITLES
 
 # Columns of a heat map and curves of a spectrum: more than a screen shows apart.

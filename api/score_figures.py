@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-from api import thinning
-from api.figures import finished, in_order
+from api.drawing import thinning
+from api.drawing.figure import Figure, finished, subplots
+from api.drawing.look import in_order
 from api.marks import add_marks, ceiling, left_out, mark
-from api.models import Figure
-from api.spectrum_figures import subplots
 from api.table2_models import MethodScore, SeedScore, SettingScores
 from api.trends import StaticDynamic
 from sweep.paper.scores import SCORE_TITLES

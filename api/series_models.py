@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from api.drawing.thinning import Bucket
 from api.models import Scores
 from api.web.nonfinite import Nonfinite
 
@@ -49,22 +50,6 @@ class EvaluationRows(BaseModel):
 
     trial_id: str
     items: list[dict[str, Any]] = Field(description="oldest first, `iteration` and the keys")
-
-
-class Extent(BaseModel):
-    """A value over some iterations."""
-
-    min: float | None
-    max: float | None
-    last: float | None
-    not_finite: int = Field(description="values that are neither minimum, maximum nor last")
-
-
-class Bucket(BaseModel):
-    from_iteration: int
-    to_iteration: int
-    n: int = Field(description="evaluations in it")
-    values: dict[str, Extent] = Field(description="by key")
 
 
 class EvaluationBuckets(BaseModel):

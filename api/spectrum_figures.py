@@ -9,19 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
-from plotly.subplots import make_subplots
 
+from api.drawing.figure import Figure, finished, subplots
+from api.drawing.look import SCALE, shade
 from api.figure_models import FigureData, FigureTrial, SpectrumAt
-from api.figures import finished
-from api.models import Figure
 
-# Viridis without its ends: the dark one is lost on a dark page, the yellow one on a light page.
-SHARES = [0.25 + 0.65 * k / 8 for k in range(9)]
-SCALE = sample_colorscale("Viridis", SHARES)
 PANEL_HEIGHT, TITLE_HEIGHT = 190, 52
-# What the legend of a figure with titles over its panels needs above them.
-LEGEND_HEIGHT = 28
 COLUMNS = 4
 # What a normalised spectrum reaches; a higher one is of a method that does not normalise.
 USUAL_TOP = 1.05
@@ -93,21 +86,6 @@ def grid(panels: Sequence[Panel], says: str, source: str, trials: int) -> Figure
     return finished(figure, source, height, trials=trials, says=says)
 
 
-def subplots(**options: Any) -> go.Figure:
-    """Plotly's, whose types know fewer options than it has."""
-    return make_subplots(**options)
-
-
-def below_legend(figure: Figure) -> Figure:
-    """The figure with room between its legend and the titles of its panels."""
-    margin = figure.layout["margin"] | {"t": 36 + LEGEND_HEIGHT}
-    inner = figure.layout["height"] - margin["t"] - margin["b"]
-    legend = figure.layout["legend"] | {"y": 1 + LEGEND_HEIGHT / inner}
-    return figure.model_copy(
-        update={"layout": figure.layout | {"margin": margin, "legend": legend}}
-    )
-
-
 def add_curves(
     figure: go.Figure, spectra: Sequence[SpectrumAt], span: tuple[int, int], fell: int | None,
     row: int, col: int,
@@ -141,11 +119,6 @@ def span_of(spectra: Sequence[SpectrumAt]) -> tuple[int, int]:
 def colour_at(iteration: int, span: tuple[int, int]) -> str:
     first, last = span
     return shade((iteration - first) / (last - first))
-
-
-def shade(share: float) -> str:
-    """The colour of a place between first and last, 0 to 1."""
-    return str(sample_colorscale("Viridis", [SHARES[0] + share * (SHARES[-1] - SHARES[0])])[0])
 
 
 def add_iterations(figure: go.Figure, span: tuple[int, int], **bar: float | str) -> None:

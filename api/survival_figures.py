@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.figures import colour, finished, in_order
-from api.models import Figure
+from api.drawing.figure import Figure, finished
+from api.drawing.look import colour, in_order
 from api.survival import Step, Survival
 
 MOMENTS = 6

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.figures import colour, finished, in_order, no_figure
-from api.models import Figure
+from api.drawing.figure import Figure, finished, no_figure
+from api.drawing.look import colour, in_order
 from api.reading.snapshot import Row
 from sweep.paper.scores import SCORE_TITLES, score_name
 from sweep.store.vocabulary import FINISHED

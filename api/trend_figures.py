@@ -8,11 +8,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from api.figures import colour, finished, in_order
+from api.drawing.figure import Figure, below_legend, finished, subplots
+from api.drawing.look import colour, in_order
 from api.marks import add_marks, ceiling, left_out, mark
-from api.models import Figure
 from api.reading.snapshot import Row
-from api.spectrum_figures import below_legend, subplots
 from api.table2_models import MethodScore, SeedScore
 from api.trends import OverI
 from sweep.paper.scores import SCORE_TITLES, t_interval

@@ -6,9 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api import figures, models, queries, thinning, trial_outputs, trial_spectra
+from api import queries, trial_outputs, trial_spectra
 from api import trial_figures as drawing
-from api.figure_routes import shown
+from api.drawing import figure as figure_module
+from api.drawing import figure as figures
+from api.drawing import thinning
+from api.drawing.figure import shown
 from api.reading import on_demand
 from api.reading.snapshot import trial_record
 from api.series_models import Spectrum
@@ -37,7 +40,7 @@ def curves(
         list[str], Query(description="columns, one panel each; scores, losses, gap for none")
     ] = [],  # noqa: B006 - FastAPI copies defaults
     log: Annotated[bool, Query(description="logarithmic where all values are positive")] = False,
-) -> models.Figure:
+) -> figure_module.Figure:
     """Columns of the evaluations over iterations."""
     record = trial_record(snapshot, trial_id)
     names = separated(keys)
@@ -56,7 +59,7 @@ def strip(
     service: Serving,
     trial_id: str,
     rank: Annotated[drawing.Rank, Query(description="of each layer")] = "stable_rank",
-) -> models.Figure:
+) -> figure_module.Figure:
     """Quality, spectrum and game on one axis, each collapse marked."""
     trial = queries.trial(trial_record(snapshot, trial_id))
     tag_trial(request, service, trial_id, snapshot.id, "evaluations")
@@ -69,7 +72,7 @@ def strip(
 @router.get("/spectra")
 def spectra(
     request: Request, snapshot: Now, service: Serving, trial_id: str, layer: LayerIndex = 4
-) -> models.Figure:
+) -> figure_module.Figure:
     """The spectrum of a layer over iterations."""
     trial = queries.trial(trial_record(snapshot, trial_id))
     tag_trial(request, service, trial_id, snapshot.id, "spectra")
@@ -94,7 +97,7 @@ def snapshots(
         list[str], Query(description="repeatable or with commas; six of them for none")
     ] = [],  # noqa: B006 - FastAPI copies defaults
     at: Annotated[int | None, Query(ge=0, description="drawn so that it stands out")] = None,
-) -> models.Figure:
+) -> figure_module.Figure:
     """The sorted spectrum of a layer at some iterations, one over the other."""
     trial = queries.trial(trial_record(snapshot, trial_id))
     wanted = whole_numbers("iterations", iterations)
@@ -112,7 +115,7 @@ def snapshots(
 @router.get("/outputs")
 def outputs(
     request: Request, snapshot: Now, service: Serving, trial_id: str, at: Iteration = None
-) -> models.Figure:
+) -> figure_module.Figure:
     """D(x) and D's loss on training, test and generated images, as histograms."""
     trial_record(snapshot, trial_id)
     tag_trial(request, service, trial_id, snapshot.id, "outputs")

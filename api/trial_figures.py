@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 
-from api.figures import colour, finished, no_figure, score_of
-from api.lines import Line, layer_lines, lines
-from api.models import Figure, Trial
-from api.panels import EDGES, Panel, Stroke, height_of, stacked
+from api.drawing.figure import Figure, finished, no_figure, score_of
+from api.drawing.lines import Line, layer_lines, lines
+from api.drawing.look import by_depth, colour
+from api.drawing.panels import EDGES, Panel, Stroke, height_of, stacked
+from api.models import Trial
 from api.reading.snapshot import Row
 from api.web.nonfinite import without_nonfinite
 from api.web.words import number
@@ -48,15 +48,6 @@ SIGNALS = (
 SIGNAL_COLOUR = "#CC79A7"
 # Names of signals stand above the title of the first panel, one above the other, in pixels.
 NAME_ABOVE, NAME_HEIGHT = 22, 21
-# The middle of Viridis: its ends vanish on a dark or on a light ground.
-SHOWN_SHARE = (0.22, 0.86)
-
-
-def by_depth(n: int) -> list[str]:
-    """Colours of `n` things in order, dark first."""
-    low, high = SHOWN_SHARE
-    places = [low + (high - low) * k / max(1, n - 1) for k in range(n)]
-    return [str(shade) for shade in sample_colorscale("Viridis", places)] if n else []
 
 
 def recorded(rows: Sequence[Row], names: Sequence[str]) -> list[str]:

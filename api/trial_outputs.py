@@ -8,9 +8,8 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.figures import finished, no_figure
-from api.lines import Line, bounds
-from api.models import Figure
+from api.drawing.figure import Figure, finished, no_figure
+from api.drawing.lines import Line, bounds
 from api.series_models import Histogram
 
 NOTHING = "No histogram of D's outputs has been written."

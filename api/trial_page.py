@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import figures, queries, thinning
+from api import queries
 from api.chronicle import chronicle, folded
 from api.differences import differences
+from api.drawing import figure, thinning
 from api.neighbours import neighbours
 from api.reading import on_demand
 from api.reading.snapshot import Row, trial_record
@@ -41,8 +42,8 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
     if baseline is not None:
         pair.append(queries.trial_detail(snapshot, snapshot.records[baseline.trial_id]))
     return page(
-        request, "trial.html", trial=shown, score=figures.score_of(shown), samples=samples,
-        layers=figures.layers(shown), layer=USUAL_LAYER, around=around, baseline=baseline,
+        request, "trial.html", trial=shown, score=figure.score_of(shown), samples=samples,
+        layers=figure.layers(shown), layer=USUAL_LAYER, around=around, baseline=baseline,
         differences=differences(pair), ranks=RANKS, may_control=may_control,
         steps=sorted({row["iteration"] for row in rows} | set(samples)),
         events=folded(chronicle(shown, rows)), speed=_median(rows, "images_per_second"),

@@ -9,8 +9,9 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import models, queries, thinning
+from api import models, queries
 from api import series_models as series
+from api.drawing import thinning
 from api.reading import on_demand
 from api.reading.snapshot import NotFound, trial_record
 from api.web import formats

@@ -8,11 +8,12 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api import thinning
-from api.figures import finished, heat, mark_collapses, no_figure, span
-from api.models import Figure, Trial
+from api.drawing import thinning
+from api.drawing.figure import Figure, finished, no_figure
+from api.drawing.look import by_depth, mark_collapses
+from api.drawing.spectra import heat, span
+from api.models import Trial
 from api.series_models import Spectrum
-from api.trial_figures import by_depth
 
 NOTHING = "No spectrum has been written yet."
 # Curves of a spectrum in one picture: the paper has about as many.

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.compare_figures import styles
-from api.figures import COLOURS
+from api.drawing.look import COLOURS
 from sweep.store.store import Store
 
 NAMES = ("healthy", "sn", "diverged", "failed", "planned", "foreign", "seed", "renorm")

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.lines import Line, axis, bounds
+from api.drawing.lines import Line, axis, bounds
 
 PANEL_HEIGHT = 150
 EDGES = 84

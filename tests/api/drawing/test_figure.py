@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from api import figures
-from api.figures import in_order
+from api.drawing import look
+from api.drawing.look import in_order
 from sweep.store.store import Store
 from trainer.collapse import SHORTCUTS
 from trainer.config.settings import METHODS
@@ -40,10 +40,10 @@ def only(http: httpx2.Client, **query: str) -> dict[str, Any]:
 
 
 def test_every_method_has_a_colour_of_its_own() -> None:
-    assert set(figures.COLOURS) == set(METHODS)
-    assert len(set(figures.COLOURS.values())) == len(METHODS)
-    assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in figures.COLOURS.values())
-    assert figures.OTHER_COLOUR not in figures.COLOURS.values()
+    assert set(look.COLOURS) == set(METHODS)
+    assert len(set(look.COLOURS.values())) == len(METHODS)
+    assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in look.COLOURS.values())
+    assert look.OTHER_COLOUR not in look.COLOURS.values()
 
 
 def test_methods_stand_in_one_order() -> None:
@@ -65,7 +65,7 @@ def test_the_pages_of_a_method(every: httpx2.Client, method: str) -> None:
         drawn = every.get(f"/figures/{figure}").json()
         assert drawn["empty"] is None
     lines = every.get(f"/figures/trials/{trial}/curves").json()["data"]
-    assert lines[0]["line"]["color"] == figures.COLOURS[method]
+    assert lines[0]["line"]["color"] == look.COLOURS[method]
 
 
 @pytest.mark.parametrize("path", ["/", "/view/sweeps/every", "/paper"])

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from api import thinning
+from api.drawing import thinning
 from sweep.store.store import Store
 
 

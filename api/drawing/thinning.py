@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from api.reading.snapshot import Row
-from api.series_models import Bucket, Extent
 from sweep.store.schemas import SCHEMAS
 from trainer.config.lookup import UsageError, lookup
 
@@ -87,3 +88,19 @@ def indices(n: int, points: int) -> list[int]:
     if n <= points:
         return list(range(n))
     return [round(k * (n - 1) / (points - 1)) for k in range(points)]
+
+
+class Bucket(BaseModel):
+    from_iteration: int
+    to_iteration: int
+    n: int = Field(description="evaluations in it")
+    values: dict[str, Extent] = Field(description="by key")
+
+
+class Extent(BaseModel):
+    """A value over some iterations."""
+
+    min: float | None
+    max: float | None
+    last: float | None
+    not_finite: int = Field(description="values that are neither minimum, maximum nor last")

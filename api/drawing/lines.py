@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from api import thinning
+from api.drawing import thinning
 from api.reading.snapshot import Row
 
 # Points of a curve in one panel: more than a screen shows, few enough to redraw while it grows.

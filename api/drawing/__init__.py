@@ -1,0 +1,1 @@
+"""How things are drawn. Takes numbers and knows no subject."""

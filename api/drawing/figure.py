@@ -1,0 +1,136 @@
+"""What every figure shares. Pure; a figure with nothing to draw says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from fastapi import Request
+from plotly.subplots import make_subplots
+from pydantic import BaseModel, Field
+
+from api.models import Trial
+from api.reading.snapshot import Snapshot
+from api.web.addresses import at
+from api.web.nonfinite import without_nonfinite
+from sweep.paper.scores import score_name
+from trainer.config.settings import DATASETS
+
+# What the legend of a figure with titles over its panels needs above them.
+LEGEND_HEIGHT = 28
+
+# Layers of D and its 1x1 shortcuts, by the size of the images.
+LAYERS = {128: 17}
+USUAL_LAYERS = 10
+SHORTCUTS = (2, 5, 8, 11, 14)
+
+
+def score_of(trial: Trial) -> str:
+    """The distance that decides about the trial: `fd_digits` or `fid`."""
+    return score_name({"dataset": trial.dataset})
+
+
+def layer_count(dataset: str) -> int:
+    """Of the discriminator for the data set."""
+    known = DATASETS.get(dataset)
+    return LAYERS.get((known.resolution if known else None) or 0, USUAL_LAYERS)
+
+
+def layer_names(n: int) -> dict[int, str]:
+    """The layers of a discriminator that has so many, as a list of choices names them."""
+    return {k: f"layer_{k}{' (1x1)' if k in _shortcuts(n) else ''}" for k in range(n)}
+
+
+def layers(trial: Trial) -> dict[int, str]:
+    """Those of the trial's discriminator."""
+    return layer_names(layer_count(trial.dataset))
+
+
+def shortcuts(trial: Trial) -> Sequence[int]:
+    """The 1x1 layers of the trial's discriminator."""
+    return _shortcuts(layer_count(trial.dataset))
+
+
+def _shortcuts(n: int) -> Sequence[int]:
+    # The CIFAR network goes down in size twice, so its last two blocks have no shortcut.
+    return SHORTCUTS if n > USUAL_LAYERS else SHORTCUTS[:2]
+
+
+def no_figure(why: str, source: str, command: str | None = None) -> Figure:
+    """Says why there is nothing to draw, and which command would change that."""
+    return Figure(data=[], layout={}, source=source, empty=why, command=command)
+
+
+def finished(
+    figure: go.Figure, source: str, height: int, *, trials: int = 1, says: str | None = None
+) -> Figure:
+    """The figure as an answer, in the look that all share.
+
+    `trials` is how many it shows, `says` what it shows in words.
+    """
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 64, "r": 16, "t": 36, "b": 48},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 13},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hoverlabel={"namelength": -1},
+    )
+    look = {"standoff": 6, "font": {"size": 13}}
+    figure.update_xaxes(zeroline=False, automargin=True, title=look)
+    figure.update_yaxes(zeroline=False, automargin=True, title=look)
+    plain = without_nonfinite(_plain(figure.to_plotly_json()))
+    return Figure(
+        data=plain["data"], layout=plain["layout"], source=source, trials=trials, says=says
+    )
+
+
+def _plain(value: Any) -> Any:
+    """The same without NumPy, which Plotly makes of what it is given."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+class Figure(BaseModel):
+    """A Plotly figure; `empty` says why there is nothing to draw, `command` what to run then."""
+
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+    source: str = Field(description="address of the data behind the figure")
+    trials: int = Field(default=0, description="how many the figure shows")
+    snapshot: str | None = Field(default=None, description="of the store, as it was drawn from")
+    says: str | None = Field(default=None, description="what it shows, in words")
+    empty: str | None = None
+    command: str | None = None
+
+
+def below_legend(figure: Figure) -> Figure:
+    """The figure with room between its legend and the titles of its panels."""
+    margin = figure.layout["margin"] | {"t": 36 + LEGEND_HEIGHT}
+    inner = figure.layout["height"] - margin["t"] - margin["b"]
+    legend = figure.layout["legend"] | {"y": 1 + LEGEND_HEIGHT / inner}
+    return figure.model_copy(
+        update={"layout": figure.layout | {"margin": margin, "legend": legend}}
+    )
+
+
+def subplots(**options: Any) -> go.Figure:
+    """Plotly's, whose types know fewer options than it has."""
+    return make_subplots(**options)
+
+
+def shown(request: Request, snapshot: Snapshot, figure: Figure) -> Figure:
+    """The figure with what its caption tells, and with addresses that hold behind a proxy."""
+    told = {"snapshot": snapshot.id, "source": at(request, figure.source)}
+    return figure.model_copy(update=told)
