@@ -16,23 +16,21 @@ from starlette.staticfiles import StaticFiles
 
 from api import (
     action_routes,
-    assets,
     compare_page,
     compare_routes,
     figure_data_routes,
     figure_routes,
-    login,
     pages,
     paper_figure_routes,
     paper_page,
     paper_routes,
-    rendering,
     routes,
     trial_figure_routes,
     trial_list,
     trial_page,
     trial_routes,
 )
+from api.pages import assets, login, rendering
 from api.reading.snapshot import NotFound
 from api.reading.version import code_version
 from api.warming import warm
@@ -103,7 +101,7 @@ def create_app(
         app.include_router(part.router)
     problems.describe(app)
     # The address has the version, so that no browser shows a page with an older script.
-    static = StaticFiles(directory=Path(__file__).with_name("static"))
+    static = StaticFiles(directory=Path(__file__).parent / "pages" / "static")
     app.mount(f"/static/{code_version()}", static, name="static")
     return app
 

@@ -14,9 +14,9 @@ from api import compare_figures, compared, queries
 from api.drawing import figure
 from api.models import Trial
 from api.neighbours import neighbours
+from api.pages.rendering import page
 from api.reading import on_demand
 from api.reading.snapshot import Row, Snapshot
-from api.rendering import page
 from api.web.parameters import Now, Serving
 from api.web.service import Service, tag
 from trainer.config.lookup import UsageError

@@ -13,9 +13,9 @@ from fastapi.responses import HTMLResponse, Response
 from api import actions, matrix, progress, queries
 from api.alerts import alerts
 from api.drawing.look import in_order
+from api.pages.rendering import page
 from api.reading import on_demand, plans
 from api.reading.snapshot import Row, Snapshot
-from api.rendering import page
 from api.sweep_models import Cell
 from api.web.parameters import Now, Serving
 from api.web.service import tag_sweeps

@@ -10,10 +10,10 @@ from fastapi.responses import HTMLResponse, Response
 
 from api import claims, comparison, paper_answer, pickers, protocol_box
 from api.drawing.look import in_order
+from api.pages.rendering import page
 from api.paper_contents import SECTIONS
 from api.reading.memo import once
 from api.reading.snapshot import Row, Snapshot
-from api.rendering import page
 from api.web.etags import conditional
 from api.web.parameters import Now, Serving
 from sweep.paper.claims import CONTROLS

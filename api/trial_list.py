@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 
 from api import groups, paging, queries
 from api.filters import EXACT, NAMED, RANGES, SEEN, column, matching
+from api.pages.rendering import page
 from api.reading import plans
 from api.reading.snapshot import Row, Snapshot
-from api.rendering import page
 from api.web.addresses import at
 from api.web.etags import conditional
 from api.web.parameters import Chosen, Now, separated

@@ -13,9 +13,9 @@ from api.chronicle import chronicle, folded
 from api.differences import differences
 from api.drawing import figure, thinning
 from api.neighbours import neighbours
+from api.pages.rendering import page
 from api.reading import on_demand
 from api.reading.snapshot import Row, trial_record
-from api.rendering import page
 from api.trial_figures import RANKS
 from api.web.etags import conditional
 from api.web.parameters import Now, Serving

@@ -10,8 +10,8 @@ import plotly
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from api.pages.rendering import page
 from api.reading.snapshot import NotFound
-from api.rendering import page
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

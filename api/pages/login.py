@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from api.pages.rendering import page
 from api.reading.snapshot import log
-from api.rendering import page
 from api.web.access import COOKIE_SECONDS, cookie_name, cookie_value, level, local
 from api.web.addresses import at, base_of
 from api.web.bodies import Fields
