@@ -25,14 +25,14 @@ from api import (
     paper_page,
     paper_routes,
     routes,
-    trial_figure_routes,
     trial_list,
-    trial_page,
-    trial_routes,
 )
 from api.pages import assets, login, rendering
 from api.reading.snapshot import NotFound
 from api.reading.version import code_version
+from api.trials import figure_routes as trial_figure_routes
+from api.trials import page
+from api.trials import routes as trial_routes
 from api.warming import warm
 from api.web import addresses, events, operation, problems
 from api.web.access import Tokens
@@ -95,7 +95,7 @@ def create_app(
     app.add_middleware(Latency, held=service.latency)
     for part in (
         routes, trial_routes, paper_routes, figure_data_routes, operation, figure_routes,
-        paper_figure_routes, trial_figure_routes, compare_routes, pages, trial_list, trial_page,
+        paper_figure_routes, trial_figure_routes, compare_routes, pages, trial_list, page,
         compare_page, paper_page, assets, login, events, action_routes,
     ):  # fmt: skip
         app.include_router(part.router)

@@ -10,9 +10,9 @@ from api.drawing.figure import Figure, finished, no_figure
 from api.drawing.lines import Line, lines
 from api.drawing.look import colour
 from api.drawing.panels import EDGES, Panel, Stroke, height_of, stacked
-from api.models import Trial
 from api.reading.snapshot import Row
-from api.trial_figures import NOTHING, TITLES, course, cursor
+from api.trials.curve_figures import NOTHING, TITLES, course, cursor
+from api.trials.models import Trial
 
 # Okabe and Ito's, without the ones that vanish on a light or on a dark ground.
 PALETTE = (

@@ -6,19 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.models import ScoresAt, Verdict
-
-Part = Literal["configuration", "protocol", "thresholds", "software"]
-
-
-class Difference(BaseModel):
-    """A key and its value in each trial, in the order of the trials."""
-
-    part: Part
-    key: str
-    values: list[Any]
-    recorded: list[bool] = Field(description="false where the trial has not stored the key")
-    differs: bool = Field(description="among the trials that have stored it")
+from api.trials.differences import Difference
+from api.trials.models import ScoresAt, Verdict
 
 
 class DistanceAt(BaseModel):

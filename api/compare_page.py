@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import compare_figures, compared, queries
-from api.drawing import figure
-from api.models import Trial
-from api.neighbours import neighbours
+from api import compare_figures, compared
 from api.pages.rendering import page
 from api.reading import on_demand
 from api.reading.snapshot import Row, Snapshot
+from api.trials import dataset_facts, queries
+from api.trials.models import Trial
+from api.trials.neighbours import neighbours
 from api.web.parameters import Now, Serving
 from api.web.service import Service, tag
 from trainer.config.lookup import UsageError
@@ -52,7 +52,7 @@ def compare(
         snapshot, records, partial(on_demand.evaluations_or_none, service.store), every=all
     )
     trials = [queries.trial(record) for record in records]
-    layers = max((figure.layers(trial) for trial in trials), key=len)
+    layers = max((dataset_facts.layers(trial) for trial in trials), key=len)
     return page(
         request, "compare.html", comparison=shown, ids=ids, every=all,
         styles=compare_figures.styles([trial.method for trial in trials]),

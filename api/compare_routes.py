@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import compare_figures, compared, queries, trial_outputs
+from api import compare_figures, compared
 from api import compare_models as answers
 from api.drawing import figure as figure_module
 from api.drawing.figure import no_figure, shown
 from api.reading import on_demand
 from api.reading.snapshot import Row
-from api.trial_spectra import heat_maps
+from api.trials import output_figures, queries
+from api.trials.spectrum_figures import heat_maps
 from api.web import formats
 from api.web.parameters import TABLES, Format, LayerIndex, Now, Serving, known_parameters
 from api.web.problems import RESPONSES
@@ -141,7 +142,7 @@ def outputs(
     snapshot: Now,
     service: Serving,
     t: Trials = [],  # noqa: B006 - FastAPI copies defaults
-    quantity: Annotated[trial_outputs.Quantity, Query(description="D(x) or D's loss")] = "d",
+    quantity: Annotated[output_figures.Quantity, Query(description="D(x) or D's loss")] = "d",
     at: Annotated[int | None, Query(ge=0, description="the last up to this iteration")] = None,
     columns: Columns = 4,
 ) -> figure_module.Figure:
@@ -153,7 +154,7 @@ def outputs(
         for label, record in zip(_labels(records), records, strict=True)
     ]
     source = _source("outputs", records)
-    figure = trial_outputs.side_by_side(drawn, quantity, at, columns, source)
+    figure = output_figures.side_by_side(drawn, quantity, at, columns, source)
     return shown(request, snapshot, figure)
 
 

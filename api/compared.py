@@ -7,12 +7,11 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from api import queries
 from api.compare_models import ComparedTrial, Comparison, DistanceAt
-from api.differences import differences
-from api.drawing import figure
-from api.models import ScoresAt, Trial, TrialDetail
 from api.reading.snapshot import Row, Snapshot
+from api.trials import dataset_facts, queries
+from api.trials.differences import differences
+from api.trials.models import ScoresAt, Trial, TrialDetail
 from api.web.nonfinite import without_nonfinite
 from api.web.words import number
 from trainer.config.lookup import UsageError
@@ -117,8 +116,8 @@ def _matched(curves: Sequence[Sequence[Row]]) -> list[Row | None]:
 def _compared(
     trial: TrialDetail, first: TrialDetail, label: str, matched: tuple[Row | None, Row | None]
 ) -> ComparedTrial:
-    score = figure.score_of(trial)
-    alike = score == figure.score_of(first) and trial.trial_id != first.trial_id
+    score = dataset_facts.score_of(trial)
+    alike = score == dataset_facts.score_of(first) and trial.trial_id != first.trial_id
     own, other = (
         None if row is None else ScoresAt.model_validate(_scores(row)) for row in matched
     )

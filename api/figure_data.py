@@ -8,9 +8,9 @@ from typing import Any
 from api.drawing import thinning
 from api.figure_models import FigureData, FigureTrial, HistogramAt, SpectrumAt
 from api.figure_views import VIEWS, Asked, Chosen, View
-from api.queries import trial
 from api.reading import on_demand
 from api.reading.snapshot import Row
+from api.trials.queries import trial
 from api.web import words
 from api.web.formats import schema_of
 from api.web.nonfinite import finite

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.series_models import Histogram
+from api.trials.series import Histogram
 from api.web.nonfinite import Nonfinite
 
 

@@ -10,13 +10,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import actions, matrix, progress, queries
+from api import actions, matrix, progress
 from api.alerts import alerts
 from api.drawing.look import in_order
 from api.pages.rendering import page
 from api.reading import on_demand, plans
 from api.reading.snapshot import Row, Snapshot
 from api.sweep_models import Cell
+from api.trials import queries
 from api.web.parameters import Now, Serving
 from api.web.service import tag_sweeps
 from sweep.store import requests

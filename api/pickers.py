@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from api.drawing.figure import USUAL_LAYERS, layer_count, layer_names
 from api.drawing.look import in_order
 from api.figure_views import VIEWS
 from api.paper_contents import Plate
 from api.reading.snapshot import Row
+from api.trials.dataset_facts import USUAL_LAYERS, layer_count, layer_names
 from trainer.config.settings import SETTINGS
 
 # Seeds in a list; another one can still be asked for in the address.

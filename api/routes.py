@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import groups, matrix, models, paging, progress, queries, sweep_models
+from api import groups, matrix, paging, progress, sweep_models
 from api.filters import columns_like, matching
 from api.reading import plans
+from api.trials import models, queries
 from api.web import formats, parameters, problems
 from api.web.etags import conditional
 from api.web.parameters import (

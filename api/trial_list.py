@@ -11,11 +11,12 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from api import groups, paging, queries
+from api import groups, paging
 from api.filters import EXACT, NAMED, RANGES, SEEN, column, matching
 from api.pages.rendering import page
 from api.reading import plans
 from api.reading.snapshot import Row, Snapshot
+from api.trials import queries
 from api.web.addresses import at
 from api.web.etags import conditional
 from api.web.parameters import Chosen, Now, separated

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from api.figure_models import FigureTrial
-from api.models import Trial
+from api.trials.models import Trial
 
 # SN, SR and their controls in Okabe and Ito's colours: blue does not lift, orange lifts, the
 # lighter of each is the control. Green is dynamic, brown Eq. (10). The order is that of columns.

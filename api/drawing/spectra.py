@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from api.figure_models import SpectrumAt
-from api.series_models import Spectrum
+from api.trials.series import Spectrum
 
 # Rows of a heat map: more than a screen shows of a spectrum, and a small answer.
 HEAT_ROWS = 96

@@ -12,8 +12,9 @@ from fastapi import Request
 from fastapi.responses import Response
 from starlette.templating import Jinja2Templates
 
-from api.drawing import figure, look
+from api.drawing import look
 from api.reading.version import code_version
+from api.trials import dataset_facts
 from api.web.addresses import base_of, path_of
 from api.web.words import duration, number, verdict
 from sweep.paper.scores import SCORE_TITLES
@@ -39,7 +40,7 @@ _environment.globals |= {
     "METHODS": METHODS,
     "MODES": {name: dataset.modes for name, dataset in DATASETS.items()},
     "SCORES": SCORE_TITLES,
-    "score_of": figure.score_of,
+    "score_of": dataset_facts.score_of,
     "colour": look.colour,
     "version": code_version,
     "plotly_version": plotly.__version__,

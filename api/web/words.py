@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.models import Trial
+from api.trials.models import Trial
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
-from api import models, series_models
+from api.trials import models, series
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.store import Store
 
@@ -51,9 +51,9 @@ def test_scores_are_those_of_the_store() -> None:
 @pytest.mark.parametrize(
     ("table", "model"),
     [
-        ("evaluations", series_models.Evaluation),
-        ("outputs", series_models.Histogram),
-        ("spectra", series_models.Spectrum),
+        ("evaluations", series.Evaluation),
+        ("outputs", series.Histogram),
+        ("spectra", series.Spectrum),
     ],
 )
 def test_a_row_is_that_of_the_store(table: str, model: type[BaseModel]) -> None:

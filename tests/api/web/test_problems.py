@@ -8,8 +8,8 @@ from types import ModuleType
 import httpx2
 import pytest
 
-from api import queries
 from api.reading.version import code_version
+from api.trials import queries
 
 
 def test_not_acceptable(http: httpx2.Client) -> None:

@@ -12,8 +12,8 @@ from api.drawing import thinning
 from api.drawing.figure import Figure, finished, no_figure
 from api.drawing.look import by_depth, mark_collapses
 from api.drawing.spectra import heat, span
-from api.models import Trial
-from api.series_models import Spectrum
+from api.trials.models import Trial
+from api.trials.series import Spectrum
 
 NOTHING = "No spectrum has been written yet."
 # Curves of a spectrum in one picture: the paper has about as many.

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from api.drawing.figure import Figure, finished, no_figure
 from api.drawing.lines import Line, bounds
-from api.series_models import Histogram
+from api.trials.series import Histogram
 
 NOTHING = "No histogram of D's outputs has been written."
 Quantity = Literal["d", "d_loss"]

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api import queries, trial_outputs, trial_spectra
-from api import trial_figures as drawing
 from api.drawing import figure as figure_module
 from api.drawing import figure as figures
 from api.drawing import thinning
 from api.drawing.figure import shown
 from api.reading import on_demand
 from api.reading.snapshot import trial_record
-from api.series_models import Spectrum
+from api.trials import curve_figures as drawing
+from api.trials import dataset_facts, output_figures, queries, spectrum_figures
+from api.trials.series import Spectrum
 from api.web.parameters import LayerIndex, Now, Serving, known_parameters, separated, whole_numbers
 from api.web.problems import RESPONSES
 from api.web.service import Service, tag_trial
@@ -65,7 +65,7 @@ def strip(
     tag_trial(request, service, trial_id, snapshot.id, "evaluations")
     rows = on_demand.evaluations(service.store, trial_id)
     source = f"/trials/{trial_id}/evaluations"
-    shortcuts = figures.shortcuts(trial)
+    shortcuts = dataset_facts.shortcuts(trial)
     return shown(request, snapshot, drawing.strip(trial, rows, rank, shortcuts, source))
 
 
@@ -79,8 +79,8 @@ def spectra(
     source = f"/trials/{trial_id}/spectra?layer={layer}"
     try:
         rows = _spectra(service, trial_id, layer)
-        names = figures.layers(trial)
-        figure = trial_spectra.heat_map(trial, rows, layer, names, source)
+        names = dataset_facts.layers(trial)
+        figure = spectrum_figures.heat_map(trial, rows, layer, names, source)
     except UsageError as error:
         figure = figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
     return shown(request, snapshot, figure)
@@ -105,8 +105,8 @@ def snapshots(
     source = f"/trials/{trial_id}/spectra?layer={layer}"
     try:
         rows = _spectra(service, trial_id, layer)
-        names = figures.layers(trial)
-        figure = trial_spectra.snapshots(rows, wanted, at, layer, names, source)
+        names = dataset_facts.layers(trial)
+        figure = spectrum_figures.snapshots(rows, wanted, at, layer, names, source)
     except UsageError as error:
         figure = figures.no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
     return shown(request, snapshot, figure)
@@ -122,7 +122,7 @@ def outputs(
     stored = on_demand.outputs(service.store, trial_id, None, None, None)
     rows = [queries.histogram(row) for row in stored]
     source = f"/trials/{trial_id}/outputs"
-    return shown(request, snapshot, trial_outputs.histograms(rows, at, source))
+    return shown(request, snapshot, output_figures.histograms(rows, at, source))
 
 
 def _spectra(service: Service, trial_id: str, layer: int) -> list[Spectrum]:

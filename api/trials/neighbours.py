@@ -6,10 +6,10 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from api import queries
 from api.drawing.look import in_order
-from api.models import Trial
 from api.reading.snapshot import Row, Snapshot
+from api.trials import queries
+from api.trials.models import Trial
 
 # What two runs must share to differ by their seed, their method or i alone.
 SAME = ("iterations", "dataset", "batch_size", "channels", "precision", "parent")

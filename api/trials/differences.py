@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from api.compare_models import Difference, Part
-from api.models import TrialDetail
+from pydantic import BaseModel, Field
+
+from api.trials.models import TrialDetail
+
+Part = Literal["configuration", "protocol", "thresholds", "software"]
 
 # What a plan knows of a trial before it has a configuration, under the configuration's names.
 IDENTITY = (
@@ -56,3 +59,13 @@ def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
             yield from flat(value, f"{before}{name}.")
         else:
             yield before + name, value
+
+
+class Difference(BaseModel):
+    """A key and its value in each trial, in the order of the trials."""
+
+    part: Part
+    key: str
+    values: list[Any]
+    recorded: list[bool] = Field(description="false where the trial has not stored the key")
+    differs: bool = Field(description="among the trials that have stored it")

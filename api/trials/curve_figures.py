@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from api.drawing.figure import Figure, finished, no_figure, score_of
+from api.drawing.figure import Figure, finished, no_figure
 from api.drawing.lines import Line, layer_lines, lines
 from api.drawing.look import by_depth, colour
 from api.drawing.panels import EDGES, Panel, Stroke, height_of, stacked
-from api.models import Trial
 from api.reading.snapshot import Row
+from api.trials.dataset_facts import score_of
+from api.trials.models import Trial
 from api.web.nonfinite import without_nonfinite
 from api.web.words import number
 from sweep.paper.scores import SCORE_TITLES

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from api.chronicle import Event, folded
+from api.trials.timeline import Event, folded
 from sweep.store.store import Store
 
 FIGURES = ["strip", "outputs", "spectrum", "snapshots", "curves"]

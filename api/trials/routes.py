@@ -9,11 +9,10 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api import models, queries
-from api import series_models as series
 from api.drawing import thinning
 from api.reading import on_demand
 from api.reading.snapshot import NotFound, trial_record
+from api.trials import models, queries, series
 from api.web import formats
 from api.web.addresses import at
 from api.web.etags import conditional

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from api.models import TrialDetail
 from api.reading.snapshot import Row
-from api.trial_figures import reading
+from api.trials.curve_figures import reading
+from api.trials.models import TrialDetail
 from api.web.words import duration
 
 # Evaluations shown before and after those that are folded.

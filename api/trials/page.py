@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import queries
-from api.chronicle import chronicle, folded
-from api.differences import differences
-from api.drawing import figure, thinning
-from api.neighbours import neighbours
+from api.drawing import thinning
 from api.pages.rendering import page
 from api.reading import on_demand
 from api.reading.snapshot import Row, trial_record
-from api.trial_figures import RANKS
+from api.trials import dataset_facts, queries
+from api.trials.curve_figures import RANKS
+from api.trials.differences import differences
+from api.trials.neighbours import neighbours
+from api.trials.timeline import chronicle, folded
 from api.web.etags import conditional
 from api.web.parameters import Now, Serving
 from sweep.store.schemas import SCHEMAS
@@ -42,8 +42,8 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
     if baseline is not None:
         pair.append(queries.trial_detail(snapshot, snapshot.records[baseline.trial_id]))
     return page(
-        request, "trial.html", trial=shown, score=figure.score_of(shown), samples=samples,
-        layers=figure.layers(shown), layer=USUAL_LAYER, around=around, baseline=baseline,
+        request, "trial.html", trial=shown, score=dataset_facts.score_of(shown), samples=samples,
+        layers=dataset_facts.layers(shown), layer=USUAL_LAYER, around=around, baseline=baseline,
         differences=differences(pair), ranks=RANKS, may_control=may_control,
         steps=sorted({row["iteration"] for row in rows} | set(samples)),
         events=folded(chronicle(shown, rows)), speed=_median(rows, "images_per_second"),

@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api import lineage
 from api.drawing import thinning
-from api.models import ScoresAt, Trial, TrialDetail, Verdict
 from api.reading.memo import of_rows, once
 from api.reading.snapshot import Row, Snapshot
-from api.series_models import Evaluation, Histogram, Spectrum
+from api.trials.models import Relative, ScoresAt, Trial, TrialDetail, Verdict
+from api.trials.series import Evaluation, Histogram, Spectrum
 from api.web import words
 from api.web.nonfinite import finite, without_nonfinite
 from sweep.store.schemas import SCORE_NAMES
@@ -49,8 +48,8 @@ def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
             "sweeps": _sweeps_by_trial(snapshot).get(trial_id, []),
             **{n: _json(record[n]) for n in ("config", "thresholds", "verdict_rules", "software")},
             "verdict": verdict_on(trial(record), rules),
-            "ancestors": lineage.ancestors(snapshot, record),
-            "children": lineage.children(snapshot, record),
+            "ancestors": ancestors(snapshot, record),
+            "children": children(snapshot, record),
             **{name: record[name] for name in _AS_STORED},
             "snapshot": snapshot.id,
         }
@@ -152,3 +151,41 @@ def histogram(row: Row) -> Histogram:
 
 def _values(values: Sequence[float | None] | None) -> list[float | None]:
     return [without_nonfinite(value) for value in values or []]
+
+
+def ancestors(snapshot: Snapshot, record: Row) -> list[Relative]:
+    """The parent, its parent, and so on, as far as the store has them."""
+    found: list[Relative] = []
+    seen = {record["trial_id"]}
+    while (parent := record["parent"]) in snapshot.records and parent not in seen:
+        above = snapshot.records[parent]
+        found.append(_relative(above, record["parent_iteration"]))
+        seen.add(parent)
+        record = above
+    return found
+
+
+def children(snapshot: Snapshot, record: Row) -> list[Relative]:
+    """Trials that branched off it, by the iteration of the branch."""
+    own = _branches(snapshot).get(record["trial_id"], [])
+    found = [_relative(row, row["parent_iteration"]) for row in own]
+    return sorted(found, key=lambda one: (one.at or 0, one.trial_id))
+
+
+@once(size=2)
+def _branches(snapshot: Snapshot) -> Mapping[str, list[Row]]:
+    branches: dict[str, list[Row]] = {}
+    for row in snapshot.records.values():
+        if row["parent"] is not None:
+            branches.setdefault(row["parent"], []).append(row)
+    return branches
+
+
+def _relative(row: Row, at: int | None) -> Relative:
+    return Relative(
+        trial_id=row["trial_id"],
+        method=row["method"],
+        i_ratio=row["i_ratio"],
+        at=at,
+        status=row["status"],
+    )

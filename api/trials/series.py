@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from api.drawing.thinning import Bucket
-from api.models import Scores
+from api.trials.models import Scores
 from api.web.nonfinite import Nonfinite
 
 

@@ -1,0 +1,1 @@
+"""One trial: what it is, its curve, spectra, outputs, and its page."""
