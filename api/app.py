@@ -14,26 +14,23 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
-from api import (
-    action_routes,
-    compare_page,
-    compare_routes,
-    figure_data_routes,
-    figure_routes,
-    pages,
-    paper_figure_routes,
-    paper_page,
-    paper_routes,
-    routes,
-    trial_list,
-)
+from api.compare import page as compare_page
+from api.compare import routes as compare_routes
 from api.pages import assets, login, rendering
+from api.paper import page as paper_page
+from api.paper import routes as paper_routes
+from api.paper.figures import routes as paper_figure_routes
+from api.paper.table2 import warm
 from api.reading.snapshot import NotFound
 from api.reading.version import code_version
+from api.results import page as results_page
+from api.results import routes as results_routes
+from api.sweeps import action_routes
+from api.sweeps import page as sweeps_page
+from api.sweeps import routes as sweep_routes
 from api.trials import figure_routes as trial_figure_routes
-from api.trials import page
+from api.trials import page as trial_page
 from api.trials import routes as trial_routes
-from api.warming import warm
 from api.web import addresses, events, operation, problems
 from api.web.access import Tokens
 from api.web.etags import Answers, Keeper, Known, NotModified
@@ -44,6 +41,27 @@ from sweep.store.store import Store
 
 # A small store is read before the first answer; a big one while the service answers 503.
 FIRST_PASS_SECONDS = 2.0
+# In the order of the description.
+ROUTERS = (
+    results_routes.router,
+    sweep_routes.router,
+    trial_routes.router,
+    paper_routes.router,
+    operation.router,
+    sweep_routes.figure_router,
+    paper_figure_routes.router,
+    trial_figure_routes.router,
+    compare_routes.router,
+    sweeps_page.router,
+    results_page.router,
+    trial_page.router,
+    compare_page.router,
+    paper_page.router,
+    assets.router,
+    login.router,
+    events.router,
+    action_routes.router,
+)
 DESCRIPTION = """\
 Sweeps over SN-GAN and SR-GAN training, what was measured so far, and the paper's Table II.
 
@@ -93,12 +111,8 @@ def create_app(
     app.add_middleware(Keeper, answers=app.state.answers)
     app.add_middleware(Guard, tokens=tokens)
     app.add_middleware(Latency, held=service.latency)
-    for part in (
-        routes, trial_routes, paper_routes, figure_data_routes, operation, figure_routes,
-        paper_figure_routes, trial_figure_routes, compare_routes, pages, trial_list, page,
-        compare_page, paper_page, assets, login, events, action_routes,
-    ):  # fmt: skip
-        app.include_router(part.router)
+    for router in ROUTERS:
+        app.include_router(router)
     problems.describe(app)
     # The address has the version, so that no browser shows a page with an older script.
     static = StaticFiles(directory=Path(__file__).parent / "pages" / "static")

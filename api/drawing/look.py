@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from api.figure_models import FigureTrial
-from api.trials.models import Trial
+from api.web.words import Signals
+
+
+class Run(Signals, Protocol):
+    """How far a trial has come beside its signals."""
+
+    @property
+    def iteration(self) -> int | None: ...
+    @property
+    def iterations(self) -> int: ...
+
 
 # SN, SR and their controls in Okabe and Ito's colours: blue does not lift, orange lifts, the
 # lighter of each is the control. Green is dynamic, brown Eq. (10). The order is that of columns.
@@ -56,13 +66,13 @@ def in_order(methods: Iterable[str]) -> list[str]:
     return [m for m in COLOURS if m in present] + sorted(present - COLOURS.keys())
 
 
-def marks_of(trial: Trial | FigureTrial) -> list[tuple[str, int, str]]:
+def marks_of(trial: Signals) -> list[tuple[str, int, str]]:
     """(name, iteration, dash) of every signal that was seen."""
     seen = [(name, getattr(trial, at), dash) for name, at, dash in SIGNALS]
     return [(name, at, dash) for name, at, dash in seen if at is not None]
 
 
-def mark_collapses(figure: go.Figure, trial: Trial) -> None:
+def mark_collapses(figure: go.Figure, trial: Run) -> None:
     """A line over a spectrum where each signal began: solid for mode collapse, dashed for
     spectral, dotted for the rest."""
     heights = {name: 1 - 0.07 * place for place, (name, _, _) in enumerate(SIGNALS)}

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import plotly.graph_objects as go
 
-from api.figure_models import SpectrumAt
-from api.trials.series import Spectrum
+
+class SpectrumRow(Protocol):
+    """Singular values of one layer at one iteration, the largest first."""
+
+    @property
+    def iteration(self) -> int: ...
+    @property
+    def singular_values(self) -> Sequence[float | None]: ...
+
 
 # Rows of a heat map: more than a screen shows of a spectrum, and a small answer.
 HEAT_ROWS = 96
 
 
-def span(rows: Sequence[Spectrum]) -> list[float]:
+def span(rows: Sequence[SpectrumRow]) -> list[float]:
     """The axis by the data alone: labels of marks would widen it."""
     first, last = rows[0].iteration, rows[-1].iteration
     pad = max(1.0, 0.04 * (last - first))
     return [first - pad, last + pad]
 
 
-def heat(rows: Sequence[Spectrum] | Sequence[SpectrumAt]) -> go.Heatmap:
+def heat(rows: Sequence[SpectrumRow]) -> go.Heatmap:
     """Columns are iterations, the largest singular value at the bottom, brightness sigma_k/s_1."""
     grid = np.linspace(0, 1, min(HEAT_ROWS, max(len(row.singular_values) for row in rows)))
     columns = []

@@ -14,11 +14,9 @@ from starlette.templating import Jinja2Templates
 
 from api.drawing import look
 from api.reading.version import code_version
-from api.trials import dataset_facts
 from api.web.addresses import base_of, path_of
 from api.web.words import duration, number, verdict
 from sweep.paper.scores import SCORE_TITLES
-from sweep.store.vocabulary import STATUSES
 from trainer.config.settings import DATASETS, METHODS
 
 GLYPHS = {
@@ -36,11 +34,9 @@ _environment = jinja2.Environment(
 _environment.filters |= {"number": number, "duration": duration, "verdict": verdict}
 _environment.globals |= {
     "GLYPHS": GLYPHS,
-    "STATUSES": STATUSES,
     "METHODS": METHODS,
     "MODES": {name: dataset.modes for name, dataset in DATASETS.items()},
     "SCORES": SCORE_TITLES,
-    "score_of": dataset_facts.score_of,
     "colour": look.colour,
     "version": code_version,
     "plotly_version": plotly.__version__,

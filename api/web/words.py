@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from api.trials.models import Trial
+from typing import Protocol
+
+
+class Signals(Protocol):
+    """The iteration at which each signal of a collapse began, None for one that was not seen."""
+
+    @property
+    def mode_collapse_at(self) -> int | None: ...
+    @property
+    def spectral_collapse_at(self) -> int | None: ...
+    @property
+    def dead_at(self) -> int | None: ...
+    @property
+    def diverged_at(self) -> int | None: ...
+
+
+class Judged(Signals, Protocol):
+    """A trial's status beside its signals."""
+
+    @property
+    def status(self) -> str: ...
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -25,7 +45,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def verdict(trial: Trial) -> str:
+def verdict(trial: Judged) -> str:
     """What was seen, in a sentence; says which came first where two collapses were seen."""
     if trial.status == "planned":
         return "Not started."
@@ -43,7 +63,7 @@ def verdict(trial: Trial) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}.{_order(trial)}"
 
 
-def _order(trial: Trial) -> str:
+def _order(trial: Signals) -> str:
     modes, spectrum = trial.mode_collapse_at, trial.spectral_collapse_at
     if modes is None or spectrum is None:
         return ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.eta import time_left
+from api.sweeps.progress import time_left
 
 
 def plan_of(

@@ -22,7 +22,7 @@ import yaml
 import api.__main__
 import sweep.cli.experiment
 import sweep.table1
-from api import figure_routes, pages, routes
+from api.app import ROUTERS
 from sweep.plan.grid import cells
 from trainer.config.lookup import select
 from trainer.config.settings import SETTINGS
@@ -297,7 +297,7 @@ def test_every_environment_variable_is_read() -> None:
 def test_every_url_is_published_and_answered() -> None:
     services = documents("compose.yaml")[0]["services"].values()
     ports = {p.rpartition(":")[2] for s in services for p in s.get("ports", [])}
-    served = {route.path for r in (routes, pages, figure_routes) for route in r.router.routes}  # pyright: ignore[reportAttributeAccessIssue]
+    served = {route.path for router in ROUTERS for route in router.routes}  # pyright: ignore[reportAttributeAccessIssue]
     urls = re.findall(r"http://(?:127\.0\.0\.1|localhost):(\d+)(/\w+)?", README)
     assert len(urls) >= 6
     for port, path in urls:

@@ -159,7 +159,7 @@ def test_a_sweep_that_falls_silent_is_told_of(
     store: Store, kit: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is written: it stalls by the clock."""
-    monkeypatch.setattr("api.progress.SILENT", timedelta(seconds=6))
+    monkeypatch.setattr("api.sweeps.progress.SILENT", timedelta(seconds=6))
     with kit.serving(Path(store.base)) as http, listening(http, "/sweeps/a/events") as stream:
         stream.next()
         kit.write_driver(store, "a", slots=5)

@@ -1,0 +1,1 @@
+"""A few trials side by side."""

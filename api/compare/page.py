@@ -1,0 +1,108 @@
+"""The page of 2 to 8 trials side by side: its address is all of its state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from api.compare import comparison, figures
+from api.pages.rendering import page
+from api.reading import on_demand
+from api.reading.snapshot import Row, Snapshot
+from api.trials import dataset_facts, queries
+from api.trials.models import Trial
+from api.trials.neighbours import neighbours
+from api.web.parameters import Now, Serving
+from api.web.service import Service, tag
+from trainer.config.lookup import UsageError
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+# Trials that the box proposes: enough to choose from, few enough to read.
+PROPOSED = 24
+# Plotly's names for dashes as SVG has them, for the key beside a name.
+KEYS = {
+    "solid": "none", "dash": "9 5", "dot": "3 3", "dashdot": "9 3 3 3", "longdash": "14 5",
+    "longdashdot": "14 4 3 4", "10px,3px": "10 3", "2px,5px": "2 5",
+}  # fmt: skip
+
+
+@router.get("/view/compare")
+def compare(
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    t: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies defaults
+    all: bool = False,
+    layer: int = 4,
+) -> Response:
+    """Trials side by side, or what is wrong with the choice and how to mend it."""
+    ids = comparison.ids_of(t)
+    try:
+        records = comparison.chosen(snapshot, ids)
+    except UsageError as error:
+        return _refused(request, snapshot, ids, str(error))
+    tag(request, snapshot, service, records, "evaluations", "text/html")
+    shown = comparison.comparison(
+        snapshot, records, partial(on_demand.evaluations_or_none, service.store), every=all
+    )
+    trials = [queries.trial(record) for record in records]
+    layers = max((dataset_facts.layers(trial) for trial in trials), key=len)
+    return page(
+        request, "compare.html", comparison=shown, ids=ids, every=all,
+        styles=figures.styles([trial.method for trial in trials]),
+        layers=layers, layer=min(layer, len(layers) - 1),
+        scale=figures.scale_of(trials),
+        steps=_steps(service, records),
+        samples=[on_demand.sample_iterations(service.store, one) for one in ids],
+        query=query, swapped=swapped, dashes=KEYS, proposed=_proposed(snapshot, records, ids),
+    )  # fmt: skip
+
+
+def swapped(ids: Sequence[str], k: int) -> list[str]:
+    """With the k-th before the one on its left."""
+    return [*ids[: k - 1], ids[k], ids[k - 1], *ids[k + 1 :]]
+
+
+def _refused(request: Request, snapshot: Snapshot, ids: Sequence[str], detail: str) -> Response:
+    good = [one for one in ids if one in snapshot.records]
+    near = {one: comparison.nearest(snapshot, one) for one in ids if one not in good}
+    records = [snapshot.records[one] for one in good]
+    # Who has chosen none or one yet has done nothing wrong.
+    code = 200 if not near and len(good) < comparison.FEWEST else 422
+    return page(
+        request, "compare_choice.html", code, detail=detail, wrong=code != 200,
+        ids=good, near=near, query=query,
+        trials=[queries.trial(record) for record in records],
+        proposed=_proposed(snapshot, records, good), most=comparison.MOST,
+    )  # fmt: skip
+
+
+def query(ids: Sequence[str], every: bool = False) -> str:
+    """The address's query for these trials in this order."""
+    return urlencode([*(("t", one) for one in ids), *([("all", "true")] if every else [])])
+
+
+def _steps(service: Service, records: Sequence[Row]) -> list[int]:
+    """Iterations at which anything was measured of any of them."""
+    curves = [
+        on_demand.evaluations_or_none(service.store, record["trial_id"]) for record in records
+    ]
+    return sorted({row["iteration"] for rows in curves for row in rows})
+
+
+def _proposed(snapshot: Snapshot, records: Sequence[Row], ids: Sequence[str]) -> list[Trial]:
+    """Neighbours of what is chosen, else the first of the store."""
+    found: dict[str, Trial] = {}
+    for record in records:
+        around = neighbours(snapshot, record)
+        for one in (*around.methods, *around.ratios, *around.seeds):
+            found.setdefault(one.trial_id, one)
+    if not records:
+        found = {one: queries.trial(snapshot.records[one]) for one in snapshot.ids[:PROPOSED]}
+    return [one for trial_id, one in found.items() if trial_id not in ids][:PROPOSED]

@@ -1,0 +1,1 @@
+"""The paper beside what was measured: Table II, claims, trends, survival."""

@@ -1,0 +1,175 @@
+"""What each figure of the paper shows, and which trials show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from api.reading.snapshot import Row, Snapshot
+from api.results.filters import Filters, matching
+from sweep.paper import trends
+from sweep.paper.claims import CONTROLS
+from sweep.paper.contingency import sr_of
+from sweep.paper.table2 import TABLE_II, MethodResult, table2
+from trainer.config.lookup import select
+from trainer.config.settings import PROFILES, SETTINGS
+
+HEALTHY = [name for name, row in TABLE_II.items() if not row.mode_collapse]
+COLLAPSED = [name for name, row in TABLE_II.items() if row.mode_collapse]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a figure shows. `layer` None is the last one, `layers` all says every one."""
+
+    shows: str
+    settings: Sequence[str]
+    methods: Literal["sn", "sn and sr", "sn and branches", "sr over i"]
+    layer: int | None = None
+    layers: Literal["one", "all"] = "one"
+    when: Literal["snapshots", "last", "all"] = "snapshots"
+    images: Sequence[str] = ()
+    quantities: Sequence[str] = ("d",)
+
+
+VIEWS: Mapping[int, View] = {
+    2: View(
+        shows="SN's last layer over iterations, where the paper saw no mode collapse",
+        settings=HEALTHY, methods="sn",
+    ),
+    3: View(
+        shows="SN's last layer over iterations, where the paper saw mode collapse",
+        settings=COLLAPSED, methods="sn",
+    ),
+    4: View(
+        shows="SN's layer_0 at the last iteration, every setting of a group",
+        settings=[*SETTINGS], methods="sn", layer=0, when="last",
+    ),
+    5: View(
+        shows="SN's last layer and scores of one run, and which fell first",
+        settings=["B_128-64"], methods="sn", when="all",
+    ),
+    6: View(
+        shows="SN and what branched off it: the rescue",
+        settings=["E_2048-64"], methods="sn and branches", when="all",
+    ),
+    7: View(
+        shows="SN against SR on one setting, the controls beside them: scores and last layer",
+        settings=["C_64-32"], methods="sn and sr", when="all",
+    ),
+    9: View(
+        shows="D(x) and L_D over i, on training and on generated images",
+        settings=["A_128-128"], methods="sr over i", images=("training", "generated"),
+        quantities=("d", "d_loss"),
+    ),
+    10: View(
+        shows="D(x) over i, on training and on test images",
+        settings=["A_128-128"], methods="sr over i", images=("training", "test"),
+    ),
+    11: View(
+        shows="D(x) over i, on training, test and generated images",
+        settings=["B_128-64"], methods="sr over i", images=("training", "test", "generated"),
+    ),
+    14: View(
+        shows="SN's layers, all of them, over iterations",
+        settings=["B_64-64"], methods="sn", layers="all",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a request wants other than the figure has by itself."""
+
+    setting: Sequence[str] = ()
+    group: Sequence[str] = ()
+    profile: str | None = None
+    seed: int | None = None
+    layer: int | None = None
+    iterations: Sequence[int] = ()
+    points: int = 128
+
+
+def profile_of(snapshot: Snapshot, asked: str | None) -> str:
+    """The asked one, else the paper's if it has a trial, else the first that has."""
+    if asked is not None:
+        return select("profile", PROFILES, [asked])[0]
+    present = {row["profile"] for row in snapshot.records.values() if row["status"] != "planned"}
+    return next((name for name in PROFILES if name in present), next(iter(PROFILES)))
+
+
+def settings_of(view: View, asked: Asked) -> list[str]:
+    """Those of the figure, or the asked ones, which may be any. Raises UsageError."""
+    chosen = select("setting", SETTINGS, asked.setting) if asked.setting else None
+    groups = {setting.group: None for setting in SETTINGS.values()}
+    if asked.group:
+        wanted = select("group", groups, asked.group)
+        pool = [*SETTINGS] if chosen is None else chosen
+        return [name for name in pool if SETTINGS[name].group in wanted]
+    return list(view.settings) if chosen is None else chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The trials that a request's figure draws, and why a setting has none."""
+
+    settings: list[str]
+    profile: str
+    rows: list[Row]
+    missing: dict[str, str]
+
+
+def choose(snapshot: Snapshot, view: View, asked: Asked) -> Chosen:
+    """Raises UsageError for a name that there is not."""
+    settings = settings_of(view, asked)
+    profile = profile_of(snapshot, asked.profile)
+    rows, missing = rows_of(snapshot, view, settings, profile, asked.seed)
+    return Chosen(settings=settings, profile=profile, rows=rows, missing=missing)
+
+
+def rows_of(
+    snapshot: Snapshot, view: View, settings: Sequence[str], profile: str, seed: int | None
+) -> tuple[list[Row], dict[str, str]]:
+    """The trials that a figure draws, and why a setting has none."""
+    if not settings:
+        return [], {}
+    found, missing = [], {}
+    filters = Filters(profile=[profile], setting=settings)
+    begun = [row for row in matching(snapshot, filters) if row["status"] != "planned"]
+    by_setting = {name: [row for row in begun if row["setting"] == name] for name in settings}
+    for name, rows in by_setting.items():
+        ids = [pick for result in _results(view, rows, profile) if (pick := _pick(result, seed))]
+        if view.methods == "sn and branches" and ids:
+            branches = [row["trial_id"] for row in rows if row["parent"] in ids]
+            ids += branches
+            if not branches:
+                missing[name] = f"nothing branched off {ids[0]}"
+        found += [snapshot.records[trial_id] for trial_id in ids]
+        if not ids:
+            which = "" if seed is None else f" with seed {seed}"
+            missing[name] = f"no trial of {view.methods} in the {profile} profile{which}"
+    return found, missing
+
+
+def _results(view: View, rows: Sequence[Row], profile: str) -> list[MethodResult]:
+    if not rows:
+        return []
+    if view.methods == "sr over i":
+        of_sr = [trend for trend in trends.fig8(rows) if trend.method == trends.STATIC]
+        return [point for trend in of_sr for point in trend.points]
+    (table,) = [row for row in table2(rows, _no_curve) if row.setting == rows[0]["setting"]]
+    methods = ["sn"]
+    if view.methods == "sn and sr":
+        methods += [sr_of(table, profile), *CONTROLS]
+    measured = table.measured.get(profile, {})
+    return [measured[method] for method in methods if method in measured]
+
+
+def _no_curve(trial_id: str) -> Sequence[Row]:
+    return ()
+
+
+def _pick(result: MethodResult, seed: int | None) -> str | None:
+    """The trial of the seed, by default of the lowest."""
+    return next((s.trial_id for s in result.seeds if seed in (None, s.seed)), None)

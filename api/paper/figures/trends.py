@@ -1,0 +1,137 @@
+"""Fig. 8: best scores against i, every seed, what lifts nothing as bands."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from api.drawing.figure import Figure, below_legend, finished, subplots
+from api.drawing.look import colour, in_order
+from api.paper.figures.scores import add_marks, ceiling, left_out, mark
+from api.paper.table2 import MethodScore, SeedScore
+from api.paper.trends import OverI
+from api.reading.snapshot import Row
+from sweep.paper.scores import SCORE_TITLES, t_interval
+from sweep.store.vocabulary import FINISHED
+
+# Of the share i / r.
+BESIDE = 0.014
+SECOND = {
+    "fd_digits": ("best_modes", "modes of 1000 (higher is better)"),
+    "fid": ("best_inception_score", "Inception Score (higher is better)"),
+}
+
+
+def over_i(items: Sequence[OverI], records: Mapping[str, Row], source: str) -> Figure:
+    """Fig. 8 of one setting: best scores against i, what lifts nothing as bands."""
+    score = items[0].points[0].score
+    column, second = SECOND[score]
+    seconds = {trial_id: row[column] for trial_id, row in records.items()}
+    both = any(
+        seconds.get(s.trial_id) is not None for i in items for p in i.points for s in p.seeds
+    )
+    titles = [f"best {SCORE_TITLES[score]} (lower is better)", *([second] if both else [])]
+    figure = subplots(rows=1, cols=len(titles), subplot_titles=titles, horizontal_spacing=0.07)
+    beyond = 0
+    for col in range(1, len(titles) + 1):
+        beyond += _panel(figure, items, seconds if col > 1 else None, col)
+    figure.update_xaxes(title_text="i / r, share of singular values lifted", range=[0, 1.05])
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_annotations(font={"size": 13})
+    cells = [cell for item in items for cell in item.points]
+    cells += [cell for cell in items[0].beside.values()]
+    shown = sum(len(cell.seeds) for cell in cells)
+    says = " ".join(_trend(item) for item in items) + left_out(cells, beyond)
+    return below_legend(finished(figure, source, 460, trials=shown, says=says))
+
+
+def _panel(
+    figure: go.Figure, items: Sequence[OverI], values: Mapping[str, Any] | None, col: int
+) -> int:
+    """Returns how many marks are beyond the axis. `values` None stands for the best distance."""
+    bands = {method: _values(cell, values) for method, cell in items[0].beside.items()}
+    dots = {
+        item.method: [
+            [(seed, value) for seed in cell.seeds if (value := _value(seed, values)) is not None]
+            for cell in item.points
+        ]
+        for item in items
+    }
+    every = [v for of in dots.values() for cell in of for _, v in cell]
+    top = ceiling(every + [v for of in bands.values() for v in of])
+    for method in in_order(bands):
+        _band(figure, method, bands[method], col)
+    beyond = 0
+    for place, item in enumerate(items):
+        # Methods at the same i stand beside one another.
+        shift = round(BESIDE * (place - (len(items) - 1) / 2), 4)
+        marks = []
+        for cell, seeds in zip(item.points, dots[item.method], strict=True):
+            about = f"{item.method}, i {cell.i_ratio:g} r,"
+            at = (cell.i_ratio or 0.0) + shift
+            marks += [mark(at, value, seed, about) for seed, value in seeds]
+        beyond += add_marks(figure, item.method, marks, top, col=col, legend=col == 1)
+        _means(figure, item, dots[item.method], shift, col)
+    return beyond
+
+
+def _value(seed: SeedScore, values: Mapping[str, Any] | None) -> float | None:
+    return seed.best if values is None else values.get(seed.trial_id)
+
+
+def _values(cell: MethodScore, values: Mapping[str, Any] | None) -> list[float]:
+    known = (_value(s, values) for s in cell.seeds if s.status in FINISHED)
+    return [value for value in known if value is not None]
+
+
+def _band(figure: go.Figure, method: str, values: Sequence[float], col: int) -> None:
+    """From the lowest to the highest seed, a line at the mean."""
+    if not values:
+        return
+    mean = statistics.fmean(values)
+    figure.add_scatter(
+        x=[0, 1.05], y=[mean, mean], mode="lines", line={"color": colour(method), "width": 2},
+        name=f"{method}: mean and range of {len(values)} seed{'s' if len(values) > 1 else ''}",
+        legendgroup=method, showlegend=col == 1, row=1, col=col,
+        hovertemplate=f"{method} mean %{{y:.4g}}<extra></extra>",
+    )  # fmt: skip
+    if len(values) > 1:
+        place: Any = {"row": 1, "col": col}
+        look: Any = {"fillcolor": colour(method), "opacity": 0.16, "line_width": 0}
+        figure.add_hrect(y0=min(values), y1=max(values), **look, **place)
+
+
+def _means(
+    figure: go.Figure, item: OverI, cells: Sequence[Sequence[tuple[SeedScore, float]]],
+    shift: float, col: int,
+) -> None:  # fmt: skip
+    """A line through the means of the finished seeds, with a t interval from three on."""
+    x, y, half = [], [], []
+    for cell, seeds in zip(item.points, cells, strict=True):
+        values = [value for seed, value in seeds if seed.status in FINISHED]
+        if values:
+            x.append((cell.i_ratio or 0.0) + shift)
+            y.append(statistics.fmean(values))
+            half.append(t_interval(values)[1] - y[-1] if len(values) > 2 else 0)
+    if len(x) > 1 or any(half):
+        figure.add_scatter(
+            x=x, y=y, mode="lines", line={"color": colour(item.method), "width": 1.5},
+            error_y={"array": half, "visible": any(half), "color": colour(item.method)},
+            legendgroup=item.method, showlegend=False, row=1, col=col,
+            hovertemplate=f"{item.method} mean %{{y:.4g}}<extra></extra>",
+        )  # fmt: skip
+
+
+def _trend(item: OverI) -> str:
+    if item.text is None:
+        return f"{item.method}: {item.agrees.says}."
+    verdict = item.agrees.verdict.replace("not measured", "is not measured yet")
+    score = item.points[0].score
+    says = item.agrees.says.replace(score, SCORE_TITLES[score])
+    return (
+        f"The text on group {item.group}: {item.text}. Measured with {item.method}: that "
+        f"{verdict} ({says})."
+    )

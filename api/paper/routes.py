@@ -1,0 +1,187 @@
+"""Measured beside published: the paper's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+
+import pyarrow as pa
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from api.paper import claims, survival, trends
+from api.paper import table2 as comparison
+from api.paper.figures import catalogue
+from api.paper.figures import data as figure_data
+from api.paper.figures.data import FigureData
+from api.paper.table2 import Table2
+from api.reading.snapshot import NotFound
+from api.results.filters import matching
+from api.results.parameters import RANGE_PARAMETERS, Chosen
+from api.web import formats
+from api.web.etags import conditional
+from api.web.parameters import (
+    TABLES,
+    Format,
+    Layer,
+    Names,
+    Now,
+    Serving,
+    known_parameters,
+    whole_numbers,
+)
+from api.web.problems import RESPONSES
+from sweep.paper import typeset
+from sweep.paper.table2 import SettingRow
+
+router = APIRouter(tags=["paper"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
+
+PUBLICATIONS: Mapping[str, Callable[[typeset.Sheet], str]] = {
+    "latex": typeset.latex,
+    "markdown": typeset.markdown,
+}
+
+
+@router.get("/table2", response_model=Table2, responses=TABLES)
+def table2(
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    format: Annotated[
+        str | None,
+        Query(description="json, csv, parquet, or to paste latex or markdown; else by Accept"),
+    ] = None,
+) -> Table2 | Response:
+    """Table II: published, and measured by profile and method. As a table, a row per method."""
+    if format is not None and format in PUBLICATIONS:
+        conditional(request, snapshot.id, format)
+        return _publication(comparison.table_rows(snapshot, service.distances), format)
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    rows = comparison.setting_scores(snapshot, service.distances)
+    if media == formats.JSON:
+        return Table2(items=list(rows), snapshot=snapshot.id)
+    flat = [line for row in rows for line in comparison.flat(row)]
+    return formats.file_response(media, pa.Table.from_pylist(flat), "table2")
+
+
+def _publication(rows: Sequence[SettingRow], format: str) -> Response:
+    """A table per profile that was measured. Raises NotFound if none was."""
+    profiles = sorted({profile for row in rows for profile in row.measured})
+    sheets = [typeset.comparison_sheet(rows, p, name="measured") for p in profiles]
+    text = "\n".join(PUBLICATIONS[format](sheet) for sheet in sheets if sheet is not None)
+    if not text:
+        raise NotFound("no trial of Table II has begun: there is nothing to set beside it")
+    return PlainTextResponse(text)
+
+
+@router.get("/claims", response_model=claims.Claims, responses=TABLES)
+def paper_claims(
+    request: Request, snapshot: Now, service: Serving, format: Format = None
+) -> claims.Claims | Response:
+    """What the paper claims in numbers: what its own Table II gives, and what was measured here.
+
+    `holds` of another data set neither supports nor refutes the paper: see `comparable`.
+    """
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    items = claims.of(comparison.table_rows(snapshot, service.distances), snapshot)
+    if media == formats.JSON:
+        return claims.Claims(items=items, snapshot=snapshot.id)
+    table = formats.table_of(claims.flat(items), claims.FLAT)
+    return formats.file_response(media, table, "claims")
+
+
+@router.get(
+    "/survival",
+    response_model=survival.Survivals,
+    responses=TABLES,
+    openapi_extra=RANGE_PARAMETERS,
+)
+def kaplan_meier(
+    request: Request, snapshot: Now, filters: Chosen, format: Format = None
+) -> survival.Survivals | Response:
+    """The share of runs without mode collapse over iterations, by profile, method and i.
+
+    A run that ended or still goes on without one is censored where it was last seen.
+    """
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    items = survival.survival(matching(snapshot, filters))
+    if media == formats.JSON:
+        return survival.Survivals(items=items, snapshot=snapshot.id)
+    table = formats.table_of(survival.flat(items), survival.FLAT)
+    return formats.file_response(media, table, "survival")
+
+
+@router.get("/fig8", response_model=trends.Fig8, responses=TABLES, openapi_extra=RANGE_PARAMETERS)
+def fig8(
+    request: Request, snapshot: Now, filters: Chosen, format: Format = None
+) -> trends.Fig8 | Response:
+    """The best distance over i, every seed; the paper's words on it, and whether they hold."""
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    items = trends.all_over_i(matching(snapshot, filters))
+    if media == formats.JSON:
+        return trends.Fig8(items=items, snapshot=snapshot.id)
+    table = formats.table_of(trends.flat_over_i(items), trends.FLAT)
+    return formats.file_response(media, table, "fig8")
+
+
+@router.get(
+    "/fig12", response_model=trends.Fig12, responses=TABLES, openapi_extra=RANGE_PARAMETERS
+)
+def fig12(
+    request: Request, snapshot: Now, filters: Chosen, format: Format = None
+) -> trends.Fig12 | Response:
+    """Static against dynamic compensation; the paper's words on it, and whether they hold."""
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    items = trends.all_static_dynamic(matching(snapshot, filters))
+    if media == formats.JSON:
+        return trends.Fig12(items=items, snapshot=snapshot.id)
+    table = formats.table_of(trends.flat_static_dynamic(items), trends.FLAT)
+    return formats.file_response(media, table, "fig12")
+
+
+@router.get("/fig/{number}", response_model=FigureData, responses=TABLES)
+def figure(
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    number: int,
+    setting: Names = [],  # noqa: B006 - FastAPI copies defaults
+    group: Names = [],  # noqa: B006
+    profile: Annotated[
+        str | None, Query(description="else the paper's if it has trials, else digits")
+    ] = None,
+    seed: Annotated[int | None, Query(description="else the lowest of each trial")] = None,
+    layer: Layer = None,
+    iterations: Annotated[
+        list[str], Query(description="repeatable or with commas; else as the figure has it")
+    ] = [],  # noqa: B006
+    points: Annotated[int, Query(ge=2, le=4096, description="of each spectrum")] = 128,
+    format: Format = None,
+) -> FigureData | Response:
+    """Figs. 2 to 7, 9 to 11 and 14 over any settings; Figs. 8 and 12 are `/fig8` and `/fig12`.
+
+    As a table, a row per spectrum or histogram.
+    """
+    if number not in catalogue.VIEWS:
+        known = ", ".join(map(str, catalogue.VIEWS))
+        raise NotFound(f"no data view of Fig. {number}; there are: {known}")
+    media = formats.negotiate(request, format)
+    view = catalogue.VIEWS[number]
+    asked = catalogue.Asked(
+        setting=setting, group=group, profile=profile, seed=seed, layer=layer, points=points,
+        iterations=whole_numbers("iterations", iterations),
+    )  # fmt: skip
+    chosen = catalogue.choose(snapshot, view, asked)
+    files = figure_data.version(service.store, view, chosen.rows)
+    conditional(request, f"{snapshot.id} {files}", media)
+    data = figure_data.figure(service.store, number, chosen, asked, snapshot.id)
+    if media != formats.JSON:
+        schema = figure_data.FLAT_OUTPUTS if view.images else figure_data.FLAT_SPECTRA
+        table = formats.table_of(figure_data.flat(data.trials), schema)
+        return formats.file_response(media, table, f"fig{number}")
+    return data

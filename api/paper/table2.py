@@ -1,0 +1,205 @@
+"""Table II, published and measured, as typed rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from api.reading.memo import of_rows, once
+from api.reading.snapshot import Row, Snapshot
+from api.web.nonfinite import Nonfinite, finite
+from api.web.service import Service
+from sweep.paper.pairs import PairedDifference
+from sweep.paper.table2 import TABLE_II, MethodResult, SettingRow, table2
+
+# Between two looks whether there is a first snapshot, s.
+PERIOD = 0.2
+
+Curves = Callable[[str], Sequence[Row]]
+M = TypeVar("M", bound=BaseModel)
+
+
+@once(size=2)
+def table_rows(snapshot: Snapshot, curves: Curves) -> Sequence[SettingRow]:
+    """Table II, published and measured: every row of the paper's, in its order."""
+    return [row for row, _ in _table(snapshot, curves)]
+
+
+@once(size=2)
+def setting_scores(snapshot: Snapshot, curves: Curves) -> Sequence[SettingScores]:
+    """The same as the service promises it."""
+    return [scores for _, scores in _table(snapshot, curves)]
+
+
+def _table(snapshot: Snapshot, curves: Curves) -> list[tuple[SettingRow, SettingScores]]:
+    begun: dict[str, list[Row]] = {setting: [] for setting in TABLE_II}
+    for row in snapshot.records.values():
+        if row["status"] != "planned" and row["setting"] in begun:
+            begun[row["setting"]].append(row)
+    return [_row(rows, setting, curves) for setting, rows in begun.items()]
+
+
+# A row of the table follows from the trials of its setting alone.
+@of_rows(size=2 * len(TABLE_II))
+def _row(rows: Sequence[Row], setting: str, curves: Curves) -> tuple[SettingRow, SettingScores]:
+    (row,) = (row for row in table2(rows, curves) if row.setting == setting)
+    return row, SettingScores(
+        setting=row.setting,
+        published=PublishedRow.model_validate(dataclasses.asdict(row.published)),
+        measured=_nested(row.measured, method_score),
+        pairs=_nested(row.pairs, _pair),
+    )
+
+
+def _nested(
+    by_profile: Mapping[str, Mapping[str, Any]], convert: Callable[[Any], M]
+) -> dict[str, dict[str, M]]:
+    return {
+        profile: {method: convert(value) for method, value in methods.items()}
+        for profile, methods in by_profile.items()
+    }
+
+
+def method_score(result: MethodResult) -> MethodScore:
+    fields = dataclasses.asdict(result)
+    seeds = [SeedScore.model_validate(finite(seed)) for seed in fields.pop("seeds")]
+    return MethodScore.model_validate(finite(fields) | {"seeds": seeds})
+
+
+def _pair(result: PairedDifference) -> Pair:
+    fields = dataclasses.asdict(result)
+    seeds = [PairedSeed.model_validate(finite(seed)) for seed in fields.pop("seeds")]
+    return Pair.model_validate(finite(fields) | {"seeds": seeds})
+
+
+FLAT_COLUMNS = (
+    "profile", "method", "i_ratio", "n", "score", "mean", "sd", "comparable", "not_comparable",
+    "seeds", "best", "mode_collapse_at", "spectral_collapse_at",
+)  # fmt: skip
+
+
+def flat(row: SettingScores) -> list[dict[str, Any]]:
+    """A row of Table II as lines of a table: one per profile and method, at least one."""
+    published = {f"published_{k}": v for k, v in row.published.model_dump().items()}
+    lines = [
+        {
+            "profile": profile,
+            **score.model_dump(exclude={"seeds", "nonfinite", "reasons"}),
+            "not_comparable": "; ".join(score.reasons),
+            "seeds": [seed.seed for seed in score.seeds],
+            "best": [seed.best for seed in score.seeds],
+            "mode_collapse_at": [seed.mode_collapse_at for seed in score.seeds],
+            "spectral_collapse_at": [seed.spectral_collapse_at for seed in score.seeds],
+        }
+        for profile, methods in row.measured.items()
+        for score in methods.values()
+    ]
+    empty = dict.fromkeys(FLAT_COLUMNS)
+    return [{"setting": row.setting, **published, **empty, **line} for line in lines or [{}]]
+
+
+class PublishedRow(BaseModel):
+    """A row of Table II as printed; `sd` is the paper's +-, which is not over seeds."""
+
+    sn_is: float
+    sn_is_sd: float
+    sr_is: float
+    sr_is_sd: float
+    sn_fid: float
+    sn_fid_sd: float
+    sr_fid: float
+    sr_fid_sd: float
+    mode_collapse: bool = Field(description="of SN")
+    spectral_collapse: bool = Field(description="of SN")
+
+
+class SeedScore(BaseModel):
+    seed: int
+    trial_id: str
+    status: str
+    best: float | None
+    best_iteration: int | None
+    final: float | None
+    modes: int | None
+    spectrum_left: float | None
+    mode_collapse_at: int | None
+    spectral_collapse_at: int | None
+    dead_at: int | None
+    diverged_at: int | None
+    nonfinite: Nonfinite = {}
+
+
+class MethodScore(BaseModel):
+    """A method on a setting: every seed, and mean and sd of the best scores."""
+
+    method: str
+    i_ratio: float | None
+    n: int
+    seeds: list[SeedScore]
+    score: Literal["fd_digits", "fid"]
+    mean: float | None
+    sd: float | None = Field(description="over seeds; null for n < 2")
+    comparable: bool = Field(description="with the published row")
+    reasons: list[str] = Field(description="why it is not")
+    nonfinite: Nonfinite = {}
+
+
+class PairedSeed(BaseModel):
+    seed: int
+    iteration: int | None
+    sn: float | None
+    other: float | None
+    difference: float | None
+    best_difference: float | None = Field(description="of the best scores")
+    nonfinite: Nonfinite = {}
+
+
+class Pair(BaseModel):
+    """A method minus SN on the seeds that have both, at matched iterations."""
+
+    n: int
+    seeds: list[PairedSeed]
+    mean: float | None
+    interval: tuple[float | None, float | None] | None = Field(
+        description="95 % paired t; null for n < 3"
+    )
+    best_mean: float | None = Field(description="the same of the best scores before collapse")
+    best_interval: tuple[float | None, float | None] | None
+    nonfinite: Nonfinite = {}
+
+
+class SettingScores(BaseModel):
+    setting: str
+    published: PublishedRow
+    measured: dict[str, dict[str, MethodScore]] = Field(description="by profile, then method")
+    pairs: dict[str, dict[str, Pair]] = Field(description="by profile, then method")
+
+
+class Table2(BaseModel):
+    items: list[SettingScores]
+    snapshot: str
+
+
+class _Stopped(Exception):
+    """The service ends before all of it was read."""
+
+
+def warm(service: Service, stop: threading.Event) -> None:
+    """Reads the curves that Table II's pairs rest on, as soon as there is a snapshot."""
+
+    def distances(trial_id: str) -> Sequence[Row]:
+        if stop.is_set():
+            raise _Stopped
+        return service.distances(trial_id)
+
+    while service.watcher.current is None:
+        if stop.wait(PERIOD):
+            return
+    try:
+        table_rows(service.watcher.current, distances)
+    except _Stopped:
+        return

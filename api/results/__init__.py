@@ -1,0 +1,1 @@
+"""Which trials: filters, pages of a list, groups."""

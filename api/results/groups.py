@@ -1,0 +1,137 @@
+"""A score over the trials that share something: mean, spread and interval, as over seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+from api.reading.snapshot import Row
+from api.results.filters import STORED, numeric_column
+from api.web.nonfinite import finite, without_nonfinite
+from sweep.paper.scores import sample_sd, score_name, t_interval
+from sweep.store.vocabulary import FINISHED
+from trainer.config.lookup import UsageError, lookup
+
+BY = (
+    "profile", "setting", "group", "dataset", "method", "form", "i_ratio", "seed", "status",
+    "batch_size", "channels", "setting_batch_size", "setting_channels", "iterations", "host",
+)  # fmt: skip
+
+
+def _at_least(n: int, of: Callable[[Sequence[float]], Any]) -> Callable[[Sequence[float]], Any]:
+    return lambda values: of(values) if len(values) >= n else None
+
+
+AGGREGATES: Mapping[str, Callable[[Sequence[float]], Any]] = {
+    "n": len,
+    "mean": _at_least(1, statistics.fmean),
+    "sd": _at_least(2, sample_sd),
+    "ci95": _at_least(3, t_interval),
+    "min": _at_least(1, min),
+    "median": _at_least(1, statistics.median),
+    "max": _at_least(1, max),
+}
+
+
+class Group(BaseModel):
+    """Trials that agree in everything that they are grouped by."""
+
+    by: dict[str, Any]
+    trials: int = Field(description="of any status")
+    settings: int = Field(description="different ones among those counted")
+    seeds: int = Field(description="different ones among those counted")
+    values: dict[str, float | tuple[float | None, float | None] | None] = Field(
+        description="by aggregate; null where there are too few, or not finite"
+    )
+    nonfinite: dict[str, Literal["nan", "inf", "-inf"]] = {}
+
+
+class Groups(BaseModel):
+    """`n` counts finished trials with a score; `sd` is from n = 2, `ci95` from n = 3 (t)."""
+
+    score: str = Field(description="stored column")
+    by: list[str]
+    items: list[Group]
+    snapshot: str
+
+
+def read_by(names: Sequence[str]) -> list[str]:
+    """Raises UsageError with the nearest names."""
+    for name in names:
+        lookup("column to group by", dict.fromkeys(BY), name)
+    return list(dict.fromkeys(names)) or ["profile", "setting", "method", "i_ratio"]
+
+
+def read_aggregates(names: Sequence[str]) -> list[str]:
+    """Raises UsageError with the nearest names."""
+    for name in names:
+        lookup("aggregate", AGGREGATES, name)
+    return list(dict.fromkeys(names)) or ["n", "mean", "sd", "ci95"]
+
+
+def read_score(name: str | None, rows: Sequence[Row]) -> str:
+    """The column of that name, else of the distance that all rows are judged by.
+
+    Raises UsageError for an unknown name, and if rows are judged by different distances.
+    """
+    if name is not None:
+        return numeric_column("score", name)
+    names = sorted({score_name(row) for row in rows}) or ["fid"]
+    if len(names) > 1:
+        raise UsageError(
+            f"these trials are judged by {' and '.join(names)}: give score=, or a profile"
+        )
+    return f"best_{names[0]}"
+
+
+def groups(rows: Iterable[Row], score: str, by: Sequence[str], agg: Sequence[str]) -> list[Group]:
+    """In the order of what they are grouped by, null first."""
+    parts: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        parts.setdefault(tuple(row[name] for name in by), []).append(row)
+    ordered = sorted(
+        parts,
+        key=lambda key: [(value is not None, 0 if value is None else value) for value in key],
+    )
+    return [_group(dict(zip(by, key, strict=True)), parts[key], score, agg) for key in ordered]
+
+
+def _group(by: dict[str, Any], rows: Sequence[Row], score: str, agg: Sequence[str]) -> Group:
+    counted = [row for row in rows if row["status"] in FINISHED and row[score] is not None]
+    values = [float(row[score]) for row in counted]
+    aggregated = {name: AGGREGATES[name](values) for name in agg}
+    return Group(
+        by=by,
+        trials=len(rows),
+        settings=len({row["setting"] for row in counted}),
+        seeds=len({row["seed"] for row in counted}),
+        values={name: without_nonfinite(value) for name, value in aggregated.items()},
+        nonfinite=finite(aggregated)["nonfinite"],
+    )
+
+
+def flat(group: Group) -> dict[str, Any]:
+    """A group as a line of a table; an interval is two columns."""
+    line = {**group.by, "trials": group.trials, "settings": group.settings, "seeds": group.seeds}
+    for name, value in group.values.items():
+        if name == "ci95":
+            low, high = value if isinstance(value, tuple) else (None, None)
+            line |= {"ci95_low": low, "ci95_high": high}
+        else:
+            line[name] = math.nan if name in group.nonfinite else value
+    return line
+
+
+def schema(by: Sequence[str], agg: Sequence[str]) -> pa.Schema:
+    """Of the lines."""
+    fields = [(name, STORED[name]) for name in by]
+    fields += [(name, pa.int64()) for name in ("trials", "settings", "seeds")]
+    for name in agg:
+        columns = ["ci95_low", "ci95_high"] if name == "ci95" else [name]
+        fields += [(column, pa.int64() if name == "n" else pa.float64()) for column in columns]
+    return pa.schema(fields)

@@ -1,0 +1,109 @@
+"""Lists of trials and of sweeps: parse, ask, return a typed model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+
+from api.results import groups, paging
+from api.results.filters import columns_like, matching
+from api.results.parameters import RANGE_PARAMETERS, Chosen
+from api.trials import models, queries
+from api.web import formats, parameters, problems
+from api.web.etags import conditional
+from api.web.parameters import TABLES, Format, Now, known_parameters, separated
+from api.web.problems import RESPONSES
+from sweep.store.schemas import SCHEMAS
+from sweep.store.tables import columns
+
+router = APIRouter(tags=["results"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
+
+LISTS = {
+    **TABLES,
+    400: {"model": problems.Problem, "description": "A cursor that is none of this list's"},
+}
+# Of a trial's columns those that a list of trials has.
+LISTED = [
+    name
+    for name in SCHEMAS["trials"].names
+    if name in models.Trial.model_fields or name.startswith(("best_", "final_"))
+]
+
+
+@router.get(
+    "/results",
+    response_model=models.TrialPage | models.TrialRows,
+    responses=LISTS,
+    openapi_extra=RANGE_PARAMETERS,
+)
+def results(
+    request: Request,
+    snapshot: Now,
+    filters: Chosen,
+    sort: Annotated[
+        str, Query(description="a stored column, or a score for the best one; `-` for descending")
+    ] = paging.BY_ID,
+    fields: Annotated[
+        list[str],
+        Query(description="stored columns or `*` patterns, repeatable or by commas; flat"),
+    ] = [],  # noqa: B006 - FastAPI copies defaults
+    limit: Annotated[int, Query(ge=1, le=parameters.MAX_LIMIT)] = 50,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    format: Format = None,
+) -> models.TrialPage | models.TrialRows | Response:
+    """Trials, planned ones too. The Link header leads to the next page.
+
+    What has no value to sort by comes last. A page goes on where the one before ended, whatever
+    was written since: no trial that keeps its place is shown twice or left out.
+    """
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    names = columns_like(separated(fields))
+    page = paging.page(snapshot, filters, paging.read_sort(sort), limit, cursor)
+    if page.next_cursor:
+        url = request.url.include_query_params(cursor=page.next_cursor)
+        request.state.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    shown = list(dict.fromkeys([paging.BY_ID, *names]))
+    if media != formats.JSON:
+        table = columns("trials", page.records).select(shown if names else LISTED)
+        return formats.file_response(media, table, "results")
+    about = {"next_cursor": page.next_cursor, "snapshot": snapshot.id}
+    if names:
+        rows = [queries.flat(record, shown) for record in page.records]
+        return models.TrialRows(items=rows, **about)
+    return models.TrialPage(items=[queries.trial(r) for r in page.records], **about)
+
+
+@router.get(
+    "/groups", response_model=groups.Groups, responses=TABLES, openapi_extra=RANGE_PARAMETERS
+)
+def grouped(
+    request: Request,
+    snapshot: Now,
+    filters: Chosen,
+    by: Annotated[
+        list[str], Query(description="repeatable or with commas: profile, setting, method, ...")
+    ] = [],  # noqa: B006
+    agg: Annotated[list[str], Query(description="n, mean, sd, ci95, min, median, max")] = [],  # noqa: B006
+    score: Annotated[
+        str | None, Query(description="any number of a trial; else the best distance")
+    ] = None,
+    format: Format = None,
+) -> groups.Groups | Response:
+    """A score by method and i, or by anything else: mean, sd, n and interval over the trials.
+
+    The interval is Student's, as if the trials were independent: group by setting to have it
+    over seeds.
+    """
+    media = formats.negotiate(request, format)
+    conditional(request, snapshot.id, media)
+    rows = list(matching(snapshot, filters))
+    columns_by, aggregates = groups.read_by(separated(by)), groups.read_aggregates(separated(agg))
+    of = groups.read_score(score, rows)
+    items = groups.groups(rows, of, columns_by, aggregates)
+    if media == formats.JSON:
+        return groups.Groups(score=of, by=columns_by, items=items, snapshot=snapshot.id)
+    lines = formats.table_of(map(groups.flat, items), groups.schema(columns_by, aggregates))
+    return formats.file_response(media, lines, "groups")

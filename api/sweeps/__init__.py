@@ -1,0 +1,1 @@
+"""Sweeps: how they stand, what needs a look, and their pages."""

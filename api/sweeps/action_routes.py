@@ -1,0 +1,124 @@
+"""Requests to running sweeps: who may make them, what is sent, where to look."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from api.reading import on_demand
+from api.reading.plans import plan_records
+from api.sweeps import actions
+from api.sweeps.actions import Accepted, SweepAction, TrialAction
+from api.web import problems
+from api.web.access import local
+from api.web.addresses import at, path_in
+from api.web.bodies import FORM, JSON, Fields, media_of
+from api.web.etags import conditional
+from api.web.parameters import Now, Serving, known_parameters
+from api.web.problems import RESPONSES
+from sweep.store import requests
+
+router = APIRouter(tags=["actions"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
+
+
+def in_control(request: Request) -> None:
+    """Raises HTTPException for who may not control."""
+    if request.state.may_control:
+        return
+    if request.app.state.tokens.control is None:
+        raise HTTPException(
+            403,
+            "this service controls nothing: start it with --control-token-file FILE, or "
+            "SWEEP_API_CONTROL_TOKEN, to stop and retry trials from here",
+        )
+    if "authorization" in request.headers or request.state.logged_in:
+        raise HTTPException(403, "this token does not control: use the control token")
+    raise HTTPException(
+        401,
+        "the control token is needed: Authorization: Bearer <token>",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _bodies(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    content = {media: {"schema": schema} for media in (JSON, FORM)}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    303: {"description": "A form was sent: back to the page that it is on"},
+    **{
+        status: {"model": problems.Problem, "description": says}
+        for status, says in {
+            400: "No such body",
+            401: "No token",
+            403: "A token that does not control, or no control token at all",
+            409: "The sweep is not running, or the trial stands otherwise; says what to do",
+            413: "Content Too Large",
+            415: "Unsupported Media Type",
+        }.items()
+    },
+}
+Model = TypeVar("Model", bound=BaseModel)
+CONTROL = [Depends(in_control)]
+
+
+@router.get("/sweeps/{name}/actions")
+def sweep_actions(
+    request: Request, snapshot: Now, service: Serving, name: str
+) -> actions.AskedList:
+    """What was asked of the sweep's present or last run, and stands until its next start."""
+    plan_records(snapshot, name)
+    conditional(request, on_demand.stamp(service.store, requests.path(name)))
+    return actions.AskedList(sweep=name, items=actions.asked(service.store, name))
+
+
+@router.post(
+    "/sweeps/{name}/actions", status_code=202, response_model=Accepted, responses=ANSWERS,
+    dependencies=CONTROL, openapi_extra=_bodies(SweepAction),
+)  # fmt: skip
+def act_on_sweep(
+    request: Request, snapshot: Now, service: Serving, name: str, sent: Fields
+) -> Response:
+    """Asks a running sweep to stop. Its own command goes on with it another time."""
+    _read(SweepAction, sent)
+    made = actions.ask_sweep(service.store, snapshot, name)
+    return _accepted(request, made, f"/view/sweeps/{quote(name)}")
+
+
+@router.post(
+    "/trials/{trial_id}/actions", status_code=202, response_model=Accepted, responses=ANSWERS,
+    dependencies=CONTROL, openapi_extra=_bodies(TrialAction),
+)  # fmt: skip
+def act_on_trial(
+    request: Request, snapshot: Now, service: Serving, trial_id: str, sent: Fields
+) -> Response:
+    """Asks every running sweep with the trial to stop it, or to go on with one that ended so."""
+    wanted = _read(TrialAction, sent)
+    made = actions.ask_trial(service.store, snapshot, trial_id, wanted.action)
+    return _accepted(request, made, f"/view/trials/{quote(trial_id)}")
+
+
+def _read(model: type[Model], sent: dict[str, Any]) -> Model:
+    try:
+        return model.model_validate(sent)
+    except ValidationError as error:
+        details = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(details) from error
+
+
+def _accepted(request: Request, made: Accepted, page: str) -> Response:
+    """202 with where to look; a form's sender goes back to the page."""
+    if media_of(request) == FORM:
+        back = path_in(request.headers.get("referer"))
+        return RedirectResponse(local(back, at(request, page)), 303)
+    see = at(request, quote(made.see))
+    content = made.model_copy(update={"see": see}).model_dump()
+    return JSONResponse(content, 202, headers={"Location": see})

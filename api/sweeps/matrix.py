@@ -1,0 +1,84 @@
+"""A sweep as a matrix: settings by methods, every seed in its cell."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from api.reading.memo import of_rows
+from api.reading.snapshot import Row
+from api.sweeps.models import Cell, Column, Seed
+from api.web.formats import schema_of
+from api.web.nonfinite import finite
+from sweep.paper.scores import sample_sd, score_name
+from sweep.store.vocabulary import FINISHED
+from trainer.config.settings import METHODS, SETTINGS
+
+Key = tuple[str, str, str, float | None]
+
+
+def cells(records: Sequence[Row]) -> list[Cell]:
+    """By profile, then in the order of Table I and of the methods; i ascending."""
+    by_key: dict[Key, list[Row]] = {}
+    for row in records:
+        key = (row["profile"], row["setting"], row["method"], row["i_ratio"])
+        by_key.setdefault(key, []).append(row)
+    return [_cell(by_key[key], key) for key in sorted(by_key, key=_place)]
+
+
+def columns_of(shown: Sequence[Cell]) -> list[Column]:
+    """The columns that the cells fill, in order."""
+    pairs = {(cell.method, cell.i_ratio) for cell in shown}
+    ordered = sorted(pairs, key=lambda pair: _place(("", "", *pair)))
+    return [Column(method=method, i_ratio=i_ratio) for method, i_ratio in ordered]
+
+
+def _place(key: Key) -> tuple[str, int, str, int, str, float]:
+    profile, setting, method, i_ratio = key
+    i = -1.0 if i_ratio is None else i_ratio
+    return profile, _at(SETTINGS, setting), setting, _at(METHODS, method), method, i
+
+
+def _at(table: Mapping[str, object], name: str) -> int:
+    return list(table).index(name) if name in table else len(table)
+
+
+@of_rows(size=4096)
+def _cell(rows: Sequence[Row], key: Key) -> Cell:
+    profile, setting, method, i_ratio = key
+    score = score_name(rows[0])
+    best = [
+        value
+        for row in rows
+        if row["status"] in FINISHED and (value := row[f"best_{score}"]) is not None
+    ]
+    fields = {
+        "profile": profile,
+        "setting": setting,
+        "method": method,
+        "i_ratio": i_ratio,
+        "score": score,
+        "n": len(best),
+        "mean": statistics.fmean(best) if best else None,
+        "sd": sample_sd(best) if len(best) > 1 else None,
+    }
+    seeds = [_seed(row, score) for row in sorted(rows, key=lambda r: (r["seed"], r["trial_id"]))]
+    return Cell.model_validate(finite(fields) | {"seeds": seeds})
+
+
+def _seed(row: Row, score: str) -> Seed:
+    fields = {name: row[name] for name in Seed.model_fields if name in row}
+    return Seed.model_validate(finite(fields | {"best": row[f"best_{score}"]}))
+
+
+OF_CELLS = {"seeds", "nonfinite", "n", "mean", "sd"}
+FLAT = schema_of((Cell, OF_CELLS), (Seed, {"nonfinite"}))
+
+
+def flat(shown: Sequence[Cell]) -> Iterator[dict[str, Any]]:
+    """The matrix as lines of a table, one per trial."""
+    for cell in shown:
+        about = cell.model_dump(exclude=OF_CELLS)
+        for seed in cell.seeds:
+            yield about | seed.model_dump(exclude={"nonfinite"})

@@ -1,0 +1,104 @@
+"""The pages of sweeps: the same questions as the JSON routes ask, answered for people."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from api.drawing.look import in_order
+from api.pages.rendering import page
+from api.reading import on_demand, plans
+from api.reading.snapshot import Row, Snapshot
+from api.sweeps import actions, matrix, progress
+from api.sweeps.alerts import alerts
+from api.sweeps.models import Cell
+from api.trials import queries
+from api.web.parameters import Now, Serving
+from api.web.service import tag_sweeps
+from sweep.store import requests
+from trainer.config.settings import ALL_SETTINGS
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+Counted = tuple[Cell, Mapping[str, int]]
+
+# A matrix shows every trial up to this many, then counts: a page stays a page.
+DOTS = 600
+# Of what runs now as many as are looked at.
+RUNNING = 50
+
+
+@router.get("/")
+def home(request: Request, snapshot: Now, service: Serving) -> Response:
+    """Sweeps, and what the store holds."""
+    now = tag_sweeps(request, snapshot)
+    tables = _whole(snapshot)
+    return page(
+        request, "home.html",
+        root=service.root,
+        exists=snapshot.exists,
+        warning=service.watcher.error,
+        skipped=snapshot.skipped,
+        sweeps=[progress.sweep(snapshot, name, now) for name in plans.sweep_names(snapshot)],
+        trials=len(snapshot.records),
+        matrices=tables,
+        methods=in_order(m for table in tables.values() for m in table["methods"]),
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=2)
+def _whole(snapshot: Snapshot) -> Mapping[str, Mapping[str, Any]]:
+    return matrices(list(snapshot.records.values()))
+
+
+def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
+    """By profile: the methods, and by setting and method the cells, one for each i, each with how
+    many of its trials have which status.
+
+    Settings are in Table I's order; what is outside it comes last.
+    """
+    by_profile: dict[str, dict[str, dict[str, list[Counted]]]] = {}
+    for cell in matrix.cells(records):
+        of_setting = by_profile.setdefault(cell.profile, {}).setdefault(cell.setting, {})
+        counts = Counter(seed.status for seed in cell.seeds)
+        of_setting.setdefault(cell.method, []).append((cell, counts))
+    return {
+        profile: {
+            "methods": in_order(m for methods in settings.values() for m in methods),
+            "settings": {s: settings[s] for s in ALL_SETTINGS if s in settings},
+            "dots": len(records) <= DOTS,
+        }
+        for profile, settings in by_profile.items()
+    }
+
+
+@router.get("/view/sweeps/{name}")
+def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Response:
+    """A sweep: how it stands, what needs a look, what was asked of it, its matrix."""
+    asked = on_demand.stamp(service.store, requests.path(name))
+    shown = progress.sweep(snapshot, name, tag_sweeps(request, snapshot, asked))
+    records = plans.plan_records(snapshot, name)
+    running = [row for row in records if row["status"] == "running"]
+    controls = getattr(request.state, "may_control", False) and shown.state == "running"
+    tables = _of_sweep(snapshot, name)
+    return page(
+        request, "sweep.html",
+        sweep=shown,
+        alerts=alerts(shown.state, shown.sentence, records),
+        matrices=tables,
+        methods=in_order({row["method"] for row in records}),
+        running=[queries.trial(row) for row in running[:RUNNING]],
+        more_running=max(0, len(running) - RUNNING),
+        controls=controls,
+        asked=actions.asked(service.store, name) if controls else [],
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=8)
+def _of_sweep(snapshot: Snapshot, name: str) -> Mapping[str, Mapping[str, Any]]:
+    return matrices(plans.plan_records(snapshot, name))

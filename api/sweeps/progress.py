@@ -1,0 +1,200 @@
+"""How a sweep stands: counted from its plan and its trials, and what its driver says of itself."""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from api.reading.plans import _state, hours, on_gpu, plan_records
+from api.reading.snapshot import Driver, Row, Snapshot
+from api.sweeps.models import Best, Progress, Sweep, SweepDetail, TimeLeft
+from api.web.words import duration
+from sweep.paper.scores import score_name
+from sweep.store.vocabulary import STATUSES
+
+# Below this many measured trials nothing can be said of the spread.
+ENOUGH = 3
+LEFT = ("planned", "running")
+
+# One that was stopped goes on with the next start of its sweep.
+ENDED = ("completed", "collapsed")
+
+
+def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
+    """Raises NotFound."""
+    tally = _tally(snapshot, name)
+    driver = snapshot.drivers.get(name)
+    state = _state(snapshot, name, now)
+    eta = driver.eta_seconds if driver and state == "running" else None
+    eta = eta if eta is not None and math.isfinite(eta) else None
+    left = tally["time_left"] if state == "running" else None
+    return Sweep.model_validate(
+        {
+            **tally,
+            "name": name,
+            "state": state,
+            "sentence": _sentence(state, tally, driver, _left(left, eta)),
+            "eta_seconds": eta,
+            "time_left": left,
+            **{
+                field: getattr(driver, field) if driver else None
+                for field in ("started_at", "heartbeat", "host", "attempt", "command", "slots")
+            },
+        }
+    )
+
+
+# What follows from the store alone is counted once for each snapshot.
+@functools.lru_cache(maxsize=32)
+def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
+    records = plan_records(snapshot, name)
+    driver = snapshot.drivers.get(name)
+    counted = Counter(record["status"] for record in records)
+    times = [record["updated_at"] for record in records if record["updated_at"]]
+    return {
+        "counts": {status: counted[status] for status in STATUSES if counted[status]},
+        "progress": _progress(records),
+        "time_left": time_left(
+            snapshot.plans.get(name, ()), snapshot.records, driver.slots if driver else None
+        ),
+        "best": _best(records),
+        "compute_hours": hours(records),
+        "gpu_hours": hours(record for record in records if on_gpu(record)),
+        "updated_at": max(times, default=None),
+    }
+
+
+def _best(records: Iterable[Row]) -> list[Best]:
+    lowest: dict[str, Row] = {}
+    for record in records:
+        value = record[f"best_{score_name(record)}"]
+        held = lowest.get(record["dataset"])
+        if value is None or not math.isfinite(value):
+            continue
+        if held is None or value < held[f"best_{score_name(held)}"]:
+            lowest[record["dataset"]] = record
+    return [
+        Best.model_validate(
+            {
+                **{name: record[name] for name in Best.model_fields if name in record},
+                "score": score_name(record),
+                "value": record[f"best_{score_name(record)}"],
+                "iteration": record["best_iteration"],
+            }
+        )
+        for _, record in sorted(lowest.items())
+    ]
+
+
+def sweep_detail(snapshot: Snapshot, name: str, now: datetime) -> SweepDetail:
+    """Raises NotFound."""
+    summary = sweep(snapshot, name, now)
+    trials = [record["trial_id"] for record in plan_records(snapshot, name)]
+    return SweepDetail(**summary.model_dump(), trials=trials, snapshot=snapshot.id)
+
+
+def _progress(records: Sequence[Row]) -> Progress:
+    planned = sum(record["iterations"] for record in records)
+    ended = [record for record in records if record["status"] in ENDED]
+    going = [record for record in records if record["status"] not in ENDED]
+    done = sum(record["iterations"] for record in ended)
+    done += sum(min(record["iteration"] or 0, record["iterations"]) for record in going)
+    return Progress(
+        trials=len(records),
+        trials_ended=len(ended),
+        iterations=planned,
+        iterations_done=done,
+        share=done / planned if planned else 0.0,
+    )
+
+
+def _left(left: TimeLeft | None, eta: float | None) -> str:
+    if left is not None:
+        shortest, longest = duration(left.p10), duration(left.p90)
+        return f"about {shortest if shortest == longest else f'{shortest} to {longest}'} left"
+    return "time left not known yet" if eta is None else f"about {duration(eta)} left"
+
+
+def _sentence(state: str, tally: Mapping[str, Any], driver: Driver | None, left: str) -> str:
+    told = ", ".join(f"{count} {status}" for status, count in tally["counts"].items())
+    n = tally["progress"].trials
+    told = f"{n} trials: {told}" if n else "No trials in its plan"
+    since = f"{driver.heartbeat:%Y-%m-%d %H:%M:%S} UTC" if driver else ""
+    return {
+        "planned": f"Not started. {told}.",
+        "running": f"Running: {left}. {told}.",
+        "stalled": f"Stalled: its driver has been silent since {since}. {told}. "
+        "The same command goes on from here.",
+        "interrupted": f"Interrupted at {since}. {told}. The same command goes on from here.",
+        "failed": f"Ended with failed trials at {since}. {told}. "
+        "The same command tries them again.",
+        "finished": f"Finished at {since}. {told}.",
+        "unknown": f"No driver has said how it stands. {told}.",
+    }[state]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """Seconds per multiply-add of one trial."""
+
+    method: str
+    setting: str
+    rate: float
+
+
+def time_left(
+    plan: Sequence[Row], records: Mapping[str, Row], slots: int | None
+) -> TimeLeft | None:
+    """The time that the planned and the running trials of a plan still take on `slots` slots.
+
+    A trial is expected to run at the median rate of its own kind (setting and method, else
+    method, else all, whichever has three measured trials); the range is that of how far trials
+    were from that. An upper bound where trials may yet be stopped on collapse. None until three
+    trials have been measured, and when nothing is left.
+    """
+    paces = [pace for row in plan if (pace := _pace(row, records[row["trial_id"]]))]
+    left = [(row, _operations_left(row, records[row["trial_id"]])) for row in plan]
+    left = [(row, operations) for row, operations in left if operations > 0]
+    if len(paces) < ENOUGH or not left or not slots:
+        return None
+    rates: dict[tuple[str, ...], list[float]] = {}
+    for pace in paces:
+        for kind in _kinds(pace.method, pace.setting):
+            rates.setdefault(kind, []).append(pace.rate)
+    expected = {k: statistics.median(v) for k, v in rates.items() if len(v) >= ENOUGH}
+    spread = [pace.rate / _expected(pace.method, pace.setting, expected) for pace in paces]
+    tenths = statistics.quantiles(spread, n=10, method="inclusive")
+    seconds = [n * _expected(row["method"], row["setting"], expected) for row, n in left]
+    # The last trials run side by side: never less than the longest of them.
+    base = max(sum(seconds) / slots, max(seconds))
+    p10, p50, p90 = (base * tenths[at] for at in (0, 4, 8))
+    return TimeLeft(p10=p10, p50=p50, p90=p90, measured=len(paces))
+
+
+def _kinds(method: str, setting: str) -> list[tuple[str, ...]]:
+    return [(method, setting), (method,), ()]
+
+
+def _expected(method: str, setting: str, expected: Mapping[tuple[str, ...], float]) -> float:
+    return next(expected[kind] for kind in _kinds(method, setting) if kind in expected)
+
+
+def _pace(row: Row, record: Row) -> _Pace | None:
+    done = (row["operations"] or 0) * (record["iteration"] or 0) / record["iterations"]
+    seconds = record["seconds"] or 0
+    if not done > 0 or not seconds > 0:
+        return None
+    return _Pace(row["method"], row["setting"], seconds / done)
+
+
+def _operations_left(row: Row, record: Row) -> float:
+    if record["status"] not in LEFT:
+        return 0.0
+    share = 1 - (record["iteration"] or 0) / record["iterations"]
+    return (row["operations"] or 0) * max(share, 0)

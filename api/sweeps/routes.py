@@ -1,0 +1,68 @@
+"""Sweeps as JSON: how they stand, their settings by methods, the figure of one."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from api.drawing.figure import Figure, shown
+from api.reading import plans
+from api.sweeps import figures, matrix, models, progress
+from api.web import formats
+from api.web.etags import conditional
+from api.web.parameters import MAX_LIMIT, TABLES, Format, Now, known_parameters
+from api.web.problems import RESPONSES
+from api.web.service import tag_sweeps
+
+router = APIRouter(tags=["results"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
+figure_router = APIRouter(
+    prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
+    responses=RESPONSES,
+)  # fmt: skip
+
+
+@router.get("/sweeps")
+def sweeps(request: Request, snapshot: Now) -> models.SweepList:
+    """Every sweep, the last one to be heard of first."""
+    now = tag_sweeps(request, snapshot)
+    items = [progress.sweep(snapshot, name, now) for name in plans.sweep_names(snapshot)]
+    return models.SweepList(items=items, snapshot=snapshot.id)
+
+
+@router.get("/sweeps/{name}")
+def sweep(request: Request, snapshot: Now, name: str) -> models.SweepDetail:
+    """A sweep: its state in words, counts, progress and trials."""
+    return progress.sweep_detail(snapshot, name, tag_sweeps(request, snapshot))
+
+
+@router.get("/sweeps/{name}/matrix", response_model=models.Matrix, responses=TABLES)
+def sweep_matrix(
+    request: Request, snapshot: Now, name: str, format: Format = None
+) -> models.Matrix | Response:
+    """Settings by methods, every seed in its cell. As a table, a row per trial."""
+    media = formats.negotiate(request, format)
+    records = plans.plan_records(snapshot, name)
+    conditional(request, snapshot.id, media)
+    cells = matrix.cells(records)
+    if media != formats.JSON:
+        table = formats.table_of(matrix.flat(cells), matrix.FLAT)
+        return formats.file_response(media, table, f"{name}.matrix")
+    return models.Matrix(
+        sweep=name,
+        settings=list(dict.fromkeys(cell.setting for cell in cells)),
+        columns=matrix.columns_of(cells),
+        cells=cells,
+        snapshot=snapshot.id,
+    )
+
+
+@figure_router.get("/sweeps/{name}/best")
+def best_of_sweep(request: Request, snapshot: Now, name: str) -> Figure:
+    """How the best score of each method came down over the time of a sweep."""
+    records = plans.plan_records(snapshot, name)
+    conditional(request, snapshot.id)
+    columns = "trial_id,method,dataset,status,best_fid,best_fd_digits,updated_at"
+    query = urlencode({"sweep": name, "sort": "updated_at", "fields": columns, "limit": MAX_LIMIT})
+    return shown(request, snapshot, figures.best_so_far(records, f"/results?{query}"))

@@ -1,0 +1,47 @@
+"""What is said first of a sweep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.sweeps.alerts import alerts
+
+
+def row(status: str = "completed", method: str = "sn", **more: Any) -> dict[str, Any]:
+    seen = dict.fromkeys(("mode_collapse_at", "dead_at", "diverged_at", "traceback"))
+    return {"status": status, "method": method, **seen, **more}
+
+
+def test_a_sweep_that_is_well_has_none() -> None:
+    assert alerts("running", "Running.", [row(), row("running"), row("planned")]) == []
+
+
+def test_a_silent_driver_comes_first() -> None:
+    first, *_ = alerts("stalled", "Stalled: silent.", [row("failed", traceback="E: x")])
+    assert (first.sentence, first.serious) == ("Stalled: silent.", True)
+
+
+def test_failures_are_told_with_the_commonest_reason() -> None:
+    rows = [
+        row("failed", traceback="Traceback\n  ...\nRuntimeError: out of memory"),
+        row("failed", traceback="Traceback\nRuntimeError: out of memory\n"),
+        row("failed", traceback=None),
+    ]
+    (alert,) = alerts("running", "", rows)
+    assert alert.sentence == "3 trials failed, 2 of them with: RuntimeError: out of memory"
+    assert alert.query == {"status": "failed"}
+
+
+def test_collapses_are_counted_of_those_that_began() -> None:
+    rows = [row("collapsed", mode_collapse_at=300), row(), row("planned"), row(method="sr-static")]
+    (alert,) = alerts("finished", "", rows)
+    assert alert.sentence == "Mode collapse in 1 trial: sn 1 of 2"
+    assert not alert.serious
+
+
+def test_divergence_and_dead_discriminators_are_their_own() -> None:
+    told = [a.sentence for a in alerts("finished", "", [row(diverged_at=5), row(dead_at=7)])]
+    assert told == [
+        "1 trial diverged: a loss or a weight was not finite",
+        "A dead discriminator in 1 trial",
+    ]
