@@ -61,10 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     config = uvicorn.Config(
-        app, host=options.host, port=options.port, access_log=False, root_path=root_path,
-        proxy_headers=True, forwarded_allow_ips=options.forwarded_allow_ips,
+        app,
+        host=options.host,
+        port=options.port,
+        access_log=False,
+        root_path=root_path,
+        proxy_headers=True,
+        forwarded_allow_ips=options.forwarded_allow_ips,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )  # fmt: skip
+    )
     try:
         Server(config, app.state.service.streams).run()
     except KeyboardInterrupt:  # which uvicorn raises again once it has ended
@@ -90,29 +95,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8000, help="port to bind (default 8000)")
     access = parser.add_argument_group("access")
     access.add_argument(
-        "--token-file", metavar="FILE",
+        "--token-file",
+        metavar="FILE",
         help="holds the token that reading asks for, which any address but the loopback needs "
         "(else SWEEP_API_TOKEN; else everybody reads who can reach the service)",
-    )  # fmt: skip
+    )
     access.add_argument(
-        "--control-token-file", metavar="FILE",
+        "--control-token-file",
+        metavar="FILE",
         help="holds the token that lets who has it stop and retry trials, and read (else "
         "SWEEP_API_CONTROL_TOKEN; else nobody can)",
-    )  # fmt: skip
+    )
     access.add_argument(
-        "--insecure", action="store_true",
+        "--insecure",
+        action="store_true",
         help="bind any address without a read token: everybody who reaches it reads everything",
-    )  # fmt: skip
+    )
     proxy = parser.add_argument_group("behind a proxy")
     proxy.add_argument(
-        "--root-path", metavar="PATH", default="",
+        "--root-path",
+        metavar="PATH",
+        default="",
         help="where the proxy serves the service, such as /lab; the proxy takes it off",
-    )  # fmt: skip
+    )
     proxy.add_argument(
-        "--forwarded-allow-ips", metavar="ADDRESSES", default="127.0.0.1",
+        "--forwarded-allow-ips",
+        metavar="ADDRESSES",
+        default="127.0.0.1",
         help="of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or "
         "networks with commas, or * for all (default 127.0.0.1)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--cache",
         type=Path,
@@ -127,15 +139,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def description() -> str:
-    """The routes as api/openapi.json has them. Looks at no store."""
+    """The text of api/openapi.json, made without a store."""
     return json.dumps(create_app("results").openapi(), indent=1, sort_keys=True) + "\n"
 
 
 def read_tokens(read: str | None, control: str | None) -> Tokens:
-    """From the files, else from the environment. Raises UsageError for a file without a token."""
-    tokens = Tokens(
-        _token(read, "SWEEP_API_TOKEN"), _token(control, "SWEEP_API_CONTROL_TOKEN")
-    )  # fmt: skip
+    """Reads the tokens from files, else from the environment.
+
+    Raises UsageError for a file without a token.
+    """
+    tokens = Tokens(_token(read, "SWEEP_API_TOKEN"), _token(control, "SWEEP_API_CONTROL_TOKEN"))
     if tokens.read is not None and tokens.read == tokens.control:
         raise UsageError(
             "the read token and the control token are equal, so whoever reads would control: "
@@ -173,27 +186,28 @@ def check_bind(host: str, tokens: Tokens, *, insecure: bool) -> None:
         )
     log.warning(
         "INSECURE: on --host %s everybody who can reach this machine reads every result, "
-        "configuration and traceback of the store, without a token", host,
-    )  # fmt: skip
+        "configuration and traceback of the store, without a token",
+        host,
+    )
 
 
-def read_root_path(given: str) -> str:
+def read_root_path(text: str) -> str:
     """The path without a slash at its end. Raises UsageError if it is none."""
-    path = given.rstrip("/")
+    path = text.rstrip("/")
     if not re.fullmatch(r"(/[\w.~-]+)*", path, re.ASCII):
-        raise UsageError(f"--root-path {given} is no path: it looks like /lab or /lab/sweeps")
+        raise UsageError(f"--root-path {text} is no path: it looks like /lab or /lab/sweeps")
     return path
 
 
-def check_proxies(given: str) -> None:
-    """Raises UsageError for what is neither addresses nor networks nor *."""
-    for one in given.split(","):
+def check_proxies(addresses: str) -> None:
+    """Raises UsageError for a text that is neither addresses nor networks nor *."""
+    for address in addresses.split(","):
         try:
-            ipaddress.ip_network(one.strip(), strict=False)
+            ipaddress.ip_network(address.strip(), strict=False)
         except ValueError:
-            if given.strip() != "*":
+            if addresses.strip() != "*":
                 raise UsageError(
-                    f"--forwarded-allow-ips {one.strip()!r} is no address: it takes addresses "
+                    f"--forwarded-allow-ips {address.strip()!r} is no address: it takes addresses "
                     "and networks such as 10.0.0.7 or 10.0.0.0/8 with commas, or * for all"
                 ) from None
 

@@ -1,4 +1,4 @@
-"""The application: put together here, nothing else."""
+"""Assembles the application from its routers, middleware and handlers of errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from api.trials import page as trial_page
 from api.trials import routes as trial_routes
 from api.web import addresses, events, operation, problems
 from api.web.access import Tokens
-from api.web.etags import Answers, Keeper, Known, NotModified
+from api.web.etags import CachedResponse, NotModified, ResponseCache, ResponseCaching
 from api.web.guard import Guard
 from api.web.latency import Latency
 from api.web.service import open_service
@@ -104,13 +104,13 @@ def create_app(
     app.add_exception_handler(NotFound, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(NotModified, lambda request, error: Response(status_code=304))
-    app.add_exception_handler(Known, _known)
+    app.add_exception_handler(CachedResponse, _cached_response)
     # More compression takes as long as all the rest of an answer, and saves a tenth of its size.
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
-    app.state.answers = Answers()
-    app.add_middleware(Keeper, answers=app.state.answers)
+    app.state.response_cache = ResponseCache()
+    app.add_middleware(ResponseCaching, response_cache=app.state.response_cache)
     app.add_middleware(Guard, tokens=tokens)
-    app.add_middleware(Latency, held=service.latency)
+    app.add_middleware(Latency, histograms=service.latency)
     for router in ROUTERS:
         app.include_router(router)
     problems.describe(app)
@@ -120,8 +120,8 @@ def create_app(
     return app
 
 
-def _known(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Known)
+def _cached_response(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CachedResponse)
     return error.response
 
 
@@ -134,8 +134,8 @@ def _refused(request: Request, error: Exception) -> Response:
     return response
 
 
-def _refuse(request: Request, status: int, detail: str, **more: Any) -> Response:
-    """A page where a person asked, a problem where a program did."""
+def _refuse(request: Request, status: int, detail: str, **members: Any) -> Response:
+    """Answers a person with a page and a program with a problem."""
     if addresses.is_page(request):
         return rendering.refusal(request, status, detail)
-    return problems.problem(request, status, detail, **more)
+    return problems.problem(request, status, detail, **members)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from sweep.store.lazy_rows import Rows, restored
+from sweep.store.lazy_rows import Rows, row_of_item
 
 if TYPE_CHECKING:
     import pandas
@@ -41,12 +41,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Table(Rows):
-    """Rows whose objects are flat in a table: the service's own, as CSV has it."""
+    """Rows that the service also gives as a flat table in CSV."""
 
     csv: Any
 
     def to_pandas(self) -> pandas.DataFrame:
-        """As the service tells it flat: a row per method, seed or step. Needs pandas."""
+        """Loads the flat table: a row per method, seed or step. Needs pandas."""
         import pandas
 
         return pandas.read_csv(io.BytesIO(self.csv()))
@@ -55,8 +55,8 @@ class Table(Rows):
 class Client:
     """A service at an address. Filters are those of `/results`; None leaves one out.
 
-    Every method raises Refused with what the service said, and httpx2.HTTPError if it cannot be
-    reached. What is returned as Rows is asked for when it is gone through.
+    Every method raises Refused with the service's problem, and httpx2.HTTPError if it cannot be
+    reached. Rows are requested when they are iterated over.
     """
 
     def __init__(self, address: str, token: str | None = None, timeout: float = 60.0) -> None:
@@ -93,24 +93,24 @@ class Client:
         cursor = None
         while True:
             page = self._json("/results", {**query, "limit": PAGE, "cursor": cursor})
-            yield from map(restored, page["items"])
+            yield from map(row_of_item, page["items"])
             cursor = page["next_cursor"]
             if cursor is None:
                 return
 
     def trial(self, trial_id: str) -> dict[str, Any]:
         """Everything that is stored of a trial but its curves, spectra and samples."""
-        return self._json(_of_trial(trial_id), {})
+        return self._json(_trial_path(trial_id), {})
 
     def evaluations(self, trial_id: str, keys: Sequence[str] = ()) -> Rows:
-        """Oldest first; of the columns `keys`, beside the iteration, or of all."""
-        path, query = f"{_of_trial(trial_id)}/evaluations", {"keys": list(keys)}
-        about = {} if keys else {"trial_id": trial_id}
-        return Rows(lambda: [about | item for item in self._items(path, query)])
+        """Evaluations, oldest first: the iteration and the columns `keys`, or all columns."""
+        path, query = f"{_trial_path(trial_id)}/evaluations", {"keys": list(keys)}
+        shared = {} if keys else {"trial_id": trial_id}
+        return Rows(lambda: [shared | item for item in self._items(path, query)])
 
     def spectra(self, trial_id: str, layer: int | None = None) -> Rows:
-        """By layer and iteration, of one layer or of all."""
-        path, query = f"{_of_trial(trial_id)}/spectra", {"layer": layer, "stable_ranks": True}
+        """Spectra by layer and iteration, of one layer or of all."""
+        path, query = f"{_trial_path(trial_id)}/spectra", {"layer": layer, "stable_ranks": True}
         return Rows(
             lambda: [
                 {"trial_id": trial_id} | {k: v for k, v in item.items() if k != "indices"}
@@ -119,16 +119,19 @@ class Client:
         )
 
     def sweeps(self) -> Rows:
-        """How every sweep stands."""
+        """State and progress of every sweep."""
         return Rows(lambda: self._items("/sweeps", {}))
 
     def groups(
-        self, by: Sequence[str] = (), agg: Sequence[str] = (), score: str | None = None,
+        self,
+        by: Sequence[str] = (),
+        agg: Sequence[str] = (),
+        score: str | None = None,
         **filters: Choice,
-    ) -> Table:  # fmt: skip
+    ) -> Table:
         """A score over the trials that share something: mean, sd, n and interval."""
-        asked = {"by": list(by), "agg": list(agg), "score": score}
-        return self._table("/groups", {**asked, **filters})
+        query = {"by": list(by), "agg": list(agg), "score": score}
+        return self._table("/groups", {**query, **filters})
 
     def table2(self) -> Table:
         """Table II, published and measured."""
@@ -139,7 +142,7 @@ class Client:
         return self._table("/fig8", filters)
 
     def claims(self) -> Table:
-        """What the paper claims in numbers, and what was measured."""
+        """The paper's claims in numbers, and the measurements."""
         return self._table("/claims", {})
 
     def survival(self, **filters: Choice) -> Table:
@@ -153,30 +156,30 @@ class Client:
         )
 
     def _items(self, path: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return [restored(item) for item in self._json(path, query)["items"]]
+        return [row_of_item(item) for item in self._json(path, query)["items"]]
 
     def _json(self, path: str, query: Mapping[str, Any]) -> Any:
         return self._get(path, query).json()
 
     def _get(self, path: str, query: Mapping[str, Any]) -> httpx2.Response:
-        given = {name: value for name, value in query.items() if value is not None}
-        answer = self._http.get(path, params=given)
+        parameters = {name: value for name, value in query.items() if value is not None}
+        answer = self._http.get(path, params=parameters)
         for _ in range(TRIES - 1):
             if (wait := _retry_after(answer)) is None:
                 break
             time.sleep(wait)
-            answer = self._http.get(path, params=given)
+            answer = self._http.get(path, params=parameters)
         if answer.is_error:
             raise Refused(answer.status_code, _document(answer))
         return answer
 
 
-def _of_trial(trial_id: str) -> str:
+def _trial_path(trial_id: str) -> str:
     return f"/trials/{quote(trial_id, safe='')}"
 
 
 def _retry_after(answer: httpx2.Response) -> float | None:
-    """Seconds after which a service that is not ready asks to be asked again."""
+    """Seconds after which a service that is not ready wants the next try."""
     after = answer.headers.get("retry-after", "")
     if answer.status_code != 503 or not after.isdecimal():
         return None
@@ -184,7 +187,7 @@ def _retry_after(answer: httpx2.Response) -> float | None:
 
 
 def _document(answer: httpx2.Response) -> Mapping[str, Any]:
-    """The problem; of an answer that is none, as a proxy gives, its beginning."""
+    """The problem, or the beginning of a response without one, as of a proxy."""
     try:
         document = answer.json()
     except ValueError:

@@ -59,34 +59,34 @@ def _export(argv: list[str] | None) -> int:
     if args.format == "parquet" and args.out is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal: give --out FILE, or redirect it")
     store = store_of(args.results)
-    held = inventory(store, sweep=args.name)
-    content = _content(store, held, args.name, args.format, table)
+    stored = inventory(store, sweep=args.name)
+    content = _content(store, stored, args.name, args.format, table)
     if args.out is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
         _write(args.out, content)
-    sys.stderr.writelines(f"{line}\n" for line in skipped_lines(held.skipped))
+    sys.stderr.writelines(f"{line}\n" for line in skipped_lines(stored.skipped))
     return 0
 
 
-def _content(store: Store, held: Inventory, name: str, format: str, table: str) -> bytes:
-    records = held.records(name)
+def _content(store: Store, stored: Inventory, name: str, format: str, table: str) -> bytes:
+    records = stored.records(name)
     if table == "table2":
-        compared = table2(_begun(records), lambda i: store.read_rows("evaluations", i))
+        comparison = table2(_begun_records(records), lambda i: store.read_rows("evaluations", i))
         if format in SHEETS:
-            sheets = _sheets(compared, records, name)
+            sheets = _sheets(comparison, records, name)
             return "\n".join(map(SHEETS[format], sheets)).encode()
-        rows = flat_rows(compared)
+        rows = flat_rows(comparison)
         if not rows:
             raise UsageError(_nothing_compares(name))
-        stored = _typed(pa.Table.from_pylist(rows))
+        exported = _typed(pa.Table.from_pylist(rows))
     elif table == "evaluations":
         ids = [record["trial_id"] for record in records]
-        stored = columns(table, [row for i in ids for row in store.read_rows(table, i)])
+        exported = columns(table, [row for i in ids for row in store.read_rows(table, i)])
     else:
-        stored = columns(table, records)
-    return parquet_of(stored) if format == "parquet" else csv_of(stored, newline="\n")
+        exported = columns(table, records)
+    return parquet_of(exported) if format == "parquet" else csv_of(exported, newline="\n")
 
 
 def _typed(table: pa.Table) -> pa.Table:
@@ -124,16 +124,18 @@ def _pair_columns(pair: PairedDifference | None) -> dict[str, Any]:
     return {"pairs": n, "minus_sn": mean, "minus_sn_low": low, "minus_sn_high": high}
 
 
-def _begun(records: Sequence[Row]) -> list[Row]:
+def _begun_records(records: Sequence[Row]) -> list[Row]:
     return [record for record in records if record["status"] != "planned"]
 
 
-def _sheets(compared: Sequence[SettingRow], records: Sequence[Row], name: str) -> list[Sheet]:
+def _sheets(comparison: Sequence[SettingRow], records: Sequence[Row], name: str) -> list[Sheet]:
     """A sheet per profile that the sweep has trials of."""
     sheets = []
     for profile in dict.fromkeys(record["profile"] for record in records):
         mine = [record for record in records if record["profile"] == profile]
-        sheet = comparison_sheet(compared, profile, name=name, remarks=_remarks(compared, mine))
+        sheet = comparison_sheet(
+            comparison, profile, name=name, remarks=_remarks(comparison, mine)
+        )
         if sheet is not None:
             sheets.append(sheet)
     if not sheets:
@@ -148,23 +150,23 @@ def _nothing_compares(name: str) -> str:
     )
 
 
-def _remarks(compared: Sequence[SettingRow], records: Sequence[Row]) -> list[str]:
-    """What of the sweep does not stand in the table."""
-    shown = {
+def _remarks(comparison: Sequence[SettingRow], records: Sequence[Row]) -> list[str]:
+    """Remarks on the trials of the sweep that do not stand in the table."""
+    compared_ids = {
         seed.trial_id
-        for row in compared
+        for row in comparison
         for methods in row.measured.values()
         for result in methods.values()
         for seed in result.seeds
     }
-    unfinished = sum(record["status"] not in FINISHED for record in records)
-    others = sum(r["trial_id"] not in shown for r in records if r["status"] in FINISHED)
+    n_unfinished = sum(record["status"] not in FINISHED for record in records)
+    n_left_out = sum(r["trial_id"] not in compared_ids for r in records if r["status"] in FINISHED)
     remarks = []
-    if unfinished:
-        remarks.append(f"Of {len(records)} trials {unfinished} are not finished.")
-    if others:
+    if n_unfinished:
+        remarks.append(f"Of {len(records)} trials {n_unfinished} are not finished.")
+    if n_left_out:
         remarks.append(
-            f"{others} finished trials are left out: another i than 0.5, a branch of another "
+            f"{n_left_out} finished trials are left out: another i than 0.5, a branch of another "
             "trial, or another configuration of the same cell."
         )
     return remarks

@@ -48,42 +48,47 @@ def _ls(argv: list[str] | None) -> int:
         p.add_argument(f"--{name}", default="*", metavar="GLOB,...", help="default: all")
     p.add_argument("--json", action="store_true", help="one JSON object per trial and line")
     args = p.parse_args(argv)
-    held = inventory(store_of(args.results), only=COLUMNS, sweep=args.sweep)
-    records = _all_records(held)
+    stored = inventory(store_of(args.results), columns=COLUMNS, sweep=args.sweep)
+    records = _all_records(stored)
     now = datetime.now(UTC)
-    asked = {name: getattr(args, name).split(",") for name in FILTERS}
-    trials = sorted((trial_standing(row, now) for row in chosen(records, asked)), key=table_order)
+    patterns_by_column = {name: getattr(args, name).split(",") for name in FILTERS}
+    trials = sorted(
+        (trial_standing(row, now) for row in matching_records(records, patterns_by_column)),
+        key=table_order,
+    )
     if args.json:
-        sys.stderr.writelines(f"{line}\n" for line in skipped_lines(held.skipped))
+        sys.stderr.writelines(f"{line}\n" for line in skipped_lines(stored.skipped))
         sys.stdout.writelines(json.dumps(record(trial)) + "\n" for trial in trials)
         sys.stdout.flush()
         return 0
     parts: list[Part] = [_grid(trials, now)] if trials else []
-    text_tables.show([*parts, _summary(trials, len(records)), *skipped_lines(held.skipped)])
+    text_tables.show([*parts, _summary(trials, len(records)), *skipped_lines(stored.skipped)])
     return 0
 
 
-def _all_records(held: Inventory) -> list[Row]:
+def _all_records(stored: Inventory) -> list[Row]:
     """Every trial that has begun or is in a plan, once."""
-    waiting = {row["trial_id"]: planned(row) for plan in held.plans.values() for row in plan}
-    return list((waiting | dict(held.trials)).values())
+    waiting = {row["trial_id"]: planned(row) for plan in stored.plans.values() for row in plan}
+    return list((waiting | dict(stored.trials)).values())
 
 
-def chosen(records: Sequence[Row], asked: Mapping[str, Sequence[str]]) -> list[Row]:
-    """The records whose columns match one of the shell patterns asked for each.
+def matching_records(
+    records: Sequence[Row], patterns_by_column: Mapping[str, Sequence[str]]
+) -> list[Row]:
+    """The records whose columns match one of the shell patterns for each.
 
     Raises UsageError for a pattern that no known and no stored name matches.
     """
-    kept = list(records)
-    for column, patterns in asked.items():
-        stored = sorted({record[column] for record in records})
-        names = select(column, dict.fromkeys([*FILTERS[column], *stored]), patterns)
-        kept = [record for record in kept if record[column] in names]
-    return kept
+    matching = list(records)
+    for column, patterns in patterns_by_column.items():
+        stored_names = sorted({record[column] for record in records})
+        names = select(column, dict.fromkeys([*FILTERS[column], *stored_names]), patterns)
+        matching = [record for record in matching if record[column] in names]
+    return matching
 
 
 def record(trial: TrialStanding) -> dict[str, Any]:
-    """For programs: null for what is not finite, times in ISO 8601."""
+    """The trial as JSON: null for what is not finite, times in ISO 8601."""
     columns = (
         "trial_id", "setting", "method", "i_ratio", "seed", "status", "iteration", "iterations",
         "score", "best", "final", "verdict", "error",
@@ -110,20 +115,20 @@ def _grid(trials: Sequence[TrialStanding], now: datetime) -> Grid:
     return Grid(header=header, rows=rows, right=right, styles=text_tables.STYLES)
 
 
-def ago(then: datetime | None, now: datetime) -> str:
-    """`40 s ago`, `5 h ago`, `3 d ago`."""
-    if then is None:
+def ago(moment: datetime | None, now: datetime) -> str:
+    """Says how long ago a moment was: `40 s ago`, `5 h ago`, `3 d ago`."""
+    if moment is None:
         return ""
-    seconds = max(0.0, (now - then).total_seconds())
-    for unit, size, below in (("s", 1, 99), ("min", 60, 5400), ("h", 3600, 172_800)):
-        if seconds < below:
+    seconds = max(0.0, (now - moment).total_seconds())
+    for unit, size, limit in (("s", 1, 99), ("min", 60, 5400), ("h", 3600, 172_800)):
+        if seconds < limit:
             return f"{seconds / size:.0f} {unit} ago"
     return f"{seconds / 86_400:.0f} d ago"
 
 
 def _summary(trials: Sequence[TrialStanding], n: int) -> str:
-    counted = Counter(trial.status for trial in trials)
-    tally = ", ".join(f"{counted[status]} {status}" for status in STATUSES if counted[status])
+    counts = Counter(trial.status for trial in trials)
+    tally = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
     return f"{len(trials)} of {n} trials" + (f": {tally}" if tally else " match")
 
 

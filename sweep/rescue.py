@@ -1,4 +1,4 @@
-"""`python -m sweep.rescue`: collapsed trials go on with another method, the paper's Fig. 6.
+"""`python -m sweep.rescue`: continues collapsed trials with another method, the paper's Fig. 6.
 
 Each collapsed trial of a sweep is branched from its last snapshot before the collapse. The parent
 itself shows what becomes of it without a rescue.
@@ -91,13 +91,13 @@ def prepare(args: argparse.Namespace) -> tuple[Plan, Weights]:
         if reason := missing_reason(parent["dataset"], args.data_root, download=args.download):
             skipped[parent["setting"]] = reason
             continue
-        at = last_healthy(store, parent)
-        if at is None:
+        healthy_iteration = last_healthy(store, parent)
+        if healthy_iteration is None:
             skipped[parent["trial_id"]] = (
                 f"it has no snapshot before its collapse at iteration {parent['mode_collapse_at']}"
             )
             continue
-        trials += branches(parent, at, methods, ratios(args.i_ratios))
+        trials += branches(parent, healthy_iteration, methods, ratios(args.i_ratios))
     if not trials:
         raise UsageError(f"nothing can be rescued: {'; '.join(skipped.values())}")
     trials.sort(key=operations, reverse=True)
@@ -106,28 +106,33 @@ def prepare(args: argparse.Namespace) -> tuple[Plan, Weights]:
 
 def collapsed(store: Store, sweep: str, settings: list[str]) -> list[Row]:
     """Rows of the sweep's trials with a mode collapse. Raises UsageError if there is none."""
-    wanted = select("setting", SETTINGS, settings)
+    setting_names = select("setting", SETTINGS, settings)
     rows = inventory(store, sweep=sweep).trials.values()
-    found = [row for row in rows if row["mode_collapse_at"] is not None]
-    found = [row for row in found if row["setting"] in wanted and row["parent"] is None]
-    if not found:
+    collapsed_rows = [row for row in rows if row["mode_collapse_at"] is not None]
+    collapsed_rows = [
+        row for row in collapsed_rows if row["setting"] in setting_names and row["parent"] is None
+    ]
+    if not collapsed_rows:
         raise UsageError(
             f"of the {len(rows)} trials that sweep {sweep!r} has begun, none of these settings "
             "collapsed: there is nothing to rescue"
         )
-    return found
+    return collapsed_rows
 
 
 def last_healthy(store: Store, parent: Row) -> int | None:
     """The iteration of its newest checkpoint before the collapse, if one was kept."""
-    kept = [int(file.key) for file in store.list(f"checkpoints/{parent['trial_id']}")]
-    return max((at for at in kept if 0 < at < parent["mode_collapse_at"]), default=None)
+    iterations = [int(file.key) for file in store.list(f"checkpoints/{parent['trial_id']}")]
+    return max(
+        (iteration for iteration in iterations if 0 < iteration < parent["mode_collapse_at"]),
+        default=None,
+    )
 
 
 def branches(
-    parent: Row, at: int, methods: list[str], i_ratios: list[float]
+    parent: Row, iteration: int, methods: list[str], i_ratios: list[float]
 ) -> Iterator[TrialConfig]:
-    """The parent from iteration `at` on with each method."""
+    """The parent from `iteration` on with each method."""
     config = json.loads(parent["config"])
     inherited = {name: config.get(name) for name in INHERITED}
     for method in methods:
@@ -139,7 +144,7 @@ def branches(
                 parent["seed"],
                 i_ratio=i,
                 parent=parent["trial_id"],
-                parent_iteration=at,
+                parent_iteration=iteration,
                 **inherited,
             )
 

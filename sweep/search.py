@@ -22,10 +22,10 @@ from sweep.plan.search_space import (
     COMPENSATIONS,
     I_STEPS,
     Space,
-    name_of,
-    over_everything,
-    over_i,
-    present,
+    available_spaces,
+    search_name,
+    spaces_over_everything,
+    spaces_over_i,
 )
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
@@ -72,9 +72,12 @@ def parser() -> flags.Parser:
         help="of --space full: data sets of the profile (default those of Table I)",
     )
     p.add_argument(
-        "--trials", type=int, default=20, metavar="N",
+        "--trials",
+        type=int,
+        default=20,
+        metavar="N",
         help="per study, in all: what earlier starts have run counts (default 20)",
-    )  # fmt: skip
+    )
     p.add_argument(
         "--timeout",
         type=flags.duration,
@@ -83,9 +86,12 @@ def parser() -> flags.Parser:
     )
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)")
     p.add_argument(
-        "--trial-seed", type=int, default=0, metavar="N",
+        "--trial-seed",
+        type=int,
+        default=0,
+        metavar="N",
         help="of every trial, the same for all: they see the same data and noise (default 0)",
-    )  # fmt: skip
+    )
     flags.length_and_precision_flags(p)
     flags.running_flags(p)
     return p
@@ -104,8 +110,8 @@ def _search(args: argparse.Namespace) -> int:
         reason = missing_reason(weights_path(args.inception_weights))
         raise UsageError(f"a search needs FID as its objective: {reason}")
     every = _spaces(args, weights.sha256)
-    name = args.name or name_of(every, args.space, args.profile, args.seed)
-    spaces, skipped = present(every, args.data_root, download=args.download)
+    name = args.name or search_name(every, args.space, args.profile, args.seed)
+    spaces, skipped = available_spaces(every, args.data_root, download=args.download)
     options = replace(flags.options_of("search", args, weights), name=name)
     store = store_of(options.results)
     configs = {c.trial_id: c for space in every for c in space.trials.values()}
@@ -145,9 +151,9 @@ def _spaces(args: argparse.Namespace, scorer: str | None) -> list[Space]:
     if args.space == "i":
         settings = "*" if args.settings is None else args.settings
         method = METHOD if args.method is None else args.method
-        return over_i(args.profile, settings.split(","), method, args.trial_seed, **changes)
+        return spaces_over_i(args.profile, settings.split(","), method, args.trial_seed, **changes)
     datasets = None if args.dataset is None else args.dataset.split(",")
-    return over_everything(args.profile, datasets, args.trial_seed, **changes)
+    return spaces_over_everything(args.profile, datasets, args.trial_seed, **changes)
 
 
 def _record_path(name: str) -> str:
@@ -181,7 +187,7 @@ def _show(
     options: Options,
     store: Store,
 ) -> int:
-    """The dry run: what each study has and what is left of it."""
+    """Prints the dry run: what each study has, and what is left of it."""
     planned = [config.trial_id for config in plan.trials]
     todo = to_run(
         plan,
@@ -209,7 +215,7 @@ def _show(
         )
         sys.stdout.write((json.dumps(line) if options.as_json else text.format(**line)) + "\n")
     notes = [options.weights.note] if options.weights.note else []
-    notes += [f"skipped {what}: {reason}" for what, reason in plan.skipped.items()]
+    notes += [f"skipped {item}: {reason}" for item, reason in plan.skipped.items()]
     notes.append(f"sweep {options.name} in {store.place}; nothing was started")
     out = sys.stderr if options.as_json else sys.stdout
     out.write("\n".join(notes) + "\n")

@@ -32,7 +32,7 @@ EXAMPLES = """\
 exit code: 0, 2 bad input, 130 interrupted
 """
 WATCH_SECONDS = 2.0
-OVER = ("finished", "failed", "interrupted")
+ENDED_STATES = ("finished", "failed", "interrupted")
 
 MARKS = {
     "planned": ".",
@@ -59,30 +59,30 @@ def _status(argv: list[str] | None) -> int:
     args = p.parse_args(argv)
     store = store_of(args.results)
     if not args.watch:
-        held, standings = _look(store, args.name)
-        _say(held, standings, detailed=args.name is not None, as_json=args.json)
+        stored, standings = _look(store, args.name)
+        _say(stored, standings, detailed=args.name is not None, as_json=args.json)
     elif sys.stdout.isatty() and not args.json:
         _watch_live(store, args.name)
     else:
-        for held, standings in _changes(store, args.name):
-            _say(held, standings, detailed=args.name is not None, as_json=args.json)
+        for stored, standings in _changes(store, args.name):
+            _say(stored, standings, detailed=args.name is not None, as_json=args.json)
     return 0
 
 
 def _look(store: Store, name: str | None) -> tuple[Inventory, list[SweepStanding]]:
-    held = inventory(store, only=COLUMNS, sweep=name)
-    names = held.sweeps if name is None else [name]
+    stored = inventory(store, columns=COLUMNS, sweep=name)
+    names = stored.sweeps if name is None else [name]
     now = datetime.now(UTC)
-    return held, [sweep_standing(store, held, each, now) for each in names]
+    return stored, [sweep_standing(store, stored, each, now) for each in names]
 
 
 def _say(
-    held: Inventory, standings: Sequence[SweepStanding], *, detailed: bool, as_json: bool
+    stored: Inventory, standings: Sequence[SweepStanding], *, detailed: bool, as_json: bool
 ) -> None:
     if not as_json:
-        text_tables.show(report(held, standings, detailed=detailed))
+        text_tables.show(report(stored, standings, detailed=detailed))
         return
-    for line in skipped_lines(held.skipped):
+    for line in skipped_lines(stored.skipped):
         sys.stderr.write(line + "\n")
     for standing in standings:
         sys.stdout.write(json.dumps(record(standing, detailed=detailed)) + "\n")
@@ -90,39 +90,39 @@ def _say(
 
 
 def _watched(store: Store, name: str | None) -> Iterator[tuple[Inventory, list[SweepStanding]]]:
-    """How it stands, every WATCH_SECONDS; of a named sweep until it is over."""
+    """Yields the standings every WATCH_SECONDS; those of a named sweep until it has ended."""
     while True:
-        held, standings = _look(store, name)
-        yield held, standings
-        if name is not None and standings[0].state in OVER:
+        stored, standings = _look(store, name)
+        yield stored, standings
+        if name is not None and standings[0].state in ENDED_STATES:
             return
         time.sleep(WATCH_SECONDS)
 
 
 def _changes(store: Store, name: str | None) -> Iterator[tuple[Inventory, list[SweepStanding]]]:
-    """The same without what differs in nothing but times."""
-    last: Any = None
-    for held, standings in _watched(store, name):
-        seen = [
+    """Yields the standings that differ from the previous ones in more than times."""
+    previous: Any = None
+    for stored, standings in _watched(store, name):
+        current = [
             (s.name, s.state, [(t.trial_id, t.status, t.lost, t.iteration) for t in s.trials])
             for s in standings
         ]
-        if seen != last:
-            yield held, standings
-        last = seen
+        if current != previous:
+            yield stored, standings
+        previous = current
 
 
 def _watch_live(store: Store, name: str | None) -> None:
     from rich.live import Live
 
     with Live() as live:
-        for held, standings in _watched(store, name):
-            parts = report(held, standings, detailed=name is not None)
+        for stored, standings in _watched(store, name):
+            parts = report(stored, standings, detailed=name is not None)
             live.update(text_tables.rendering(parts), refresh=True)
 
 
 def record(standing: SweepStanding, *, detailed: bool) -> dict[str, Any]:
-    """For programs: null for what is not finite, times in ISO 8601."""
+    """The standing as JSON: null for what is not finite, times in ISO 8601."""
     fields = asdict(standing)
     if not detailed:
         del fields["trials"]
@@ -133,14 +133,14 @@ def _iso(value: Any) -> str:
     return value.isoformat()
 
 
-def report(held: Inventory, standings: Sequence[SweepStanding], *, detailed: bool) -> list[Part]:
-    """For people: a paragraph per sweep, or all that is known of one."""
+def report(stored: Inventory, standings: Sequence[SweepStanding], *, detailed: bool) -> list[Part]:
+    """The standings as text: a paragraph per sweep, or all that is known of one."""
     parts: list[Part] = []
     for standing in standings:
         parts += _details(standing) if detailed else [_line(standing)]
     if not standings:
-        parts.append(f"no sweep in {held.place}, but {len(held.trials)} trials")
-    return [*parts, *skipped_lines(held.skipped)]
+        parts.append(f"no sweep in {stored.place}, but {len(stored.trials)} trials")
+    return [*parts, *skipped_lines(stored.skipped)]
 
 
 def _line(standing: SweepStanding) -> str:
@@ -148,11 +148,11 @@ def _line(standing: SweepStanding) -> str:
     if standing.eta_seconds is not None:
         state += f", about {duration(standing.eta_seconds)} left"
     return text_tables.wrapped(
-        f"{standing.name}: {state}, {standing.share:.0%} done; {_counted(standing)}"
+        f"{standing.name}: {state}, {standing.share:.0%} done; {_tally_sentence(standing)}"
     )
 
 
-def _counted(standing: SweepStanding) -> str:
+def _tally_sentence(standing: SweepStanding) -> str:
     tally = ", ".join(f"{n} {status}" for status, n in standing.counts.items())
     lost = sum(trial.lost for trial in standing.trials)
     note = f" ({lost} of them lost)" if lost else ""
@@ -164,7 +164,7 @@ def _details(standing: SweepStanding) -> list[Part]:
     hours = f"{standing.cpu_hours:.1f} CPU hours, {standing.gpu_hours:.1f} GPU hours"
     parts: list[Part] = [
         text_tables.wrapped(f"{standing.name}: {standing.sentence}"),
-        text_tables.wrapped(f"  {_counted(standing)}"),
+        text_tables.wrapped(f"  {_tally_sentence(standing)}"),
         f"  {standing.share:.0%} of the work done, {hours}",
     ]
     if standing.command:
@@ -180,7 +180,7 @@ def _details(standing: SweepStanding) -> list[Part]:
     return parts
 
 
-def _shown(trial: TrialStanding) -> str:
+def _shown_status(trial: TrialStanding) -> str:
     return "lost" if trial.lost else trial.status
 
 
@@ -189,7 +189,7 @@ def _matrix(trials: Sequence[TrialStanding]) -> list[Part]:
     cells: dict[tuple[str, str], str] = {}
     for trial in trials:
         key = (trial.setting, trial.method_and_i)
-        cells[key] = cells.get(key, "") + MARKS[_shown(trial)]
+        cells[key] = cells.get(key, "") + MARKS[_shown_status(trial)]
     settings = list(dict.fromkeys(trial.setting for trial in trials))
     grids: list[Part] = []
     by_method = sorted(trials, key=lambda trial: table_order(trial)[2:5])
@@ -222,11 +222,11 @@ def _pages(
 
 
 def _legend(trials: Sequence[TrialStanding]) -> str:
-    there = {_shown(trial) for trial in trials}
-    marks = "  ".join(f"{mark} {name}" for name, mark in MARKS.items() if name in there)
+    present_statuses = {_shown_status(trial) for trial in trials}
+    marks = "  ".join(f"{mark} {name}" for name, mark in MARKS.items() if name in present_statuses)
     seeds = sorted({trial.seed for trial in trials})
-    which = ", ".join(map(str, seeds)) if len(seeds) < 9 else f"{seeds[0]} to {seeds[-1]}"
-    return text_tables.wrapped(f"{marks}  (one mark per trial, by seed: {which})")
+    seed_numbers = ", ".join(map(str, seeds)) if len(seeds) < 9 else f"{seeds[0]} to {seeds[-1]}"
+    return text_tables.wrapped(f"{marks}  (one mark per trial, by seed: {seed_numbers})")
 
 
 def _running(trials: Sequence[TrialStanding]) -> Grid:
@@ -247,8 +247,8 @@ def _running(trials: Sequence[TrialStanding]) -> Grid:
 
 
 def _failure(trial: TrialStanding) -> str:
-    who = f"{trial.setting} {trial.method_and_i} seed {trial.seed}"
-    return text_tables.wrapped(f"failed: {who}: {trial.error or 'it left no traceback'}")
+    trial_name = f"{trial.setting} {trial.method_and_i} seed {trial.seed}"
+    return text_tables.wrapped(f"failed: {trial_name}: {trial.error or 'it left no traceback'}")
 
 
 if __name__ == "__main__":

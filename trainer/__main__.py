@@ -1,4 +1,4 @@
-"""One run without Ray: `python -m trainer --setting C_32-32 --profile digits --method sr-static`.
+"""Trains without Ray: `python -m trainer --profile digits --setting C_32-32 --method sr-static`.
 
 Prints one JSON object per evaluation when piped, a progress line on a terminal.
 """
@@ -29,51 +29,57 @@ def parser() -> argparse.ArgumentParser:
         "--out runs/c32; python -m trainer --dataset ring8 --method jare; "
         "python -m trainer --setting A_64-128 --data-root data --download --out runs/a64",
     )
-    what = p.add_argument_group("what is trained")
-    what.add_argument(
+    trained = p.add_argument_group("what is trained")
+    trained.add_argument(
         "--profile", default="paper", help=f"{' or '.join(PROFILES)} (default paper)"
     )
-    what.add_argument(
+    trained.add_argument(
         "--setting",
         metavar="NAME",
         help=f"row of Table I: {', '.join(SETTINGS)}; or other sizes as U_<batch>-<channels>, "
         "with --dataset",
     )
-    what.add_argument(
+    trained.add_argument(
         "--dataset",
         metavar="NAME",
         help=f"instead of the setting's own, or a toy problem: {', '.join(DATASETS)}",
     )
-    what.add_argument("--method", default="sn", help="see --list-methods (default sn)")
-    what.add_argument("--seed", type=int, default=0, help="default 0")
-    what.add_argument("--iterations", type=int, metavar="N", help="G updates")
-    what.add_argument(
+    trained.add_argument("--method", default="sn", help="see --list-methods (default sn)")
+    trained.add_argument("--seed", type=int, default=0, help="default 0")
+    trained.add_argument("--iterations", type=int, metavar="N", help="G updates")
+    trained.add_argument(
         "--precision", help=f"{', '.join(PRECISIONS)} (default float32; tf32 on a GPU)"
     )
-    what.add_argument("--device", help="cpu or cuda (default: the profile's)")
-    what.add_argument("--threads", type=int, metavar="N", help="CPU threads (default 1)")
-    what.add_argument(
+    trained.add_argument("--device", help="cpu or cuda (default: the profile's)")
+    trained.add_argument("--threads", type=int, metavar="N", help="CPU threads (default 1)")
+    trained.add_argument(
         "--micro-batch", type=int, metavar="N", help="images through the networks at once"
     )
-    what.add_argument("--evaluate-every", type=int, metavar="N", help="iterations")
+    trained.add_argument("--evaluate-every", type=int, metavar="N", help="iterations")
 
-    how = p.add_argument_group("the method's numbers")
-    how.add_argument("--i-ratio", type=float, help="share of singular values lifted (default 0.5)")
-    how.add_argument(
+    numbers = p.add_argument_group("the method's numbers")
+    numbers.add_argument(
+        "--i-ratio", type=float, help="share of singular values lifted (default 0.5)"
+    )
+    numbers.add_argument(
         "--projection-period", type=int, metavar="N", help="iterations between two (default 5)"
     )
-    how.add_argument(
+    numbers.add_argument(
         "--projection-burst",
         action=argparse.BooleanOptionalAction,
         help="project after every D update of each Nth iteration, as released (default), or after "
         "every Nth D update",
     )
-    how.add_argument("--penalty-weight", type=float, metavar="GAMMA", help="default: the source's")
-    how.add_argument("--nudge-k", type=int, metavar="K", help=f"directions (default {NUDGE_K})")
-    how.add_argument(
+    numbers.add_argument(
+        "--penalty-weight", type=float, metavar="GAMMA", help="default: the source's"
+    )
+    numbers.add_argument(
+        "--nudge-k", type=int, metavar="K", help=f"directions (default {NUDGE_K})"
+    )
+    numbers.add_argument(
         "--nudge-every", type=int, metavar="N", help=f"iterations (default {NUDGE_EVERY})"
     )
-    how.add_argument(
+    numbers.add_argument(
         "--nudge-gamma",
         type=float,
         metavar="GAMMA",
@@ -104,27 +110,29 @@ def parser() -> argparse.ArgumentParser:
     measured.add_argument("--curve-protocol", metavar="NAME", help="default paper-5k")
     measured.add_argument("--final-protocol", metavar="NAME", help="default modern-50k")
 
-    where = p.add_argument_group("where from and to")
-    where.add_argument(
+    folders = p.add_argument_group("where from and to")
+    folders.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write; nothing without it"
     )
-    where.add_argument(
+    folders.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="go on from the checkpoint in --out (default), or refuse if there is one",
     )
-    where.add_argument(
+    folders.add_argument(
         "--from-checkpoint",
         type=Path,
         metavar="FILE",
         help="branch off another run's checkpoint.pt, for example with another method",
     )
-    where.add_argument(
+    folders.add_argument(
         "--data-root", type=Path, metavar="DIR", help="where torchvision's data lie"
     )
-    where.add_argument("--download", action="store_true", help="download the data set if missing")
-    where.add_argument(
+    folders.add_argument(
+        "--download", action="store_true", help="download the data set if missing"
+    )
+    folders.add_argument(
         "--stop-on-collapse",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -164,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def configuration(args: argparse.Namespace) -> TrialConfig:
-    """What the arguments ask for. Raises UsageError where that cannot be, or is not there."""
+    """The trial that the arguments name. Raises UsageError if it cannot be, or lacks its data."""
     profile, setting = args.profile, args.setting
     if args.dataset is not None:
         lookup("data set", DATASETS, args.dataset)

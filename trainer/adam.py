@@ -38,13 +38,13 @@ class Adam:
 
     @torch.no_grad()
     def step(self) -> None:
-        """One update of every parameter that has a gradient."""
+        """Updates every parameter that has a gradient."""
         group = self.param_groups[0]
         moved = [parameter for parameter in group["params"] if parameter.grad is not None]
         if not moved:
             return
-        kept = [self._state_of(parameter) for parameter in moved]
-        averages, squares, steps = ([state[name] for state in kept] for name in _STATE)
+        optimiser_states = [self._state_of(parameter) for parameter in moved]
+        averages, squares, steps = ([state[name] for state in optimiser_states] for name in _STATE)
         beta1, beta2 = group["betas"]
         adam(
             moved,
@@ -73,7 +73,7 @@ class Adam:
         return self.state[parameter]
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch.optim.Adam writes it: parameters by their number."""
+        """The layout of torch.optim.Adam: parameters by their number."""
         group = self.param_groups[0]
         numbers = {parameter: k for k, parameter in enumerate(group["params"])}
         return {

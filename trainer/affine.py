@@ -62,7 +62,7 @@ class AffineDiscriminator(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class AffineScorer:
-    """How far the affine GAN is from its equilibrium; reads the networks, not the samples."""
+    """Distance of the affine GAN from its equilibrium; reads the networks, not the samples."""
 
     generator: AffineGenerator
     discriminator: AffineDiscriminator
@@ -95,10 +95,10 @@ class UpdateField(NamedTuple):
 
 
 def update_field(weight: float, *, own: bool) -> UpdateField:
-    """Of the affine GAN under JARE (ConOpt with `own`), through the code that trains it.
+    """Jacobian of the affine GAN's update field under JARE (ConOpt with `own`).
 
-    float64 central differences of `jacobian_gradients` on four latent vectors whose mean is
-    exactly 0 and whose covariance is exactly I.
+    Taken through the code that trains it: float64 central differences of `jacobian_gradients` on
+    four latent vectors whose mean is exactly 0 and whose covariance is exactly I.
     """
     r = math.sqrt(2)
     z = torch.tensor([[r, 0], [-r, 0], [0, r], [0, -r]], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""From the history of evaluations to a verdict: a pure function, and its thresholds.
+"""The verdict on a history of evaluations: a pure function, and its thresholds.
 
 Four signals are kept apart, each with the iteration at which it was first seen and the rule that
 said so: *mode collapse* (quality), *spectral collapse*, a *dead discriminator*, *divergence*.
@@ -16,19 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainer.config.methods import METHODS
-from trainer.config.settings import DATASETS
+from trainer.config.settings import DATASETS, SHORTCUTS
 from trainer.config.trial import TrialConfig
 
 Record = Mapping[str, Any]
 
-# The 1x1 shortcuts do not vote on spectral collapse, by number of layers: the paper says that they
-# keep their spectrum, and on the digits they lose it in healthy runs too.
-SHORTCUTS = {10: (2, 5), 17: (2, 5, 8, 11, 14)}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """When a signal counts. The defaults separate SN runs of the digits profile, and only those.
+    """Limits of the signals. The defaults separate SN runs of the digits profile, and only those.
 
     `burn_in` and `spectral_burn_in` are shares of the planned iterations, `patience` a number of
     consecutive evaluations after them, `grace` how many evaluations a run gets after the first
@@ -93,10 +89,12 @@ SIGNALS = {
 }
 
 
-def in_words(seen: Mapping[str, int | None]) -> str:
-    """`healthy`, or every signal that was seen with its iteration; keys as in SIGNALS."""
-    said = [f"{word} at {seen[name]}" for name, word in SIGNALS.items() if seen[name] is not None]
-    return ", ".join(said) or "healthy"
+def in_words(signals: Mapping[str, int | None]) -> str:
+    """`healthy`, or the signals with their iterations; keys as in SIGNALS."""
+    seen_signals = [
+        f"{word} at {signals[name]}" for name, word in SIGNALS.items() if signals[name] is not None
+    ]
+    return ", ".join(seen_signals) or "healthy"
 
 
 def verdict_on(config: TrialConfig, history: Sequence[Record]) -> Verdict:
@@ -130,9 +128,9 @@ def judge(
         mode_collapse, mode_rule = _score_collapse(history, early, t)
     else:
         mode_collapse, mode_rule = _mode_collapse(history, early, modes, t)
-    then = _reference_spectra(history)
+    reference = _reference_spectra(history)
     spectral = _streak(
-        history, t.patience, lambda r: _spectrum_fell(r, then[r["iteration"]], t), late
+        history, t.patience, lambda r: _spectrum_fell(r, reference[r["iteration"]], t), late
     )
     gap_gone = _streak(history, t.patience, lambda r: abs(r["gap"]) < t.gap_gone, early)
     dead = _streak(history, t.patience, lambda r: r["d_spread"] < t.dead_spread, early)
@@ -144,7 +142,7 @@ def judge(
         "dead": f"D(x) on real and fake images spread below {t.dead_spread:g}, {t.patience} times",
         "diverged": "a loss or a weight is not finite",
     }
-    at = {
+    first_seen_at = {
         "mode_collapse": mode_collapse,
         "spectral_collapse": spectral,
         "dead": dead,
@@ -154,24 +152,28 @@ def judge(
     period = history[-1]["iteration"] - history[-2]["iteration"] if len(history) > 1 else 0
     reasons = {
         "diverged": diverged,
-        "dead discriminator": _later(dead, t.grace * period),
-        "mode collapse": _later(mode_collapse, t.grace * period),
+        "dead discriminator": _delayed(dead, t.grace * period),
+        "mode collapse": _delayed(mode_collapse, t.grace * period),
         "spectral collapse without a gap": None
         if projected or spectral is None or gap_gone is None
-        else _later(max(spectral, gap_gone), t.grace * period),
+        else _delayed(max(spectral, gap_gone), t.grace * period),
     }
     return Verdict(
         mode_collapse_at=mode_collapse,
         spectral_collapse_at=spectral,
         dead_at=dead,
         diverged_at=diverged,
-        rules={name: rule for name, rule in rules.items() if at[name] is not None},
-        stop=next((why for why, due in reasons.items() if due is not None and last >= due), None),
+        rules={name: rule for name, rule in rules.items() if first_seen_at[name] is not None},
+        stop=next(
+            (reason for reason, due in reasons.items() if due is not None and last >= due), None
+        ),
     )
 
 
 def voting_layers(n_layers: int) -> list[int]:
-    """Which of D's regularised layers speak on spectral collapse."""
+    """Indices of D's regularised layers that vote on spectral collapse."""
+    # The paper says that 1x1 shortcuts keep their spectrum, and on the digits they lose it in
+    # healthy runs too.
     return [k for k in range(n_layers) if k not in SHORTCUTS.get(n_layers, ())]
 
 
@@ -197,10 +199,10 @@ def _reference_spectra(history: Sequence[Record]) -> dict[int, Sequence[float]]:
     return dict(zip((record["iteration"] for record in history), ratios, strict=True))
 
 
-def _spectrum_fell(record: Record, then: Sequence[float], t: Thresholds) -> bool:
-    now = record["sigma2_ratio"]
-    voting = voting_layers(len(now))
-    return sum(now[k] < t.sigma2_fell * then[k] for k in voting) >= t.layers_fell
+def _spectrum_fell(record: Record, reference: Sequence[float], t: Thresholds) -> bool:
+    current = record["sigma2_ratio"]
+    voting = voting_layers(len(current))
+    return sum(current[k] < t.sigma2_fell * reference[k] for k in voting) >= t.layers_fell
 
 
 def _mode_collapse(
@@ -208,21 +210,21 @@ def _mode_collapse(
 ) -> tuple[int | None, str]:
     """Modes fell from the best so far, or never rose; None where modes are not counted."""
     history = [r for r in history if "modes" in r]
-    least = t.modes_never * modes
+    fewest = t.modes_never * modes
     # A run that never rose is bad from the start; it counts as collapsed from the burn-in on.
     risen_late = [r for r in history if r["iteration"] >= burn_in]
-    never = _streak(risen_late, t.patience, lambda r: r["modes"] < least)
+    never = _streak(risen_late, t.patience, lambda r: r["modes"] < fewest)
     best = list(itertools.accumulate((r["modes"] for r in history), max))
     so_far = dict(zip((r["iteration"] for r in history), best, strict=True))
 
     def has_fallen(record: Record) -> bool:
         highest = so_far[record["iteration"]]
-        return highest >= 2 * least and record["modes"] < t.modes_fell * highest
+        return highest >= 2 * fewest and record["modes"] < t.modes_fell * highest
 
     fell = _streak(history, t.patience, has_fallen)
     if fell is not None and (never is None or fell <= never):
         return fell, f"modes below {t.modes_fell:g} of the best so far, {t.patience} times"
-    return never, f"modes below {least:g} after the burn-in, {t.patience} times"
+    return never, f"modes below {fewest:g} after the burn-in, {t.patience} times"
 
 
 def _score_collapse(
@@ -268,17 +270,17 @@ def _streak(
 ) -> int | None:
     """The iteration at which the first streak of bad evaluations began that has `patience` of
     them from iteration `burn_in` on."""
-    began, count = None, 0
+    start, count = None, 0
     for record in records:
         if not bad(record):
-            began, count = None, 0
+            start, count = None, 0
             continue
-        began = record["iteration"] if began is None else began
+        start = record["iteration"] if start is None else start
         count += record["iteration"] >= burn_in
         if count == patience:
-            return began
+            return start
     return None
 
 
-def _later(at: int | None, by: int) -> int | None:
-    return None if at is None else at + by
+def _delayed(iteration: int | None, delay: int) -> int | None:
+    return None if iteration is None else iteration + delay

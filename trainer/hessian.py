@@ -187,8 +187,8 @@ def converged(pairs: Eigenpairs, tolerance: float = RESIDUAL_TOLERANCE) -> Tenso
 
 def sharp_directions(pairs: Eigenpairs) -> Tensor:
     """The vectors [n, P] that a nudge takes: converged, and of a positive eigenvalue."""
-    chosen = converged(pairs) & (pairs.values > 0)
-    return pairs.vectors[chosen.to(pairs.vectors.device)]
+    mask = converged(pairs) & (pairs.values > 0)
+    return pairs.vectors[mask.to(pairs.vectors.device)]
 
 
 def nudge(gradient: Tensor, vectors: Tensor, gamma: float) -> Tensor:
@@ -204,25 +204,25 @@ def nudge(gradient: Tensor, vectors: Tensor, gamma: float) -> Tensor:
 
 @contextmanager
 def frozen_buffers(*modules: nn.Module) -> Iterator[None]:
-    """Whatever happens to the modules' buffers inside is undone; float32 products without TF32.
+    """Undoes whatever happens to the modules' buffers inside; float32 products without TF32.
 
     Inside, the modules work on copies. The tensors themselves are never written to, so a graph
     recorded before is still good for a backward pass afterwards.
     """
-    held = [
+    buffers = [
         (owner, name, buffer)
         for module in modules
         for owner in module.modules()
         for name, buffer in owner.named_buffers(recurse=False, remove_duplicate=False)
     ]
     # One copy per tensor: a buffer that two modules share stays shared.
-    copies = {id(buffer): buffer.clone() for _, _, buffer in held}
+    copies = {id(buffer): buffer.clone() for _, _, buffer in buffers}
     # TF32's ten bits make H asymmetric by 1e-3, which Lanczos takes for structure.
     with without_tf32():
         try:
-            for owner, name, buffer in held:
+            for owner, name, buffer in buffers:
                 setattr(owner, name, copies[id(buffer)])
             yield
         finally:
-            for owner, name, buffer in held:
+            for owner, name, buffer in buffers:
                 setattr(owner, name, buffer)

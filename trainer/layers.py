@@ -56,12 +56,12 @@ class Conv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         return conv(input, effective_weight(self), self.bias)
 
-    def of_upsampled(self, input: Tensor) -> Tensor:
-        """The same of the input at twice the height and width."""
+    def convolve_upsampled(self, input: Tensor) -> Tensor:
+        """The convolution of the input at twice the height and width."""
         return upsampled_conv(input, effective_weight(self), self.bias)
 
-    def then_pooled(self, input: Tensor) -> Tensor:
-        """The same, averaged over 2x2 pixels."""
+    def convolve_pooled(self, input: Tensor) -> Tensor:
+        """The convolution, averaged over 2x2 pixels."""
         return pooled_conv(input, effective_weight(self), self.bias)
 
 
@@ -83,7 +83,7 @@ class Linear(nn.Linear):
 
 
 class Embedding(nn.Embedding):
-    """One row per class."""
+    """Rows of parameters, one for each class."""
 
     u: Tensor
     v: Tensor
@@ -103,7 +103,7 @@ Layer = Conv2d | Linear | Embedding
 
 
 class Network(Protocol):
-    """What every generator and discriminator is beside an nn.Module."""
+    """Interface of every generator and discriminator, beside that of nn.Module."""
 
     def normalised_layers(self) -> Sequence[Layer]: ...
     def named_modules(self) -> Iterator[tuple[str, nn.Module]]: ...
@@ -119,8 +119,8 @@ def _add_buffers(layer: Layer) -> None:
 
 
 def effective_weight(layer: Layer) -> Tensor:
-    """What stands in place of W: W, W / sigma (Eq. 4), g W / |row| (Salimans and Kingma 2016,
-    Eq. 2), or for the duration of a `reparam` update W_SR (Eq. 10).
+    """The weight that the forward pass uses: W, W / sigma (Eq. 4), g W / |row| (Salimans and
+    Kingma 2016, Eq. 2), or for the duration of a `reparam` update W_SR (Eq. 10).
 
     Computed in the weight's own precision, whatever autocast is on.
     """
@@ -139,7 +139,7 @@ def effective_weight(layer: Layer) -> Tensor:
 
 @torch.no_grad()
 def advance(layers: Sequence[Layer]) -> None:
-    """One power iteration in every layer; on a GPU layers of one shape take it together."""
+    """Takes one power iteration in every layer; on a GPU layers of one shape take it together."""
     if layers and layers[0].weight.is_cuda:
         advance_in_stacks(layers)
         return
@@ -151,7 +151,7 @@ def advance(layers: Sequence[Layer]) -> None:
 
 @torch.no_grad()
 def advance_in_stacks(layers: Sequence[Layer]) -> None:
-    """The same in a few launches, whatever the number of layers."""
+    """Like `advance`, in a few launches, whatever the number of layers."""
     matrices = [as_matrix(layer.weight) for layer in layers]
     vectors = in_stacks(power_iterations, matrices, [layer.u for layer in layers])
     for layer, (u, v) in zip(layers, vectors, strict=True):
@@ -168,9 +168,9 @@ def initialise(network: Network, generator: torch.Generator) -> None:
     tracked = set(network.normalised_layers())
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear | Embedding):
-            inside = name.endswith((".c1", ".c2"))
+            in_block = name.endswith((".c1", ".c2"))
             nn.init.xavier_uniform_(
-                module.weight, gain=math.sqrt(2) if inside else 1.0, generator=generator
+                module.weight, gain=math.sqrt(2) if in_block else 1.0, generator=generator
             )
             if isinstance(bias := getattr(module, "bias", None), Tensor):
                 nn.init.zeros_(bias)

@@ -34,7 +34,7 @@ from trainer.updates import MEASURED, train_iteration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What is measured at one iteration.
+    """Measurements at one iteration.
 
     `record` is the row of scalars and per-layer summaries that the state keeps, without scores
     where there is no scorer or a number is not finite; `spectra` the singular values of every
@@ -101,7 +101,7 @@ class _Interval:
 def _train_interval(config: TrialConfig, state: TrainState, data: Source) -> _Interval:
     due = (state.iteration // config.evaluate_every + 1) * config.evaluate_every
     n = min(due, config.iterations) - state.iteration
-    began = time.perf_counter()
+    start = time.perf_counter()
     measured = torch.zeros(len(MEASURED), device=config.device)
     ranks = []
     for _ in range(n):
@@ -109,7 +109,7 @@ def _train_interval(config: TrialConfig, state: TrainState, data: Source) -> _In
         ranks.append(stable_ranks(state))
     # The only point of an interval at which the host waits for the device.
     means = (measured / n).tolist()
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     return _Interval(
         measured=means, stable_ranks=torch.stack(ranks, dim=1).tolist(), seconds=seconds, n=n
     )

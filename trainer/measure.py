@@ -1,4 +1,4 @@
-"""What an evaluation measures: D's outputs, its spectra, Hessian eigenvalues, sample images."""
+"""Measurements of an evaluation: D's outputs, its spectra, Hessian eigenvalues, sample images."""
 
 from __future__ import annotations
 
@@ -138,12 +138,12 @@ def samples(config: TrialConfig, state: TrainState, n: int) -> Tensor:
     """n samples of fixed latent vectors with running batch statistics: uint8 [n, 3, H, H], or
     float32 [n, 2] in the plane."""
     rng = generator(config.device, config.seed, 0, f"{n} samples")
-    found = []
+    parts = []
     for k in range(0, n, SAMPLES_AT_ONCE):
         z, labels = latent(config, min(SAMPLES_AT_ONCE, n - k), rng)
         images = _generate(state, z, labels)
-        found.append(images if config.resolution is None else quantise(images))
-    return torch.cat(found)
+        parts.append(images if config.resolution is None else quantise(images))
+    return torch.cat(parts)
 
 
 def _generate(state: TrainState, z: Tensor, labels: Tensor | None) -> Tensor:

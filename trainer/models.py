@@ -51,7 +51,7 @@ class GeneratorBlock(nn.Module):
         self.c_sc = Conv2d(in_channels, out_channels, 1, normalisation=normalisation)
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        h = self.c1.of_upsampled(F.relu(self.bn1(x, labels)))
+        h = self.c1.convolve_upsampled(F.relu(self.bn1(x, labels)))
         h = self.c2(F.relu(self.bn2(h, labels)))
         # A 1x1 convolution commutes with nearest upsampling and is four times cheaper before it.
         return h + upsample(self.c_sc(x))
@@ -106,7 +106,7 @@ class FirstDiscriminatorBlock(nn.Module):
         self.c_sc = Conv2d(3, channels, 1, normalisation=normalisation)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.c2.then_pooled(F.relu(self.c1(x))) + self.c_sc(F.avg_pool2d(x, 2))
+        return self.c2.convolve_pooled(F.relu(self.c1(x))) + self.c_sc(F.avg_pool2d(x, 2))
 
 
 class DiscriminatorBlock(nn.Module):
@@ -130,7 +130,7 @@ class DiscriminatorBlock(nn.Module):
         if self.c_sc is None:
             return self.c2(h) + x
         # Pooling commutes with a 1x1 convolution: first pooled, a quarter of the work.
-        return self.c2.then_pooled(h) + self.c_sc(F.avg_pool2d(x, 2))
+        return self.c2.convolve_pooled(h) + self.c_sc(F.avg_pool2d(x, 2))
 
 
 class Discriminator(nn.Module):
@@ -171,8 +171,8 @@ class Discriminator(nn.Module):
     def regularised_layers(self) -> Sequence[Conv2d]:
         """The convolutions, layer_0 .. layer_9 (layer_16 at 128 pixels) as the paper numbers
         them: of every block the two 3x3 ones, then the 1x1 shortcut if it has one."""
-        found = [conv for block in self.blocks for conv in (block.c1, block.c2, block.c_sc)]
-        return [conv for conv in found if isinstance(conv, Conv2d)]
+        layers = [conv for block in self.blocks for conv in (block.c1, block.c2, block.c_sc)]
+        return [conv for conv in layers if isinstance(conv, Conv2d)]
 
     def normalised_layers(self) -> Sequence[Layer]:
         rest = [self.last] if self.embedding is None else [self.last, self.embedding]

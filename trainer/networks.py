@@ -1,4 +1,4 @@
-"""From a configuration to its generator and discriminator, with their first weights."""
+"""Builds a configuration's generator and discriminator, with their first weights."""
 
 from __future__ import annotations
 

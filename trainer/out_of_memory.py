@@ -1,4 +1,4 @@
-"""What to say when the device's memory does not suffice."""
+"""Advice for a run that the device's memory does not suffice for."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from trainer.updates import train_iteration
 
 def out_of_memory_advice(config: TrialConfig, source: Source) -> str:
     """Names the largest micro-batch, by halving, with which an iteration does fit."""
-    said = f"out of memory at micro-batch {config.micro_batch} on {config.device}"
+    problem = f"out of memory at micro-batch {config.micro_batch} on {config.device}"
     if METHODS[config.method].penalty in NOT_ADDITIVE:
-        return f"{said}, and {config.method} cannot divide its batch: take a smaller setting"
+        return f"{problem}, and {config.method} cannot divide its batch: take a smaller setting"
     size = config.micro_batch
     while size % 2 == 0:
         size //= 2
         if _fits(dataclasses.replace(config, micro_batch=size), source):
-            return f"{said}; {size} fits: --micro-batch {size}"
-    return f"{said}; not even {size} fits: take a smaller setting, or a bigger device"
+            return f"{problem}; {size} fits: --micro-batch {size}"
+    return f"{problem}; not even {size} fits: take a smaller setting, or a bigger device"
 
 
 def _fits(config: TrialConfig, source: Source) -> bool:

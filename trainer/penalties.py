@@ -54,8 +54,8 @@ def gradient_penalty(
         )
     shape = (len(real), *(real.ndim - 1) * (1,))
     eps = torch.rand(shape, generator=rng, device=real.device, dtype=real.dtype)
-    between = torch.lerp(fake, real, eps)
-    norms = torch.linalg.vector_norm(_input_gradients(discriminator, between, labels), dim=1)
+    mixed = torch.lerp(fake, real, eps)
+    norms = torch.linalg.vector_norm(_input_gradients(discriminator, mixed, labels), dim=1)
     return weight * (norms - 1).square().mean()
 
 
@@ -82,7 +82,7 @@ def _orthonormality(matrix: Tensor) -> Tensor:
 
 
 class PlayerGradients(NamedTuple):
-    """What each player descends, in the order of its parameters, free of any graph.
+    """Directions that the players descend, in the order of their parameters, free of any graph.
 
     `ratios` is ||weight * r|| / ||g||[2] of D and of G, g being the gradient of the player's loss
     and r that of its penalty. The weight does not carry over from one network to another: the

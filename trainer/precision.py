@@ -1,4 +1,4 @@
-"""In which precision a device takes the products of float32 numbers, and where bf16 is used."""
+"""Precision of a device's products of float32 numbers, and where bf16 is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainer.config.trial import TrialConfig
 
 
 def use_precision(config: TrialConfig) -> None:
-    """From here on TF32 where the configuration says so, else none: torch's default has it in
+    """Turns TF32 on where the configuration says so, else off: torch's default has it in
     convolutions on a GPU."""
     use_tf32(config.precision == "tf32")
 
@@ -24,7 +24,7 @@ def use_tf32(on: bool) -> None:
 
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """Whatever is used outside: its ten bits are too few for second derivatives and for scores
+    """Turns TF32 off for a while: its ten bits are too few for second derivatives and for scores
     that are compared."""
     kernels = _kernels()
     before = [kernel.fp32_precision for kernel in kernels]

@@ -34,7 +34,7 @@ SMALL = 128
 
 
 def is_due(config: TrialConfig, iteration: int, k: int) -> bool:
-    """Released: after every D update of each fifth iteration. Spread: after every fifth update."""
+    """True after every D update of each fifth iteration (released), or every fifth D update."""
     if config.projection_period is None:
         return False
     if config.projection_burst:
@@ -100,35 +100,35 @@ def _task(config: TrialConfig, state: TrainState, k: int, weight: Tensor) -> _Ta
     return _Task("subspace", 0, method.renormalises)
 
 
-def project_in_stacks(config: TrialConfig, state: TrainState, chosen: Sequence[int]) -> None:
+def project_in_stacks(config: TrialConfig, state: TrainState, indices: Sequence[int]) -> None:
     """Static compensation goes on from the projectors of the last call, and starts by eigh.
 
     The host waits once, to read which of the chosen layers came out sound. Those that did not
     start anew, and what eigh cannot do either is done one by one. (eigh waits for the device too.)
     """
     layers = state.discriminator.regularised_layers()
-    weights = [layers[k].weight for k in chosen]
+    weights = [layers[k].weight for k in indices]
     memory = state.gamma if METHODS[config.method].compensation == "dynamic" else state.leading
-    tasks = [_task(config, state, k, layers[k].weight) for k in chosen]
+    tasks = [_task(config, state, k, layers[k].weight) for k in indices]
     wides = [wide_matrix(weight) for weight in weights]
     with without_tf32():
         grams = [gram for (gram,) in in_stacks(_grams, tasks, wides)]
-        solved = _solve_all(tasks, grams, [memory[k] for k in chosen])
+        solved = _solve_all(tasks, grams, [memory[k] for k in indices])
         projected = in_stacks(_products, tasks, [factor for factor, _, _ in solved], wides)
-    again = []
+    restarted = []
     sound = torch.stack([flag for _, _, flag in solved]).tolist()
-    for n, k in enumerate(chosen):
+    for n, k in enumerate(indices):
         if sound[n]:
             weights[n].copy_(like_weight(projected[n][0], weights[n]))
             memory[k] = solved[n][1]
             continue
         state.leading[k] = None
         if tasks[n].solver == "subspace":
-            again.append(k)
+            restarted.append(k)
         else:
             project_one(config, state, k)
-    if again:
-        project_in_stacks(config, state, again)
+    if restarted:
+        project_in_stacks(config, state, restarted)
 
 
 def _solve_all(
@@ -149,8 +149,8 @@ def _solve_all(
             rows.append((task, gram, remembered))
     solved = in_stacks(_solve, *zip(*rows, strict=True))
     return [
-        (first(factor, len(gram)), None if kept is None else first(kept, len(gram)), sound)
-        for gram, (factor, kept, sound) in zip(grams, solved, strict=True)
+        (first(factor, len(gram)), None if memo is None else first(memo, len(gram)), sound)
+        for gram, (factor, memo, sound) in zip(grams, solved, strict=True)
     ]
 
 
@@ -175,7 +175,7 @@ def _products(task: _Task, factor: Tensor, wide: Tensor) -> tuple[Tensor]:
 
 @contextmanager
 def reparametrised(config: TrialConfig, state: TrainState, on: bool) -> Iterator[None]:
-    """For its duration D's regularised layers use W_SR, Eq. (10), where `on`."""
+    """Lets D's regularised layers use W_SR, Eq. (10), for its duration, where `on`."""
     layers = state.discriminator.regularised_layers() if on else ()
     for k, layer in enumerate(layers):
         if config.i_ratio is not None:

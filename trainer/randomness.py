@@ -20,10 +20,10 @@ def generator(
 
 
 def draw_purpose(k: int, j: int = 0) -> str:
-    """What micro-batch j of an iteration's k-th D update is drawn for, both counted from 0."""
+    """The purpose of micro-batch j in an iteration's k-th D update, both counted from 0."""
     return part_purpose(f"D update {k}", j)
 
 
 def part_purpose(update: str, part: int) -> str:
-    """What one part of an update's batch is drawn for; a batch that is not divided is part 0."""
+    """The purpose of one part of an update's batch; a batch that is not divided is part 0."""
     return f"{update}.{part}" if part else update

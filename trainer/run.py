@@ -1,4 +1,4 @@
-"""One run in a folder: evaluations.jsonl, spectra, outputs, samples, checkpoint.pt, result.json.
+"""A run in a folder: evaluations.jsonl, spectra, outputs, samples, checkpoint.pt, result.json.
 
 Each is replaced as a whole, so that a reader or a crash never meets half of it; the same command
 again goes on from the checkpoint.
@@ -74,14 +74,14 @@ def _train(
     config: TrialConfig, args: argparse.Namespace, state: TrainState, source: Any, scorer: Any
 ) -> int:
     verdict = verdict_on(config, state.history)
-    first, began = state.iteration, time.monotonic()
+    first, start = state.iteration, time.monotonic()
     # A run that had stopped on collapse does not go on when the same command is given again.
-    ended = verdict.stop and args.stop_on_collapse
-    for evaluation in () if ended else train(config, state, source, scorer):
+    finished = verdict.stop and args.stop_on_collapse
+    for evaluation in () if finished else train(config, state, source, scorer):
         if args.out:
             _writing(args.out, partial(write, config=config, state=state, evaluation=evaluation))
         verdict = evaluation.verdict
-        speed = (time.monotonic() - began) / max(1, state.iteration - first)
+        speed = (time.monotonic() - start) / max(1, state.iteration - first)
         report(config, evaluation.record, verdict.words, speed)
         if verdict.stop and args.stop_on_collapse:
             break
@@ -143,18 +143,18 @@ def _writing(out: Path, step: Callable[[Path], None]) -> None:
 
 def write(out: Path, config: TrialConfig, state: TrainState, evaluation: Evaluation) -> None:
     """Everything that the evaluation measured, and the checkpoint last: a resume rests on it."""
-    at = evaluation.iteration
+    iteration = evaluation.iteration
     spectra = {"singular_values": evaluation.spectra, "stable_ranks": evaluation.stable_ranks}
-    replace(out / f"samples/{at}.png", evaluation.samples)
-    replace(out / f"spectra/{at}.json", dump(spectra))
-    replace(out / f"outputs/{at}.json", dump(evaluation.outputs))
+    replace(out / f"samples/{iteration}.png", evaluation.samples)
+    replace(out / f"spectra/{iteration}.json", dump(spectra))
+    replace(out / f"outputs/{iteration}.json", dump(evaluation.outputs))
     history = b"\n".join(dump(record) for record in state.history)
     replace(out / "evaluations.jsonl", history + b"\n")
     replace(out / "checkpoint.pt", to_bytes(config, state))
 
 
 def report(config: TrialConfig, record: dict[str, Any], verdict: str, speed: float) -> None:
-    """One JSON line, or on a terminal the progress line again. `speed` is in s per iteration."""
+    """Prints a JSON line, or on a terminal the progress line. `speed` is in s per iteration."""
     if not sys.stdout.isatty():
         say(dump({**record, "verdict": verdict}).decode())
         return
@@ -172,15 +172,15 @@ def report(config: TrialConfig, record: dict[str, Any], verdict: str, speed: flo
 
 
 def protocols(config: TrialConfig, scorer: Scorer | None) -> dict[str, Any] | None:
-    """Where the curve's and the final scores come from."""
+    """Protocol records of the scores on the curve and at the end."""
     if scorer is None:
         return None
     names = {"curve": config.curve_protocol, "final": config.final_protocol}
-    return {when: scorer.protocol_record(name) for when, name in names.items()}
+    return {stage: scorer.protocol_record(name) for stage, name in names.items()}
 
 
 def equilibrium(config: TrialConfig) -> dict[str, Any]:
-    """What theory says of the affine problem under this method, at its equilibrium."""
+    """Theory of the affine problem under this method, at its equilibrium."""
     own = METHODS[config.method].penalty == "conopt"
     field = affine.update_field(config.penalty_weight or 0.0, own=own)
     return {
@@ -191,7 +191,7 @@ def equilibrium(config: TrialConfig) -> dict[str, Any]:
 
 
 def print_controls() -> int:
-    """What the scores of the digits profile say of images that are not generated."""
+    """Prints the digits scores of images that are not generated."""
     n = PROFILES["digits"].recipes["digits8"].final_samples
     images = load("digits8", "cpu")
     assert isinstance(images, Images)

@@ -46,7 +46,7 @@ def lifted_count(i_ratio: float, weight: Tensor) -> int:
 
 
 def power_iteration(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """One step (u[out], v[in * kh * kw]), both of unit length, towards the first pair of W."""
+    """Steps (u[out], v[in * kh * kw]), both of unit length, towards the first pair of W."""
     matrix = as_matrix(weight)
     v = F.normalize(matrix.mT @ u, dim=0, eps=1e-12)
     return F.normalize(matrix @ v, dim=0, eps=1e-12), v
@@ -149,10 +149,10 @@ class Compensation(NamedTuple):
 
 def static_compensation(weight: Tensor, i: int) -> Compensation | None:
     """Eq. (10) with t_k = 1 for k = 2..i; None for a zero or non-finite weight."""
-    found = _singular_triplets(weight, i)
-    if found is None:
+    triplets = _singular_triplets(weight, i)
+    if triplets is None:
         return None
-    sigma, u, v = found
+    sigma, u, v = triplets
     target = torch.ones_like(sigma[1:])
     return _compensation(weight, sigma, u, v, slice(1, None), target)
 
@@ -164,10 +164,10 @@ def dynamic_compensation(
 
     The first call, with gamma None, compensates nothing. None for a zero or non-finite weight.
     """
-    found = _singular_triplets(weight, min(as_matrix(weight).shape))
-    if found is None:
+    triplets = _singular_triplets(weight, min(as_matrix(weight).shape))
+    if triplets is None:
         return None, gamma
-    sigma, u, v = found
+    sigma, u, v = triplets
     ratio = sigma / sigma[0]
     gamma = ratio if gamma is None else torch.maximum(gamma, ratio)
     raised = gamma > ratio
@@ -192,10 +192,10 @@ def _singular_triplets(weight: Tensor, count: int) -> tuple[Tensor, Tensor, Tens
 
 
 def _compensation(
-    weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor, chosen: slice | Tensor, target: Tensor
+    weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor, columns: slice | Tensor, target: Tensor
 ) -> Compensation:
-    columns = (sigma[0], u[:, 0], v[:, 0], sigma[chosen], u[:, chosen], v[:, chosen], target)
-    return Compensation(*(x.to(weight.dtype) for x in columns))
+    factors = (sigma[0], u[:, 0], v[:, 0], sigma[columns], u[:, columns], v[:, columns], target)
+    return Compensation(*(x.to(weight.dtype) for x in factors))
 
 
 def apply_compensation(weight: Tensor, constants: Compensation) -> Tensor:

@@ -19,7 +19,7 @@ Optimiser = Adam | torch.optim.Optimizer
 _MODULES = ("generator", "discriminator", "generator_optimiser", "discriminator_optimiser")
 _VALUES = ("gamma", "leading", "directions", "iteration", "seconds", "history")
 # Absent from older checkpoints, without which a run goes on as if it had just begun.
-_LATER = {"leading"}
+_OPTIONAL = {"leading"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,7 +129,7 @@ def _read(config: TrialConfig | None, content: bytes) -> dict[str, Any]:
         raise UsageError("no checkpoint of this trainer, or a damaged one") from error
     if not isinstance(stored, dict):
         raise UsageError(f"no checkpoint of this trainer: it holds a {type(stored).__name__}")
-    if missing := {*_MODULES, *_VALUES, "trial_id"} - _LATER - set(stored):
+    if missing := {*_MODULES, *_VALUES, "trial_id"} - _OPTIONAL - set(stored):
         raise UsageError(f"no checkpoint of this trainer: it lacks {', '.join(sorted(missing))}")
     return stored
 

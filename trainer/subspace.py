@@ -55,12 +55,12 @@ def gap(g: Tensor, projector: Tensor) -> Tensor:
     largest outside of it, of G whose largest eigenvalue is 1."""
     identity = _identity(g)
     rest = identity - projector
-    inside = projector @ (identity - g) @ projector
-    outside = rest @ g @ rest
+    inner = projector @ (identity - g) @ projector
+    outer = rest @ g @ rest
     # Right after a projection nothing is left inside, and for i = r nothing is outside.
-    both = torch.cat([inside, outside]) + 1e-5 * identity
-    below, above = largest_eigenvalue(both, EDGES).chunk(2)
-    return (1 - below + above) / 2
+    blocks = torch.cat([inner, outer]) + 1e-5 * identity
+    inner_edge, outer_edge = largest_eigenvalue(blocks, EDGES).chunk(2)
+    return (1 - inner_edge + outer_edge) / 2
 
 
 def purify(g: Tensor, threshold: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ def grid25(device: str) -> Points:
 
 
 def gaussian(device: str) -> Points:
-    """What the affine GAN learns: one Gaussian."""
+    """Data of the affine GAN: a single Gaussian."""
     centres = torch.tensor([affine.MEAN], device=device)
     return Points(centres=centres, std=affine.STD, stratified=False)
 
@@ -100,11 +100,11 @@ class PointGenerator(nn.Module):
         super().__init__()
         sizes = [latent_size, *HIDDEN_LAYERS * [channels], 2]
         self.layers = nn.ModuleList(
-            nn.Linear(inside, outside) for inside, outside in itertools.pairwise(sizes)
+            nn.Linear(fan_in, fan_out) for fan_in, fan_out in itertools.pairwise(sizes)
         )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return _through(self.layers, LATENT_STD * z)
+        return _perceptron(self.layers, LATENT_STD * z)
 
     def normalised_layers(self) -> list[Layer]:
         return []
@@ -121,7 +121,7 @@ class PointDiscriminator(nn.Module):
         )
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        return _through(self.layers, x).squeeze(1)
+        return _perceptron(self.layers, x).squeeze(1)
 
     def regularised_layers(self) -> list[Layer]:
         """layer_0 .. layer_3: all but the last, whose weight is one row and has one sigma."""
@@ -131,7 +131,7 @@ class PointDiscriminator(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, Linear)]
 
 
-def _through(layers: nn.ModuleList, h: Tensor) -> Tensor:
+def _perceptron(layers: nn.ModuleList, h: Tensor) -> Tensor:
     *hidden, last = layers
     for layer in hidden:
         h = F.relu(layer(h))
@@ -140,7 +140,7 @@ def _through(layers: nn.ModuleList, h: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class ModeScorer:
-    """Which of the modes around centres[K, 2] samples reach, and how evenly."""
+    """Scores which of the modes around centres[K, 2] samples reach, and how evenly."""
 
     centres: Tensor
     std: float
@@ -203,6 +203,6 @@ def scatter(samples: Tensor, centres: Tensor, size: int = 256) -> Tensor:
 def _cells(points: Tensor, reach: float, cells: int) -> tuple[Tensor, Tensor]:
     """(row, column) of the points within the window |x|, |y| < reach of cells x cells."""
     position = (points / reach + 1) * (cells / 2)
-    inside = ((position >= 0) & (position < cells)).all(1)
-    column, row = position[inside].floor().long().unbind(1)
+    visible = ((position >= 0) & (position < cells)).all(1)
+    column, row = position[visible].floor().long().unbind(1)
     return cells - 1 - row, column

@@ -1,4 +1,4 @@
-"""One iteration: n_critic updates of D and one of G, in the order of the released updater.
+"""An iteration: n_critic updates of D and one of G, in the order of the released updater.
 
 D is updated n_critic times, after each of these its weights are projected where that is due, and
 G is updated once, after the first. Methods that are defined for simultaneous steps make one of
@@ -35,9 +35,9 @@ HESSIAN_BATCH = 256
 
 def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
     """Trains one iteration further, in place; returns what MEASURED names, [4], on the device."""
-    left = 1 - state.iteration / config.iterations if config.decays else 1.0
-    _set_rate(state.generator_optimiser, config.learning_rate * left)
-    _set_rate(state.discriminator_optimiser, config.discriminator_learning_rate * left)
+    rate_left = 1 - state.iteration / config.iterations if config.decays else 1.0
+    _set_rate(state.generator_optimiser, config.learning_rate * rate_left)
+    _set_rate(state.discriminator_optimiser, config.discriminator_learning_rate * rate_left)
     if METHODS[config.method].simultaneous:
         measured = update_both(config, state, data)
     else:
@@ -58,7 +58,7 @@ def _set_rate(optimiser: Optimiser, rate: float) -> None:
 
 
 def update_discriminator(config: TrialConfig, state: TrainState, data: Source, k: int) -> Tensor:
-    """One step of D on real images and fakes of the k-th draw of this iteration; returns L_D."""
+    """Updates D once, on real images and fakes of the iteration's k-th draw; returns L_D."""
     d = state.discriminator
     method = METHODS[config.method]
     advance(d.normalised_layers())
@@ -113,13 +113,15 @@ def _judged(
     d: nn.Module, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """D(x) of both, from one pass: D has no batch statistics. In the precision of `real`."""
-    both = None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
-    real_out, fake_out = d(torch.cat([real, fake]), both).to(real.dtype).split(len(real))
+    all_labels = (
+        None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
+    )
+    real_out, fake_out = d(torch.cat([real, fake]), all_labels).to(real.dtype).split(len(real))
     return real_out, fake_out
 
 
 def update_generator(config: TrialConfig, state: TrainState) -> Tensor:
-    """One step of G; returns L_G. D's weights take no gradient here."""
+    """Updates G once; returns L_G. D's weights take no gradient here."""
     advance(state.discriminator.normalised_layers())
     advance(state.generator.normalised_layers())
     state.generator_optimiser.zero_grad()
@@ -148,7 +150,7 @@ def generator_loss(config: TrialConfig, state: TrainState, n: int, rng: torch.Ge
 
 
 def update_both(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
-    """One step of both players from the same weights, images and latent vectors.
+    """Updates both players at once, from the same weights, images and latent vectors.
 
     Only plain simultaneous descent has more than one part: the penalties do not add up.
     """
@@ -208,7 +210,7 @@ def latent(config: TrialConfig, n: int, rng: torch.Generator) -> tuple[Tensor, T
 
 
 def in_float32(config: TrialConfig) -> TrialConfig:
-    """The same without mixed precision: second derivatives need all of float32."""
+    """The configuration without mixed precision: second derivatives need all of float32."""
     return dataclasses.replace(config, precision="float32")
 
 

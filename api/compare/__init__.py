@@ -1,1 +1,1 @@
-"""A few trials side by side."""
+"""Comparison of a few trials, side by side."""

@@ -1,4 +1,4 @@
-"""Trials side by side: which ones are asked for, what they are called, how they differ."""
+"""Comparison of trials: their ids from a request, their labels, their differences."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NEAR = 100
 LABELLED = ("profile", "setting", "method", "i_ratio", "seed", "iterations", "parent")
 
 
-def ids_of(given: Sequence[str]) -> list[str]:
-    """Trial ids in order, each once: of a parameter that may hold several, or addresses."""
-    words = [word for text in given for word in text.replace(",", " ").split()]
-    return list(dict.fromkeys(word.rstrip("/").rpartition("/")[2] for word in words))
+def ids_of(values: Sequence[str]) -> list[str]:
+    """Trial ids in order, each once, from parameters that may hold several, or addresses."""
+    names = [name for text in values for name in text.replace(",", " ").split()]
+    return list(dict.fromkeys(name.rstrip("/").rpartition("/")[2] for name in names))
 
 
-def chosen(snapshot: Snapshot, ids: Sequence[str]) -> list[Row]:
-    """Their records. Raises UsageError for an unknown one, too few or too many."""
+def selected_records(snapshot: Snapshot, ids: Sequence[str]) -> list[Row]:
+    """Records of the trials. Raises UsageError for an unknown one, too few or too many."""
     for trial_id in ids:
         if trial_id not in snapshot.records:
             near = nearest(snapshot, trial_id)
@@ -43,26 +43,26 @@ def chosen(snapshot: Snapshot, ids: Sequence[str]) -> list[Row]:
 
 
 def nearest(snapshot: Snapshot, trial_id: str) -> list[str]:
-    """At most three ids of the store that resemble it, the likest first."""
-    place = bisect.bisect(snapshot.ids, trial_id)
-    around = snapshot.ids[max(0, place - NEAR) : place + NEAR]
-    return difflib.get_close_matches(trial_id[:200], around, n=3, cutoff=0.3)
+    """Ids of the store that resemble it, three at most, the likest first."""
+    position = bisect.bisect(snapshot.ids, trial_id)
+    candidates = snapshot.ids[max(0, position - NEAR) : position + NEAR]
+    return difflib.get_close_matches(trial_id[:200], candidates, n=3, cutoff=0.3)
 
 
-def comparison(
+def compare_records(
     snapshot: Snapshot,
     records: Sequence[Row],
     curves: Callable[[str], Sequence[Row]],
     *,
     every: bool = False,
 ) -> Comparison:
-    """`curves` gives the evaluations of a trial, none if they cannot be read."""
+    """Compares trials; `curves` gives the evaluations of one, none if they cannot be read."""
     details = [queries.trial_detail(snapshot, record) for record in records]
-    matched = _matched([curves(trial.trial_id) for trial in details])
+    matched = _rows_at_common_iteration([curves(trial.trial_id) for trial in details])
     first = details[0]
     return Comparison(
         trials=[
-            _compared(trial, first, label, (row, rows[0]))
+            _compared_trial(trial, first, label, (row, rows[0]))
             for rows in [matched]
             for trial, label, row in zip(details, labels(details), rows, strict=True)
         ],
@@ -73,31 +73,31 @@ def comparison(
 
 
 def labels(trials: Sequence[Trial]) -> list[str]:
-    """A letter each, and what of their names differs between them."""
-    shown = [name for name in LABELLED if len({getattr(t, name) for t in trials}) > 1]
+    """Labels: a letter each, and the parts of their names that differ between them."""
+    differing = [name for name in LABELLED if len({getattr(t, name) for t in trials}) > 1]
     if len({t.setting for t in trials}) == len({(t.profile, t.setting) for t in trials}):
-        shown = [name for name in shown if name != "profile"]
+        differing = [name for name in differing if name != "profile"]
     return [
-        " ".join([chr(ord("A") + k), *(w for name in shown if (w := _word(name, trial)))])
+        " ".join([chr(ord("A") + k), *(w for name in differing if (w := _word(name, trial)))])
         for k, trial in enumerate(trials)
-    ]  # fmt: skip
+    ]
 
 
 def _word(name: str, trial: Trial) -> str:
     value = getattr(trial, name)
     if value is None:
         return ""
-    named: dict[str, Callable[[Any], str]] = {
+    formats: dict[str, Callable[[Any], str]] = {
         "i_ratio": lambda i: f"i {number(i)}",
         "seed": lambda seed: f"seed {seed}",
         "iterations": lambda n: f"{n} it.",
         "parent": lambda _: f"from {trial.parent_iteration}",
     }
-    return named.get(name, str)(value)
+    return formats.get(name, str)(value)
 
 
 def latent_vectors(trials: Sequence[TrialDetail]) -> str | None:
-    """Latent vectors follow from the seed and their own size, nothing else."""
+    """Returns why latent vectors differ: they follow from the seed and their own size alone."""
     if len({trial.seed for trial in trials}) > 1:
         return "seeds differ"
     configs = [trial.config for trial in trials if trial.config is not None]
@@ -105,33 +105,33 @@ def latent_vectors(trials: Sequence[TrialDetail]) -> str | None:
     return "their sizes differ" if len(sizes) > 1 else None
 
 
-def _matched(curves: Sequence[Sequence[Row]]) -> list[Row | None]:
+def _rows_at_common_iteration(curves: Sequence[Sequence[Row]]) -> list[Row | None]:
     """The evaluation of each trial at the last iteration that all with a curve evaluated."""
-    at = [{row["iteration"]: row for row in rows} for rows in curves]
-    begun = [set(rows) for rows in at if rows]
-    common = set.intersection(*begun) - {0} if len(begun) > 1 else set()
-    return [rows[max(common)] if common and rows else None for rows in at]
+    by_iteration = [{row["iteration"]: row for row in rows} for rows in curves]
+    iteration_sets = [set(rows) for rows in by_iteration if rows]
+    common = set.intersection(*iteration_sets) - {0} if len(iteration_sets) > 1 else set()
+    return [rows[max(common)] if common and rows else None for rows in by_iteration]
 
 
-def _compared(
+def _compared_trial(
     trial: TrialDetail, first: TrialDetail, label: str, matched: tuple[Row | None, Row | None]
 ) -> ComparedTrial:
     score = dataset_facts.score_of(trial)
-    alike = score == dataset_facts.score_of(first) and trial.trial_id != first.trial_id
-    own, other = (
+    comparable = score == dataset_facts.score_of(first) and trial.trial_id != first.trial_id
+    scores, first_scores = (
         None if row is None else ScoresAt.model_validate(_scores(row)) for row in matched
     )
-    about = {
+    shared_fields = {
         name: getattr(trial, name) for name in ComparedTrial.model_fields if hasattr(trial, name)
     }
     return ComparedTrial.model_validate(
-        about
+        shared_fields
         | {
             "label": label,
             "score": score,
-            "best_distance": _distance(trial.best, first.best, score, alike),
-            "final_distance": _distance(trial.final, first.final, score, alike),
-            "matched_distance": _distance(own, other, score, alike),
+            "best_distance": _distance(trial.best, first.best, score, comparable),
+            "final_distance": _distance(trial.final, first.final, score, comparable),
+            "matched_distance": _distance(scores, first_scores, score, comparable),
         }
     )
 
@@ -140,8 +140,12 @@ def _scores(row: Row) -> dict[str, Any]:
     return without_nonfinite({name: row[name] for name in ScoresAt.model_fields if name in row})
 
 
-def _distance(own: ScoresAt | None, first: ScoresAt | None, score: str, alike: bool) -> DistanceAt:
-    value = getattr(own, score) if own else None
-    of_first = getattr(first, score) if first and alike else None
-    above = value - of_first if value is not None and of_first is not None else None
-    return DistanceAt(value=value, iteration=own.iteration if own else None, above_first=above)
+def _distance(
+    scores: ScoresAt | None, first_scores: ScoresAt | None, score: str, comparable: bool
+) -> DistanceAt:
+    value = getattr(scores, score) if scores else None
+    first_value = getattr(first_scores, score) if first_scores and comparable else None
+    above_first = value - first_value if value is not None and first_value is not None else None
+    return DistanceAt(
+        value=value, iteration=scores.iteration if scores else None, above_first=above_first
+    )

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from api.drawing.figure import Figure, finished, no_figure
-from api.drawing.lines import Line, lines
+from api.drawing.figure import Figure, no_figure, styled_figure
+from api.drawing.lines import Curve, lines
 from api.drawing.look import colour
-from api.drawing.panels import EDGES, Panel, Stroke, height_of, stacked
+from api.drawing.panels import EDGES, CurvePanel, Stroke, height_of, stacked
 from api.reading.snapshot import Row
-from api.trials.curve_figures import NOTHING, TITLES, course, cursor
+from api.trials.curve_figures import NOTHING, TITLES, cursor_meta, distance_and_quality
 from api.trials.models import Trial
 
 # Okabe and Ito's, without the ones that vanish on a light or on a dark ground.
@@ -33,7 +33,7 @@ class Style:
 
 
 def styles(methods: Sequence[str]) -> list[Style]:
-    """One per trial: the colours of the methods where they differ, else one colour each.
+    """Styles, one per trial: the colours of the methods where they differ, else one colour each.
 
     Each trial has dashes of its own beside it, for who does not see the colours.
     """
@@ -44,55 +44,64 @@ def styles(methods: Sequence[str]) -> list[Style]:
 
 
 def scale_of(trials: Sequence[Trial]) -> Scale:
-    """By iteration, but by share of the plan where one plan is many times the other's length."""
+    """Iteration, or share of the plan where one plan is many times the other's length."""
     planned = [trial.iterations for trial in trials]
     return "share" if max(planned) > 4 * min(planned) else "iteration"
 
 
 def curves(
-    shown: Sequence[tuple[str, Trial, Sequence[Row]]],
+    trials: Sequence[tuple[str, Trial, Sequence[Row]]],
     source: str,
     *,
     scale: Scale = "iteration",
     logarithmic: bool = False,
 ) -> Figure:
     """Scores, spectrum, gap and losses of the trials, one panel each, a colour per trial."""
-    drawn = styles([trial.method for _, trial, _ in shown])
-    if not any(rows for _, _, rows in shown):
+    trial_styles = styles([trial.method for _, trial, _ in trials])
+    if not any(rows for _, _, rows in trials):
         return no_figure(NOTHING, source)
-    keys = _keys(shown)
+    keys = _keys(trials)
     strokes: Mapping[str, list[Stroke]] = {key: [] for key in keys}
-    for (label, trial, rows), style in zip(shown, drawn, strict=True):
+    for (label, trial, rows), style in zip(trials, trial_styles, strict=True):
         if not rows:
             continue
         for key, line in lines(rows, keys, MOST_POINTS).items():
             if line.values or line.odd:
                 strokes[key].append(_stroke(label, trial, line, style, scale))
-    panels = [Panel(title=TITLES[key], strokes=of) for key, of in strokes.items() if of]
+    panels = [
+        CurvePanel(title=TITLES[key], strokes=panel_strokes)
+        for key, panel_strokes in strokes.items()
+        if panel_strokes
+    ]
     title = "iteration" if scale == "iteration" else "share of the planned iterations"
     figure = stacked(panels, title, logarithmic=logarithmic)
     if scale == "iteration":
-        steps = {row["iteration"]: row for _, _, rows in shown for row in rows}
-        figure.update_layout(meta=cursor([steps[at] for at in sorted(steps)]))
-    n = sum(bool(rows) for _, _, rows in shown)
-    answer = finished(figure, source, height_of(panels) + 40, trials=n)
+        steps = {row["iteration"]: row for _, _, rows in trials for row in rows}
+        figure.update_layout(meta=cursor_meta([steps[iteration] for iteration in sorted(steps)]))
+    drawn_trials = sum(bool(rows) for _, _, rows in trials)
+    result = styled_figure(figure, source, height_of(panels) + 40, trials=drawn_trials)
     # Above the title of the first panel.
-    answer.layout["legend"] |= {"y": 1 + 22 / (height_of(panels) - EDGES)}
-    answer.layout["margin"] |= {"t": 76}
-    return answer
+    result.layout["legend"] |= {"y": 1 + 22 / (height_of(panels) - EDGES)}
+    result.layout["margin"] |= {"t": 76}
+    return result
 
 
-def _keys(shown: Sequence[tuple[str, Trial, Sequence[Row]]]) -> list[str]:
-    """Each distance, then each quality that decides about one of them, then what all share."""
-    pairs = [course(trial, rows) for _, trial, rows in shown if rows]
+def _keys(trials: Sequence[tuple[str, Trial, Sequence[Row]]]) -> list[str]:
+    """Keys of the panels: distances, the qualities that decide about them, then shared ones."""
+    pairs = [distance_and_quality(trial, rows) for _, trial, rows in trials if rows]
     distances = [distance for distance, _ in pairs]
     qualities = [quality for _, quality in pairs]
     return list(dict.fromkeys([*distances, *qualities, *PANELS]))
 
 
-def _stroke(label: str, trial: Trial, line: Line, style: Style, scale: Scale) -> Stroke:
-    share = [at / trial.iterations for at in line.x] if scale == "share" else None
+def _stroke(label: str, trial: Trial, line: Curve, style: Style, scale: Scale) -> Stroke:
+    share = [iteration / trial.iterations for iteration in line.x] if scale == "share" else None
     return Stroke(
-        line=line, name=label, colour=style.colour, dash=style.dash, legend=label, x=share,
+        line=line,
+        name=label,
+        colour=style.colour,
+        dash=style.dash,
+        legend=label,
+        x=share,
         sound=trial.diverged_at is None,
-    )  # fmt: skip
+    )

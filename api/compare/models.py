@@ -1,4 +1,4 @@
-"""What the service promises of trials side by side: the responses of `/compare`."""
+"""Response models of `/compare`: what the service promises of trials side by side."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from api.trials import dataset_facts, queries
 from api.trials.models import Trial
 from api.trials.neighbours import neighbours
 from api.web.parameters import Now, Serving
-from api.web.service import Service, tag
+from api.web.service import Service, tag_files
 from trainer.config.lookup import UsageError
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -37,55 +37,78 @@ def compare(
     request: Request,
     snapshot: Now,
     service: Serving,
-    t: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies defaults
+    t: Annotated[Sequence[str], Query()] = (),
     all: bool = False,
     layer: int = 4,
 ) -> Response:
     """Trials side by side, or what is wrong with the choice and how to mend it."""
     ids = comparison.ids_of(t)
     try:
-        records = comparison.chosen(snapshot, ids)
+        records = comparison.selected_records(snapshot, ids)
     except UsageError as error:
         return _refused(request, snapshot, ids, str(error))
-    tag(request, snapshot, service, records, "evaluations", "text/html")
-    shown = comparison.comparison(
+    tag_files(
+        request, service, snapshot.id, on_demand.table_paths(records, "evaluations"), "text/html"
+    )
+    result = comparison.compare_records(
         snapshot, records, partial(on_demand.evaluations_or_none, service.store), every=all
     )
     trials = [queries.trial(record) for record in records]
     layers = max((dataset_facts.layers(trial) for trial in trials), key=len)
     return page(
-        request, "compare.html", comparison=shown, ids=ids, every=all,
+        request,
+        "compare.html",
+        comparison=result,
+        ids=ids,
+        every=all,
         styles=figures.styles([trial.method for trial in trials]),
-        layers=layers, layer=min(layer, len(layers) - 1),
+        layers=layers,
+        layer=min(layer, len(layers) - 1),
         scale=figures.scale_of(trials),
         steps=_steps(service, records),
-        samples=[on_demand.sample_iterations(service.store, one) for one in ids],
-        query=query, swapped=swapped, dashes=KEYS, proposed=_proposed(snapshot, records, ids),
-    )  # fmt: skip
+        samples=[on_demand.sample_iterations(service.store, trial_id) for trial_id in ids],
+        query=query,
+        swapped=swapped,
+        dashes=KEYS,
+        proposed=_proposed(snapshot, records, ids),
+    )
 
 
 def swapped(ids: Sequence[str], k: int) -> list[str]:
-    """With the k-th before the one on its left."""
+    """Ids with the k-th before its left neighbour."""
     return [*ids[: k - 1], ids[k], ids[k - 1], *ids[k + 1 :]]
 
 
 def _refused(request: Request, snapshot: Snapshot, ids: Sequence[str], detail: str) -> Response:
-    good = [one for one in ids if one in snapshot.records]
-    near = {one: comparison.nearest(snapshot, one) for one in ids if one not in good}
-    records = [snapshot.records[one] for one in good]
-    # Who has chosen none or one yet has done nothing wrong.
-    code = 200 if not near and len(good) < comparison.FEWEST else 422
+    known_ids = [trial_id for trial_id in ids if trial_id in snapshot.records]
+    near = {
+        trial_id: comparison.nearest(snapshot, trial_id)
+        for trial_id in ids
+        if trial_id not in known_ids
+    }
+    records = [snapshot.records[trial_id] for trial_id in known_ids]
+    # A choice of none or one is not yet wrong.
+    code = 200 if not near and len(known_ids) < comparison.FEWEST else 422
     return page(
-        request, "compare_choice.html", code, detail=detail, wrong=code != 200,
-        ids=good, near=near, query=query,
+        request,
+        "compare_choice.html",
+        code,
+        detail=detail,
+        wrong=code != 200,
+        ids=known_ids,
+        near=near,
+        query=query,
         trials=[queries.trial(record) for record in records],
-        proposed=_proposed(snapshot, records, good), most=comparison.MOST,
-    )  # fmt: skip
+        proposed=_proposed(snapshot, records, known_ids),
+        most=comparison.MOST,
+    )
 
 
 def query(ids: Sequence[str], every: bool = False) -> str:
     """The address's query for these trials in this order."""
-    return urlencode([*(("t", one) for one in ids), *([("all", "true")] if every else [])])
+    return urlencode(
+        [*(("t", trial_id) for trial_id in ids), *([("all", "true")] if every else [])]
+    )
 
 
 def _steps(service: Service, records: Sequence[Row]) -> list[int]:
@@ -97,12 +120,13 @@ def _steps(service: Service, records: Sequence[Row]) -> list[int]:
 
 
 def _proposed(snapshot: Snapshot, records: Sequence[Row], ids: Sequence[str]) -> list[Trial]:
-    """Neighbours of what is chosen, else the first of the store."""
-    found: dict[str, Trial] = {}
+    """Neighbours of the chosen trials, else the first trials of the store."""
+    proposals: dict[str, Trial] = {}
     for record in records:
-        around = neighbours(snapshot, record)
-        for one in (*around.methods, *around.ratios, *around.seeds):
-            found.setdefault(one.trial_id, one)
+        near = neighbours(snapshot, record)
+        for trial in (*near.methods, *near.ratios, *near.seeds):
+            proposals.setdefault(trial.trial_id, trial)
     if not records:
-        found = {one: queries.trial(snapshot.records[one]) for one in snapshot.ids[:PROPOSED]}
-    return [one for trial_id, one in found.items() if trial_id not in ids][:PROPOSED]
+        first_ids = snapshot.ids[:PROPOSED]
+        proposals = {name: queries.trial(snapshot.records[name]) for name in first_ids}
+    return [trial for name, trial in proposals.items() if name not in ids][:PROPOSED]

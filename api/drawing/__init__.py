@@ -1,1 +1,1 @@
-"""How things are drawn. Takes numbers and knows no subject."""
+"""Draws curves, panels and spectra. Takes numbers and knows no subject."""

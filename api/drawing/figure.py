@@ -1,4 +1,4 @@
-"""What every figure shares. Pure; a figure with nothing to draw says why."""
+"""The layout that all figures share. Pure; a figure with nothing to draw says why."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from plotly.subplots import make_subplots
 from pydantic import BaseModel, Field
 
 from api.reading.snapshot import Snapshot
-from api.web.addresses import at
+from api.web.addresses import public_address
 from api.web.nonfinite import without_nonfinite
 
 # What the legend of a figure with titles over its panels needs above them.
 LEGEND_HEIGHT = 28
 
 
-def no_figure(why: str, source: str, command: str | None = None) -> Figure:
-    """Says why there is nothing to draw, and which command would change that."""
-    return Figure(data=[], layout={}, source=source, empty=why, command=command)
+def no_figure(reason: str, source: str, command: str | None = None) -> Figure:
+    """A figure with nothing to draw, its reason, and the command that would change that."""
+    return Figure(data=[], layout={}, source=source, empty=reason, command=command)
 
 
-def finished(
+def styled_figure(
     figure: go.Figure, source: str, height: int, *, trials: int = 1, says: str | None = None
 ) -> Figure:
-    """The figure as an answer, in the look that all share.
+    """The figure as a response, in the look that all share.
 
-    `trials` is how many it shows, `says` what it shows in words.
+    `trials` is the number of trials in it, `says` its content in words.
     """
     figure.update_layout(
         template="none",
@@ -50,7 +50,7 @@ def finished(
 
 
 def _plain(value: Any) -> Any:
-    """The same without NumPy, which Plotly makes of what it is given."""
+    """Replaces NumPy's values, which Plotly makes of its input, by Python's."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, np.generic):
@@ -90,7 +90,7 @@ def subplots(**options: Any) -> go.Figure:
     return make_subplots(**options)
 
 
-def shown(request: Request, snapshot: Snapshot, figure: Figure) -> Figure:
-    """The figure with what its caption tells, and with addresses that hold behind a proxy."""
-    told = {"snapshot": snapshot.id, "source": at(request, figure.source)}
-    return figure.model_copy(update=told)
+def captioned(request: Request, snapshot: Snapshot, figure: Figure) -> Figure:
+    """Adds the snapshot and the source, whose address holds behind a proxy, to the figure."""
+    caption = {"snapshot": snapshot.id, "source": public_address(request, figure.source)}
+    return figure.model_copy(update=caption)

@@ -1,4 +1,4 @@
-"""Curves made ready to be drawn: thinned, and with an axis that no outlier squashes. Pure."""
+"""Prepares curves for drawing: downsampled, on an axis that no outlier squashes. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from api.reading.snapshot import Row
 MOST_POINTS = 300
 # Outside the 10 to 90 % quantiles by more than so many times their distance is off the axis.
 REACH = 8.0
-# What grows beyond so many times what was usual, on its way to infinity, is off the axis too.
+# A curve that grows beyond so many times the usual value is diverging, and off the axis too.
 ORDER = 4.0
 PAD = 0.06
+# Room on either side of an axis of iterations, as a share of it.
+ITERATION_PAD = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Curve:
     """Values over iterations, null where they are not finite.
 
-    Of a thinned curve `y` has the last value of each stretch, `low` and `high` what lay between.
+    Of a downsampled curve `y` has the last value of each stretch, `low` and `high` its extremes.
     `odd` are the iterations at which something was not finite.
     """
 
@@ -39,14 +41,14 @@ class Line:
         return [v for part in (self.y, self.low, self.high) for v in part if v is not None]
 
 
-def lines(rows: Sequence[Row], keys: Sequence[str], most: int = MOST_POINTS) -> dict[str, Line]:
+def lines(rows: Sequence[Row], keys: Sequence[str], most: int = MOST_POINTS) -> dict[str, Curve]:
     """The curves of these columns, of at most `most` points each."""
     if len(rows) <= most:
-        return {key: _whole(rows, key) for key in keys}
+        return {key: _full_curve(rows, key) for key in keys}
     parts = thinning.buckets(rows, keys, most)
     x = [part.to_iteration for part in parts]
     return {
-        key: Line(
+        key: Curve(
             x=x,
             y=[part.values[key].last for part in parts],
             low=[part.values[key].min for part in parts],
@@ -57,28 +59,28 @@ def lines(rows: Sequence[Row], keys: Sequence[str], most: int = MOST_POINTS) -> 
     }
 
 
-def _whole(rows: Sequence[Row], key: str) -> Line:
+def _full_curve(rows: Sequence[Row], key: str) -> Curve:
     values = [row[key] for row in rows]
     finite = [v if v is not None and math.isfinite(v) else None for v in values]
     # Before the first iteration there is no loss: that is no divergence.
     odd = [
         row["iteration"]
-        for row, value, shown in zip(rows, values, finite, strict=True)
-        if value is not None and shown is None and row["iteration"] > 0
+        for row, value, finite_value in zip(rows, values, finite, strict=True)
+        if value is not None and finite_value is None and row["iteration"] > 0
     ]
-    return Line(x=[row["iteration"] for row in rows], y=finite, odd=odd)
+    return Curve(x=[row["iteration"] for row in rows], y=finite, odd=odd)
 
 
-def layer_lines(rows: Sequence[Row], key: str, most: int = MOST_POINTS) -> list[Line]:
+def layer_lines(rows: Sequence[Row], key: str, most: int = MOST_POINTS) -> list[Curve]:
     """A curve per layer of a column of lists, each as a share of its own first value."""
-    shown = [row for row in rows if row[key]]
-    if not shown:
+    filled = [row for row in rows if row[key]]
+    if not filled:
         return []
-    names = [str(layer) for layer in range(len(shown[0][key]))]
-    first = shown[0][key]
+    names = [str(layer) for layer in range(len(filled[0][key]))]
+    first = filled[0][key]
     shares: list[Mapping[str, float | int | None]] = [
         {"iteration": row["iteration"]} | dict(zip(names, _shares(row[key], first), strict=True))
-        for row in shown
+        for row in filled
     ]
     return list(lines(shares, names, most).values())
 
@@ -88,7 +90,7 @@ def _shares(values: Sequence[float | None], first: Sequence[float | None]) -> li
     return [None if v is None or not f else v / f for v, f in zip(padded, first, strict=True)]
 
 
-def bounds(sound: Iterable[Line], unsound: Iterable[Line] = ()) -> tuple[float, float] | None:
+def bounds(sound: Iterable[Curve], unsound: Iterable[Curve] = ()) -> tuple[float, float] | None:
     """Lowest and highest value of the axis that shows them all but outliers of each curve.
 
     Of an unsound curve, one of a run that diverged, it shows what is of the order of the sound
@@ -99,8 +101,8 @@ def bounds(sound: Iterable[Line], unsound: Iterable[Line] = ()) -> tuple[float, 
     for line in unsound:
         values = line.values
         most = ORDER * (order or max((abs(v) for v in values[: len(values) // 2]), default=0.0))
-        if kept := [v for v in values if abs(v) <= most]:
-            extents.append(_extent(kept))
+        if near := [v for v in values if abs(v) <= most]:
+            extents.append(_extent(near))
     if not extents:
         return None
     return min(low for low, _ in extents), max(high for _, high in extents)
@@ -111,8 +113,14 @@ def _extent(values: Sequence[float]) -> tuple[float, float]:
     reach = REACH * (high - low)
     if reach == 0:
         return min(values), max(values)
-    inside = [v for v in values if low - reach <= v <= high + reach]
-    return min(inside), max(inside)
+    in_reach = [v for v in values if low - reach <= v <= high + reach]
+    return min(in_reach), max(in_reach)
+
+
+def iteration_axis(first: int, last: int, share: float = ITERATION_PAD) -> list[float]:
+    """The axis of a run's iterations with room on either side, at least one iteration wide."""
+    room = max(1.0, share * (last - first))
+    return [first - room, last + room]
 
 
 def axis(limits: tuple[float, float], *, logarithmic: bool) -> list[float]:

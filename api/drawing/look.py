@@ -1,4 +1,4 @@
-"""The look of every figure: colours of methods, dashes of signals, layers by depth."""
+"""Colours and dashes of every figure: methods, signals, layers by depth."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from api.web.words import Signals
+from sweep.store.vocabulary import SIGNALS as SIGNAL_COLUMNS
 
 
 class Run(Signals, Protocol):
-    """How far a trial has come beside its signals."""
+    """A trial's iterations beside its signals."""
 
     @property
     def iteration(self) -> int | None: ...
@@ -42,12 +43,15 @@ COLOURS = {
     "nugan": "#C2A14A",
 }
 OTHER_COLOUR = "#A0A0A0"
-# What a verdict is made of: its name in a figure, the column that says when it began, its line.
-SIGNALS = (
-    ("mode collapse", "mode_collapse_at", "solid"),
-    ("spectral collapse", "spectral_collapse_at", "dash"),
-    ("dead D", "dead_at", "dot"),
-    ("diverged", "diverged_at", "dot"),
+# Sets of images, in Okabe and Ito's colours, none of them SN's or SR's.
+IMAGE_COLOURS = {"training": "#009E73", "test": "#CC79A7", "generated": "#E69F00"}
+IMAGE_DASHES = {"training": "solid", "test": "dash", "generated": "solid"}
+# Of each signal its name in a figure, the column with its onset, and the dash of its line.
+SIGNAL_NAMES = ("mode collapse", "spectral collapse", "dead D", "diverged")
+SIGNALS = tuple(zip(SIGNAL_NAMES, SIGNAL_COLUMNS, ("solid", "dash", "dot", "dot"), strict=True))
+# Over the curves of a trial a divergence has a dash of its own.
+CURVE_SIGNALS = tuple(
+    zip(SIGNAL_NAMES, SIGNAL_COLUMNS, ("solid", "dash", "dot", "dashdot"), strict=True)
 )
 # The middle of Viridis: its ends vanish on a dark or on a light ground.
 SHOWN_SHARE = (0.22, 0.86)
@@ -60,34 +64,56 @@ def colour(method: str) -> str:
     return COLOURS.get(method, OTHER_COLOUR)
 
 
+def translucent(hex_colour: str, opacity: float) -> str:
+    """The colour with an opacity of 0 to 1, as a fill below a line of the colour itself."""
+    red, green, blue = (int(hex_colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
 def in_order(methods: Iterable[str]) -> list[str]:
-    """SN, SR and their controls first, as they are compared; what is not known here last."""
+    """Orders methods: SN, SR and their controls first, as in comparisons; unknown ones last."""
     present = set(methods)
     return [m for m in COLOURS if m in present] + sorted(present - COLOURS.keys())
 
 
 def marks_of(trial: Signals) -> list[tuple[str, int, str]]:
     """(name, iteration, dash) of every signal that was seen."""
-    seen = [(name, getattr(trial, at), dash) for name, at, dash in SIGNALS]
-    return [(name, at, dash) for name, at, dash in seen if at is not None]
+    onsets = [(name, getattr(trial, column), dash) for name, column, dash in SIGNALS]
+    return [(name, onset, dash) for name, onset, dash in onsets if onset is not None]
 
 
 def mark_collapses(figure: go.Figure, trial: Run) -> None:
-    """A line over a spectrum where each signal began: solid for mode collapse, dashed for
-    spectral, dotted for the rest."""
+    """Draws a line over a spectrum at the onset of each signal: solid for mode collapse, dashed
+    for spectral, dotted for the rest."""
     heights = {name: 1 - 0.07 * place for place, (name, _, _) in enumerate(SIGNALS)}
-    for name, at, dash in marks_of(trial):
-        right = at >= 0.5 * (trial.iteration or trial.iterations)
+    for name, onset, dash in marks_of(trial):
+        right = onset >= 0.5 * (trial.iteration or trial.iterations)
         figure.add_shape(
-            type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", xref="x", name="mark",
+            type="line",
+            x0=onset,
+            x1=onset,
+            y0=0,
+            y1=1,
+            yref="paper",
+            xref="x",
+            name="mark",
             line={"dash": dash, "width": 2, "color": "white"},
-        )  # fmt: skip
+        )
         figure.add_annotation(
-            x=at, y=heights[name], yref="paper", xref="x", text=f"{name}, {at}", showarrow=False,
-            xanchor="right" if right else "left", xshift=-5 if right else 5, yanchor="top",
-            name="mark", bgcolor="rgba(0,0,0,0.6)", font={"color": "white", "size": 12},
+            x=onset,
+            y=heights[name],
+            yref="paper",
+            xref="x",
+            text=f"{name}, {onset}",
+            showarrow=False,
+            xanchor="right" if right else "left",
+            xshift=-5 if right else 5,
+            yanchor="top",
+            name="mark",
+            bgcolor="rgba(0,0,0,0.6)",
+            font={"color": "white", "size": 12},
             borderpad=2,
-        )  # fmt: skip
+        )
 
 
 def by_depth(n: int) -> list[str]:

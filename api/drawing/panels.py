@@ -1,4 +1,4 @@
-"""Panels one above the other on one axis of iterations, which curves of trials are drawn in."""
+"""Stacked panels of curves on one axis of iterations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.drawing.lines import Line, axis, bounds
+from api.drawing.lines import Curve, axis, bounds
 
 PANEL_HEIGHT = 150
 EDGES = 84
-# Colours of Plotly's own are opaque; what lay between the points of a thinned curve is not.
+# Opacity of the range between the points of a downsampled curve.
 BAND = 0.22
 
 
@@ -24,7 +24,7 @@ class Stroke:
     It is drawn over iterations, or over `x`.
     """
 
-    line: Line
+    line: Curve
     name: str
     colour: str
     dash: str = "solid"
@@ -35,36 +35,40 @@ class Stroke:
 
     @property
     def places(self) -> Sequence[float]:
-        """Where on the x axis: by default at the iterations."""
+        """Positions on the x axis: by default the iterations."""
         return self.line.x if self.x is None else self.x
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class CurvePanel:
     title: str
     strokes: Sequence[Stroke]
 
 
-def stacked(panels: Sequence[Panel], x_title: str, *, logarithmic: bool = False) -> go.Figure:
-    """The panels, each with an axis of its own; what lies beyond it is marked at its edge."""
+def stacked(panels: Sequence[CurvePanel], x_title: str, *, logarithmic: bool = False) -> go.Figure:
+    """The panels, each with an axis of its own; values beyond it are marked at its edge."""
     figure = make_subplots(
-        rows=len(panels), cols=1, shared_xaxes=True,
+        rows=len(panels),
+        cols=1,
+        shared_xaxes=True,
         vertical_spacing=min(0.05, 30 / height_of(panels)),
         subplot_titles=[panel.title for panel in panels],
-    )  # fmt: skip
+    )
     figure.update_annotations(x=0, xanchor="left", font={"size": 13})
-    seen: set[str] = set()
+    legends: set[str] = set()
     for row, panel in enumerate(panels, start=1):
-        _draw(figure, row, panel, logarithmic, seen)
+        _draw(figure, row, panel, logarithmic, legends)
     figure.update_xaxes(title_text=x_title, row=len(panels), col=1)
     return figure
 
 
-def height_of(panels: Sequence[Panel]) -> int:
+def height_of(panels: Sequence[CurvePanel]) -> int:
     return PANEL_HEIGHT * len(panels) + EDGES
 
 
-def _draw(figure: go.Figure, row: int, panel: Panel, wants_log: bool, seen: set[str]) -> None:
+def _draw(
+    figure: go.Figure, row: int, panel: CurvePanel, wants_log: bool, legends: set[str]
+) -> None:
     sound = [stroke.line for stroke in panel.strokes if stroke.sound]
     limits = bounds(sound, [stroke.line for stroke in panel.strokes if not stroke.sound])
     values = [value for stroke in panel.strokes for value in stroke.line.values]
@@ -73,42 +77,57 @@ def _draw(figure: go.Figure, row: int, panel: Panel, wants_log: bool, seen: set[
     for stroke in panel.strokes:
         if stroke.line.low:
             _band(figure, row, stroke)
-        first = stroke.legend is not None and stroke.legend not in seen
+        first = stroke.legend is not None and stroke.legend not in legends
         figure.add_scatter(
-            x=stroke.places, y=stroke.line.y, name=stroke.name,
+            x=stroke.places,
+            y=stroke.line.y,
+            name=stroke.name,
             mode="lines+markers" if markers else "lines",
             line={"color": stroke.colour, "width": stroke.width, "dash": stroke.dash},
-            marker={"size": 4}, connectgaps=False, showlegend=first,
-            legendgroup=stroke.legend, row=row, col=1,
-        )  # fmt: skip
+            marker={"size": 4},
+            connectgaps=False,
+            showlegend=first,
+            legendgroup=stroke.legend,
+            row=row,
+            col=1,
+        )
         if stroke.legend is not None:
-            seen.add(stroke.legend)
+            legends.add(stroke.legend)
     if limits is None:
         return
-    shown = axis(limits, logarithmic=logarithmic)
+    axis_range = axis(limits, logarithmic=logarithmic)
     figure.update_yaxes(
-        range=shown, type="log" if logarithmic else "linear", nticks=5, row=row, col=1
+        range=axis_range, type="log" if logarithmic else "linear", nticks=5, row=row, col=1
     )
-    low, high = (10**end for end in shown) if logarithmic else shown
+    low, high = (10**end for end in axis_range) if logarithmic else axis_range
     beyond = [_marks(figure, row, stroke, (low, high)) for stroke in panel.strokes]
-    _say(figure, row, sum(n for n, _ in beyond), sum(n for _, n in beyond))
+    _note(figure, row, sum(n for n, _ in beyond), sum(n for _, n in beyond))
 
 
 def _band(figure: go.Figure, row: int, stroke: Stroke) -> None:
     x = [*stroke.places, *reversed(stroke.places)]
     y = [*stroke.line.high, *reversed(stroke.line.low)]
-    there = [(at, value) for at, value in zip(x, y, strict=True) if value is not None]
+    points = [(position, value) for position, value in zip(x, y, strict=True) if value is not None]
     figure.add_scatter(
-        x=[at for at, _ in there], y=[value for _, value in there], fill="toself",
-        fillcolor=stroke.colour, opacity=BAND, mode="none", hoverinfo="skip", showlegend=False,
-        legendgroup=stroke.legend, name=f"{stroke.name}: range", row=row, col=1,
-    )  # fmt: skip
+        x=[position for position, _ in points],
+        y=[value for _, value in points],
+        fill="toself",
+        fillcolor=stroke.colour,
+        opacity=BAND,
+        mode="none",
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=stroke.legend,
+        name=f"{stroke.name}: range",
+        row=row,
+        col=1,
+    )
 
 
 def _marks(
     figure: go.Figure, row: int, stroke: Stroke, edges: tuple[float, float]
 ) -> tuple[int, int]:
-    """Marks what cannot be drawn at the edge of the panel; returns how many beyond, how many odd.
+    """Marks values off the axis at the edge of the panel; returns how many, and how many odd.
 
     The mark tells the value: an axis that ends before it does not hide it.
     """
@@ -117,29 +136,49 @@ def _marks(
     place = dict(zip(line.x, stroke.places, strict=True))
     tops = line.high or line.y
     beyond = [
-        (place[x], high if v > high else low, "triangle-up" if v > high else "triangle-down",
-         f"{v:.4g}, off the axis")
+        (
+            place[x],
+            high if v > high else low,
+            "triangle-up" if v > high else "triangle-down",
+            f"{v:.4g}, off the axis",
+        )
         for x, top, y in zip(line.x, tops, line.y, strict=True)
         for v in [top if top is not None and top > high else y]
         if v is not None and not low <= v <= high
-    ]  # fmt: skip
+    ]
     odd = [(place[x], high, "x", "not finite") for x in line.odd]
     marks: list[tuple[Any, ...]] = beyond + odd
     if marks:
         figure.add_scatter(
-            x=[mark[0] for mark in marks], y=[mark[1] for mark in marks], mode="markers",
+            x=[mark[0] for mark in marks],
+            y=[mark[1] for mark in marks],
+            mode="markers",
             marker={"symbol": [mark[2] for mark in marks], "size": 9, "color": stroke.colour},
-            text=[f"{stroke.name}: {mark[3]}" for mark in marks], cliponaxis=False,
-            hovertemplate="%{x}: %{text}<extra></extra>", showlegend=False,
-            legendgroup=stroke.legend, name=f"{stroke.name}: off the axis", row=row, col=1,
-        )  # fmt: skip
+            text=[f"{stroke.name}: {mark[3]}" for mark in marks],
+            cliponaxis=False,
+            hovertemplate="%{x}: %{text}<extra></extra>",
+            showlegend=False,
+            legendgroup=stroke.legend,
+            name=f"{stroke.name}: off the axis",
+            row=row,
+            col=1,
+        )
     return len(beyond), len(odd)
 
 
-def _say(figure: go.Figure, row: int, beyond: int, odd: int) -> None:
-    said = [f"▲ {beyond} off the axis"] * bool(beyond) + [f"✕ {odd} not finite"] * bool(odd)
-    if said:
+def _note(figure: go.Figure, row: int, beyond: int, odd: int) -> None:
+    notes = [f"▲ {beyond} off the axis"] * bool(beyond) + [f"✕ {odd} not finite"] * bool(odd)
+    if notes:
         figure.add_annotation(
-            x=1, y=1, xref="x domain", yref="y domain", xanchor="right", yanchor="bottom",
-            text=", ".join(said), showarrow=False, font={"size": 11}, row=row, col=1,
-        )  # fmt: skip
+            x=1,
+            y=1,
+            xref="x domain",
+            yref="y domain",
+            xanchor="right",
+            yanchor="bottom",
+            text=", ".join(notes),
+            showarrow=False,
+            font={"size": 11},
+            row=row,
+            col=1,
+        )

@@ -1,4 +1,4 @@
-"""Less of a long series than is stored, without hiding what it does."""
+"""Downsamples a curve, keeping its extremes."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ SCALARS = [
 
 
 def curve_keys(names: Sequence[str], *, scalar: bool) -> list[str]:
-    """The asked columns of a curve, all if none is. Raises UsageError with the nearest names."""
-    known = SCALARS if scalar else CURVE
+    """The named columns of a curve, else all. Raises UsageError with the nearest names."""
+    columns = SCALARS if scalar else CURVE
     for name in names:
-        lookup("key", dict.fromkeys(known), name)
-    return list(dict.fromkeys(names)) or known
+        lookup("key", dict.fromkeys(columns), name)
+    return list(dict.fromkeys(names)) or columns
 
 
 def buckets(rows: Sequence[Row], keys: Sequence[str], max_points: int) -> list[Bucket]:
-    """At most `max_points` stretches of equal length that hold a row, oldest first.
+    """Downsamples rows to at most `max_points` stretches of equal length, oldest first.
 
-    Of each the lowest, the highest and the last value: peaks stay, however few points there are.
+    Each keeps its lowest, highest and last value: peaks stay, however few points there are.
     """
     if not rows:
         return []
     first, last = rows[0]["iteration"], rows[-1]["iteration"]
     parts: dict[int, list[Row]] = {}
     for row in rows:
-        at = (row["iteration"] - first) * max_points // (last - first + 1)
-        parts.setdefault(at, []).append(row)
+        position = (row["iteration"] - first) * max_points // (last - first + 1)
+        parts.setdefault(position, []).append(row)
     return [
         Bucket(
             from_iteration=part[0]["iteration"],
@@ -50,21 +50,21 @@ def buckets(rows: Sequence[Row], keys: Sequence[str], max_points: int) -> list[B
 
 
 def _extent(values: Sequence[float | None]) -> Extent:
-    there = [value for value in values if value is not None]
-    good = [value for value in there if math.isfinite(value)]
+    present = [value for value in values if value is not None]
+    good = [value for value in present if math.isfinite(value)]
     return Extent(
         min=min(good, default=None),
         max=max(good, default=None),
         last=good[-1] if good else None,
-        not_finite=len(there) - len(good),
+        not_finite=len(present) - len(good),
     )
 
 
-def flat(bucket: Bucket) -> dict[str, Any]:
+def flat_bucket(bucket: Bucket) -> dict[str, Any]:
     """A bucket as a line of a table: `d_loss_min`, `d_loss_max`, ..."""
-    about = bucket.model_dump(exclude={"values"})
+    bounds = bucket.model_dump(exclude={"values"})
     values: Mapping[str, Extent] = bucket.values
-    return about | {
+    return bounds | {
         f"{key}_{name}": value
         for key, extent in values.items()
         for name, value in extent.model_dump().items()
@@ -72,19 +72,19 @@ def flat(bucket: Bucket) -> dict[str, Any]:
 
 
 def at_iterations(rows: Sequence[Row], iterations: Sequence[int], trial_id: str) -> list[Row]:
-    """The rows of those iterations, all for none. Raises UsageError for one that has no row."""
-    known = sorted({row["iteration"] for row in rows})
+    """Selects the rows of some iterations, else all. Raises UsageError for one without a row."""
+    present = sorted({row["iteration"] for row in rows})
     for iteration in iterations:
-        if known and iteration not in known:
-            near = min(known, key=lambda at: abs(at - iteration))
+        if present and iteration not in present:
+            nearest = min(present, key=lambda k: abs(k - iteration))
             raise UsageError(
-                f"{trial_id} has nothing at iteration {iteration}; the nearest is {near}"
+                f"{trial_id} has nothing at iteration {iteration}; the nearest is {nearest}"
             )
     return [row for row in rows if not iterations or row["iteration"] in iterations]
 
 
 def indices(n: int, points: int) -> list[int]:
-    """At most `points` of the indices 0 to n - 1, evenly spread, both ends among them."""
+    """Spreads at most `points` of the indices 0 to n - 1 evenly, both ends among them."""
     if n <= points:
         return list(range(n))
     return [round(k * (n - 1) / (points - 1)) for k in range(points)]

@@ -1,1 +1,1 @@
-"""What a browser gets on every page."""
+"""Parts of every page: templates, scripts, login. Knows no subject."""

@@ -1,4 +1,4 @@
-"""What pages need beside the templates: Plotly's script, and the page that shows the routes."""
+"""Serves Plotly's script and the page that shows the routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a page is made of a template: the environment that all of them share."""
+"""Renders pages: the environment that all templates share."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ from sweep.paper.scores import SCORE_TITLES
 from trainer.config.settings import DATASETS, METHODS
 
 GLYPHS = {
-    "planned": "○", "running": "◐", "completed": "●", "collapsed": "✕", "failed": "!",
+    "planned": "○",
+    "running": "◐",
+    "completed": "●",
+    "collapsed": "✕",
+    "failed": "!",
     "stopped": "◼",
-}  # fmt: skip
+}
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
@@ -44,20 +48,20 @@ _environment.globals |= {
 
 
 def _shared(request: Request) -> dict[str, Any]:
-    # What the guard knows of who asks is not there if it was the guard that failed.
-    who = {name: getattr(request.state, name, False) for name in ("logged_in", "can_log_in")}
-    return {"base": base_of(request), "path": path_of(request), **who}
+    # The guard's findings are missing if it was the guard that failed.
+    session = {name: getattr(request.state, name, False) for name in ("logged_in", "can_log_in")}
+    return {"base": base_of(request), "path": path_of(request), **session}
 
 
 _templates = Jinja2Templates(env=_environment, context_processors=[_shared])
 
 
 def page(request: Request, template: str, code: int = 200, **context: Any) -> Response:
-    """The template as an answer. It knows `base` and `path` of the request beside its context."""
+    """Renders the template with its context, and `base` and `path` of the request."""
     return _templates.TemplateResponse(request, template, context, status_code=code)
 
 
 def refusal(request: Request, status: int, detail: str) -> Response:
-    """A problem, for a person."""
+    """Renders a problem as a page."""
     title = HTTPStatus(status).phrase
     return page(request, "refusal.html", status, title=title, detail=detail, status=status)

@@ -44,8 +44,8 @@ class Claims(BaseModel):
     snapshot: str
 
 
-def of(rows: Sequence[SettingRow], snapshot: Snapshot) -> list[Claim]:
-    """The audit of the snapshot whose Table II `rows` are."""
+def claims_of_rows(rows: Sequence[SettingRow], snapshot: Snapshot) -> list[Claim]:
+    """Audits the paper's claims on a snapshot, whose Table II `rows` are."""
     records: dict[str, Row] = dict(snapshot.records)
     inception = {trial_id: row["best_inception_score"] for trial_id, row in records.items()}
     return [_claim(claim) for claim in audit.claims(rows, inception)]
@@ -62,7 +62,7 @@ def _claim(claim: audit.Claim) -> Claim:
     return Claim.model_validate(fields)
 
 
-class Line(BaseModel):
+class ClaimRow(BaseModel):
     """A row of the table: a claim by one source."""
 
     claim: str
@@ -71,13 +71,13 @@ class Line(BaseModel):
     method: str | None = Field(description="in SR's or SN's place; null for the claim itself")
 
 
-FLAT = schema_of((Line, set()), (Answer, {"nonfinite"}))
+CLAIM_SCHEMA = schema_of((ClaimRow, set()), (Answer, {"nonfinite"}))
 
 
-def flat(claims: Sequence[Claim]) -> Iterator[dict[str, Any]]:
-    """A line per claim, source and method."""
+def claim_rows(claims: Sequence[Claim]) -> Iterator[dict[str, Any]]:
+    """Rows of a table, one per claim, source and method."""
     for claim in claims:
-        about = {"claim": claim.name, "claimed": claim.claimed}
+        claim_fields = {"claim": claim.name, "claimed": claim.claimed}
         answers: list[tuple[str, str | None, Answer]] = [("Table II", None, claim.table)]
         answers += [(profile, None, answer) for profile, answer in claim.measured.items()]
         answers += [
@@ -86,4 +86,4 @@ def flat(claims: Sequence[Claim]) -> Iterator[dict[str, Any]]:
             for method, answer in methods.items()
         ]
         for source, method, answer in answers:
-            yield about | {"source": source, "method": method} | answer.model_dump()
+            yield claim_fields | {"source": source, "method": method} | answer.model_dump()

@@ -1,4 +1,4 @@
-"""What a profile's trials answer so far: who collapsed, and who is better seed by seed."""
+"""Headline of the paper page: a profile's collapses, and who is better seed by seed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from api.paper.table2 import MethodScore, Pair, SettingScores
 from sweep.paper.claims import CONTROLS
 from sweep.store.vocabulary import FINISHED
 
-# Beside SN: what the paper calls SR, in the order in which it stands, and what it lacks.
-ASKED = ("sn", *CONTROLS, "sr-static", "sr-dynamic")
+# Methods of the headline: SN, the controls that the paper lacks, and what it calls SR.
+HEADLINE_METHODS = ("sn", *CONTROLS, "sr-static", "sr-dynamic")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def standing(rows: Sequence[SettingScores], profile: str) -> Standing:
     measured = {row.setting: row.measured[profile] for row in rows if row.measured.get(profile)}
     cells = [cell for by in measured.values() for cell in by.values()]
     runs = [seed for cell in cells for seed in cell.seeds]
-    methods = [m for m in in_order(cell.method for cell in cells) if m in ASKED]
+    methods = [m for m in in_order(cell.method for cell in cells) if m in HEADLINE_METHODS]
     pairs = [(method, pair) for row in rows for method, pair in row.pairs.get(profile, {}).items()]
     gains = [_gain(m, [pair for method, pair in pairs if method == m]) for m in methods]
     return Standing(
@@ -73,15 +73,15 @@ def standing(rows: Sequence[SettingScores], profile: str) -> Standing:
 
 
 def _collapses(method: str, cells: Sequence[MethodScore]) -> Collapses:
-    ended = [[s for s in cell.seeds if s.status in FINISHED] for cell in cells]
-    ended = [seeds for seeds in ended if seeds]
-    fell = [[s for s in seeds if s.mode_collapse_at is not None] for seeds in ended]
+    finished = [[s for s in cell.seeds if s.status in FINISHED] for cell in cells]
+    finished = [seeds for seeds in finished if seeds]
+    collapsed = [[s for s in seeds if s.mode_collapse_at is not None] for seeds in finished]
     return Collapses(
         method=method,
-        runs=sum(map(len, ended)),
-        fell=sum(map(len, fell)),
-        settings=len(ended),
-        settings_fell=sum(map(bool, fell)),
+        runs=sum(map(len, finished)),
+        fell=sum(map(len, collapsed)),
+        settings=len(finished),
+        settings_fell=sum(map(bool, collapsed)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What can be picked in a figure: short lists of what the trials are, not of the trials."""
+"""Pickers of a figure: short lists of settings, methods and seeds, not of trials."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from api.drawing.look import in_order
 from api.paper.figures.catalogue import VIEWS
 from api.paper.page_figures import Plate
 from api.reading.snapshot import Row
-from api.trials.dataset_facts import USUAL_LAYERS, layer_count, layer_names
-from trainer.config.settings import SETTINGS
+from api.trials.dataset_facts import layer_count, layer_names
+from trainer.config.settings import SETTINGS, USUAL_LAYERS
 
 # Seeds in a list; another one can still be asked for in the address.
 MOST_SEEDS = 40
@@ -32,7 +32,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kinds:
-    """What a profile's trials are, each kind once, and which settings a figure can show."""
+    """Kinds of a profile's trials, each once, and the settings that a figure can show."""
 
     settings: Sequence[str]
     collapsed: Sequence[str]
@@ -45,7 +45,7 @@ class Kinds:
 
 
 def kinds(trials: Iterable[Row]) -> Kinds:
-    """Of the trials of a profile that have begun."""
+    """Kinds of the trials of a profile that have begun."""
     rows = [row for row in trials if row["setting"] in SETTINGS]
     ratios: dict[str, set[float]] = {}
     for row in rows:
@@ -58,7 +58,7 @@ def kinds(trials: Iterable[Row]) -> Kinds:
         rescued=_in_table({row["setting"] for row in rows if row["parent"] is not None}),
         lifted=sorted(_in_table(set(ratios)), key=lambda setting: -len(ratios[setting])),
         methods=in_order({row["method"] for row in rows}),
-        ratios=sorted({ratio for of in ratios.values() for ratio in of}),
+        ratios=sorted({ratio for setting_ratios in ratios.values() for ratio in setting_ratios}),
         seeds=sorted({row["seed"] for row in rows}),
         layers=max(depths, default=USUAL_LAYERS),
     )
@@ -72,25 +72,27 @@ def _in_table(settings: set[str]) -> list[str]:
     return [setting for setting in SETTINGS if setting in settings]
 
 
-def choices(plate: Plate, known: Kinds, asked: Mapping[str, str]) -> list[Choice]:
-    """Those of a figure; `asked` has what the page's address picks, as `fig5.setting`."""
-    found = []
+def choices(plate: Plate, kinds_run: Kinds, picks: Mapping[str, str]) -> list[Choice]:
+    """Choices of a figure; `picks` has what the page's address picks, as `fig5.setting`."""
+    lists = []
     for name in plate.picks:
-        options, usual = _options(plate, name, known)
-        value = asked.get(f"{plate.id}.{name}", usual)
+        options, usual = _options(plate, name, kinds_run)
+        value = picks.get(f"{plate.id}.{name}", usual)
         if value not in dict(options) and SAFE.fullmatch(value):
             options = [*options, (value, value)]
-        found.append(Choice(name=name, options=options, value=value))
-    return found
+        lists.append(Choice(name=name, options=options, value=value))
+    return lists
 
 
-def _options(plate: Plate, name: str, known: Kinds) -> tuple[list[tuple[str, str]], str]:
+def _options(plate: Plate, name: str, kinds_run: Kinds) -> tuple[list[tuple[str, str]], str]:
     """(value, label) of each, and the value that is picked if the address has none."""
     if name == "setting":
         own = _own_setting(plate)
-        order = _settings(plate, known)
+        order = _settings(plate, kinds_run)
         # The paper's own if it shows what the figure is about here too, else the first that does.
-        telling = known.collapsed if plate.id in ABOUT_COLLAPSE and known.collapsed else order
+        telling = (
+            kinds_run.collapsed if plate.id in ABOUT_COLLAPSE and kinds_run.collapsed else order
+        )
         usual = own if own in telling or not telling else telling[0]
         names = sorted({*order, usual}, key=[*SETTINGS].index)
         return [(n, f"{n} (the paper's)" if n == own else n) for n in names], usual
@@ -98,13 +100,18 @@ def _options(plate: Plate, name: str, known: Kinds) -> tuple[list[tuple[str, str
         groups = sorted({setting.group for setting in SETTINGS.values()})
         return [("", "all"), *((group, group) for group in groups)], ""
     if name == "method":
-        return [(method, method) for method in known.methods], next(iter(known.methods), "")
+        return [(method, method) for method in kinds_run.methods], next(
+            iter(kinds_run.methods), ""
+        )
     if name == "i_ratio":
-        return [("", "any"), *((f"{i:g}", f"{i:g} r") for i in known.ratios)], ""
+        return [("", "any"), *((f"{i:g}", f"{i:g} r") for i in kinds_run.ratios)], ""
     if name == "seed":
-        return [("", "lowest"), *((f"{s}", f"{s}") for s in known.seeds[:MOST_SEEDS])], ""
+        return [("", "lowest"), *((f"{s}", f"{s}") for s in kinds_run.seeds[:MOST_SEEDS])], ""
     own = "layer_0" if plate.id == "fig4" else "last"
-    return [("", own), *((str(k), says) for k, says in layer_names(known.layers).items())], ""
+    return [
+        ("", own),
+        *((str(k), label) for k, label in layer_names(kinds_run.layers).items()),
+    ], ""
 
 
 def _own_setting(plate: Plate) -> str:
@@ -112,16 +119,16 @@ def _own_setting(plate: Plate) -> str:
     return VIEWS[number].settings[0] if number in VIEWS else "A_128-128"
 
 
-def _settings(plate: Plate, known: Kinds) -> Sequence[str]:
+def _settings(plate: Plate, kinds_run: Kinds) -> Sequence[str]:
     """Settings that the figure can show, the ones that say most first."""
     if plate.id == "fig6":
-        return known.rescued
+        return kinds_run.rescued
     if plate.id in ("fig8", "fig9", "fig10", "fig11"):
-        return known.lifted
-    return [*known.collapsed, *(s for s in known.settings if s not in known.collapsed)]
+        return kinds_run.lifted
+    return [*kinds_run.collapsed, *(s for s in kinds_run.settings if s not in kinds_run.collapsed)]
 
 
-def address(plate: Plate, profile: str, chosen: Sequence[Choice]) -> str:
-    """Of the figure as it is picked, below `/figures/`."""
-    picks = {choice.name: choice.value for choice in chosen if choice.value}
+def address(plate: Plate, profile: str, figure_choices: Sequence[Choice]) -> str:
+    """Address of the figure as it is picked, below `/figures/`."""
+    picks = {choice.name: choice.value for choice in figure_choices if choice.value}
     return f"{plate.path}?{urlencode({'profile': profile} | picks)}"

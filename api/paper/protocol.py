@@ -1,4 +1,4 @@
-"""How a profile's trials were measured, beside what the paper says of its own."""
+"""Protocol of a profile's trials, beside what the paper says of its own."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HASH_DIGITS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One part of the protocol; `here` has every value that was run."""
+    """Part of the protocol; `measured` has every value that was run."""
 
-    what: str
+    part: str
     paper: str
-    here: Sequence[str]
+    measured: Sequence[str]
 
 
-# What, the paper's, and the value of a trial from its row, its configuration and its protocol.
+# Part, the paper's value, and a trial's, from its row, its configuration and its protocol.
 FACTS: Sequence[tuple[str, str, Callable[[Row, Row, Row], Any]]] = (
     ("data set", "CIFAR-10, STL-10 at 32x32, ImageNet at 128x128", lambda t, c, p: t["dataset"]),
     ("score", "IS and FID", lambda t, c, p: _score(t["dataset"])),
@@ -43,14 +43,16 @@ FACTS: Sequence[tuple[str, str, Callable[[Row, Row, Row], Any]]] = (
 
 
 def facts(trials: Iterable[Row]) -> list[Fact]:
-    """Of the trials that have begun, of Table II's settings."""
-    seen: dict[str, dict[str, None]] = {what: {} for what, _, _ in FACTS}
+    """Facts of the trials that have begun, of Table II's settings."""
+    values: dict[str, dict[str, None]] = {part: {} for part, _, _ in FACTS}
     for trial in trials:
         config, protocol = _object(trial["config"]), _object(trial["protocol"])
-        for what, _, of in FACTS:
-            if (value := of(trial, config, protocol)) is not None:
-                seen[what][str(value)] = None
-    return [Fact(what=what, paper=paper, here=_in_order(seen[what])) for what, paper, _ in FACTS]
+        for part, _, value_of in FACTS:
+            if (value := value_of(trial, config, protocol)) is not None:
+                values[part][str(value)] = None
+    return [
+        Fact(part=part, paper=paper, measured=_in_order(values[part])) for part, paper, _ in FACTS
+    ]
 
 
 def _in_order(values: Iterable[str]) -> list[str]:
@@ -79,9 +81,9 @@ def _hash(protocol: Mapping[str, Any]) -> str | None:
 def _samples(trial: Row, config: Mapping[str, Any]) -> str | None:
     if config.get("curve_samples") is None:
         return None
-    said = f"{config['curve_samples']:,} on the way, {config['final_samples']:,} at the end"
+    counts = f"{config['curve_samples']:,} on the way, {config['final_samples']:,} at the end"
     names = {config.get("curve_protocol"), config.get("final_protocol")} - {None}
-    return f"{said} ({', '.join(sorted(map(str, names)))})" if names else said
+    return f"{counts} ({', '.join(sorted(map(str, names)))})" if names else counts
 
 
 def _rates(config: Mapping[str, Any]) -> str | None:
@@ -103,7 +105,7 @@ def _ratio(value: float | None) -> str | None:
     return None if value is None else f"{value:g} r"
 
 
-def of_table2(records: Iterable[Row], profile: str) -> list[Row]:
+def table2_records(records: Iterable[Row], profile: str) -> list[Row]:
     """The trials of the profile that Table II could be about."""
     return [
         row
@@ -115,12 +117,16 @@ def of_table2(records: Iterable[Row], profile: str) -> list[Row]:
     ]
 
 
-def why_not(rows: Sequence[SettingScores], profile: str) -> dict[str, int]:
-    """What keeps rows from standing beside the published ones, and how many rows."""
+def reasons_against(rows: Sequence[SettingScores], profile: str) -> dict[str, int]:
+    """Reasons that keep rows from standing beside the published ones, and how many rows each."""
     reasons: dict[str, int] = {}
     for row in rows:
-        ours = {r.split(":")[0] for cell in row.measured.get(profile, {}).values()
-                for r in cell.reasons if " is not in this row" not in r}  # fmt: skip
+        ours = {
+            r.split(":")[0]
+            for cell in row.measured.get(profile, {}).values()
+            for r in cell.reasons
+            if " is not in this row" not in r
+        }
         for reason in sorted(ours):
             reasons[reason] = reasons.get(reason, 0) + 1
     return dict(sorted(reasons.items(), key=lambda item: -item[1]))

@@ -10,16 +10,21 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from api.paper import claims, survival, trends
-from api.paper import table2 as comparison
 from api.paper.figures import catalogue
-from api.paper.figures import data as figure_data
-from api.paper.figures.data import FigureData
-from api.paper.table2 import Table2
+from api.paper.figures.data import (
+    OUTPUTS_SCHEMA,
+    SPECTRA_SCHEMA,
+    FigureData,
+    figure_data,
+    figure_files,
+    part_rows,
+)
+from api.paper.table2 import Table2, method_rows, setting_scores, table_rows
 from api.reading.snapshot import NotFound
 from api.results.filters import matching
-from api.results.parameters import RANGE_PARAMETERS, Chosen
+from api.results.parameters import RANGE_PARAMETERS, TrialFilters
 from api.web import formats
-from api.web.etags import conditional
+from api.web.etags import not_modified_or_continue
 from api.web.parameters import (
     TABLES,
     Format,
@@ -31,6 +36,7 @@ from api.web.parameters import (
     whole_numbers,
 )
 from api.web.problems import RESPONSES
+from api.web.service import tag_files
 from sweep.paper import typeset
 from sweep.paper.table2 import SettingRow
 
@@ -54,15 +60,15 @@ def table2(
 ) -> Table2 | Response:
     """Table II: published, and measured by profile and method. As a table, a row per method."""
     if format is not None and format in PUBLICATIONS:
-        conditional(request, snapshot.id, format)
-        return _publication(comparison.table_rows(snapshot, service.distances), format)
+        not_modified_or_continue(request, snapshot.id, format)
+        return _publication(table_rows(snapshot, service.distances), format)
     media = formats.negotiate(request, format)
-    conditional(request, snapshot.id, media)
-    rows = comparison.setting_scores(snapshot, service.distances)
+    not_modified_or_continue(request, snapshot.id, media)
+    rows = setting_scores(snapshot, service.distances)
     if media == formats.JSON:
         return Table2(items=list(rows), snapshot=snapshot.id)
-    flat = [line for row in rows for line in comparison.flat(row)]
-    return formats.file_response(media, pa.Table.from_pylist(flat), "table2")
+    lines = [line for row in rows for line in method_rows(row)]
+    return formats.file_response(media, pa.Table.from_pylist(lines), "table2")
 
 
 def _publication(rows: Sequence[SettingRow], format: str) -> Response:
@@ -84,11 +90,11 @@ def paper_claims(
     `holds` of another data set neither supports nor refutes the paper: see `comparable`.
     """
     media = formats.negotiate(request, format)
-    conditional(request, snapshot.id, media)
-    items = claims.of(comparison.table_rows(snapshot, service.distances), snapshot)
+    not_modified_or_continue(request, snapshot.id, media)
+    items = claims.claims_of_rows(table_rows(snapshot, service.distances), snapshot)
     if media == formats.JSON:
         return claims.Claims(items=items, snapshot=snapshot.id)
-    table = formats.table_of(claims.flat(items), claims.FLAT)
+    table = formats.table_of(claims.claim_rows(items), claims.CLAIM_SCHEMA)
     return formats.file_response(media, table, "claims")
 
 
@@ -99,32 +105,32 @@ def paper_claims(
     openapi_extra=RANGE_PARAMETERS,
 )
 def kaplan_meier(
-    request: Request, snapshot: Now, filters: Chosen, format: Format = None
+    request: Request, snapshot: Now, filters: TrialFilters, format: Format = None
 ) -> survival.Survivals | Response:
     """The share of runs without mode collapse over iterations, by profile, method and i.
 
     A run that ended or still goes on without one is censored where it was last seen.
     """
     media = formats.negotiate(request, format)
-    conditional(request, snapshot.id, media)
+    not_modified_or_continue(request, snapshot.id, media)
     items = survival.survival(matching(snapshot, filters))
     if media == formats.JSON:
         return survival.Survivals(items=items, snapshot=snapshot.id)
-    table = formats.table_of(survival.flat(items), survival.FLAT)
+    table = formats.table_of(survival.step_rows(items), survival.STEP_SCHEMA)
     return formats.file_response(media, table, "survival")
 
 
 @router.get("/fig8", response_model=trends.Fig8, responses=TABLES, openapi_extra=RANGE_PARAMETERS)
 def fig8(
-    request: Request, snapshot: Now, filters: Chosen, format: Format = None
+    request: Request, snapshot: Now, filters: TrialFilters, format: Format = None
 ) -> trends.Fig8 | Response:
     """The best distance over i, every seed; the paper's words on it, and whether they hold."""
     media = formats.negotiate(request, format)
-    conditional(request, snapshot.id, media)
+    not_modified_or_continue(request, snapshot.id, media)
     items = trends.all_over_i(matching(snapshot, filters))
     if media == formats.JSON:
         return trends.Fig8(items=items, snapshot=snapshot.id)
-    table = formats.table_of(trends.flat_over_i(items), trends.FLAT)
+    table = formats.table_of(trends.over_i_rows(items), trends.SEED_SCHEMA)
     return formats.file_response(media, table, "fig8")
 
 
@@ -132,15 +138,15 @@ def fig8(
     "/fig12", response_model=trends.Fig12, responses=TABLES, openapi_extra=RANGE_PARAMETERS
 )
 def fig12(
-    request: Request, snapshot: Now, filters: Chosen, format: Format = None
+    request: Request, snapshot: Now, filters: TrialFilters, format: Format = None
 ) -> trends.Fig12 | Response:
     """Static against dynamic compensation; the paper's words on it, and whether they hold."""
     media = formats.negotiate(request, format)
-    conditional(request, snapshot.id, media)
+    not_modified_or_continue(request, snapshot.id, media)
     items = trends.all_static_dynamic(matching(snapshot, filters))
     if media == formats.JSON:
         return trends.Fig12(items=items, snapshot=snapshot.id)
-    table = formats.table_of(trends.flat_static_dynamic(items), trends.FLAT)
+    table = formats.table_of(trends.static_dynamic_rows(items), trends.SEED_SCHEMA)
     return formats.file_response(media, table, "fig12")
 
 
@@ -150,16 +156,16 @@ def figure(
     snapshot: Now,
     service: Serving,
     number: int,
-    setting: Names = [],  # noqa: B006 - FastAPI copies defaults
-    group: Names = [],  # noqa: B006
+    setting: Names = (),
+    group: Names = (),
     profile: Annotated[
         str | None, Query(description="else the paper's if it has trials, else digits")
     ] = None,
     seed: Annotated[int | None, Query(description="else the lowest of each trial")] = None,
     layer: Layer = None,
     iterations: Annotated[
-        list[str], Query(description="repeatable or with commas; else as the figure has it")
-    ] = [],  # noqa: B006
+        Sequence[str], Query(description="repeatable or with commas; else as the figure has it")
+    ] = (),
     points: Annotated[int, Query(ge=2, le=4096, description="of each spectrum")] = 128,
     format: Format = None,
 ) -> FigureData | Response:
@@ -168,20 +174,25 @@ def figure(
     As a table, a row per spectrum or histogram.
     """
     if number not in catalogue.VIEWS:
-        known = ", ".join(map(str, catalogue.VIEWS))
-        raise NotFound(f"no data view of Fig. {number}; there are: {known}")
+        numbers = ", ".join(map(str, catalogue.VIEWS))
+        raise NotFound(f"no data view of Fig. {number}; there are: {numbers}")
     media = formats.negotiate(request, format)
     view = catalogue.VIEWS[number]
-    asked = catalogue.Asked(
-        setting=setting, group=group, profile=profile, seed=seed, layer=layer, points=points,
+    query = catalogue.FigureQuery(
+        setting=setting,
+        group=group,
+        profile=profile,
+        seed=seed,
+        layer=layer,
+        points=points,
         iterations=whole_numbers("iterations", iterations),
-    )  # fmt: skip
-    chosen = catalogue.choose(snapshot, view, asked)
-    files = figure_data.version(service.store, view, chosen.rows)
-    conditional(request, f"{snapshot.id} {files}", media)
-    data = figure_data.figure(service.store, number, chosen, asked, snapshot.id)
+    )
+    selection = catalogue.select_trials(snapshot, view, query)
+    files = figure_files(view, selection.rows)
+    tag_files(request, service, snapshot.id, files, media)
+    data = figure_data(service.store, number, selection, query, snapshot.id)
     if media != formats.JSON:
-        schema = figure_data.FLAT_OUTPUTS if view.images else figure_data.FLAT_SPECTRA
-        table = formats.table_of(figure_data.flat(data.trials), schema)
+        schema = OUTPUTS_SCHEMA if view.images else SPECTRA_SCHEMA
+        table = formats.table_of(part_rows(data.trials), schema)
         return formats.file_response(media, table, f"fig{number}")
     return data

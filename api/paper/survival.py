@@ -50,7 +50,7 @@ class Survivals(BaseModel):
 
 
 def survival(rows: Iterable[Row]) -> list[Survival]:
-    """By profile, method and i, of the trials that have begun."""
+    """Survival by profile, method and i, of the trials that have begun."""
     runs: dict[tuple[str, str, float | None], list[tuple[int, int, bool]]] = {}
     for row in rows:
         if row["status"] != "planned" and row["iteration"] is not None:
@@ -72,7 +72,7 @@ def survival(rows: Iterable[Row]) -> list[Survival]:
 
 
 def _run(row: Row) -> tuple[int, int, bool]:
-    """From, to, and whether it collapsed there."""
+    """Returns the first iteration at risk, the last, and whether it collapsed there."""
     start = row["parent_iteration"] or 0
     if row["mode_collapse_at"] is not None:
         return start, row["mode_collapse_at"], True
@@ -80,20 +80,22 @@ def _run(row: Row) -> tuple[int, int, bool]:
 
 
 def steps(runs: Sequence[tuple[int, int, bool]]) -> Iterator[Step]:
-    """The estimate after every end, from (from, to, collapsed) of each run."""
+    """Estimates after every end, from (first, last, collapsed) of each run."""
     share, variance = 1.0, 0.0
-    for at in sorted({end for _, end, _ in runs}):
-        at_risk = sum(start < at <= end or start == at == end for start, end, _ in runs)
-        events = sum(end == at and fell for _, end, fell in runs)
+    for iteration in sorted({end for _, end, _ in runs}):
+        at_risk = sum(
+            start < iteration <= end or start == iteration == end for start, end, _ in runs
+        )
+        events = sum(end == iteration and fell for _, end, fell in runs)
         share *= 1 - events / at_risk
-        left = at_risk - events
-        variance += events / (at_risk * left) if left else 0.0
+        surviving = at_risk - events
+        variance += events / (at_risk * surviving) if surviving else 0.0
         low, high = band(share, variance)
         yield Step(
-            iteration=at,
+            iteration=iteration,
             at_risk=at_risk,
             events=events,
-            censored=sum(end == at and not fell for _, end, fell in runs),
+            censored=sum(end == iteration and not fell for _, end, fell in runs),
             share=share,
             low=low,
             high=high,
@@ -101,19 +103,19 @@ def steps(runs: Sequence[tuple[int, int, bool]]) -> Iterator[Step]:
 
 
 def band(share: float, variance: float) -> tuple[float | None, float | None]:
-    """`variance` is Greenwood's sum: the variance of the share is its square times it."""
+    """Band of a share; `variance` is Greenwood's sum: the share's variance over its square."""
     if not 0 < share < 1:
         return None, None
     width = Z * math.sqrt(variance) / math.log(share)
     return share ** math.exp(-width), share ** math.exp(width)
 
 
-OF_SURVIVAL = {"steps", "trials", "collapsed", "censored"}
-FLAT = schema_of((Survival, OF_SURVIVAL), (Step, set()))
+SURVIVAL_ONLY = {"steps", "trials", "collapsed", "censored"}
+STEP_SCHEMA = schema_of((Survival, SURVIVAL_ONLY), (Step, set()))
 
 
-def flat(items: Iterable[Survival]) -> Iterator[dict[str, Any]]:
-    """A line per step."""
+def step_rows(items: Iterable[Survival]) -> Iterator[dict[str, Any]]:
+    """Rows of a table, one per step."""
     for item in items:
-        about = item.model_dump(exclude=OF_SURVIVAL)
-        yield from (about | step.model_dump() for step in item.steps)
+        survival_fields = item.model_dump(exclude=SURVIVAL_ONLY)
+        yield from (survival_fields | step.model_dump() for step in item.steps)

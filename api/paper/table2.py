@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
-from api.reading.memo import of_rows, once
+from api.reading.memo import memoise, memoise_by_rows
 from api.reading.snapshot import Row, Snapshot
 from api.web.nonfinite import Nonfinite, finite
 from api.web.service import Service
@@ -23,28 +23,28 @@ Curves = Callable[[str], Sequence[Row]]
 M = TypeVar("M", bound=BaseModel)
 
 
-@once(size=2)
+@memoise(size=2)
 def table_rows(snapshot: Snapshot, curves: Curves) -> Sequence[SettingRow]:
     """Table II, published and measured: every row of the paper's, in its order."""
     return [row for row, _ in _table(snapshot, curves)]
 
 
-@once(size=2)
+@memoise(size=2)
 def setting_scores(snapshot: Snapshot, curves: Curves) -> Sequence[SettingScores]:
-    """The same as the service promises it."""
+    """Table II as the service promises it."""
     return [scores for _, scores in _table(snapshot, curves)]
 
 
 def _table(snapshot: Snapshot, curves: Curves) -> list[tuple[SettingRow, SettingScores]]:
-    begun: dict[str, list[Row]] = {setting: [] for setting in TABLE_II}
+    started: dict[str, list[Row]] = {setting: [] for setting in TABLE_II}
     for row in snapshot.records.values():
-        if row["status"] != "planned" and row["setting"] in begun:
-            begun[row["setting"]].append(row)
-    return [_row(rows, setting, curves) for setting, rows in begun.items()]
+        if row["status"] != "planned" and row["setting"] in started:
+            started[row["setting"]].append(row)
+    return [_row(rows, setting, curves) for setting, rows in started.items()]
 
 
 # A row of the table follows from the trials of its setting alone.
-@of_rows(size=2 * len(TABLE_II))
+@memoise_by_rows(size=2 * len(TABLE_II))
 def _row(rows: Sequence[Row], setting: str, curves: Curves) -> tuple[SettingRow, SettingScores]:
     (row,) = (row for row in table2(rows, curves) if row.setting == setting)
     return row, SettingScores(
@@ -76,14 +76,14 @@ def _pair(result: PairedDifference) -> Pair:
     return Pair.model_validate(finite(fields) | {"seeds": seeds})
 
 
-FLAT_COLUMNS = (
+METHOD_COLUMNS = (
     "profile", "method", "i_ratio", "n", "score", "mean", "sd", "comparable", "not_comparable",
     "seeds", "best", "mode_collapse_at", "spectral_collapse_at",
 )  # fmt: skip
 
 
-def flat(row: SettingScores) -> list[dict[str, Any]]:
-    """A row of Table II as lines of a table: one per profile and method, at least one."""
+def method_rows(row: SettingScores) -> list[dict[str, Any]]:
+    """Rows of a table, one per profile and method of a row of Table II, at least one."""
     published = {f"published_{k}": v for k, v in row.published.model_dump().items()}
     lines = [
         {
@@ -98,7 +98,7 @@ def flat(row: SettingScores) -> list[dict[str, Any]]:
         for profile, methods in row.measured.items()
         for score in methods.values()
     ]
-    empty = dict.fromkeys(FLAT_COLUMNS)
+    empty = dict.fromkeys(METHOD_COLUMNS)
     return [{"setting": row.setting, **published, **empty, **line} for line in lines or [{}]]
 
 
@@ -185,7 +185,7 @@ class Table2(BaseModel):
 
 
 class _Stopped(Exception):
-    """The service ends before all of it was read."""
+    """Signals that the service ends before all of it was read."""
 
 
 def warm(service: Service, stop: threading.Event) -> None:

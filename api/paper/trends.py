@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.paper.claims import Answer
 from api.paper.table2 import MethodScore, SeedScore, method_score
-from api.reading.memo import of_rows
+from api.reading.memo import memoise_by_rows
 from api.reading.snapshot import Row
 from api.web.formats import schema_of
 from api.web.nonfinite import finite
@@ -52,16 +52,16 @@ class Fig12(BaseModel):
 
 
 def all_over_i(rows: Iterable[Row]) -> list[OverI]:
-    """Fig. 8 of those that have begun, by profile and setting in the order of the rows."""
-    return [one for part in _by_setting(rows) for one in _over_i_in(part)]
+    """Fig. 8 of the trials that have begun, by profile and setting in the order of the rows."""
+    return [item for part in _by_setting(rows) for item in _over_i_in(part)]
 
 
 def all_static_dynamic(rows: Iterable[Row]) -> list[StaticDynamic]:
-    """Fig. 12 of those that have begun, in the order of Table II."""
-    places = {setting: place for place, setting in enumerate(TABLE_II)}
-    parts = _by_setting(row for row in rows if row["setting"] in places)
-    parts.sort(key=lambda part: (places[part[0]["setting"]], part[0]["profile"]))
-    return [one for part in parts for one in _static_dynamic_in(part)]
+    """Fig. 12 of the trials that have begun, in the order of Table II."""
+    positions = {setting: position for position, setting in enumerate(TABLE_II)}
+    parts = _by_setting(row for row in rows if row["setting"] in positions)
+    parts.sort(key=lambda part: (positions[part[0]["setting"]], part[0]["profile"]))
+    return [item for part in parts for item in _static_dynamic_in(part)]
 
 
 def _by_setting(rows: Iterable[Row]) -> list[list[Row]]:
@@ -72,14 +72,16 @@ def _by_setting(rows: Iterable[Row]) -> list[list[Row]]:
     return list(parts.values())
 
 
-@of_rows(size=256)
+@memoise_by_rows(size=256)
 def _over_i_in(rows: Sequence[Row]) -> list[OverI]:
     return [over_i(trend) for trend in fig8(rows)]
 
 
-@of_rows(size=256)
+@memoise_by_rows(size=256)
 def _static_dynamic_in(rows: Sequence[Row]) -> list[StaticDynamic]:
-    return [static_dynamic(one) for one in fig12(table2(rows, lambda trial_id: ()))]
+    return [
+        static_dynamic(compensation) for compensation in fig12(table2(rows, lambda trial_id: ()))
+    ]
 
 
 def over_i(trend: Trend) -> OverI:
@@ -91,11 +93,11 @@ def over_i(trend: Trend) -> OverI:
     )
 
 
-def static_dynamic(one: Compensation) -> StaticDynamic:
+def static_dynamic(compensation: Compensation) -> StaticDynamic:
     return StaticDynamic(
-        **_plain(one, "profile", "setting", "text"),
-        methods=_scores(one.methods),
-        agrees={method: _answer(answer) for method, answer in one.agrees.items()},
+        **_plain(compensation, "profile", "setting", "text"),
+        methods=_scores(compensation.methods),
+        agrees={method: _answer(answer) for method, answer in compensation.agrees.items()},
     )
 
 
@@ -111,7 +113,7 @@ def _answer(answer: Any) -> Answer:
     return Answer.model_validate(finite(dataclasses.asdict(answer)))
 
 
-class Line(BaseModel):
+class SeedRow(BaseModel):
     """A row of the table: a trial."""
 
     profile: str
@@ -121,25 +123,30 @@ class Line(BaseModel):
     score: str
 
 
-FLAT = schema_of((Line, set()), (SeedScore, {"nonfinite"}))
+SEED_SCHEMA = schema_of((SeedRow, set()), (SeedScore, {"nonfinite"}))
 
 
-def flat_over_i(items: Iterable[OverI]) -> Iterator[dict[str, Any]]:
-    """A line per trial, those that lift nothing after each method's own."""
+def over_i_rows(items: Iterable[OverI]) -> Iterator[dict[str, Any]]:
+    """Rows of a table, one per trial, those that lift nothing after each method's own."""
     for item in items:
-        yield from _lines(item, [*item.points, *item.beside.values()])
+        yield from _seed_rows(item, [*item.points, *item.beside.values()])
 
 
-def flat_static_dynamic(items: Iterable[StaticDynamic]) -> Iterator[dict[str, Any]]:
-    """A line per trial."""
+def static_dynamic_rows(items: Iterable[StaticDynamic]) -> Iterator[dict[str, Any]]:
+    """Rows of a table, one per trial."""
     for item in items:
-        yield from _lines(item, item.methods.values())
+        yield from _seed_rows(item, item.methods.values())
 
 
-def _lines(item: OverI | StaticDynamic, scores: Iterable[MethodScore]) -> Iterator[dict[str, Any]]:
+def _seed_rows(
+    item: OverI | StaticDynamic, scores: Iterable[MethodScore]
+) -> Iterator[dict[str, Any]]:
     for score in scores:
-        about = {
-            "profile": item.profile, "setting": item.setting, "method": score.method,
-            "i_ratio": score.i_ratio, "score": score.score,
-        }  # fmt: skip
-        yield from (about | seed.model_dump() for seed in score.seeds)
+        score_fields = {
+            "profile": item.profile,
+            "setting": item.setting,
+            "method": score.method,
+            "i_ratio": score.i_ratio,
+            "score": score.score,
+        }
+        yield from (score_fields | seed.model_dump() for seed in score.seeds)

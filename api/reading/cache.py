@@ -1,4 +1,4 @@
-"""What was read of a store's trials, kept between two runs of the service: a warm start.
+"""Caches the rows of a store's trials on disk, so that the service starts warm.
 
 One Parquet file per store in a folder of the user's own, never in the store. It holds the row of
 every trial whose file no longer changes, and that file's path, size and time: a row counts only
@@ -26,15 +26,19 @@ from sweep.store.tables import parquet_of, pylist
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _FILE = pa.schema(
-    [("file_path", pa.string()), ("file_size", pa.int64()), ("file_mtime_ns", pa.int64()),
-     ("file_digest", pa.string())]
-)  # fmt: skip
+    [
+        ("file_path", pa.string()),
+        ("file_size", pa.int64()),
+        ("file_mtime_ns", pa.int64()),
+        ("file_digest", pa.string()),
+    ]
+)
 _SCHEMA = pa.schema([*_FILE, *SCHEMAS["trials"]])
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The row that a file held, and the SHA-256 of the file's content."""
+class CachedRow:
+    """The row that a file holds, and the SHA-256 of the file's content."""
 
     file: StoredFile
     digest: str
@@ -46,13 +50,16 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "srgan-sweep"
 
 
-def path_of(folder: Path, store: Store) -> Path:
-    """Where the store's rows are kept: by a digest of its root, which may hold an access key."""
+def cache_path(folder: Path, store: Store) -> Path:
+    """The store's cache file, named by a digest of its root, which may hold an access key."""
     return folder / f"{hashlib.sha256(store.root.encode()).hexdigest()[:32]}.parquet"
 
 
-def load(path: Path) -> Iterator[Kept]:
-    """What `save` kept. Raises OSError, ValueError or an Arrow error if that cannot be trusted."""
+def load(path: Path) -> Iterator[CachedRow]:
+    """Yields the rows that `save` wrote.
+
+    Raises OSError, ValueError or an Arrow error for a file that cannot be trusted.
+    """
     raw = path.read_bytes()
     digest, content = raw[-_DIGEST_BYTES:], raw[:-_DIGEST_BYTES]
     if hashlib.sha256(content).digest() != digest:
@@ -61,13 +68,13 @@ def load(path: Path) -> Iterator[Kept]:
     if (table.schema.metadata or {}).get(b"version") != _version():
         raise ValueError("another version wrote it")
     for row in pylist(table):
-        path_, size, mtime_ns, digest_ = (row.pop(name) for name in _FILE.names)
-        yield Kept(StoredFile(path_, size, mtime_ns), digest_, row)
+        file_path, size, mtime_ns, file_digest = (row.pop(name) for name in _FILE.names)
+        yield CachedRow(StoredFile(file_path, size, mtime_ns), file_digest, row)
 
 
-def save(path: Path, kept: Sequence[Kept]) -> None:
-    """Replaces what was kept as a whole: of two services the later one wins. Raises OSError."""
-    rows = [{**_file_row(one), **one.row} for one in kept]
+def save(path: Path, cached_rows: Sequence[CachedRow]) -> None:
+    """Replaces the whole file: of two services the later one wins. Raises OSError."""
+    rows = [{**_file_row(cached), **cached.row} for cached in cached_rows]
     table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata({"version": _version()}))
     content = parquet_of(table)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,9 +89,11 @@ def save(path: Path, kept: Sequence[Kept]) -> None:
         raise
 
 
-def _file_row(one: Kept) -> dict[str, Any]:
-    file = one.file
-    return dict(zip(_FILE.names, (file.path, file.size, file.mtime_ns, one.digest), strict=True))
+def _file_row(cached: CachedRow) -> dict[str, Any]:
+    file = cached.file
+    return dict(
+        zip(_FILE.names, (file.path, file.size, file.mtime_ns, cached.digest), strict=True)
+    )
 
 
 def _version() -> bytes:

@@ -1,8 +1,8 @@
-"""What changed in the store, lately: enough for a client that was away for a while.
+"""Records the latest changes of the store: enough for a client that was away for a while.
 
-The watcher's thread tells of every snapshot; anyone may look at any time, as what is looked at is
-replaced whole. Nothing is queued for a client: each knows how far it has come, and what it has
-missed is put together when it is told.
+The watcher's thread calls `look` with every snapshot; any thread may read `history`, which is
+replaced as a whole. There is no queue per client: each knows the last sequence number that it has,
+and the changes after it are put together when they are sent.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from api.reading.plans import states
 from api.reading.snapshot import Snapshot
 
 MAX_CHANGES = 1000
-# A store that comes back changes every trial at once: ids held in all, about 100 B each.
+# A store that comes back changes every trial at once: ids in all, about 100 B each.
 MAX_IDS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What differs from the snapshot before: trials, and sweeps whose part or state differs."""
+    """Differences from the snapshot before: trials, and sweeps whose part or state differs."""
 
     sequence: int
     trials: frozenset[str]
@@ -36,19 +36,19 @@ class History:
     sequence: int = 0
     snapshot: Snapshot | None = None
     states: Mapping[str, str] = field(default_factory=dict)
-    held: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] = ()
 
-    def since(self, sequence: int) -> list[Change] | None:
-        """The changes after that one; None if they are no longer known, or never were."""
-        oldest = self.held[0].sequence - 1 if self.held else self.sequence
+    def changes_since(self, sequence: int) -> list[Change] | None:
+        """The changes after that number; None if some of them are forgotten, or it is none."""
+        oldest = self.changes[0].sequence - 1 if self.changes else self.sequence
         if not oldest <= sequence <= self.sequence:
             return None
-        return [change for change in self.held if change.sequence > sequence]
+        return [change for change in self.changes if change.sequence > sequence]
 
 
 class Changes:
-    """Keeps `history`. Sequence numbers count from each start of the service: `start` tells of
-    two with the same number which is meant."""
+    """Keeps `history`. Sequence numbers count from each start of the service, which `start` names:
+    two starts may have the same number."""
 
     def __init__(self) -> None:
         self.start = secrets.token_hex(4)
@@ -59,7 +59,7 @@ class Changes:
         before, after = self.history, states(snapshot, now)
         if snapshot is before.snapshot and after == before.states:
             return
-        held = before.held
+        changes = before.changes
         sequence = before.sequence
         if before.snapshot is not None:
             sequence += 1
@@ -67,21 +67,21 @@ class Changes:
             sweeps = _sweeps(before.snapshot, snapshot, trials) | {
                 name for name, state in after.items() if before.states.get(name) != state
             }
-            held = _bounded((*held, Change(sequence, trials, sweeps)))
-        self.history = History(sequence, snapshot, after, held)
+            changes = _bounded((*changes, Change(sequence, trials, sweeps)))
+        self.history = History(sequence, snapshot, after, changes)
 
 
 def _trials(old: Snapshot, new: Snapshot) -> frozenset[str]:
     if old is new:
         return frozenset()
-    gone = old.records.keys() - new.records.keys()
+    deleted = old.records.keys() - new.records.keys()
     # Most rows are the same object as before.
     changed = (
         trial_id
         for trial_id, row in new.records.items()
-        if (was := old.records.get(trial_id)) is not row and was != row
+        if (old_row := old.records.get(trial_id)) is not row and old_row != row
     )
-    return frozenset(gone).union(changed)
+    return frozenset(deleted).union(changed)
 
 
 def _sweeps(old: Snapshot, new: Snapshot, trials: frozenset[str]) -> frozenset[str]:
@@ -97,10 +97,10 @@ def _sweeps(old: Snapshot, new: Snapshot, trials: frozenset[str]) -> frozenset[s
     )
 
 
-def _bounded(held: tuple[Change, ...]) -> tuple[Change, ...]:
-    held = held[-MAX_CHANGES:]
-    ids = sum(len(change.trials) for change in held)
-    while len(held) > 1 and ids > MAX_IDS:
-        ids -= len(held[0].trials)
-        held = held[1:]
-    return held
+def _bounded(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    changes = changes[-MAX_CHANGES:]
+    ids = sum(len(change.trials) for change in changes)
+    while len(changes) > 1 and ids > MAX_IDS:
+        ids -= len(changes[0].trials)
+        changes = changes[1:]
+    return changes

@@ -1,4 +1,4 @@
-"""What the files of a store say: rows of trials, plans of sweeps, heartbeats of drivers."""
+"""Parses the files of a store: rows of trials, plans of sweeps, heartbeats of drivers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sweep.store.vocabulary import Row
 
 
 class Driver(BaseModel):
-    """What a sweep's driver says of itself in `sweeps/<sweep>.json`."""
+    """A driver's account of itself in `sweeps/<sweep>.json`."""
 
     sweep: str
     state: str
@@ -31,7 +31,7 @@ class Driver(BaseModel):
 
 
 def content_of(file: StoredFile, raw: bytes) -> pa.Table | Sequence[Row] | Driver:
-    """A trial as a table of one row, a sweep's plan in its order, or what a driver says.
+    """A trial as a table of one row, a sweep's plan in its order, or a driver's heartbeat.
 
     Raises OSError, ValueError or an Arrow error if the file is not what its name says.
     """
@@ -44,16 +44,18 @@ def content_of(file: StoredFile, raw: bytes) -> pa.Table | Sequence[Row] | Drive
     raise ValueError("not a file of the store")
 
 
-def rows_of(table: str, raw: bytes, only: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """The rows of a stored file, or of them the columns `only`.
+def rows_of(
+    table: str, raw: bytes, column_names: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """The rows of a stored file, with these columns or all.
 
     Raises an Arrow error or ValueError if it is not one.
     """
-    return pylist(parse(raw, table, only))
+    return pylist(parse(raw, table, column_names))
 
 
-def shared(row: Row) -> Row:
-    """The same row; names and texts that many rows have alike are in memory once."""
+def with_interned_texts(row: Row) -> Row:
+    """Interns the names and texts of a row: those that many rows share are in memory once."""
     return {
         name: sys.intern(value) if isinstance(value := row[name], str) else value
         for name in SCHEMAS["trials"].names

@@ -1,9 +1,9 @@
-"""What is read when it is asked for: curves, spectra, samples. None of it is in the snapshot."""
+"""Reads curves, spectra and samples when a request needs them; the snapshot has none of them."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -30,8 +30,13 @@ def table_path(table: str, trial_id: str) -> str:
     return f"{table}/{trial_id}.parquet"
 
 
+def table_paths(records: Iterable[Row], *tables: str) -> list[str]:
+    """The files of these tables, trial by trial."""
+    return [table_path(table, row["trial_id"]) for row in records for table in tables]
+
+
 def evaluations(store: Store, trial_id: str, keys: Sequence[str] | None = None) -> Sequence[Row]:
-    """Oldest first; of the columns `keys` alone, beside the iteration, it is much faster.
+    """Rows of evaluations, oldest first; with the columns `keys` alone it is much faster.
 
     Raises StoreError if the file is not what it should be.
     """
@@ -44,13 +49,13 @@ def evaluations(store: Store, trial_id: str, keys: Sequence[str] | None = None) 
 def _evaluations_at(
     store: Store, trial_id: str, _stamp: str, keys: tuple[str, ...] | None
 ) -> Sequence[Row]:
-    only = None if keys is None else ["trial_id", "iteration", *keys]
-    rows = _rows(store, "evaluations", trial_id, only)
+    column_names = None if keys is None else ["trial_id", "iteration", *keys]
+    rows = _rows(store, "evaluations", trial_id, column_names)
     return sorted(rows, key=lambda row: row["iteration"])
 
 
 def evaluations_or_none(store: Store, trial_id: str) -> Sequence[Row]:
-    """The same for a page: a file that cannot be read is logged and has no rows."""
+    """Evaluations for a page: a file that cannot be read is logged and has no rows."""
     try:
         return evaluations(store, trial_id)
     except StoreError as error:
@@ -68,49 +73,48 @@ def distances_or_none(store: Store, trial_id: str) -> Sequence[Row]:
         return []
 
 
-# About 12 KB each: Table II of a big store over and over is then not thousands of files over and
-# over.
+# About 12 KB each: without it Table II of a big store would read thousands of files each time.
 @functools.lru_cache(maxsize=8192)
 def _distances_at(store: Store, trial_id: str, _stamp: str) -> Sequence[Row]:
-    only = ["trial_id", "iteration", *SCORE_TITLES]
-    rows = _rows(store, "evaluations", trial_id, only)
-    pairs = [{name: row[name] for name in only[1:]} for row in rows]
+    column_names = ["trial_id", "iteration", *SCORE_TITLES]
+    rows = _rows(store, "evaluations", trial_id, column_names)
+    pairs = [{name: row[name] for name in column_names[1:]} for row in rows]
     return sorted(pairs, key=lambda row: row["iteration"])
 
 
 def spectra(store: Store, trial_id: str, layer: int | None) -> list[dict[str, Any]]:
-    """By layer and iteration; of all layers if `layer` is None.
+    """Rows of spectra by layer and iteration; of all layers if `layer` is None.
 
     Raises StoreError, and UsageError for a layer that the trial's discriminator does not have.
     """
     rows = _rows(store, "spectra", trial_id)
-    chosen = [row for row in rows if layer is None or row["layer"] == layer]
-    if rows and not chosen:
+    of_layer = [row for row in rows if layer is None or row["layer"] == layer]
+    if rows and not of_layer:
         last = max(row["layer"] for row in rows)
         raise UsageError(f"there is no layer {layer}: {trial_id} has layers 0 to {last}")
-    return sorted(chosen, key=lambda row: (row["layer"], row["iteration"]))
+    return sorted(of_layer, key=lambda row: (row["layer"], row["iteration"]))
 
 
 def outputs(
     store: Store, trial_id: str, images: str | None, quantity: str | None, iteration: int | None
 ) -> list[dict[str, Any]]:
     """Histograms, oldest first, of those that match what is not None. Raises StoreError."""
-    wanted = {"images": images, "quantity": quantity, "iteration": iteration}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
+    criteria = {"images": images, "quantity": quantity, "iteration": iteration}
+    criteria = {name: value for name, value in criteria.items() if value is not None}
     return [
         row
         for row in _rows(store, "outputs", trial_id)
-        if all(row[name] == value for name, value in wanted.items())
+        if all(row[name] == value for name, value in criteria.items())
     ]
 
 
 def _rows(
-    store: Store, table: str, trial_id: str, only: Sequence[str] | None = None
+    store: Store, table: str, trial_id: str, column_names: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     path = table_path(table, trial_id)
     try:
         raw = store.read(path)
-        rows = [] if raw is None else rows_of(table, raw, only)
+        rows = [] if raw is None else rows_of(table, raw, column_names)
         if any(row["trial_id"] != trial_id for row in rows):
             raise ValueError("it holds rows of another trial")
     except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:

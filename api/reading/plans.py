@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from api.reading.snapshot import NotFound, Row, Snapshot
-
-# A driver writes its heartbeat every few seconds; one that is silent for longer is not there.
-SILENT = timedelta(seconds=60)
+from sweep.report.states import driven_state, latest_first, undriven_state
+from sweep.store.ownership import is_silent
 
 
 def sweep_names(snapshot: Snapshot) -> list[str]:
-    """Sweeps with a plan or a driver, the last one to be heard of first."""
-    names = sorted(snapshot.plans.keys() | snapshot.drivers.keys())
-    start = datetime.min.replace(tzinfo=UTC)
-    heard = {n: d.heartbeat for n, d in snapshot.drivers.items()}
-    return sorted(names, key=lambda name: heard.get(name, start), reverse=True)
+    """Sweeps with a plan or a driver, the one with the latest heartbeat first."""
+    heartbeats = {name: driver.heartbeat for name, driver in snapshot.drivers.items()}
+    return latest_first(snapshot.plans.keys() | snapshot.drivers.keys(), heartbeats)
 
 
 def states(snapshot: Snapshot, now: datetime) -> dict[str, str]:
@@ -34,12 +31,8 @@ def plan_records(snapshot: Snapshot, name: str) -> list[Row]:
 def _state(snapshot: Snapshot, name: str, now: datetime) -> str:
     driver = snapshot.drivers.get(name)
     if driver is None:
-        begun = any(record["status"] != "planned" for record in plan_records(snapshot, name))
-        return "unknown" if begun else "planned"
-    if driver.state == "running" and now - driver.heartbeat > SILENT:
-        return "stalled"
-    known = ("running", "interrupted", "failed", "finished")
-    return driver.state if driver.state in known else "unknown"
+        return undriven_state(plan_records(snapshot, name))
+    return driven_state(driver.state, live=not is_silent(driver.heartbeat, now))
 
 
 def hours(records: Iterable[Row]) -> float:
@@ -47,5 +40,5 @@ def hours(records: Iterable[Row]) -> float:
 
 
 def on_gpu(record: Row) -> bool:
-    # Of ten thousand configurations only this is wanted: looked for, not parsed.
+    # Searched as text: parsing ten thousand configurations takes too long.
     return '"device": "cuda' in (record["config"] or "")

@@ -1,1 +1,1 @@
-"""Which trials: filters, pages of a list, groups."""
+"""Lists of trials: filters, paging, groups, and their page."""

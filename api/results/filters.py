@@ -1,4 +1,4 @@
-"""Which trials a question is about: filters by name, value and range."""
+"""Filters of trials by name, value and range."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from api.reading.memo import once
+from api.reading.memo import memoise
 from api.reading.snapshot import Row, Snapshot
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.vocabulary import STATUSES
@@ -33,7 +33,7 @@ RANGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What a list is restricted to. Names may be shell patterns; none means all.
+    """Restrictions of a list of trials. Names may be shell patterns; none means all.
 
     `collapsed` and `spectrally_collapsed` ask whether that collapse was seen. `ranges` are open
     intervals by parameter, such as `fid_lt`; what has no number there is in none.
@@ -60,7 +60,7 @@ class Filters:
     ranges: Mapping[str, float] = field(default_factory=dict)
 
 
-NAMED: Mapping[str, Mapping[str, object]] = {
+NAMED_FILTERS: Mapping[str, Mapping[str, object]] = {
     "setting": ALL_SETTINGS,
     "group": {setting.group: None for setting in ALL_SETTINGS.values()},
     "method": METHODS,
@@ -69,39 +69,47 @@ NAMED: Mapping[str, Mapping[str, object]] = {
     "dataset": DATASETS,
     "form": dict.fromkeys(sorted({m.form for m in METHODS.values() if m.form})),
 }
-EXACT = (
+EXACT_FILTERS = (
     "host", "parent", "i_ratio", "seed", "batch_size", "channels", "setting_batch_size",
     "setting_channels",
 )  # fmt: skip
-SEEN = {"collapsed": "mode_collapse_at", "spectrally_collapsed": "spectral_collapse_at"}
+COLLAPSE_FILTERS = {
+    "collapsed": "mode_collapse_at",
+    "spectrally_collapsed": "spectral_collapse_at",
+}
 
 
-def column(what: str, name: str) -> str:
-    """The stored column of that name. Raises UsageError with the nearest names."""
-    lookup(what, {**STORED, **SHORT}, name)
+def column(label: str, name: str) -> str:
+    """The stored column of that name. Raises UsageError with the nearest names.
+
+    `label` is what the message calls the column.
+    """
+    lookup(label, {**STORED, **SHORT}, name)
     return SHORT.get(name, name)
 
 
 def columns_like(patterns: Sequence[str]) -> list[str]:
-    """The stored columns that any of the names or shell patterns names. Raises UsageError."""
-    named = [
+    """Stored columns that any of the names or shell patterns matches. Raises UsageError."""
+    names = [
         name
-        for one in patterns
-        for name in (select("field", STORED, [one]) if "*" in one else [column("field", one)])
+        for pattern in patterns
+        for name in (
+            select("field", STORED, [pattern]) if "*" in pattern else [column("field", pattern)]
+        )
     ]
-    return list(dict.fromkeys(named))
+    return list(dict.fromkeys(names))
 
 
-def numeric_column(what: str, name: str) -> str:
-    """The same of those that hold numbers."""
-    lookup(what, {n: None for n in (*STORED, *SHORT) if SHORT.get(n, n) in NUMERIC}, name)
+def numeric_column(label: str, name: str) -> str:
+    """The stored column of numbers of that name. Raises UsageError with the nearest names."""
+    lookup(label, {n: None for n in (*STORED, *SHORT) if SHORT.get(n, n) in NUMERIC}, name)
     return SHORT.get(name, name)
 
 
-def read_ranges(given: Iterable[tuple[str, str]]) -> dict[str, float]:
+def read_ranges(parameters: Iterable[tuple[str, str]]) -> dict[str, float]:
     """The ranges among query parameters. Raises UsageError for one that is no number."""
     ranges = {}
-    for name, text in given:
+    for name, text in parameters:
         if name not in RANGES:
             continue
         try:
@@ -114,66 +122,67 @@ def read_ranges(given: Iterable[tuple[str, str]]) -> dict[str, float]:
 
 
 def matching(snapshot: Snapshot, filters: Filters, rows: Iterable[Row] | None = None) -> list[Row]:
-    """Those of `rows`, by default all by id, that pass every filter. Raises UsageError."""
-    left = of_settings(snapshot, settings_of(filters)) if rows is None else rows
+    """Rows that pass every filter, by default of all trials by id. Raises UsageError."""
+    if rows is None:
+        rows = trials_of_settings(snapshot, selected_settings(filters))
     for keep in _sieves(snapshot, filters):
-        left = keep(left)
-    return left if isinstance(left, list) else list(left)
+        rows = keep(rows)
+    return rows if isinstance(rows, list) else list(rows)
 
 
-def settings_of(filters: Filters) -> tuple[str, ...] | None:
-    """Those that a question is restricted to, None for all. Raises UsageError."""
+def selected_settings(filters: Filters) -> tuple[str, ...] | None:
+    """Settings that the filters are restricted to, None for all. Raises UsageError."""
     return tuple(select("setting", ALL_SETTINGS, filters.setting)) if filters.setting else None
 
 
-def of_settings(snapshot: Snapshot, settings: tuple[str, ...] | None) -> Sequence[Row]:
-    """The trials of these settings, or all, by id. Most questions are about one setting."""
+def trials_of_settings(snapshot: Snapshot, settings: tuple[str, ...] | None) -> Sequence[Row]:
+    """Trials of these settings, or all, by id. Most questions are about one setting."""
     if settings is None:
         return list(snapshot.records.values())
     by_setting = _by_setting(snapshot)
-    found = [row for setting in settings for row in by_setting.get(setting, ())]
-    return sorted(found, key=itemgetter("trial_id"))
+    rows = [row for setting in settings for row in by_setting.get(setting, ())]
+    return sorted(rows, key=itemgetter("trial_id"))
 
 
-@once(size=2)
+@memoise(size=2)
 def _by_setting(snapshot: Snapshot) -> Mapping[str, Sequence[Row]]:
-    parts: dict[str, list[Row]] = {}
+    by_setting: dict[str, list[Row]] = {}
     for row in snapshot.records.values():
-        parts.setdefault(row["setting"], []).append(row)
-    return parts
+        by_setting.setdefault(row["setting"], []).append(row)
+    return by_setting
 
 
-# A list at a time: ten times as fast as asking every row every question.
+# Sieves take a list at a time: ten times as fast as asking every row every question.
 Sieve = Callable[[Iterable[Row]], list[Row]]
 
 
 def _sieves(snapshot: Snapshot, filters: Filters) -> list[Sieve]:
     allowed: dict[str, set[Any]] = {
         name: set(select(name, names, patterns))
-        for name, names in NAMED.items()
+        for name, names in NAMED_FILTERS.items()
         if (patterns := getattr(filters, name))
     }
-    allowed |= {name: set(values) for name in EXACT if (values := getattr(filters, name))}
+    allowed |= {name: set(values) for name in EXACT_FILTERS if (values := getattr(filters, name))}
     if filters.sweep:
         allowed["trial_id"] = _planned_in(snapshot, filters.sweep)
-    sieves = [_one_of(name, values) for name, values in allowed.items()]
+    sieves = [_has_any_value(name, values) for name, values in allowed.items()]
     sieves += [
-        _seen(at, asked)
-        for name, at in SEEN.items()
-        if (asked := getattr(filters, name)) is not None
+        _has_value(onset_column, expected)
+        for name, onset_column in COLLAPSE_FILTERS.items()
+        if (expected := getattr(filters, name)) is not None
     ]
-    return sieves + [_within(*RANGES[name], value) for name, value in filters.ranges.items()]
+    return sieves + [_in_range(*RANGES[name], value) for name, value in filters.ranges.items()]
 
 
-def _one_of(name: str, values: set[Any]) -> Sieve:
+def _has_any_value(name: str, values: set[Any]) -> Sieve:
     return lambda rows: [row for row in rows if row[name] in values]
 
 
-def _seen(at: str, asked: bool) -> Sieve:
-    return lambda rows: [row for row in rows if (row[at] is not None) == asked]
+def _has_value(name: str, expected: bool) -> Sieve:
+    return lambda rows: [row for row in rows if (row[name] is not None) == expected]
 
 
-def _within(name: str, edge: str, limit: float) -> Sieve:
+def _in_range(name: str, edge: str, limit: float) -> Sieve:
     if edge == "lt":
         return lambda rows: [r for r in rows if r[name] is not None and r[name] < limit]
     return lambda rows: [r for r in rows if r[name] is not None and r[name] > limit]

@@ -23,11 +23,14 @@ BY = (
 )  # fmt: skip
 
 
-def _at_least(n: int, of: Callable[[Sequence[float]], Any]) -> Callable[[Sequence[float]], Any]:
-    return lambda values: of(values) if len(values) >= n else None
+Aggregate = Callable[[Sequence[float]], Any]
 
 
-AGGREGATES: Mapping[str, Callable[[Sequence[float]], Any]] = {
+def _at_least(n: int, aggregate: Aggregate) -> Aggregate:
+    return lambda values: aggregate(values) if len(values) >= n else None
+
+
+AGGREGATES: Mapping[str, Aggregate] = {
     "n": len,
     "mean": _at_least(1, statistics.fmean),
     "sd": _at_least(2, sample_sd),
@@ -61,14 +64,14 @@ class Groups(BaseModel):
 
 
 def read_by(names: Sequence[str]) -> list[str]:
-    """Raises UsageError with the nearest names."""
+    """Checks columns to group by. Raises UsageError with the nearest names."""
     for name in names:
         lookup("column to group by", dict.fromkeys(BY), name)
     return list(dict.fromkeys(names)) or ["profile", "setting", "method", "i_ratio"]
 
 
 def read_aggregates(names: Sequence[str]) -> list[str]:
-    """Raises UsageError with the nearest names."""
+    """Checks names of aggregates. Raises UsageError with the nearest names."""
     for name in names:
         lookup("aggregate", AGGREGATES, name)
     return list(dict.fromkeys(names)) or ["n", "mean", "sd", "ci95"]
@@ -90,7 +93,7 @@ def read_score(name: str | None, rows: Sequence[Row]) -> str:
 
 
 def groups(rows: Iterable[Row], score: str, by: Sequence[str], agg: Sequence[str]) -> list[Group]:
-    """In the order of what they are grouped by, null first."""
+    """Groups the rows, in the order of the columns that they are grouped by, null first."""
     parts: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         parts.setdefault(tuple(row[name] for name in by), []).append(row)
@@ -102,21 +105,21 @@ def groups(rows: Iterable[Row], score: str, by: Sequence[str], agg: Sequence[str
 
 
 def _group(by: dict[str, Any], rows: Sequence[Row], score: str, agg: Sequence[str]) -> Group:
-    counted = [row for row in rows if row["status"] in FINISHED and row[score] is not None]
-    values = [float(row[score]) for row in counted]
+    scored = [row for row in rows if row["status"] in FINISHED and row[score] is not None]
+    values = [float(row[score]) for row in scored]
     aggregated = {name: AGGREGATES[name](values) for name in agg}
     return Group(
         by=by,
         trials=len(rows),
-        settings=len({row["setting"] for row in counted}),
-        seeds=len({row["seed"] for row in counted}),
+        settings=len({row["setting"] for row in scored}),
+        seeds=len({row["seed"] for row in scored}),
         values={name: without_nonfinite(value) for name, value in aggregated.items()},
         nonfinite=finite(aggregated)["nonfinite"],
     )
 
 
-def flat(group: Group) -> dict[str, Any]:
-    """A group as a line of a table; an interval is two columns."""
+def group_row(group: Group) -> dict[str, Any]:
+    """A group as a row of a table; an interval is two columns."""
     line = {**group.by, "trials": group.trials, "settings": group.settings, "seeds": group.seeds}
     for name, value in group.values.items():
         if name == "ci95":
@@ -128,7 +131,7 @@ def flat(group: Group) -> dict[str, Any]:
 
 
 def schema(by: Sequence[str], agg: Sequence[str]) -> pa.Schema:
-    """Of the lines."""
+    """Arrow schema of the table of groups."""
     fields = [(name, STORED[name]) for name in by]
     fields += [(name, pa.int64()) for name in ("trials", "settings", "seeds")]
     for name in agg:

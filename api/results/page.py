@@ -15,18 +15,25 @@ from api.pages.rendering import page
 from api.reading import plans
 from api.reading.snapshot import Row, Snapshot
 from api.results import groups, paging
-from api.results.filters import EXACT, NAMED, RANGES, SEEN, column, matching
-from api.results.parameters import Chosen
+from api.results.filters import (
+    COLLAPSE_FILTERS,
+    EXACT_FILTERS,
+    NAMED_FILTERS,
+    RANGES,
+    column,
+    matching,
+)
+from api.results.parameters import TrialFilters
 from api.trials import queries
-from api.web.addresses import at
-from api.web.etags import conditional
+from api.web.addresses import public_address
+from api.web.etags import not_modified_or_continue
 from api.web.parameters import Now, separated
 from sweep.paper.scores import score_name
 from trainer.config.lookup import UsageError, lookup
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-# What a column shows that is not simply stored: a distance is FID or, on digits, FD-digits.
+# Columns that are not simply stored: a distance is FID or, on digits, FD-digits.
 BEST, FINAL, SEEN_COLUMN = "best", "final", "seen"
 DERIVED = (BEST, FINAL, SEEN_COLUMN)
 COLUMNS = ("method", "i_ratio", "seed", "status", "iteration", BEST, SEEN_COLUMN, "updated_at")
@@ -41,36 +48,36 @@ GROUPINGS = (
     "method", "method,i_ratio", "setting,method", "setting,method,i_ratio", "group,method",
     "dataset,method", "status", "host",
 )  # fmt: skip
-FILTERS = (*NAMED, *EXACT, *SEEN, *RANGES, "sweep")
+FILTERS = (*NAMED_FILTERS, *EXACT_FILTERS, *COLLAPSE_FILTERS, *RANGES, "sweep")
 OWN = ("sort", "columns", "by", "limit", "cursor")
 NEWEST = "-updated_at"
 
 
-def known_and_given(request: Request) -> None:
-    """Refuses what the page does not have; leaves out what a form sent empty, by a redirect."""
-    given = request.query_params.multi_items()
-    kept = [(name, value) for name, value in given if value]
-    if len(kept) < len(given):
+def only_known_parameters(request: Request) -> None:
+    """Refuses unknown parameters; redirects to leave out those that a form sent empty."""
+    parameters = request.query_params.multi_items()
+    filled = [(name, value) for name, value in parameters if value]
+    if len(filled) < len(parameters):
         raise HTTPException(
-            303, headers={"Location": at(request, f"/view/trials?{urlencode(kept)}")}
+            303, headers={"Location": public_address(request, f"/view/trials?{urlencode(filled)}")}
         )
-    for name, _ in kept:
+    for name, _ in filled:
         lookup("query parameter", dict.fromkeys((*OWN, *FILTERS)), name)
 
 
-@router.get("/view/trials", dependencies=[Depends(known_and_given)])
+@router.get("/view/trials", dependencies=[Depends(only_known_parameters)])
 def trial_list(
     request: Request,
     snapshot: Now,
-    filters: Chosen,
+    filters: TrialFilters,
     sort: str = NEWEST,
-    columns: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies defaults
-    by: Annotated[list[str], Query()] = [],  # noqa: B006
+    columns: Annotated[Sequence[str], Query()] = (),
+    by: Annotated[Sequence[str], Query()] = (),
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> Response:
     """Trials as a table, or with `by` the groups that they fall into."""
-    conditional(request, snapshot.id, "text/html")
+    not_modified_or_continue(request, snapshot.id, "text/html")
     shared = {
         **_choices(snapshot),
         "active": [(n, v) for n, v in request.query_params.multi_items() if n in FILTERS],
@@ -82,25 +89,27 @@ def trial_list(
     }
     if by:
         return page(request, "groups.html", **shared, **_groups(snapshot, filters, separated(by)))
-    found = paging.page(snapshot, filters, paging.read_sort(sort), limit, cursor)
-    names = [_known(name) for name in separated(columns)] or [*COLUMNS]
+    listed = paging.page(snapshot, filters, paging.read_sort(sort), limit, cursor)
+    names = [_checked_column(name) for name in separated(columns)] or [*COLUMNS]
     return page(
-        request, "trials.html", **shared,
-        rows=[(queries.trial(row), {n: row.get(n) for n in names}) for row in found.records],
+        request,
+        "trials.html",
+        **shared,
+        rows=[(queries.trial(row), {n: row.get(n) for n in names}) for row in listed.records],
         n=sum(1 for _ in matching(snapshot, filters)),
         of=len(snapshot.records),
-        columns=[(name, _sorted_by(name, found.records)) for name in names],
+        columns=[(name, _sorted_by(name, listed.records)) for name in names],
         offered=list(dict.fromkeys([*OFFERED, *names])),
         chosen=names,
-        next_page=found.next_cursor and _address(request, {"cursor": found.next_cursor}),
+        next_page=listed.next_cursor and _address(request, {"cursor": listed.next_cursor}),
         first_page=cursor and _address(request, {"cursor": None}),
         sorted_by=lambda name: _address(request, {"sort": name, "cursor": None}),
         export=urlencode([(n, v) for n, v in request.query_params.multi_items() if n in FILTERS]),
-    )  # fmt: skip
+    )
 
 
-def _known(name: str) -> str:
-    """Raises UsageError with the nearest names."""
+def _checked_column(name: str) -> str:
+    """The column, if the page has it. Raises UsageError with the nearest names."""
     return name if name in DERIVED else column("column", name)
 
 
@@ -113,20 +122,20 @@ def _sorted_by(name: str, rows: Sequence[Row]) -> str | None:
 
 @functools.lru_cache(maxsize=2)
 def _choices(snapshot: Snapshot) -> dict[str, Any]:
-    """What the filters offer: what the store has, not what there could be."""
+    """Choices of the filters: values that the store has, not all that there could be."""
     rows = snapshot.records.values()
     return {
         "sweeps": plans.sweep_names(snapshot),
         "present": {
-            name: [value for value in NAMED[name] if value in held]
+            name: [value for value in NAMED_FILTERS[name] if value in values]
             for name in ("profile", "setting", "method", "status", "group", "dataset")
-            if (held := {row[name] for row in rows})
+            if (values := {row[name] for row in rows})
         },
         "groupings": GROUPINGS,
     }
 
 
-def _groups(snapshot: Snapshot, filters: Chosen, by: Sequence[str]) -> dict[str, Any]:
+def _groups(snapshot: Snapshot, filters: TrialFilters, by: Sequence[str]) -> dict[str, Any]:
     rows = list(matching(snapshot, filters))
     names = groups.read_by(by)
     try:
@@ -134,12 +143,12 @@ def _groups(snapshot: Snapshot, filters: Chosen, by: Sequence[str]) -> dict[str,
     except UsageError as error:
         # Two distances have no mean; what they fall into can still be counted.
         score, mixed = "best_fid", str(error)
-    found = groups.groups(rows, score, names, [*groups.AGGREGATES])
-    return {"names": names, "score": score, "mixed": mixed, "groups": found, "n": len(rows)}
+    items = groups.groups(rows, score, names, [*groups.AGGREGATES])
+    return {"names": names, "score": score, "mixed": mixed, "groups": items, "n": len(rows)}
 
 
 def _address(request: Request, changes: Mapping[str, str | None]) -> str:
-    """This page with other parameters; None takes one away."""
-    kept = [(n, v) for n, v in request.query_params.multi_items() if n not in changes]
-    kept += [(name, value) for name, value in changes.items() if value is not None]
-    return at(request, f"/view/trials?{urlencode(kept)}")
+    """Address of this page with other parameters; None takes one away."""
+    parameters = [(n, v) for n, v in request.query_params.multi_items() if n not in changes]
+    parameters += [(name, value) for name, value in changes.items() if value is not None]
+    return public_address(request, f"/view/trials?{urlencode(parameters)}")

@@ -15,9 +15,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from api.reading.memo import once
+from api.reading.memo import memoise
 from api.reading.snapshot import Row, Snapshot
-from api.results.filters import STORED, Filters, column, matching, of_settings, settings_of
+from api.results.filters import (
+    STORED,
+    Filters,
+    column,
+    matching,
+    selected_settings,
+    trials_of_settings,
+)
 from api.web.problems import BadCursor
 
 BY_ID = "trial_id"
@@ -25,7 +32,7 @@ BY_ID = "trial_id"
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """By a stored column; what has no number or text there comes last either way, ties by id."""
+    """Order by a stored column; rows without a value there come last either way, ties by id."""
 
     column: str = BY_ID
     descending: bool = False
@@ -35,7 +42,7 @@ class Sort:
 
 
 def read_sort(text: str) -> Sort:
-    """From `column` or `-column`. Raises UsageError with the nearest names."""
+    """Reads `column` or `-column`. Raises UsageError with the nearest names."""
     return Sort(column("sort column", text.removeprefix("-")), text.startswith("-"))
 
 
@@ -46,23 +53,23 @@ class Page:
 
 
 def page(snapshot: Snapshot, filters: Filters, sort: Sort, limit: int, cursor: str | None) -> Page:
-    """At most `limit` records behind the cursor. Raises UsageError and BadCursor."""
-    rows = _ordered(snapshot, sort, settings_of(filters))
+    """Returns at most `limit` records behind the cursor. Raises UsageError and BadCursor."""
+    rows = _ordered(snapshot, sort, selected_settings(filters))
     if cursor is not None:
         place = _read_cursor(cursor, sort)
-        behind = functools.partial(_is_behind, sort=sort, place=place)
-        rows = rows[bisect.bisect_left(rows, True, key=behind) :]
-    found = matching(snapshot, filters, rows)
-    if len(found) > limit:
-        return Page(found[:limit], _write_cursor(found[limit - 1], sort))
-    return Page(found, None)
+        is_behind = functools.partial(_is_behind, sort=sort, place=place)
+        rows = rows[bisect.bisect_left(rows, True, key=is_behind) :]
+    matches = matching(snapshot, filters, rows)
+    if len(matches) > limit:
+        return Page(matches[:limit], _write_cursor(matches[limit - 1], sort))
+    return Page(matches, None)
 
 
 # A snapshot is one object until the store changes: a list is sorted once for each.
-@once(size=64)
+@memoise(size=64)
 def _ordered(snapshot: Snapshot, sort: Sort, settings: tuple[str, ...] | None) -> Sequence[Row]:
     by_rank: tuple[list[Row], ...] = ([], [], [])
-    for row in of_settings(snapshot, settings):
+    for row in trials_of_settings(snapshot, settings):
         by_rank[_rank(row[sort.column])].append(row)
     # Also in reverse the sort is stable, so that equal ones stay in the order of their ids.
     by_rank[0].sort(key=itemgetter(sort.column), reverse=sort.descending)
@@ -70,7 +77,7 @@ def _ordered(snapshot: Snapshot, sort: Sort, settings: tuple[str, ...] | None) -
 
 
 def _rank(value: Any) -> int:
-    """What can be compared, then NaN, then what is not there."""
+    """0 for values that can be compared, 1 for NaN, 2 for none."""
     return 2 if value is None else int(isinstance(value, float) and math.isnan(value))
 
 
@@ -87,22 +94,24 @@ def _is_behind(row: Row, sort: Sort, place: tuple[int, Any, str]) -> bool:
 def _write_cursor(row: Row, sort: Sort) -> str:
     value = row[sort.column]
     rank = _rank(value)
-    shown = value.isoformat() if isinstance(value, datetime) else value if rank == 0 else None
-    content = json.dumps([str(sort), rank, shown, row[BY_ID]])
+    plain = value.isoformat() if isinstance(value, datetime) else value if rank == 0 else None
+    content = json.dumps([str(sort), rank, plain, row[BY_ID]])
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
 
 def _read_cursor(cursor: str, sort: Sort) -> tuple[int, Any, str]:
-    """Rank, value and id that it stands behind. Raises BadCursor."""
+    """Rank, value and id of the last row before the cursor. Raises BadCursor."""
     malformed = BadCursor(
         f"malformed cursor {cursor[:80]!r}; use `next_cursor` of the page before"
     )
     try:
-        of, *place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", True))
+        cursor_sort, *place = json.loads(
+            base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", True)
+        )
     except (ValueError, TypeError, RecursionError) as error:
         raise malformed from error
-    if isinstance(of, str) and of != str(sort):
-        raise BadCursor(f"the cursor is of a list sorted by {of[:80]}, not by {sort}")
+    if isinstance(cursor_sort, str) and cursor_sort != str(sort):
+        raise BadCursor(f"the cursor is of a list sorted by {cursor_sort[:80]}, not by {sort}")
     match place:
         case [0, value, str(trial_id)] if value is not None:
             try:

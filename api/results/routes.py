@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -9,10 +10,10 @@ from fastapi.responses import Response
 
 from api.results import groups, paging
 from api.results.filters import columns_like, matching
-from api.results.parameters import RANGE_PARAMETERS, Chosen
+from api.results.parameters import RANGE_PARAMETERS, TrialFilters
 from api.trials import models, queries
 from api.web import formats, parameters, problems
-from api.web.etags import conditional
+from api.web.etags import not_modified_or_continue
 from api.web.parameters import TABLES, Format, Now, known_parameters, separated
 from api.web.problems import RESPONSES
 from sweep.store.schemas import SCHEMAS
@@ -41,14 +42,14 @@ LISTED = [
 def results(
     request: Request,
     snapshot: Now,
-    filters: Chosen,
+    filters: TrialFilters,
     sort: Annotated[
         str, Query(description="a stored column, or a score for the best one; `-` for descending")
     ] = paging.BY_ID,
     fields: Annotated[
-        list[str],
+        Sequence[str],
         Query(description="stored columns or `*` patterns, repeatable or by commas; flat"),
-    ] = [],  # noqa: B006 - FastAPI copies defaults
+    ] = (),
     limit: Annotated[int, Query(ge=1, le=parameters.MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
     format: Format = None,
@@ -59,21 +60,21 @@ def results(
     was written since: no trial that keeps its place is shown twice or left out.
     """
     media = formats.negotiate(request, format)
-    conditional(request, snapshot.id, media)
+    not_modified_or_continue(request, snapshot.id, media)
     names = columns_like(separated(fields))
     page = paging.page(snapshot, filters, paging.read_sort(sort), limit, cursor)
     if page.next_cursor:
         url = request.url.include_query_params(cursor=page.next_cursor)
         request.state.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    shown = list(dict.fromkeys([paging.BY_ID, *names]))
+    fields_shown = list(dict.fromkeys([paging.BY_ID, *names]))
     if media != formats.JSON:
-        table = columns("trials", page.records).select(shown if names else LISTED)
+        table = columns("trials", page.records).select(fields_shown if names else LISTED)
         return formats.file_response(media, table, "results")
-    about = {"next_cursor": page.next_cursor, "snapshot": snapshot.id}
+    page_facts = {"next_cursor": page.next_cursor, "snapshot": snapshot.id}
     if names:
-        rows = [queries.flat(record, shown) for record in page.records]
-        return models.TrialRows(items=rows, **about)
-    return models.TrialPage(items=[queries.trial(r) for r in page.records], **about)
+        rows = [queries.stored_values(record, fields_shown) for record in page.records]
+        return models.TrialRows(items=rows, **page_facts)
+    return models.TrialPage(items=[queries.trial(r) for r in page.records], **page_facts)
 
 
 @router.get(
@@ -82,11 +83,12 @@ def results(
 def grouped(
     request: Request,
     snapshot: Now,
-    filters: Chosen,
+    filters: TrialFilters,
     by: Annotated[
-        list[str], Query(description="repeatable or with commas: profile, setting, method, ...")
-    ] = [],  # noqa: B006
-    agg: Annotated[list[str], Query(description="n, mean, sd, ci95, min, median, max")] = [],  # noqa: B006
+        Sequence[str],
+        Query(description="repeatable or with commas: profile, setting, method, ..."),
+    ] = (),
+    agg: Annotated[Sequence[str], Query(description="n, mean, sd, ci95, min, median, max")] = (),
     score: Annotated[
         str | None, Query(description="any number of a trial; else the best distance")
     ] = None,
@@ -98,12 +100,12 @@ def grouped(
     over seeds.
     """
     media = formats.negotiate(request, format)
-    conditional(request, snapshot.id, media)
+    not_modified_or_continue(request, snapshot.id, media)
     rows = list(matching(snapshot, filters))
     columns_by, aggregates = groups.read_by(separated(by)), groups.read_aggregates(separated(agg))
-    of = groups.read_score(score, rows)
-    items = groups.groups(rows, of, columns_by, aggregates)
+    score_column = groups.read_score(score, rows)
+    items = groups.groups(rows, score_column, columns_by, aggregates)
     if media == formats.JSON:
-        return groups.Groups(score=of, by=columns_by, items=items, snapshot=snapshot.id)
-    lines = formats.table_of(map(groups.flat, items), groups.schema(columns_by, aggregates))
+        return groups.Groups(score=score_column, by=columns_by, items=items, snapshot=snapshot.id)
+    lines = formats.table_of(map(groups.group_row, items), groups.schema(columns_by, aggregates))
     return formats.file_response(media, lines, "groups")

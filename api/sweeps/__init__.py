@@ -1,1 +1,1 @@
-"""Sweeps: how they stand, what needs a look, and their pages."""
+"""Sweeps: progress, alerts, requests to them, their JSON and their pages."""

@@ -1,4 +1,4 @@
-"""Requests to running sweeps: who may make them, what is sent, where to look."""
+"""Routes that ask running sweeps to stop or retry: who may, what is sent, where to look."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from api.reading.plans import plan_records
 from api.sweeps import actions
 from api.sweeps.actions import Accepted, SweepAction, TrialAction
 from api.web import problems
-from api.web.access import local
-from api.web.addresses import at, path_in
+from api.web.access import local_address_or
+from api.web.addresses import path_in, public_address
 from api.web.bodies import FORM, JSON, Fields, media_of
-from api.web.etags import conditional
+from api.web.etags import not_modified_or_continue
 from api.web.parameters import Now, Serving, known_parameters
 from api.web.problems import RESPONSES
 from sweep.store import requests
@@ -28,7 +28,7 @@ router = APIRouter(tags=["actions"], dependencies=[Depends(known_parameters)], r
 
 
 def in_control(request: Request) -> None:
-    """Raises HTTPException for who may not control."""
+    """Raises HTTPException for a request that may not control."""
     if request.state.may_control:
         return
     if request.app.state.tokens.control is None:
@@ -46,17 +46,17 @@ def in_control(request: Request) -> None:
     )
 
 
-def _bodies(model: type[BaseModel]) -> dict[str, Any]:
+def _request_bodies(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema()
     content = {media: {"schema": schema} for media in (JSON, FORM)}
     return {"requestBody": {"required": True, "content": content}}
 
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
+ACTION_RESPONSES: dict[int | str, dict[str, Any]] = {
     303: {"description": "A form was sent: back to the page that it is on"},
     **{
-        status: {"model": problems.Problem, "description": says}
-        for status, says in {
+        status: {"model": problems.Problem, "description": description}
+        for status, description in {
             400: "No such body",
             401: "No token",
             403: "A token that does not control, or no control token at all",
@@ -76,49 +76,59 @@ def sweep_actions(
 ) -> actions.AskedList:
     """What was asked of the sweep's present or last run, and stands until its next start."""
     plan_records(snapshot, name)
-    conditional(request, on_demand.stamp(service.store, requests.path(name)))
-    return actions.AskedList(sweep=name, items=actions.asked(service.store, name))
+    not_modified_or_continue(request, on_demand.stamp(service.store, requests.path(name)))
+    return actions.AskedList(sweep=name, items=actions.pending_requests(service.store, name))
 
 
 @router.post(
-    "/sweeps/{name}/actions", status_code=202, response_model=Accepted, responses=ANSWERS,
-    dependencies=CONTROL, openapi_extra=_bodies(SweepAction),
-)  # fmt: skip
+    "/sweeps/{name}/actions",
+    status_code=202,
+    response_model=Accepted,
+    responses=ACTION_RESPONSES,
+    dependencies=CONTROL,
+    openapi_extra=_request_bodies(SweepAction),
+)
 def act_on_sweep(
     request: Request, snapshot: Now, service: Serving, name: str, sent: Fields
 ) -> Response:
     """Asks a running sweep to stop. Its own command goes on with it another time."""
-    _read(SweepAction, sent)
-    made = actions.ask_sweep(service.store, snapshot, name)
-    return _accepted(request, made, f"/view/sweeps/{quote(name)}")
+    _validated(SweepAction, sent)
+    accepted = actions.ask_sweep(service.store, snapshot, name)
+    return _accepted_response(request, accepted, f"/view/sweeps/{quote(name)}")
 
 
 @router.post(
-    "/trials/{trial_id}/actions", status_code=202, response_model=Accepted, responses=ANSWERS,
-    dependencies=CONTROL, openapi_extra=_bodies(TrialAction),
-)  # fmt: skip
+    "/trials/{trial_id}/actions",
+    status_code=202,
+    response_model=Accepted,
+    responses=ACTION_RESPONSES,
+    dependencies=CONTROL,
+    openapi_extra=_request_bodies(TrialAction),
+)
 def act_on_trial(
     request: Request, snapshot: Now, service: Serving, trial_id: str, sent: Fields
 ) -> Response:
     """Asks every running sweep with the trial to stop it, or to go on with one that ended so."""
-    wanted = _read(TrialAction, sent)
-    made = actions.ask_trial(service.store, snapshot, trial_id, wanted.action)
-    return _accepted(request, made, f"/view/trials/{quote(trial_id)}")
+    trial_action = _validated(TrialAction, sent)
+    accepted = actions.ask_trial(service.store, snapshot, trial_id, trial_action.action)
+    return _accepted_response(request, accepted, f"/view/trials/{quote(trial_id)}")
 
 
-def _read(model: type[Model], sent: dict[str, Any]) -> Model:
+def _validated(model: type[Model], sent: dict[str, Any]) -> Model:
     try:
         return model.model_validate(sent)
     except ValidationError as error:
-        details = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        details = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
         raise RequestValidationError(details) from error
 
 
-def _accepted(request: Request, made: Accepted, page: str) -> Response:
+def _accepted_response(request: Request, accepted: Accepted, page: str) -> Response:
     """202 with where to look; a form's sender goes back to the page."""
     if media_of(request) == FORM:
-        back = path_in(request.headers.get("referer"))
-        return RedirectResponse(local(back, at(request, page)), 303)
-    see = at(request, quote(made.see))
-    content = made.model_copy(update={"see": see}).model_dump()
-    return JSONResponse(content, 202, headers={"Location": see})
+        referring_path = path_in(request.headers.get("referer"))
+        return RedirectResponse(
+            local_address_or(referring_path, public_address(request, page)), 303
+        )
+    address = public_address(request, quote(accepted.see))
+    body = accepted.model_copy(update={"see": address}).model_dump()
+    return JSONResponse(body, 202, headers={"Location": address})

@@ -1,4 +1,4 @@
-"""What may be asked of a running sweep, and whether it makes sense now.
+"""Requests to a running sweep, and whether they make sense now.
 
 Nothing is done here: a request is written to the sweep's control file, which its trials read at
 every evaluation and its driver every few seconds.
@@ -15,12 +15,12 @@ from starlette.exceptions import HTTPException
 from api.reading.plans import plan_records
 from api.reading.snapshot import Snapshot, log, trial_record
 from sweep.store import requests
-from sweep.store.ownership import is_live, read
+from sweep.store.ownership import is_live, read_owner
 from sweep.store.store import Store
 
 # A trial with one of these has something left to stop.
-GOING = ("planned", "running")
-AGAIN = ("failed", "stopped")
+STOPPABLE = ("planned", "running")
+RETRYABLE = ("failed", "stopped")
 
 
 class SweepAction(BaseModel):
@@ -64,17 +64,19 @@ class AskedList(BaseModel):
     items: list[Asked]
 
 
-def asked(store: Store, name: str) -> list[Asked]:
+def pending_requests(store: Store, name: str) -> list[Asked]:
     return [
         Asked(
-            id=one["id"], action="retry" if one["action"] == requests.RETRY_TRIAL else "stop",
-            trial_id=one.get("trial_id"), at=_time(one.get("at")),
+            id=request["id"],
+            action="retry" if request["action"] == requests.RETRY_TRIAL else "stop",
+            trial_id=request.get("trial_id"),
+            at=_parsed_time(request.get("at")),
         )
-        for one in requests.asked(store, name)
-    ]  # fmt: skip
+        for request in requests.read_requests(store, name)
+    ]
 
 
-def _time(text: Any) -> datetime | None:
+def _parsed_time(text: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except (TypeError, ValueError):
@@ -85,8 +87,10 @@ def ask_sweep(store: Store, snapshot: Snapshot, name: str) -> Accepted:
     """Asks a sweep to stop. Raises NotFound; HTTPException if it is not running."""
     plan_records(snapshot, name)
     if not _is_running(store, name):
-        raise HTTPException(409, f"sweep {name!r} is not running: {_how_to_go_on(snapshot, name)}")
-    return _ask(store, [name], requests.STOP_SWEEP, None)
+        raise HTTPException(
+            409, f"sweep {name!r} is not running: {_resume_advice(snapshot, name)}"
+        )
+    return _write_request(store, [name], requests.STOP_SWEEP, None)
 
 
 def ask_trial(
@@ -97,9 +101,9 @@ def ask_trial(
     Raises NotFound; HTTPException if no such sweep is running, or the trial stands otherwise.
     """
     status = trial_record(snapshot, trial_id)["status"]
-    if action == "stop" and status not in GOING:
+    if action == "stop" and status not in STOPPABLE:
         raise HTTPException(409, f"the trial is {status} already: there is nothing to stop")
-    if action == "retry" and status not in AGAIN:
+    if action == "retry" and status not in RETRYABLE:
         raise HTTPException(
             409, f"the trial is {status}: only one that failed or was stopped can be retried"
         )
@@ -110,31 +114,31 @@ def ask_trial(
     ]
     running = [name for name in names if _is_running(store, name)]
     if not running:
-        how = _how_to_go_on(snapshot, names[0]) if names else "no sweep plans it"
-        raise HTTPException(409, f"no sweep that is running has the trial: {how}")
-    return _ask(store, running, f"{action}-trial", trial_id)
+        advice = _resume_advice(snapshot, names[0]) if names else "no sweep plans it"
+        raise HTTPException(409, f"no sweep that is running has the trial: {advice}")
+    return _write_request(store, running, f"{action}-trial", trial_id)
 
 
 def _is_running(store: Store, name: str) -> bool:
     """By the store as it is now, not as the snapshot has it."""
-    holder = read(store, f"sweeps/{name}.json")
+    holder = read_owner(store, f"sweeps/{name}.json")
     try:
         return holder is not None and is_live(holder)
     except (KeyError, TypeError, ValueError):
         return False  # no file of a driver
 
 
-def _how_to_go_on(snapshot: Snapshot, name: str) -> str:
+def _resume_advice(snapshot: Snapshot, name: str) -> str:
     driver = snapshot.drivers.get(name)
     command = f" ({driver.command})" if driver and driver.command else ""
     return f"the command of sweep {name!r} goes on with it{command}"
 
 
-def _ask(store: Store, sweeps: list[str], action: str, trial_id: str | None) -> Accepted:
-    made = requests.new_id()
+def _write_request(store: Store, sweeps: list[str], action: str, trial_id: str | None) -> Accepted:
+    request_id = requests.new_id()
     try:
         for name in sweeps:
-            requests.ask(store, name, action, trial_id, made)
+            requests.ask(store, name, action, trial_id, request_id)
     except OSError as error:
         log.warning("a request could not be written: %s", error)
         raise HTTPException(
@@ -143,9 +147,9 @@ def _ask(store: Store, sweeps: list[str], action: str, trial_id: str | None) -> 
             f"use `python -m sweep.control` where the sweep runs",
             headers={"Retry-After": "60"},
         ) from error
-    log.info("asked %s: %s %s, request %s", ", ".join(sweeps), action, trial_id or "", made)
+    log.info("asked %s: %s %s, request %s", ", ".join(sweeps), action, trial_id or "", request_id)
     return Accepted(
-        id=made,
+        id=request_id,
         action="retry" if action == requests.RETRY_TRIAL else "stop",
         sweep=sweeps[0],
         also=sweeps[1:],

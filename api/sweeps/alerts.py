@@ -1,4 +1,4 @@
-"""What somebody who looks after a sweep has to know first."""
+"""Alerts of a sweep: what somebody who looks after it has to know first."""
 
 from __future__ import annotations
 
@@ -19,35 +19,39 @@ class Alert:
 
 
 def alerts(state: str, sentence: str, records: Sequence[Row]) -> list[Alert]:
-    """The serious ones first: a driver that is gone, failures, NaN; then what collapsed."""
-    found = [Alert(sentence, serious=True)] if state in ("stalled", "interrupted") else []
-    found += _failed([row for row in records if row["status"] == "failed"])
+    """Alerts, serious ones first: a driver that is gone, failures, NaN; then collapses."""
+    urgent = [Alert(sentence, serious=True)] if state in ("stalled", "interrupted") else []
+    urgent += _failed([row for row in records if row["status"] == "failed"])
     diverged = _count(records, "diverged_at")
     if diverged:
-        found.append(
+        urgent.append(
             Alert(f"{_trials(diverged)} diverged: a loss or a weight was not finite", True)
         )
-    return [*found, *_collapsed(records)]
+    return [*urgent, *_collapsed(records)]
 
 
 def _failed(rows: Sequence[Row]) -> Iterator[Alert]:
     if not rows:
         return
     reasons = Counter((row["traceback"] or "").strip().rpartition("\n")[2] for row in rows)
-    reason, n = reasons.most_common(1)[0]
-    of = "" if n == len(rows) else f", {n} of them with"
-    told = f"{of}: {reason[:200]}" if reason else ""
-    yield Alert(f"{_trials(len(rows))} failed{told}", True, {"status": "failed"})
+    reason, count = reasons.most_common(1)[0]
+    part = "" if count == len(rows) else f", {count} of them with"
+    reason_text = f"{part}: {reason[:200]}" if reason else ""
+    yield Alert(f"{_trials(len(rows))} failed{reason_text}", True, {"status": "failed"})
 
 
 def _collapsed(records: Sequence[Row]) -> Iterator[Alert]:
-    begun = [row for row in records if row["status"] != "planned"]
-    seen = [row for row in begun if row["mode_collapse_at"] is not None]
-    if seen:
-        by_method = Counter(row["method"] for row in seen)
-        of = Counter(row["method"] for row in begun)
-        told = ", ".join(f"{m} {n} of {of[m]}" for m, n in by_method.most_common())
-        yield Alert(f"Mode collapse in {_trials(len(seen))}: {told}", False, {"collapsed": "true"})
+    started = [row for row in records if row["status"] != "planned"]
+    collapsed = [row for row in started if row["mode_collapse_at"] is not None]
+    if collapsed:
+        collapsed_by_method = Counter(row["method"] for row in collapsed)
+        started_by_method = Counter(row["method"] for row in started)
+        shares = ", ".join(
+            f"{m} {n} of {started_by_method[m]}" for m, n in collapsed_by_method.most_common()
+        )
+        yield Alert(
+            f"Mode collapse in {_trials(len(collapsed))}: {shares}", False, {"collapsed": "true"}
+        )
     dead = _count(records, "dead_at")
     if dead:
         yield Alert(f"A dead discriminator in {_trials(dead)}", False)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from api.reading.memo import of_rows
+from api.reading.memo import memoise_by_rows
 from api.reading.snapshot import Row
 from api.sweeps.models import Cell, Column, Seed
 from api.web.formats import schema_of
@@ -19,7 +19,7 @@ Key = tuple[str, str, str, float | None]
 
 
 def cells(records: Sequence[Row]) -> list[Cell]:
-    """By profile, then in the order of Table I and of the methods; i ascending."""
+    """Cells by profile, then in the order of Table I and of the methods; i ascending."""
     by_key: dict[Key, list[Row]] = {}
     for row in records:
         key = (row["profile"], row["setting"], row["method"], row["i_ratio"])
@@ -27,9 +27,9 @@ def cells(records: Sequence[Row]) -> list[Cell]:
     return [_cell(by_key[key], key) for key in sorted(by_key, key=_place)]
 
 
-def columns_of(shown: Sequence[Cell]) -> list[Column]:
+def columns_of(matrix_cells: Sequence[Cell]) -> list[Column]:
     """The columns that the cells fill, in order."""
-    pairs = {(cell.method, cell.i_ratio) for cell in shown}
+    pairs = {(cell.method, cell.i_ratio) for cell in matrix_cells}
     ordered = sorted(pairs, key=lambda pair: _place(("", "", *pair)))
     return [Column(method=method, i_ratio=i_ratio) for method, i_ratio in ordered]
 
@@ -37,14 +37,14 @@ def columns_of(shown: Sequence[Cell]) -> list[Column]:
 def _place(key: Key) -> tuple[str, int, str, int, str, float]:
     profile, setting, method, i_ratio = key
     i = -1.0 if i_ratio is None else i_ratio
-    return profile, _at(SETTINGS, setting), setting, _at(METHODS, method), method, i
+    return profile, _index_in(SETTINGS, setting), setting, _index_in(METHODS, method), method, i
 
 
-def _at(table: Mapping[str, object], name: str) -> int:
+def _index_in(table: Mapping[str, object], name: str) -> int:
     return list(table).index(name) if name in table else len(table)
 
 
-@of_rows(size=4096)
+@memoise_by_rows(size=4096)
 def _cell(rows: Sequence[Row], key: Key) -> Cell:
     profile, setting, method, i_ratio = key
     score = score_name(rows[0])
@@ -72,13 +72,13 @@ def _seed(row: Row, score: str) -> Seed:
     return Seed.model_validate(finite(fields | {"best": row[f"best_{score}"]}))
 
 
-OF_CELLS = {"seeds", "nonfinite", "n", "mean", "sd"}
-FLAT = schema_of((Cell, OF_CELLS), (Seed, {"nonfinite"}))
+CELL_ONLY = {"seeds", "nonfinite", "n", "mean", "sd"}
+TRIAL_SCHEMA = schema_of((Cell, CELL_ONLY), (Seed, {"nonfinite"}))
 
 
-def flat(shown: Sequence[Cell]) -> Iterator[dict[str, Any]]:
-    """The matrix as lines of a table, one per trial."""
-    for cell in shown:
-        about = cell.model_dump(exclude=OF_CELLS)
+def trial_rows(matrix_cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
+    """Rows of a table, one per trial."""
+    for cell in matrix_cells:
+        cell_fields = cell.model_dump(exclude=CELL_ONLY)
         for seed in cell.seeds:
-            yield about | seed.model_dump(exclude={"nonfinite"})
+            yield cell_fields | seed.model_dump(exclude={"nonfinite"})

@@ -1,4 +1,4 @@
-"""What the service promises of sweeps: the responses of `/sweeps`."""
+"""Response models of `/sweeps`: what the service promises of sweeps."""
 
 from __future__ import annotations
 

@@ -25,11 +25,11 @@ from trainer.config.settings import ALL_SETTINGS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-Counted = tuple[Cell, Mapping[str, int]]
+CountedCell = tuple[Cell, Mapping[str, int]]
 
 # A matrix shows every trial up to this many, then counts: a page stays a page.
 DOTS = 600
-# Of what runs now as many as are looked at.
+# Running trials that the page lists; of more it says the number.
 RUNNING = 50
 
 
@@ -37,9 +37,10 @@ RUNNING = 50
 def home(request: Request, snapshot: Now, service: Serving) -> Response:
     """Sweeps, and what the store holds."""
     now = tag_sweeps(request, snapshot)
-    tables = _whole(snapshot)
+    tables = _store_matrices(snapshot)
     return page(
-        request, "home.html",
+        request,
+        "home.html",
         root=service.root,
         exists=snapshot.exists,
         warning=service.watcher.error,
@@ -48,21 +49,21 @@ def home(request: Request, snapshot: Now, service: Serving) -> Response:
         trials=len(snapshot.records),
         matrices=tables,
         methods=in_order(m for table in tables.values() for m in table["methods"]),
-    )  # fmt: skip
+    )
 
 
 @functools.lru_cache(maxsize=2)
-def _whole(snapshot: Snapshot) -> Mapping[str, Mapping[str, Any]]:
+def _store_matrices(snapshot: Snapshot) -> Mapping[str, Mapping[str, Any]]:
     return matrices(list(snapshot.records.values()))
 
 
 def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
-    """By profile: the methods, and by setting and method the cells, one for each i, each with how
-    many of its trials have which status.
+    """Matrices by profile: the methods, and by setting and method the cells, one for each i, each
+    with the number of its trials by status.
 
     Settings are in Table I's order; what is outside it comes last.
     """
-    by_profile: dict[str, dict[str, dict[str, list[Counted]]]] = {}
+    by_profile: dict[str, dict[str, dict[str, list[CountedCell]]]] = {}
     for cell in matrix.cells(records):
         of_setting = by_profile.setdefault(cell.profile, {}).setdefault(cell.setting, {})
         counts = Counter(seed.status for seed in cell.seeds)
@@ -80,25 +81,26 @@ def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
 @router.get("/view/sweeps/{name}")
 def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Response:
     """A sweep: how it stands, what needs a look, what was asked of it, its matrix."""
-    asked = on_demand.stamp(service.store, requests.path(name))
-    shown = progress.sweep(snapshot, name, tag_sweeps(request, snapshot, asked))
+    requests_stamp = on_demand.stamp(service.store, requests.path(name))
+    summary = progress.sweep(snapshot, name, tag_sweeps(request, snapshot, requests_stamp))
     records = plans.plan_records(snapshot, name)
     running = [row for row in records if row["status"] == "running"]
-    controls = getattr(request.state, "may_control", False) and shown.state == "running"
-    tables = _of_sweep(snapshot, name)
+    controls = getattr(request.state, "may_control", False) and summary.state == "running"
+    tables = _sweep_matrices(snapshot, name)
     return page(
-        request, "sweep.html",
-        sweep=shown,
-        alerts=alerts(shown.state, shown.sentence, records),
+        request,
+        "sweep.html",
+        sweep=summary,
+        alerts=alerts(summary.state, summary.sentence, records),
         matrices=tables,
         methods=in_order({row["method"] for row in records}),
         running=[queries.trial(row) for row in running[:RUNNING]],
         more_running=max(0, len(running) - RUNNING),
         controls=controls,
-        asked=actions.asked(service.store, name) if controls else [],
-    )  # fmt: skip
+        asked=actions.pending_requests(service.store, name) if controls else [],
+    )
 
 
 @functools.lru_cache(maxsize=8)
-def _of_sweep(snapshot: Snapshot, name: str) -> Mapping[str, Mapping[str, Any]]:
+def _sweep_matrices(snapshot: Snapshot, name: str) -> Mapping[str, Mapping[str, Any]]:
     return matrices(plans.plan_records(snapshot, name))

@@ -1,11 +1,10 @@
-"""How a sweep stands: counted from its plan and its trials, and what its driver says of itself."""
+"""Progress of a sweep, from its plan, its trials and what its driver says of itself."""
 
 from __future__ import annotations
 
 import functools
 import math
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,14 +15,12 @@ from api.reading.snapshot import Driver, Row, Snapshot
 from api.sweeps.models import Best, Progress, Sweep, SweepDetail, TimeLeft
 from api.web.words import duration
 from sweep.paper.scores import score_name
-from sweep.store.vocabulary import STATUSES
+from sweep.report.states import finite_eta, iterations_done, status_counts
+from sweep.store.vocabulary import FINISHED
 
-# Below this many measured trials nothing can be said of the spread.
+# Fewest measured trials from which a spread is estimated.
 ENOUGH = 3
-LEFT = ("planned", "running")
-
-# One that was stopped goes on with the next start of its sweep.
-ENDED = ("completed", "collapsed")
+UNFINISHED = ("planned", "running")
 
 
 def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
@@ -31,17 +28,16 @@ def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
     tally = _tally(snapshot, name)
     driver = snapshot.drivers.get(name)
     state = _state(snapshot, name, now)
-    eta = driver.eta_seconds if driver and state == "running" else None
-    eta = eta if eta is not None and math.isfinite(eta) else None
-    left = tally["time_left"] if state == "running" else None
+    eta = finite_eta(driver.eta_seconds, state) if driver else None
+    remaining = tally["time_left"] if state == "running" else None
     return Sweep.model_validate(
         {
             **tally,
             "name": name,
             "state": state,
-            "sentence": _sentence(state, tally, driver, _left(left, eta)),
+            "sentence": _sentence(state, tally, driver, _time_left_text(remaining, eta)),
             "eta_seconds": eta,
-            "time_left": left,
+            "time_left": remaining,
             **{
                 field: getattr(driver, field) if driver else None
                 for field in ("started_at", "heartbeat", "host", "attempt", "command", "slots")
@@ -55,10 +51,9 @@ def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
 def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
     records = plan_records(snapshot, name)
     driver = snapshot.drivers.get(name)
-    counted = Counter(record["status"] for record in records)
     times = [record["updated_at"] for record in records if record["updated_at"]]
     return {
-        "counts": {status: counted[status] for status in STATUSES if counted[status]},
+        "counts": status_counts(records),
         "progress": _progress(records),
         "time_left": time_left(
             snapshot.plans.get(name, ()), snapshot.records, driver.slots if driver else None
@@ -74,10 +69,10 @@ def _best(records: Iterable[Row]) -> list[Best]:
     lowest: dict[str, Row] = {}
     for record in records:
         value = record[f"best_{score_name(record)}"]
-        held = lowest.get(record["dataset"])
+        lowest_yet = lowest.get(record["dataset"])
         if value is None or not math.isfinite(value):
             continue
-        if held is None or value < held[f"best_{score_name(held)}"]:
+        if lowest_yet is None or value < lowest_yet[f"best_{score_name(lowest_yet)}"]:
             lowest[record["dataset"]] = record
     return [
         Best.model_validate(
@@ -101,41 +96,38 @@ def sweep_detail(snapshot: Snapshot, name: str, now: datetime) -> SweepDetail:
 
 def _progress(records: Sequence[Row]) -> Progress:
     planned = sum(record["iterations"] for record in records)
-    ended = [record for record in records if record["status"] in ENDED]
-    going = [record for record in records if record["status"] not in ENDED]
-    done = sum(record["iterations"] for record in ended)
-    done += sum(min(record["iteration"] or 0, record["iterations"]) for record in going)
+    done = sum(map(iterations_done, records))
     return Progress(
         trials=len(records),
-        trials_ended=len(ended),
+        trials_ended=sum(record["status"] in FINISHED for record in records),
         iterations=planned,
         iterations_done=done,
         share=done / planned if planned else 0.0,
     )
 
 
-def _left(left: TimeLeft | None, eta: float | None) -> str:
-    if left is not None:
-        shortest, longest = duration(left.p10), duration(left.p90)
+def _time_left_text(remaining: TimeLeft | None, eta: float | None) -> str:
+    if remaining is not None:
+        shortest, longest = duration(remaining.p10), duration(remaining.p90)
         return f"about {shortest if shortest == longest else f'{shortest} to {longest}'} left"
     return "time left not known yet" if eta is None else f"about {duration(eta)} left"
 
 
-def _sentence(state: str, tally: Mapping[str, Any], driver: Driver | None, left: str) -> str:
-    told = ", ".join(f"{count} {status}" for status, count in tally["counts"].items())
-    n = tally["progress"].trials
-    told = f"{n} trials: {told}" if n else "No trials in its plan"
-    since = f"{driver.heartbeat:%Y-%m-%d %H:%M:%S} UTC" if driver else ""
+def _sentence(state: str, tally: Mapping[str, Any], driver: Driver | None, estimate: str) -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in tally["counts"].items())
+    trials = tally["progress"].trials
+    counts = f"{trials} trials: {counts}" if trials else "No trials in its plan"
+    moment = f"{driver.heartbeat:%Y-%m-%d %H:%M:%S} UTC" if driver else ""
     return {
-        "planned": f"Not started. {told}.",
-        "running": f"Running: {left}. {told}.",
-        "stalled": f"Stalled: its driver has been silent since {since}. {told}. "
+        "planned": f"Not started. {counts}.",
+        "running": f"Running: {estimate}. {counts}.",
+        "stalled": f"Stalled: its driver has been silent since {moment}. {counts}. "
         "The same command goes on from here.",
-        "interrupted": f"Interrupted at {since}. {told}. The same command goes on from here.",
-        "failed": f"Ended with failed trials at {since}. {told}. "
+        "interrupted": f"Interrupted at {moment}. {counts}. The same command goes on from here.",
+        "failed": f"Ended with failed trials at {moment}. {counts}. "
         "The same command tries them again.",
-        "finished": f"Finished at {since}. {told}.",
-        "unknown": f"No driver has said how it stands. {told}.",
+        "finished": f"Finished at {moment}. {counts}.",
+        "unknown": f"No driver has said how it stands. {counts}.",
     }[state]
 
 
@@ -159,9 +151,9 @@ def time_left(
     trials have been measured, and when nothing is left.
     """
     paces = [pace for row in plan if (pace := _pace(row, records[row["trial_id"]]))]
-    left = [(row, _operations_left(row, records[row["trial_id"]])) for row in plan]
-    left = [(row, operations) for row, operations in left if operations > 0]
-    if len(paces) < ENOUGH or not left or not slots:
+    remaining = [(row, _operations_left(row, records[row["trial_id"]])) for row in plan]
+    remaining = [(row, operations) for row, operations in remaining if operations > 0]
+    if len(paces) < ENOUGH or not remaining or not slots:
         return None
     rates: dict[tuple[str, ...], list[float]] = {}
     for pace in paces:
@@ -170,10 +162,10 @@ def time_left(
     expected = {k: statistics.median(v) for k, v in rates.items() if len(v) >= ENOUGH}
     spread = [pace.rate / _expected(pace.method, pace.setting, expected) for pace in paces]
     tenths = statistics.quantiles(spread, n=10, method="inclusive")
-    seconds = [n * _expected(row["method"], row["setting"], expected) for row, n in left]
+    seconds = [n * _expected(row["method"], row["setting"], expected) for row, n in remaining]
     # The last trials run side by side: never less than the longest of them.
     base = max(sum(seconds) / slots, max(seconds))
-    p10, p50, p90 = (base * tenths[at] for at in (0, 4, 8))
+    p10, p50, p90 = (base * tenths[decile] for decile in (0, 4, 8))
     return TimeLeft(p10=p10, p50=p50, p90=p90, measured=len(paces))
 
 
@@ -194,7 +186,7 @@ def _pace(row: Row, record: Row) -> _Pace | None:
 
 
 def _operations_left(row: Row, record: Row) -> float:
-    if record["status"] not in LEFT:
+    if record["status"] not in UNFINISHED:
         return 0.0
     share = 1 - (record["iteration"] or 0) / record["iterations"]
     return (row["operations"] or 0) * max(share, 0)

@@ -7,20 +7,22 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from api.drawing.figure import Figure, shown
+from api.drawing.figure import Figure, captioned
 from api.reading import plans
 from api.sweeps import figures, matrix, models, progress
 from api.web import formats
-from api.web.etags import conditional
+from api.web.etags import not_modified_or_continue
 from api.web.parameters import MAX_LIMIT, TABLES, Format, Now, known_parameters
 from api.web.problems import RESPONSES
 from api.web.service import tag_sweeps
 
 router = APIRouter(tags=["results"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 figure_router = APIRouter(
-    prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
+    prefix="/figures",
+    tags=["figures"],
+    dependencies=[Depends(known_parameters)],
     responses=RESPONSES,
-)  # fmt: skip
+)
 
 
 @router.get("/sweeps")
@@ -44,10 +46,10 @@ def sweep_matrix(
     """Settings by methods, every seed in its cell. As a table, a row per trial."""
     media = formats.negotiate(request, format)
     records = plans.plan_records(snapshot, name)
-    conditional(request, snapshot.id, media)
+    not_modified_or_continue(request, snapshot.id, media)
     cells = matrix.cells(records)
     if media != formats.JSON:
-        table = formats.table_of(matrix.flat(cells), matrix.FLAT)
+        table = formats.table_of(matrix.trial_rows(cells), matrix.TRIAL_SCHEMA)
         return formats.file_response(media, table, f"{name}.matrix")
     return models.Matrix(
         sweep=name,
@@ -62,7 +64,7 @@ def sweep_matrix(
 def best_of_sweep(request: Request, snapshot: Now, name: str) -> Figure:
     """How the best score of each method came down over the time of a sweep."""
     records = plans.plan_records(snapshot, name)
-    conditional(request, snapshot.id)
+    not_modified_or_continue(request, snapshot.id)
     columns = "trial_id,method,dataset,status,best_fid,best_fd_digits,updated_at"
     query = urlencode({"sweep": name, "sort": "updated_at", "fields": columns, "limit": MAX_LIMIT})
-    return shown(request, snapshot, figures.best_so_far(records, f"/results?{query}"))
+    return captioned(request, snapshot, figures.best_so_far(records, f"/results?{query}"))

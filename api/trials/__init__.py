@@ -1,1 +1,1 @@
-"""One trial: what it is, its curve, spectra, outputs, and its page."""
+"""Everything about a single trial: its record, curves, spectra, outputs and page."""

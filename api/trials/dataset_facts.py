@@ -6,38 +6,29 @@ from collections.abc import Sequence
 
 from api.trials.models import Trial
 from sweep.paper.scores import score_name
-from trainer.config.settings import DATASETS
-
-# Layers of D and its 1x1 shortcuts, by the size of the images.
-LAYERS = {128: 17}
-USUAL_LAYERS = 10
-SHORTCUTS = (2, 5, 8, 11, 14)
+from trainer.config.settings import DATASETS, LAYERS, SHORTCUTS, USUAL_LAYERS
 
 
 def layer_count(dataset: str) -> int:
-    """Of the discriminator for the data set."""
-    known = DATASETS.get(dataset)
-    return LAYERS.get((known.resolution if known else None) or 0, USUAL_LAYERS)
+    """Convolutions of the discriminator for a data set, the usual number for an unknown one."""
+    facts = DATASETS.get(dataset)
+    return LAYERS.get((facts.resolution if facts else None) or 0, USUAL_LAYERS)
 
 
 def layer_names(n: int) -> dict[int, str]:
-    """The layers of a discriminator that has so many, as a list of choices names them."""
-    return {k: f"layer_{k}{' (1x1)' if k in _shortcuts(n) else ''}" for k in range(n)}
+    """The layers of a discriminator of `n`, as a list of choices names them."""
+    narrow = SHORTCUTS.get(n, ())
+    return {k: f"layer_{k}{' (1x1)' if k in narrow else ''}" for k in range(n)}
 
 
 def layers(trial: Trial) -> dict[int, str]:
-    """Those of the trial's discriminator."""
+    """Names of the layers of the trial's discriminator, by number."""
     return layer_names(layer_count(trial.dataset))
 
 
 def shortcuts(trial: Trial) -> Sequence[int]:
     """The 1x1 layers of the trial's discriminator."""
-    return _shortcuts(layer_count(trial.dataset))
-
-
-def _shortcuts(n: int) -> Sequence[int]:
-    # The CIFAR network goes down in size twice, so its last two blocks have no shortcut.
-    return SHORTCUTS if n > USUAL_LAYERS else SHORTCUTS[:2]
+    return SHORTCUTS.get(layer_count(trial.dataset), ())
 
 
 def score_of(trial: Trial) -> str:

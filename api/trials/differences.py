@@ -1,4 +1,4 @@
-"""What trials differ in: their configuration, and what their scores and software are. Pure."""
+"""Differences between trials: in configuration, protocol, thresholds and software. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.trials.models import TrialDetail
 
 Part = Literal["configuration", "protocol", "thresholds", "software"]
 
-# What a plan knows of a trial before it has a configuration, under the configuration's names.
+# Columns of a plan, known before a trial has a configuration, under the configuration's names.
 IDENTITY = (
     "profile", "setting", "dataset", "method", "form", "i_ratio", "seed", "batch_size",
     "micro_batch", "channels", "iterations", "precision", "parent", "parent_iteration",
@@ -19,23 +19,28 @@ IDENTITY = (
 
 
 def differences(trials: Sequence[TrialDetail], *, every: bool = False) -> list[Difference]:
-    """The keys whose values are not the same in all trials, or every key.
+    """The keys whose values differ between the trials, or every key.
 
     A key that a trial has not recorded, as one that has not started, is no difference by itself.
     """
-    parts = [_parts(trial) for trial in trials]
-    found = []
-    for part in parts[0]:
-        names = dict.fromkeys(name for of in parts for name in of[part])
-        for name in names:
-            there = [name in of[part] for of in parts]
-            values = [of[part].get(name) for of in parts]
-            differs = _differ([v for v, has in zip(values, there, strict=True) if has])
+    parts_of_trials = [_parts(trial) for trial in trials]
+    items = []
+    for part in parts_of_trials[0]:
+        sides = [parts[part] for parts in parts_of_trials]
+        for name in dict.fromkeys(name for side in sides for name in side):
+            recorded = [name in side for side in sides]
+            differs = _differ([side[name] for side in sides if name in side])
             if every or differs:
-                found.append(
-                    Difference(part=part, key=name, values=values, recorded=there, differs=differs)
+                items.append(
+                    Difference(
+                        part=part,
+                        key=name,
+                        values=[side.get(name) for side in sides],
+                        recorded=recorded,
+                        differs=differs,
+                    )
                 )
-    return found
+    return items
 
 
 def _differ(values: Sequence[Any]) -> bool:
@@ -45,20 +50,20 @@ def _differ(values: Sequence[Any]) -> bool:
 def _parts(trial: TrialDetail) -> dict[Part, dict[str, Any]]:
     identity = {name: getattr(trial, name) for name in IDENTITY}
     return {
-        "configuration": identity | dict(flat(trial.config or {})),
-        "protocol": dict(flat(trial.protocol or {})),
-        "thresholds": dict(flat(trial.thresholds or {})),
-        "software": dict(flat(trial.software or {})),
+        "configuration": identity | dict(flat_items(trial.config or {})),
+        "protocol": dict(flat_items(trial.protocol or {})),
+        "thresholds": dict(flat_items(trial.thresholds or {})),
+        "software": dict(flat_items(trial.software or {})),
     }
 
 
-def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """`final.extractor` for what lies in an object in an object."""
+def flat_items(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Flattens nested objects: `final.extractor` is the key of a value two levels deep."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from flat(value, f"{before}{name}.")
+            yield from flat_items(value, f"{prefix}{name}.")
         else:
-            yield before + name, value
+            yield prefix + name, value
 
 
 class Difference(BaseModel):

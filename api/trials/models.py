@@ -1,4 +1,4 @@
-"""What the service promises: the response of every route.
+"""Responses about trials, as the service promises them.
 
 A number that is not finite is null, and `nonfinite` says by field which it was.
 """

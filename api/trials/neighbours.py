@@ -1,4 +1,4 @@
-"""Trials that one is compared with: other seeds, methods and values of i of the same setting."""
+"""Trials to compare a trial with: other seeds, methods and values of i of the same setting."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from api.drawing.look import in_order
 from api.reading.snapshot import Row, Snapshot
 from api.trials import queries
 from api.trials.models import Trial
+from trainer.config.methods import DEFAULT_I_RATIO
 
-# What two runs must share to differ by their seed, their method or i alone.
-SAME = ("iterations", "dataset", "batch_size", "channels", "precision", "parent")
-DEFAULT_I = 0.5
+# Columns that two runs must share to differ by their seed, their method or i alone.
+SHARED = ("iterations", "dataset", "batch_size", "channels", "precision", "parent")
 BASELINE = "sn"
 
 
@@ -28,18 +28,18 @@ class Neighbours:
 
 
 def neighbours(snapshot: Snapshot, record: Row) -> Neighbours:
-    """Of the trials of the same profile and setting, itself left out."""
-    around = [
+    """Neighbours of the trial among those of the same profile and setting."""
+    candidates = [
         row
-        for row in _by_setting(snapshot)[_place(record)]
+        for row in _by_profile_and_setting(snapshot)[_profile_and_setting(record)]
         if row["trial_id"] != record["trial_id"] and _is_like(row, record)
     ]
-    same_seed = [row for row in around if row["seed"] == record["seed"]]
-    same_method = [row for row in around if _method(row) == _method(record)]
-    others = _one_i_each([r for r in same_seed if _method(r) != _method(record)], record)
+    same_seed = [row for row in candidates if row["seed"] == record["seed"]]
+    same_method = [row for row in candidates if _method(row) == _method(record)]
+    other_methods = _one_i_each([r for r in same_seed if _method(r) != _method(record)], record)
     return Neighbours(
         seeds=_trials(r for r in same_method if r["i_ratio"] == record["i_ratio"]),
-        methods=_in_order(others),
+        methods=_in_order(other_methods),
         ratios=_trials(
             (r for r in same_method if r["seed"] == record["seed"] and r["i_ratio"] is not None),
             by="i_ratio",
@@ -48,7 +48,7 @@ def neighbours(snapshot: Snapshot, record: Row) -> Neighbours:
     )
 
 
-def _place(row: Row) -> tuple[str, str]:
+def _profile_and_setting(row: Row) -> tuple[str, str]:
     return row["profile"], row["setting"]
 
 
@@ -57,37 +57,37 @@ def _method(row: Row) -> tuple[str, str | None]:
 
 
 @functools.lru_cache(maxsize=2)
-def _by_setting(snapshot: Snapshot) -> Mapping[tuple[str, str], Sequence[Row]]:
-    found: dict[tuple[str, str], list[Row]] = {}
+def _by_profile_and_setting(snapshot: Snapshot) -> Mapping[tuple[str, str], Sequence[Row]]:
+    by_setting: dict[tuple[str, str], list[Row]] = {}
     for row in snapshot.records.values():
-        found.setdefault(_place(row), []).append(row)
-    return found
+        by_setting.setdefault(_profile_and_setting(row), []).append(row)
+    return by_setting
 
 
 def _is_like(row: Row, record: Row) -> bool:
-    """A column that an older store lacks hides no neighbour."""
-    pairs = [(row[name], record[name]) for name in SAME]
+    """Compares the shared columns; one that an older store lacks hides no neighbour."""
+    pairs = [(row[name], record[name]) for name in SHARED]
     return row["parent"] == record["parent"] and all(
         a == b or a is None or b is None for a, b in pairs
     )
 
 
 def _one_i_each(rows: Sequence[Row], record: Row) -> list[Row]:
-    """Of a method with several i that of the record, else the paper's default, else all."""
-    wanted = DEFAULT_I if record["i_ratio"] is None else record["i_ratio"]
+    """Keeps of a method with several i that of the record, else the paper's default, else all."""
+    i_ratio = DEFAULT_I_RATIO if record["i_ratio"] is None else record["i_ratio"]
     ratios: dict[tuple[str, str | None], set[float | None]] = {}
     for row in rows:
         ratios.setdefault(_method(row), set()).add(row["i_ratio"])
     return [
-        row for row in rows if row["i_ratio"] == wanted or wanted not in ratios[_method(row)]
-    ]  # fmt: skip
+        row for row in rows if row["i_ratio"] == i_ratio or i_ratio not in ratios[_method(row)]
+    ]
 
 
 def _baseline(same_seed: Sequence[Row], record: Row) -> Trial | None:
     if record["method"] == BASELINE:
         return None
-    found = [row for row in same_seed if row["method"] == BASELINE]
-    return queries.trial(found[0]) if found else None
+    baselines = [row for row in same_seed if row["method"] == BASELINE]
+    return queries.trial(baselines[0]) if baselines else None
 
 
 def _trials(rows: Iterable[Row], by: str = "seed") -> list[Trial]:
@@ -96,5 +96,5 @@ def _trials(rows: Iterable[Row], by: str = "seed") -> list[Trial]:
 
 def _in_order(rows: Sequence[Row]) -> list[Trial]:
     places = {name: k for k, name in enumerate(in_order(row["method"] for row in rows))}
-    shown = sorted(rows, key=lambda row: (places[row["method"]], row["i_ratio"] or 0))
-    return [queries.trial(row) for row in shown]
+    ordered = sorted(rows, key=lambda row: (places[row["method"]], row["i_ratio"] or 0))
+    return [queries.trial(row) for row in ordered]

@@ -8,17 +8,15 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.drawing.figure import Figure, finished, no_figure
-from api.drawing.lines import Line, bounds
+from api.drawing.figure import Figure, no_figure, styled_figure
+from api.drawing.lines import Curve, bounds
+from api.drawing.look import IMAGE_COLOURS, IMAGE_DASHES, translucent
 from api.trials.series import Histogram
 
 NOTHING = "No histogram of D's outputs has been written."
 Quantity = Literal["d", "d_loss"]
 QUANTITIES: dict[Quantity, str] = {"d": "D(x)", "d_loss": "L_D of each image"}
-# Okabe and Ito's, none of them SN's or SR's: these are kinds of images, not methods.
-IMAGES = {"training": "#009E73", "test": "#CC79A7", "generated": "#E69F00"}
-DASHES = {"training": "solid", "test": "dash", "generated": "solid"}
-FILL = 0.25
+FILL_OPACITY = 0.25
 
 
 def iterations_of(rows: Sequence[Histogram]) -> list[int]:
@@ -26,62 +24,74 @@ def iterations_of(rows: Sequence[Histogram]) -> list[int]:
 
 
 def at_or_before(rows: Sequence[Histogram], iteration: int | None) -> list[Histogram]:
-    """Those of the last iteration up to this one, else of the first; of the last one for None."""
-    known = iterations_of(rows)
-    if not known:
+    """Histograms of the last iteration up to this one, else of the first; for None of the last."""
+    iterations = iterations_of(rows)
+    if not iterations:
         return []
-    before = [one for one in known if iteration is None or one <= iteration]
-    at = before[-1] if before else known[0]
-    return [row for row in rows if row.iteration == at]
+    earlier = [k for k in iterations if iteration is None or k <= iteration]
+    nearest = earlier[-1] if earlier else iterations[0]
+    return [row for row in rows if row.iteration == nearest]
 
 
 def histograms(rows: Sequence[Histogram], iteration: int | None, source: str) -> Figure:
     """D(x) and D's loss at an iteration; the axis holds those of every iteration."""
-    shown = at_or_before(rows, iteration)
-    if not shown:
+    at_iteration = at_or_before(rows, iteration)
+    if not at_iteration:
         return no_figure(NOTHING, source)
     figure = make_subplots(rows=2, cols=1, vertical_spacing=0.26)
     for row, (quantity, title) in enumerate(QUANTITIES.items(), start=1):
-        _draw(figure, row, 1, [one for one in shown if one.quantity == quantity], legend=row == 1)
+        of_quantity = [h for h in at_iteration if h.quantity == quantity]
+        _draw(figure, row, 1, of_quantity, legend=row == 1)
         figure.update_xaxes(title_text=title, range=_range(rows, quantity), row=row, col=1)
     figure.update_yaxes(title_text="images", rangemode="tozero", nticks=4)
-    _title(figure, f"iteration {shown[0].iteration}")
-    return finished(figure, source, 400)
+    _title(figure, f"iteration {at_iteration[0].iteration}")
+    return styled_figure(figure, source, 400)
 
 
 def _title(figure: go.Figure, text: str) -> None:
     figure.add_annotation(
-        x=1, y=1, xref="paper", yref="paper", xanchor="right", yanchor="bottom", yshift=6,
-        text=text, showarrow=False, font={"size": 13},
-    )  # fmt: skip
+        x=1,
+        y=1,
+        xref="paper",
+        yref="paper",
+        xanchor="right",
+        yanchor="bottom",
+        yshift=6,
+        text=text,
+        showarrow=False,
+        font={"size": 13},
+    )
 
 
 def side_by_side(
-    shown: Sequence[tuple[str, Sequence[Histogram]]],
+    trials: Sequence[tuple[str, Sequence[Histogram]]],
     quantity: Quantity,
     iteration: int | None,
     columns: int,
     source: str,
 ) -> Figure:
-    """One quantity of several trials at an iteration, all on one axis."""
-    of_quantity = [(t, [r for r in rows if r.quantity == quantity]) for t, rows in shown]
+    """A quantity of several trials at an iteration, all on one axis."""
+    of_quantity = [(t, [r for r in rows if r.quantity == quantity]) for t, rows in trials]
     of_quantity = [(title, rows) for title, rows in of_quantity if rows]
     if not of_quantity:
         return no_figure(NOTHING, source)
     across = min(columns, len(of_quantity))
     down = -(-len(of_quantity) // across)
     height = 210 * down + 130
-    at = [at_or_before(rows, iteration) for _, rows in of_quantity]
+    histograms_of_trials = [at_or_before(rows, iteration) for _, rows in of_quantity]
     titles = [
         f"{title}<br>iteration {rows[0].iteration}"
-        for (title, _), rows in zip(of_quantity, at, strict=True)
+        for (title, _), rows in zip(of_quantity, histograms_of_trials, strict=True)
     ]
     figure = make_subplots(
-        rows=down, cols=across, horizontal_spacing=0.05,
-        vertical_spacing=min(0.3, 92 / (height - 132)) if down > 1 else 0, subplot_titles=titles,
-    )  # fmt: skip
+        rows=down,
+        cols=across,
+        horizontal_spacing=0.05,
+        vertical_spacing=min(0.3, 92 / (height - 132)) if down > 1 else 0,
+        subplot_titles=titles,
+    )
     figure.update_annotations(font={"size": 12})
-    for place, rows in enumerate(at):
+    for place, rows in enumerate(histograms_of_trials):
         row, column = divmod(place, across)
         _draw(figure, row + 1, column + 1, rows, legend=place == 0)
     every = [row for _, rows in of_quantity for row in rows]
@@ -89,7 +99,7 @@ def side_by_side(
     figure.update_xaxes(title_text=QUANTITIES[quantity], row=down)
     figure.update_yaxes(rangemode="tozero", nticks=4)
     figure.update_yaxes(title_text="images", col=1)
-    answer = finished(figure, source, height, trials=len(of_quantity))
+    answer = styled_figure(figure, source, height, trials=len(of_quantity))
     # Above the titles, which take two lines.
     answer.layout["margin"] |= {"t": 84}
     answer.layout["legend"] |= {"y": 1 + 42 / (height - 132)}
@@ -99,16 +109,25 @@ def side_by_side(
 def _draw(
     figure: go.Figure, row: int, column: int, rows: Sequence[Histogram], *, legend: bool
 ) -> None:
-    for one in rows:
-        x, y = _steps(one)
-        shade = IMAGES[one.images]
-        hidden = f", {one.not_finite} not finite" if one.not_finite else ""
+    for histogram in rows:
+        x, y = _steps(histogram)
+        images = histogram.images
+        ink = IMAGE_COLOURS[images]
+        hidden = f", {histogram.not_finite} not finite" if histogram.not_finite else ""
         figure.add_scatter(
-            x=x, y=y, name=one.images + hidden, legendgroup=one.images, mode="lines",
-            line={"color": shade, "width": 1.6, "dash": DASHES[one.images], "shape": "linear"},
-            fill="tozeroy", fillcolor=_faint(shade), showlegend=legend or bool(hidden),
-            hovertemplate="%{x:.3g}: %{y}", row=row, col=column,
-        )  # fmt: skip
+            x=x,
+            y=y,
+            name=images + hidden,
+            legendgroup=images,
+            mode="lines",
+            line={"color": ink, "width": 1.6, "dash": IMAGE_DASHES[images], "shape": "linear"},
+            fill="tozeroy",
+            fillcolor=translucent(ink, FILL_OPACITY),
+            showlegend=legend or bool(hidden),
+            hovertemplate="%{x:.3g}: %{y}",
+            row=row,
+            col=column,
+        )
 
 
 def _steps(row: Histogram) -> tuple[list[float], list[int]]:
@@ -124,18 +143,13 @@ def _steps(row: Histogram) -> tuple[list[float], list[int]]:
     return [x[0], *edges, x[-1]], [0, *heights, 0]
 
 
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{FILL})"
-
-
 def _range(rows: Sequence[Histogram], quantity: Quantity) -> list[float] | None:
-    """Of all iterations but outliers, so that a histogram is seen to move."""
+    """The axis for all iterations but outliers, so that a histogram is seen to move."""
     ends: list[Any] = [
         end for row in rows if row.quantity == quantity for end in (row.low, row.high)
     ]
-    there = [end for end in ends if end is not None]
-    limits = bounds([Line(x=range(len(there)), y=there)]) if there else None
+    edges = [end for end in ends if end is not None]
+    limits = bounds([Curve(x=range(len(edges)), y=edges)]) if edges else None
     if limits is None:
         return None
     low, high = limits

@@ -17,7 +17,7 @@ from api.trials.curve_figures import RANKS
 from api.trials.differences import differences
 from api.trials.neighbours import neighbours
 from api.trials.timeline import chronicle, folded
-from api.web.etags import conditional
+from api.web.etags import not_modified_or_continue
 from api.web.parameters import Now, Serving
 from sweep.store.schemas import SCHEMAS
 
@@ -33,23 +33,35 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
     samples = on_demand.sample_iterations(service.store, trial_id)
     stamp = on_demand.stamp(service.store, on_demand.table_path("evaluations", trial_id))
     may_control = getattr(request.state, "may_control", False)
-    conditional(request, f"{snapshot.id} {stamp} {samples} {may_control}", "text/html")
+    not_modified_or_continue(
+        request, f"{snapshot.id} {stamp} {samples} {may_control}", "text/html"
+    )
     rows = on_demand.evaluations_or_none(service.store, trial_id)
-    shown = queries.trial_detail(snapshot, record)
-    around = neighbours(snapshot, record)
-    baseline = around.baseline
-    pair = [shown]
+    detail = queries.trial_detail(snapshot, record)
+    nearby = neighbours(snapshot, record)
+    baseline = nearby.baseline
+    pair = [detail]
     if baseline is not None:
         pair.append(queries.trial_detail(snapshot, snapshot.records[baseline.trial_id]))
     return page(
-        request, "trial.html", trial=shown, score=dataset_facts.score_of(shown), samples=samples,
-        layers=dataset_facts.layers(shown), layer=USUAL_LAYER, around=around, baseline=baseline,
-        differences=differences(pair), ranks=RANKS, may_control=may_control,
+        request,
+        "trial.html",
+        trial=detail,
+        score=dataset_facts.score_of(detail),
+        samples=samples,
+        layers=dataset_facts.layers(detail),
+        layer=USUAL_LAYER,
+        nearby=nearby,
+        baseline=baseline,
+        differences=differences(pair),
+        ranks=RANKS,
+        may_control=may_control,
         steps=sorted({row["iteration"] for row in rows} | set(samples)),
-        events=folded(chronicle(shown, rows)), speed=_median(rows, "images_per_second"),
+        events=folded(chronicle(detail, rows)),
+        speed=_median(rows, "images_per_second"),
         memory=max((row["gpu_memory"] for row in rows if row["gpu_memory"]), default=None),
         columns=_columns(rows),
-    )  # fmt: skip
+    )
 
 
 def _median(rows: Sequence[Row], key: str) -> float | None:
@@ -58,7 +70,7 @@ def _median(rows: Sequence[Row], key: str) -> float | None:
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, str]:
-    """What can be drawn as a curve, and what it is."""
+    """Columns that can be drawn as curves, each with its description."""
     schema = SCHEMAS["evaluations"]
     return {
         name: (schema.field(name).metadata or {}).get(b"says", b"").decode()

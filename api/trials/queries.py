@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.drawing import thinning
-from api.reading.memo import of_rows, once
+from api.reading.memo import memoise, memoise_by_rows
 from api.reading.snapshot import Row, Snapshot
 from api.trials.models import Relative, ScoresAt, Trial, TrialDetail, Verdict
 from api.trials.series import Evaluation, Histogram, Spectrum
 from api.web import words
 from api.web.nonfinite import finite, without_nonfinite
 from sweep.store.schemas import SCORE_NAMES
-from sweep.store.vocabulary import JSON_COLUMNS
+from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS
 
 
 def trial(record: Row) -> Trial:
@@ -23,14 +23,14 @@ def trial(record: Row) -> Trial:
 
 
 # About 8 KB each.
-@of_rows(size=4096)
+@memoise_by_rows(size=4096)
 def _trial(records: Sequence[Row]) -> Trial:
     (record,) = records
     return Trial.model_validate(_trial_fields(record))
 
 
-def flat(record: Row, columns: Sequence[str]) -> dict[str, Any]:
-    """The stored columns under their names; what is stored as JSON as the object that it is."""
+def stored_values(record: Row, columns: Sequence[str]) -> dict[str, Any]:
+    """Values of stored columns under their names, stored JSON as the object that it is."""
     return finite(
         {name: _json(record[name]) if name in JSON_COLUMNS else record[name] for name in columns}
     )
@@ -56,7 +56,7 @@ def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
     )
 
 
-@once(size=2)
+@memoise(size=2)
 def _sweeps_by_trial(snapshot: Snapshot) -> Mapping[str, list[str]]:
     sweeps: dict[str, list[str]] = {}
     for name, plan in snapshot.plans.items():
@@ -66,16 +66,11 @@ def _sweeps_by_trial(snapshot: Snapshot) -> Mapping[str, list[str]]:
 
 
 def verdict_on(trial: Trial, rules: Mapping[str, Any]) -> Verdict:
-    at = {
-        "mode_collapse": trial.mode_collapse_at,
-        "spectral_collapse": trial.spectral_collapse_at,
-        "dead": trial.dead_at,
-        "diverged": trial.diverged_at,
-    }
+    onsets = {name.removesuffix("_at"): getattr(trial, name) for name in SIGNALS}
     signals = [
-        {"name": name, "at": began, "rule": str(rules[name]) if name in rules else None}
-        for name, began in at.items()
-        if began is not None
+        {"name": name, "at": onset, "rule": str(rules[name]) if name in rules else None}
+        for name, onset in onsets.items()
+        if onset is not None
     ]
     return Verdict.model_validate(
         {
@@ -126,7 +121,7 @@ def evaluation(row: Row) -> Evaluation:
 
 
 def evaluation_values(row: Row, keys: Sequence[str]) -> dict[str, Any]:
-    """The asked columns alone."""
+    """The iteration and the columns of `keys` alone."""
     return finite({"iteration": row["iteration"]} | {key: row[key] for key in keys})
 
 
@@ -134,12 +129,12 @@ def spectrum(row: Row, *, stable_ranks: bool = False, points: int | None = None)
     """`stable_ranks` are one value per iteration of training: long, and left out unless asked."""
     values = _values(row["singular_values"])
     ranks = row["stable_ranks"] if stable_ranks else None
-    at = None if points is None else thinning.indices(len(values), points)
+    indices = None if points is None else thinning.indices(len(values), points)
     return Spectrum(
         iteration=row["iteration"],
         layer=row["layer"],
-        singular_values=values if at is None else [values[k] for k in at],
-        indices=at,
+        singular_values=values if indices is None else [values[k] for k in indices],
+        indices=indices,
         stable_ranks=None if ranks is None else _values(ranks),
     )
 
@@ -155,24 +150,24 @@ def _values(values: Sequence[float | None] | None) -> list[float | None]:
 
 def ancestors(snapshot: Snapshot, record: Row) -> list[Relative]:
     """The parent, its parent, and so on, as far as the store has them."""
-    found: list[Relative] = []
-    seen = {record["trial_id"]}
-    while (parent := record["parent"]) in snapshot.records and parent not in seen:
+    relatives: list[Relative] = []
+    visited = {record["trial_id"]}
+    while (parent := record["parent"]) in snapshot.records and parent not in visited:
         above = snapshot.records[parent]
-        found.append(_relative(above, record["parent_iteration"]))
-        seen.add(parent)
+        relatives.append(_relative(above, record["parent_iteration"]))
+        visited.add(parent)
         record = above
-    return found
+    return relatives
 
 
 def children(snapshot: Snapshot, record: Row) -> list[Relative]:
     """Trials that branched off it, by the iteration of the branch."""
     own = _branches(snapshot).get(record["trial_id"], [])
-    found = [_relative(row, row["parent_iteration"]) for row in own]
-    return sorted(found, key=lambda one: (one.at or 0, one.trial_id))
+    relatives = [_relative(row, row["parent_iteration"]) for row in own]
+    return sorted(relatives, key=lambda child: (child.at or 0, child.trial_id))
 
 
-@once(size=2)
+@memoise(size=2)
 def _branches(snapshot: Snapshot) -> Mapping[str, list[Row]]:
     branches: dict[str, list[Row]] = {}
     for row in snapshot.records.values():
@@ -181,11 +176,11 @@ def _branches(snapshot: Snapshot) -> Mapping[str, list[Row]]:
     return branches
 
 
-def _relative(row: Row, at: int | None) -> Relative:
+def _relative(row: Row, branched_at: int | None) -> Relative:
     return Relative(
         trial_id=row["trial_id"],
         method=row["method"],
         i_ratio=row["i_ratio"],
-        at=at,
+        at=branched_at,
         status=row["status"],
     )

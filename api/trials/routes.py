@@ -1,7 +1,8 @@
-"""One trial, and its curves, spectra, outputs and samples."""
+"""Routes of a trial: its record, curves, spectra, outputs and samples."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import quote
 
@@ -14,8 +15,8 @@ from api.reading import on_demand
 from api.reading.snapshot import NotFound, trial_record
 from api.trials import models, queries, series
 from api.web import formats
-from api.web.addresses import at
-from api.web.etags import conditional
+from api.web.addresses import public_address
+from api.web.etags import not_modified_or_continue
 from api.web.parameters import (
     TABLES,
     Format,
@@ -37,7 +38,7 @@ router = APIRouter(tags=["trials"], dependencies=[Depends(known_parameters)], re
 @router.get("/trials/{trial_id}")
 def trial(request: Request, snapshot: Now, trial_id: str) -> models.TrialDetail:
     """Everything that is stored of a trial but its curves, spectra and samples."""
-    conditional(request, snapshot.id)
+    not_modified_or_continue(request, snapshot.id)
     return queries.trial_detail(snapshot, trial_record(snapshot, trial_id))
 
 
@@ -52,8 +53,8 @@ def evaluations(
     service: Serving,
     trial_id: str,
     keys: Annotated[
-        list[str], Query(description="columns, repeatable or with commas; all for none")
-    ] = [],  # noqa: B006 - FastAPI copies defaults
+        Sequence[str], Query(description="columns, repeatable or with commas; all for none")
+    ] = (),
     max_points: Annotated[
         int | None, Query(ge=1, le=10_000, description="buckets of minimum, maximum and last")
     ] = None,
@@ -66,25 +67,25 @@ def evaluations(
     media = formats.negotiate(request, format)
     trial_record(snapshot, trial_id)
     names = separated(keys)
-    chosen = thinning.curve_keys(names, scalar=max_points is not None)
+    selected = thinning.curve_keys(names, scalar=max_points is not None)
     version = on_demand.stamp(service.store, on_demand.table_path("evaluations", trial_id))
-    conditional(request, version, media)
-    rows = on_demand.evaluations(service.store, trial_id, chosen if names else None)
+    not_modified_or_continue(request, version, media)
+    rows = on_demand.evaluations(service.store, trial_id, selected if names else None)
     file_name = f"{trial_id}.evaluations"
     if max_points is not None:
-        parts = thinning.buckets(rows, chosen, max_points)
+        parts = thinning.buckets(rows, selected, max_points)
         if media == formats.JSON:
             return formats.json_response(
                 series.EvaluationBuckets(trial_id=trial_id, buckets=parts)
             )
-        table = pa.Table.from_pylist([thinning.flat(part) for part in parts])
+        table = pa.Table.from_pylist([thinning.flat_bucket(part) for part in parts])
         return formats.file_response(media, table, file_name)
     if media != formats.JSON:
         table = columns("evaluations", rows)
-        shown = table.select(["iteration", *chosen]) if names else table
-        return formats.file_response(media, shown, file_name)
+        part = table.select(["iteration", *selected]) if names else table
+        return formats.file_response(media, part, file_name)
     if names:
-        values = [queries.evaluation_values(row, chosen) for row in rows]
+        values = [queries.evaluation_values(row, selected) for row in rows]
         return formats.json_response(series.EvaluationRows(trial_id=trial_id, items=values))
     items = [queries.evaluation(row) for row in rows]
     return formats.json_response(series.Evaluations(trial_id=trial_id, items=items))
@@ -98,8 +99,8 @@ def spectra(
     trial_id: str,
     layer: Layer = None,
     iterations: Annotated[
-        list[str], Query(description="repeatable or with commas; all for none")
-    ] = [],  # noqa: B006 - FastAPI copies defaults
+        Sequence[str], Query(description="repeatable or with commas; all for none")
+    ] = (),
     points: Annotated[
         int | None, Query(ge=2, le=4096, description="of each spectrum, evenly spread")
     ] = None,
@@ -112,11 +113,11 @@ def spectra(
     """
     media = formats.negotiate(request, format)
     trial_record(snapshot, trial_id)
-    wanted = whole_numbers("iterations", iterations)
+    selected = whole_numbers("iterations", iterations)
     version = on_demand.stamp(service.store, on_demand.table_path("spectra", trial_id))
-    conditional(request, version, media)
+    not_modified_or_continue(request, version, media)
     rows = on_demand.spectra(service.store, trial_id, layer)
-    rows = thinning.at_iterations(rows, wanted, trial_id)
+    rows = thinning.at_iterations(rows, selected, trial_id)
     if media == formats.JSON:
         items = [queries.spectrum(r, stable_ranks=stable_ranks, points=points) for r in rows]
         return formats.json_response(series.Spectra(trial_id=trial_id, items=items))
@@ -138,7 +139,7 @@ def outputs(
     media = formats.negotiate(request, format)
     trial_record(snapshot, trial_id)
     version = on_demand.stamp(service.store, on_demand.table_path("outputs", trial_id))
-    conditional(request, version, media)
+    not_modified_or_continue(request, version, media)
     rows = on_demand.outputs(service.store, trial_id, images, quantity, iteration)
     if media == formats.JSON:
         items = [queries.histogram(row) for row in rows]
@@ -151,9 +152,11 @@ def samples(request: Request, snapshot: Now, service: Serving, trial_id: str) ->
     """The iterations that have a grid of generated images."""
     trial_record(snapshot, trial_id)
     iterations = on_demand.sample_iterations(service.store, trial_id)
-    conditional(request, str(iterations))
+    not_modified_or_continue(request, str(iterations))
     items = [
-        series.Sample(iteration=k, url=at(request, f"/trials/{quote(trial_id)}/samples/{k}"))
+        series.Sample(
+            iteration=k, url=public_address(request, f"/trials/{quote(trial_id)}/samples/{k}")
+        )
         for k in iterations
     ]
     return series.Samples(trial_id=trial_id, items=items)
@@ -171,7 +174,7 @@ def sample(
     trial_record(snapshot, trial_id)
     version = on_demand.stamp(service.store, on_demand.sample_path(trial_id, iteration))
     if version:
-        conditional(request, version, "image/png")
+        not_modified_or_continue(request, version, "image/png")
     content = on_demand.sample(service.store, trial_id, iteration)
     if content is None:
         raise NotFound(f"{trial_id} has no samples at iteration {iteration}")

@@ -1,4 +1,4 @@
-"""What the service promises of a trial's course: curves, spectra, D's outputs, samples."""
+"""Responses about a trial's course: curves, spectra, D's outputs, samples."""
 
 from __future__ import annotations
 

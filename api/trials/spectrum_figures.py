@@ -9,24 +9,22 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from api.drawing import thinning
-from api.drawing.figure import Figure, finished, no_figure
+from api.drawing.figure import Figure, no_figure, styled_figure
 from api.drawing.look import by_depth, mark_collapses
-from api.drawing.spectra import heat, span
+from api.drawing.spectra import SNAPSHOTS, heat, span
 from api.trials.models import Trial
 from api.trials.series import Spectrum
 
 NOTHING = "No spectrum has been written yet."
-# Curves of a spectrum in one picture: the paper has about as many.
-SNAPSHOTS = 6
 # Columns of a heat map over iterations: as many as a screen has room for.
 HEAT_COLUMNS = 400
 # The cursor's own curve stands out of the shades of time in either scheme.
-AT_COLOUR = "#D55E00"
+CURSOR_COLOUR = "#D55E00"
 
 
-def thinned(rows: Sequence[Spectrum], most: int = HEAT_COLUMNS) -> list[Spectrum]:
-    """At most `most` of them, evenly spread, both ends among them."""
-    return [rows[k] for k in thinning.indices(len(rows), most)]
+def thinned(rows: Sequence[Spectrum], limit: int = HEAT_COLUMNS) -> list[Spectrum]:
+    """Keeps at most `limit` spectra, evenly spread, both ends among them."""
+    return [rows[k] for k in thinning.indices(len(rows), limit)]
 
 
 def layer_title(layer: int, names: Mapping[int, str]) -> str:
@@ -44,48 +42,48 @@ def heat_map(
     figure.update_yaxes(title_text=f"{layer_title(layer, names)}: index / r")
     mark_collapses(figure, trial)
     figure.update_layout(meta={"cursor": True})
-    return finished(figure, source, 380)
+    return styled_figure(figure, source, 380)
 
 
 def snapshots(
     rows: Sequence[Spectrum],
     iterations: Sequence[int],
-    at: int | None,
+    cursor: int | None,
     layer: int,
     names: Mapping[int, str],
     source: str,
 ) -> Figure:
     """Sorted singular values at the iterations, by default at some evenly spread, dark to bright.
 
-    The one at or before `at` stands out.
+    The spectrum at or before `cursor` stands out.
     """
     if not rows:
         return no_figure(NOTHING, source)
     spread = [row.iteration for row in thinned(rows, SNAPSHOTS)]
-    chosen = sorted({_nearest(rows, one).iteration for one in iterations or spread})
-    shades = dict(zip(chosen, by_depth(len(chosen)), strict=True))
+    drawn_iterations = sorted({_nearest(rows, k).iteration for k in iterations or spread})
+    shades = dict(zip(drawn_iterations, by_depth(len(drawn_iterations)), strict=True))
     figure = go.Figure()
     for row in rows:
         if row.iteration in shades:
             line = {"color": shades[row.iteration], "width": 2}
             figure.add_trace(_sorted(row, str(row.iteration), line))
-    if at is not None:
-        row = _nearest(rows, at)
+    if cursor is not None:
+        row = _nearest(rows, cursor)
         figure.add_trace(
-            _sorted(row, f"cursor, {row.iteration}", {"color": AT_COLOUR, "width": 3})
+            _sorted(row, f"cursor, {row.iteration}", {"color": CURSOR_COLOUR, "width": 3})
         )
     figure.update_xaxes(title_text="index of the singular value, the largest first")
     figure.update_yaxes(title_text=f"{layer_title(layer, names)}: σ", range=_axis(rows), nticks=6)
     figure.update_layout(legend={"title": {"text": "iteration"}}, hovermode="x unified")
-    return finished(figure, source, 380)
+    return styled_figure(figure, source, 380)
 
 
 def _nearest(rows: Sequence[Spectrum], iteration: int) -> Spectrum:
-    """The last at or before the iteration, else the first."""
-    return max(rows, key=lambda row: (row.iteration <= iteration, _towards(row, iteration)))
+    """The last spectrum at or before the iteration, else the first."""
+    return max(rows, key=lambda row: (row.iteration <= iteration, _closeness(row, iteration)))
 
 
-def _towards(row: Spectrum, iteration: int) -> int:
+def _closeness(row: Spectrum, iteration: int) -> int:
     return row.iteration if row.iteration <= iteration else -row.iteration
 
 
@@ -93,36 +91,47 @@ def _sorted(row: Spectrum, name: str, line: Mapping[str, Any]) -> go.Scatter:
     values = row.singular_values
     index = [k + 1 for k in range(len(values))]
     return go.Scatter(
-        x=index, y=values, name=name, mode="lines", line=dict(line), connectgaps=False,
+        x=index,
+        y=values,
+        name=name,
+        mode="lines",
+        line=dict(line),
+        connectgaps=False,
         hovertemplate="%{y:.3f}",
-    )  # fmt: skip
+    )
 
 
 def _axis(rows: Sequence[Spectrum]) -> list[float]:
-    """From 0, the same whatever iterations are shown: what falls is seen to fall."""
+    """An axis from 0, the same whatever iterations are shown: what falls is seen to fall."""
     highest = [v for row in rows for v in row.singular_values if v is not None]
     return [0, 1.06 * max(highest, default=1.0)]
 
 
 def heat_maps(
-    shown: Sequence[tuple[str, Sequence[Spectrum]]], layer: int, columns: int, source: str
+    spectra_of_trials: Sequence[tuple[str, Sequence[Spectrum]]],
+    layer: int,
+    columns: int,
+    source: str,
 ) -> Figure:
     """A layer's spectrum over iterations, side by side, on one colour scale."""
-    shown = [(title, rows) for title, rows in shown if rows]
-    if not shown:
+    maps = [(title, rows) for title, rows in spectra_of_trials if rows]
+    if not maps:
         return no_figure(NOTHING, source)
-    across = min(columns, len(shown))
-    down = -(-len(shown) // across)
+    across = min(columns, len(maps))
+    down = -(-len(maps) // across)
     height = (250 if across > 1 else 190) * down + 70
     figure = make_subplots(
-        rows=down, cols=across, shared_yaxes=True, horizontal_spacing=0.03,
+        rows=down,
+        cols=across,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
         vertical_spacing=min(0.2, 62 / height) if down > 1 else 0,
-        subplot_titles=[title for title, _ in shown],
-    )  # fmt: skip
+        subplot_titles=[title for title, _ in maps],
+    )
     figure.update_annotations(font={"size": 13})
-    for place, (title, rows) in enumerate(shown):
+    for place, (title, rows) in enumerate(maps):
         row, column = divmod(place, across)
-        trace = heat(thinned(rows, HEAT_COLUMNS // len(shown)))
+        trace = heat(thinned(rows, HEAT_COLUMNS // len(maps)))
         trace.update(coloraxis="coloraxis", zmin=None, zmax=None, colorscale=None, colorbar=None)
         trace.update(name=title)
         figure.add_trace(trace, row=row + 1, col=column + 1)
@@ -134,4 +143,4 @@ def heat_maps(
     )
     figure.update_xaxes(title_text="iteration", row=down)
     figure.update_yaxes(title_text=f"layer_{layer}: index / r", col=1)
-    return finished(figure, source, height, trials=len(shown))
+    return styled_figure(figure, source, height, trials=len(maps))

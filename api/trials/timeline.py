@@ -1,4 +1,4 @@
-"""What happened to a trial and when, as far as the store tells. Pure."""
+"""Events in the life of a trial, as far as the store tells. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.reading.snapshot import Row
-from api.trials.curve_figures import reading
+from api.trials.curve_figures import evaluation_text
 from api.trials.models import TrialDetail
 from api.web.words import duration
 
@@ -20,37 +20,41 @@ SIGNAL_NAMES = {"dead": "dead discriminator", "diverged": "divergence"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`at` is an iteration, `after` the seconds of training until then, `when` a time of day."""
+    """`seconds` are those of training until then, `time` is a time of day."""
 
-    says: str
+    text: str
     kind: str = "evaluation"
-    at: int | None = None
-    after: float | None = None
-    when: datetime | None = None
+    iteration: int | None = None
+    seconds: float | None = None
+    time: datetime | None = None
 
 
 def chronicle(trial: TrialDetail, rows: Sequence[Row]) -> list[Event]:
-    """Oldest first: start, evaluations, what was seen at them, how it stands or ended."""
+    """The trial's start, its evaluations, signals seen at them, and its end; oldest first."""
     if trial.status == "planned":
-        return [Event(says="planned, not started", kind="state")]
+        return [Event(text="planned, not started", kind="state")]
     signals = trial.verdict.signals
-    events = [_began(trial)]
+    events = [_start(trial)]
     for row in rows:
-        at, after = row["iteration"], row["seconds"]
-        events.append(Event(says=_evaluation(trial, row), at=at, after=after))
+        iteration, seconds = row["iteration"], row["seconds"]
+        text = _evaluation(trial, row)
+        events.append(Event(text=text, iteration=iteration, seconds=seconds))
         events += [
             Event(
-                kind="signal", at=at, after=after,
-                says=f"{_named(one.name)} began here" + (f": {one.rule}" if one.rule else ""),
+                kind="signal",
+                iteration=iteration,
+                seconds=seconds,
+                text=f"{_signal_name(signal.name)} began here"
+                + (f": {signal.rule}" if signal.rule else ""),
             )
-            for one in signals
-            if one.at == at
-        ]  # fmt: skip
-    return [*events, *_ended(trial)]
+            for signal in signals
+            if signal.at == iteration
+        ]
+    return [*events, *_end(trial)]
 
 
 def folded(events: Sequence[Event]) -> list[tuple[bool, list[Event]]]:
-    """In order, in groups of which some are folded: long runs of evaluations in the middle."""
+    """Groups the events in order; long runs of evaluations in the middle are folded."""
     ends = {*range(FIRST + 1), *range(len(events) - LAST, len(events))}
     groups: list[tuple[bool, list[Event]]] = []
     for k, event in enumerate(events):
@@ -61,39 +65,45 @@ def folded(events: Sequence[Event]) -> list[tuple[bool, list[Event]]]:
     return [(hidden and len(group) >= FOLDED, group) for hidden, group in groups]
 
 
-def _named(signal: str) -> str:
+def _signal_name(signal: str) -> str:
     return SIGNAL_NAMES.get(signal, signal.replace("_", " "))
 
 
-def _began(trial: TrialDetail) -> Event:
-    where = f" on {trial.host}" if trial.host else ""
+def _start(trial: TrialDetail) -> Event:
+    place = f" on {trial.host}" if trial.host else ""
     if trial.parent:
         return Event(
-            kind="state", when=trial.started_at, at=trial.parent_iteration,
-            says=f"started{where}, from {trial.parent} at iteration {trial.parent_iteration}",
-        )  # fmt: skip
-    return Event(says=f"started{where}", kind="state", when=trial.started_at)
+            kind="state",
+            time=trial.started_at,
+            iteration=trial.parent_iteration,
+            text=f"started{place}, from {trial.parent} at iteration {trial.parent_iteration}",
+        )
+    return Event(text=f"started{place}", kind="state", time=trial.started_at)
 
 
 def _evaluation(trial: TrialDetail, row: Row) -> str:
     best = trial.best is not None and trial.best.iteration == row["iteration"]
     odd = ", not finite" if row["finite"] is False else ""
-    return reading(trial, row) + odd + (", the best" if best else "")
+    return evaluation_text(trial, row) + odd + (", the best" if best else "")
 
 
-def _ended(trial: TrialDetail) -> list[Event]:
+def _end(trial: TrialDetail) -> list[Event]:
     events = []
     if trial.failures:
         often = "once" if trial.failures == 1 else f"{trial.failures} times"
-        events.append(Event(says=f"failed {often} so far", kind="failure"))
+        events.append(Event(text=f"failed {often} so far", kind="failure"))
     if trial.traceback:
         last = trial.traceback.strip().splitlines()[-1]
-        events.append(Event(says=f"failed: {last}", kind="failure", at=trial.iteration))
+        events.append(Event(text=f"failed: {last}", kind="failure", iteration=trial.iteration))
     reason = f" for {trial.stop_reason}" if trial.stop_reason else ""
     stands = {
-        "running": "running: last heard of", "failed": "failed", "stopped": f"stopped{reason}",
-        "completed": "completed", "collapsed": f"stopped{reason or ' for its collapse'}",
-    }  # fmt: skip
-    took = f", after {duration(trial.seconds)} of training" if trial.seconds is not None else ""
-    says = stands.get(trial.status, trial.status) + took
-    return [*events, Event(says=says, kind="state", at=trial.iteration, when=trial.updated_at)]
+        "running": "running: last heard of",
+        "failed": "failed",
+        "stopped": f"stopped{reason}",
+        "completed": "completed",
+        "collapsed": f"stopped{reason or ' for its collapse'}",
+    }
+    length = f", after {duration(trial.seconds)} of training" if trial.seconds is not None else ""
+    text = stands.get(trial.status, trial.status) + length
+    state = Event(text=text, kind="state", iteration=trial.iteration, time=trial.updated_at)
+    return [*events, state]

@@ -1,4 +1,4 @@
-"""Who may do what: two tokens, sent as a bearer or held by a browser's cookie.
+"""Authorises requests by two tokens, sent as a bearer or kept in a browser's cookie.
 
 Without a read token everybody may read who can reach the service; without a control token nobody
 controls anything. The control token also reads.
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 COOKIE_SECONDS = 30 * 24 * 3600
-# Compared in the place of a token that there is none of; nobody can know it.
+# Compared in place of a token that is not set; nobody can know it.
 _NOBODY = secrets.token_hex(32)
 _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,2000}")
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What lets a request read and control; None where there is none."""
+    """The tokens that let a request read and control; None where there is none."""
 
     read: str | None = None
     control: str | None = None
@@ -34,7 +34,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What a request may do; `by_cookie` if a browser would have sent its proof unasked."""
+    """Rights of a request; `by_cookie` if a browser would have sent its proof unasked."""
 
     reads: bool
     controls: bool
@@ -42,51 +42,53 @@ class Authority:
 
 
 def authority(tokens: Tokens, request: Request) -> Authority:
-    """By the bearer, if one is given, else by the cookie."""
+    """Rights by the bearer token, if one is sent, else by the cookie."""
     header = request.headers.get("authorization")
     cookie = request.cookies.get(cookie_name(request), "")
     if header is not None:
-        scheme, _, given = header.partition(" ")
-        given = given.strip() if scheme.lower() == "bearer" else ""
-        reads, controls = _compared(tokens, given, lambda token: token)
+        scheme, _, token = header.partition(" ")
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        reads, controls = _matches(tokens, token, lambda token: token)
     else:
-        reads, controls = _compared(tokens, cookie, cookie_value)
-    known = reads or controls
-    return Authority(known or tokens.read is None, controls, known and header is None)
+        reads, controls = _matches(tokens, cookie, cookie_value)
+    proven = reads or controls
+    return Authority(proven or tokens.read is None, controls, proven and header is None)
 
 
-def level(tokens: Tokens, given: str) -> Authority:
-    """What a token that was typed in may do: nothing if it is none of them."""
-    reads, controls = _compared(tokens, given.strip(), lambda token: token)
+def authority_of_token(tokens: Tokens, typed: str) -> Authority:
+    """Rights of a token that a person typed in: none if it is neither."""
+    reads, controls = _matches(tokens, typed.strip(), lambda token: token)
     return Authority(reads or controls, controls)
 
 
-def _compared(tokens: Tokens, given: str, told: Callable[[str], str]) -> tuple[bool, bool]:
-    """Whether it is the read and the control token's; takes as long whichever it is."""
-    reads = _same(given, told(tokens.read or _NOBODY))
-    controls = _same(given, told(tokens.control or _NOBODY))
+def _matches(tokens: Tokens, proof: str, proof_of: Callable[[str], str]) -> tuple[bool, bool]:
+    """Compares the proof with that of the read and of the control token, in constant time."""
+    reads = _is_equal(proof, proof_of(tokens.read or _NOBODY))
+    controls = _is_equal(proof, proof_of(tokens.control or _NOBODY))
     return reads, controls
 
 
-def _same(given: str, known: str) -> bool:
+def _is_equal(proof: str, expected: str) -> bool:
     # Digests are of one length: how long a token is cannot be timed either.
-    digests = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (given, known)]
+    digests = [
+        hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (proof, expected)
+    ]
     return hmac.compare_digest(*digests)
 
 
 def cookie_value(token: str) -> str:
-    """What a browser holds after a login with the token."""
+    """The cookie's value after a login with the token."""
     return hmac.new(token.encode(), b"srgan-sweep browser login", hashlib.sha256).hexdigest()
 
 
 def cookie_name(request: Request) -> str:
-    """With the port: a browser sends a host's cookies to all of its ports."""
+    """The cookie's name, with the port: a browser sends a host's cookies to all of its ports."""
     port = re.search(r":(\d{1,5})$", request.headers.get("host", ""))
     return "sweep_login" + (f"_{port[1]}" if port else "")
 
 
 def is_from_here(request: Request) -> bool:
-    """Whether a browser says that a page of this service sent the request.
+    """Tells by the browser's headers if a page of this service sent the request.
 
     Browsers tell `Sec-Fetch-Site` over https and on the loopback, else `Origin`; that is compared
     by host and port, as only a proxy may know that https was spoken.
@@ -94,9 +96,9 @@ def is_from_here(request: Request) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
-    scheme, there, origin = request.headers.get("origin", "").partition("://")
+    scheme, separator, origin = request.headers.get("origin", "").partition("://")
     host = request.headers.get("host", "")
-    return bool(there and host) and _with_port(scheme, origin) == _with_port(scheme, host)
+    return bool(separator and host) and _with_port(scheme, origin) == _with_port(scheme, host)
 
 
 def _with_port(scheme: str, host: str) -> str:
@@ -104,6 +106,6 @@ def _with_port(scheme: str, host: str) -> str:
     return host.lower() if re.search(r":\d+$", host) else host.lower() + port
 
 
-def local(address: str | None, otherwise: str) -> str:
-    """The address if it is a path of this host, which no browser reads as another one's."""
-    return address if address is not None and _LOCAL.fullmatch(address) else otherwise
+def local_address_or(address: str | None, default: str) -> str:
+    """The address if every browser reads it as a path of this host, else the default."""
+    return address if address is not None and _LOCAL.fullmatch(address) else default

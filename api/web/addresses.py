@@ -10,17 +10,17 @@ from api.web.bodies import FORM, media_of
 
 
 def base_of(request: Request) -> str:
-    """What stands before every path of the service: `/sweeps-of-lab`, or nothing."""
+    """The prefix of every path of the service: `/sweeps-of-lab`, or nothing."""
     return request.scope.get("root_path", "").rstrip("/")
 
 
 def path_of(request: Request) -> str:
-    """The path that was asked for, without what stands before it."""
+    """The requested path without the prefix."""
     return request.url.path.removeprefix(base_of(request)) or "/"
 
 
-def at(request: Request, path: str) -> str:
-    """The address of a path of the service, for the client."""
+def public_address(request: Request, path: str) -> str:
+    """The address of one of the service's paths as the client sees it."""
     return base_of(request) + path
 
 
@@ -34,7 +34,9 @@ def path_in(url: str | None) -> str:
 
 
 def is_page(request: Request) -> bool:
-    """Whether a person asked, not a program: for a page, or by a page's form."""
+    """True for a person's request, not a program's: of a page, or by a page's form."""
     path = path_of(request)
-    known = path in ("/", "/paper", "/docs", "/login", "/logout") or path.startswith("/view/")
-    return known or (request.method == "POST" and media_of(request) == FORM)
+    is_page_path = path in ("/", "/paper", "/docs", "/login", "/logout") or path.startswith(
+        "/view/"
+    )
+    return is_page_path or (request.method == "POST" and media_of(request) == FORM)

@@ -1,4 +1,4 @@
-"""What a request sends: a few names and values, as JSON or as a page's form."""
+"""Parses bodies of requests: a few names and values, as JSON or as a page's form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def media_of(request: Request) -> str:
 
 
 async def fields(request: Request) -> dict[str, Any]:
-    """The names and values of the body. Raises HTTPException for what is no such body."""
+    """The names and values of the body. Raises HTTPException for any other body."""
     media = media_of(request)
     if media not in (JSON, FORM):
         raise HTTPException(415, f"send {JSON} or {FORM}, not {media[:80] or 'nothing'!r}")
@@ -29,12 +29,12 @@ async def fields(request: Request) -> dict[str, Any]:
     try:
         if media == FORM:
             return dict(parse_qsl(content.decode(), True, True, max_num_fields=MAX_FIELDS))
-        held = json.loads(content)
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, f"the body is not {media}: {str(error)[:200]}") from error
-    if not isinstance(held, dict):
+    if not isinstance(document, dict):
         raise HTTPException(400, 'the body is no JSON object such as {"action": "stop"}')
-    return held
+    return document
 
 
 async def _content(request: Request) -> bytes:

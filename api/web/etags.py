@@ -1,4 +1,4 @@
-"""ETags: a response is fresh as long as what it was made from, and what made it, is the same."""
+"""ETags over the data and the code behind a response, and a cache of responses by ETag."""
 
 from __future__ import annotations
 
@@ -15,78 +15,80 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.reading.version import code_version
 
 MOST_BYTES = 32 * 2**20
-KEPT_TYPES = ("application/json", "text/csv")
+CACHED_TYPES = ("application/json", "text/csv")
 # ETag, whether it is compressed, and where a proxy says that the service is.
 Key = tuple[str, bool, str]
 
 
 class NotModified(Exception):
-    """The client has it already: 304."""
+    """The client has the response already: 304."""
 
 
-def conditional(request: Request, version: str, media: str = "application/json") -> None:
-    """Gives the response an ETag over `version`, address, media type and what the asker may do.
+def not_modified_or_continue(
+    request: Request, version: str, media: str = "application/json"
+) -> None:
+    """Gives the response an ETag over `version`, address, media type and the client's rights.
 
-    Raises NotModified if the client has it, and Known if it was made before. Weak, because the
-    bytes depend on compression.
+    Ends the request by raising NotModified if the client has the response, and CachedResponse if
+    the response cache has it. The ETag is weak, because the bytes depend on compression.
     """
     query = "&".join(sorted(request.url.query.split("&")))
     state = request.state
-    may = f"{state.trusted} {state.may_control} {state.logged_in}"
-    parts = [code_version(), version, media, may, request.url.path, query]
+    rights = f"{state.trusted} {state.may_control} {state.logged_in}"
+    parts = [code_version(), version, media, rights, request.url.path, query]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
     request.state.headers = {
         "ETag": f'W/"{digest}"',
         "Cache-Control": "private, no-cache",
         "Vary": "Accept, Accept-Encoding, Authorization, Cookie",
     }
-    known = [tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")]
-    if f'"{digest}"' in known or "*" in known:
+    client_tags = [tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")]
+    if f'"{digest}"' in client_tags or "*" in client_tags:
         raise NotModified
-    recall(request, request.state.headers["ETag"])
+    _raise_if_cached(request, request.state.headers["ETag"])
 
 
 def _if_none_match(request: Request) -> str:
     return ",".join(request.headers.getlist("if-none-match"))
 
 
-class Known(Exception):
-    """The answer has been given before: `response`."""
+class CachedResponse(Exception):
+    """The response cache has the response."""
 
     def __init__(self, response: Response) -> None:
         self.response = response
 
 
 @dataclass(slots=True)
-class Answers:
-    """The latest answers, of at most MOST_BYTES together."""
+class ResponseCache:
+    """The latest responses, of at most MOST_BYTES together."""
 
     size: int = 0
-    _held: OrderedDict[Key, Response] = field(default_factory=OrderedDict)
+    _responses: OrderedDict[Key, Response] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: Key) -> Response | None:
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
+            if key in self._responses:
+                self._responses.move_to_end(key)
+            return self._responses.get(key)
 
     def put(self, key: Key, response: Response) -> None:
         with self._lock:
-            if key in self._held or len(response.body) > MOST_BYTES // 4:
+            if key in self._responses or len(response.body) > MOST_BYTES // 4:
                 return
-            self._held[key] = response
+            self._responses[key] = response
             self.size += len(response.body)
             while self.size > MOST_BYTES:
-                self.size -= len(self._held.popitem(last=False)[1].body)
+                self.size -= len(self._responses.popitem(last=False)[1].body)
 
 
-def recall(request: Request, etag: str) -> None:
-    """Raises Known if the answer of that ETag is held."""
-    answers: Answers = request.app.state.answers
-    known = answers.get(_key(request.scope, etag))
-    if known is not None:
-        raise Known(known)
+def _raise_if_cached(request: Request, etag: str) -> None:
+    """Raises CachedResponse if the cache has the response of that ETag."""
+    response_cache: ResponseCache = request.app.state.response_cache
+    response = response_cache.get(_key(request.scope, etag))
+    if response is not None:
+        raise CachedResponse(response)
 
 
 def _key(scope: Scope, etag: str) -> Key:
@@ -94,12 +96,12 @@ def _key(scope: Scope, etag: str) -> Key:
     return etag, compressed, scope.get("root_path", "")
 
 
-class Keeper:
-    """ASGI middleware outside of the compression: keeps what it sees leaving."""
+class ResponseCaching:
+    """ASGI middleware outside of the compression: caches the responses that it sends."""
 
-    def __init__(self, app: ASGIApp, answers: Answers) -> None:
+    def __init__(self, app: ASGIApp, response_cache: ResponseCache) -> None:
         self.app = app
-        self.answers = answers
+        self.response_cache = response_cache
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -108,28 +110,28 @@ class Keeper:
         start: Message = {}
         body = b""
 
-        async def send_kept(message: Message) -> None:
+        async def send_cached(message: Message) -> None:
             nonlocal start, body
             if message["type"] == "http.response.start":
                 start = message
-            elif _is_kept(start):
+            elif _is_cacheable(start):
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    self._keep(scope, start, body)
+                    self._cache_response(scope, start, body)
             await send(message)
 
-        await self.app(scope, receive, send_kept)
+        await self.app(scope, receive, send_cached)
 
-    def _keep(self, scope: Scope, start: Message, body: bytes) -> None:
+    def _cache_response(self, scope: Scope, start: Message, body: bytes) -> None:
         etag = scope.get("state", {}).get("headers", {}).get("ETag")
         if etag is None:
             return
         headers = {name.decode(): value.decode() for name, value in start["headers"]}
-        self.answers.put(_key(scope, etag), Response(body, headers=headers))
+        self.response_cache.put(_key(scope, etag), Response(body, headers=headers))
 
 
-def _is_kept(start: Message) -> bool:
+def _is_cacheable(start: Message) -> bool:
     return start.get("status") == 200 and any(
-        name == b"content-type" and value.decode().split(";")[0] in KEPT_TYPES
+        name == b"content-type" and value.decode().split(";")[0] in CACHED_TYPES
         for name, value in start["headers"]
     )

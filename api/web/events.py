@@ -1,4 +1,4 @@
-"""Server-sent events: what changed in the store, told while it happens."""
+"""Server-sent events: changes of the store as they happen."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ChangeEvent(BaseModel):
 
 
 async def place(service: Serving) -> AsyncIterator[History]:
-    """A place among the streams, for as long as the answer lasts."""
+    """A place among the streams, for as long as the response lasts."""
     with service.streams.place():
         history = service.changes.history
         if history.snapshot is None:
@@ -94,24 +94,24 @@ async def sweep_events(
 async def follow(
     service: Service, last_event_id: str | None, name: str | None = None
 ) -> AsyncIterator[ServerSentEvent]:
-    """What changes, until the service stops; of the sweep `name` alone if there is one.
+    """Yields changes until the service stops; of the sweep `name` alone if there is one.
 
-    A client that reads slowly holds this up: what changed meanwhile is then one event.
+    A client that reads slowly delays the next event, which then has all changes since.
     """
     changes = service.changes
-    history, told = changes.history, position(changes, last_event_id)
-    if told is None:
-        told = history.sequence
+    history, sent = changes.history, position(changes, last_event_id)
+    if sent is None:
+        sent = history.sequence
         reset = last_event_id is not None
         yield _reset(changes, history) if reset else _change(changes, history, [], name)
         await asyncio.sleep(GAP_SECONDS)
     while not service.streams.closing:
         history = changes.history
-        missed = history.since(told)
-        told = history.sequence
+        missed = history.changes_since(sent)
+        sent = history.sequence
         if missed is None:
             yield _reset(changes, history)
-        elif concerned := [one for one in missed if name is None or name in one.sweeps]:
+        elif concerned := [change for change in missed if name is None or name in change.sweeps]:
             yield _change(changes, history, concerned, name)
         else:
             await asyncio.sleep(LOOK_SECONDS)
@@ -120,19 +120,19 @@ async def follow(
 
 
 def position(changes: Changes, last_event_id: str | None) -> int | None:
-    """The sequence number that an event id of this start of the service is of; else None."""
+    """The sequence number of an event id of this start of the service; else None."""
     start, _, number = (last_event_id or "").partition("-")
     if start != changes.start or not re.fullmatch(r"[0-9]{1,12}", number):
         return None
-    return int(number) if changes.history.since(int(number)) is not None else None
+    return int(number) if changes.history.changes_since(int(number)) is not None else None
 
 
 def _change(
     changes: Changes, history: History, missed: Sequence[Change], name: str | None
 ) -> ServerSentEvent:
     assert history.snapshot is not None  # place() refuses before there is one
-    trials = frozenset[str]().union(*(one.trials for one in missed))
-    sweeps = frozenset[str]().union(*(one.sweeps for one in missed))
+    trials = frozenset[str]().union(*(change.trials for change in missed))
+    sweeps = frozenset[str]().union(*(change.sweeps for change in missed))
     if name is not None:
         trials, sweeps = trials & _members(history.snapshot, name), sweeps & {name}
     data = ChangeEvent(
@@ -155,12 +155,12 @@ def _id(changes: Changes, history: History) -> str:
     return f"{changes.start}-{history.sequence}"
 
 
-# Counted once for all that listen.
+# Counted once for all clients.
 @functools.lru_cache(maxsize=64)
 def _counts(snapshot: Snapshot, name: str | None) -> Mapping[str, int]:
     ids = snapshot.ids if name is None else _members(snapshot, name)
-    counted = Counter(snapshot.records[trial_id]["status"] for trial_id in ids)
-    return {status: counted[status] for status in STATUSES if counted[status]}
+    by_status = Counter(snapshot.records[trial_id]["status"] for trial_id in ids)
+    return {status: by_status[status] for status in STATUSES if by_status[status]}
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""One table, three faces: which one a request wants, and CSV and Parquet of it."""
+"""Negotiates the format of a table, and writes it as JSON, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def _media_range(text: str) -> tuple[str, float]:
 
 
 def _quality(media: str, ranges: list[tuple[str, float]]) -> float:
-    """Of the most specific range that covers the type; 0 if none does (RFC 9110, 12.5.1)."""
-    given = dict(ranges)
+    """The quality of the most specific range that covers the type, else 0 (RFC 9110, 12.5.1)."""
+    by_range = dict(ranges)
     for name in (media, f"{media.split('/')[0]}/*", "*/*"):
-        if name in given:
-            return given[name]
+        if name in by_range:
+            return by_range[name]
     return 0.0
 
 
 def json_response(model: BaseModel) -> Response:
-    """The model as it is. FastAPI would look at it once more, in a thread of its own: a third of
-    the time that a curve takes."""
+    """Serialises the model directly: FastAPI would validate it again in a thread of its own, a
+    third of the time that a curve takes."""
     return Response(model.__pydantic_serializer__.to_json(model), media_type=JSON)
 
 
@@ -68,7 +68,7 @@ def file_response(media: str, table: pa.Table, name: str) -> Response:
 
 
 def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows of dictionaries as a table of these columns, also where there is no row or only null.
+    """Makes a table of these columns, also where there is no row or only null.
 
     A name that is missing is null; keys that are no column are left out.
     """
@@ -76,19 +76,22 @@ def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 _ARROW = {
-    str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
     datetime: pa.timestamp("us", tz="UTC"),
-}  # fmt: skip
+}
 
 
 def schema_of(*parts: tuple[type[BaseModel], set[str]]) -> pa.Schema:
-    """The columns that models of flat fields make: of each part the model but for some fields."""
+    """Makes columns of the fields of models; each part is a model and the fields to leave out."""
     return pa.schema(
         [
             pa.field(name, _arrow(field.annotation), metadata={"says": field.description or ""})
-            for model, without in parts
+            for model, excluded in parts
             for name, field in model.model_fields.items()
-            if name not in without
+            if name not in excluded
         ]
     )
 
@@ -100,5 +103,5 @@ def _arrow(annotation: Any) -> pa.DataType:
         return pa.list_(_arrow(get_args(annotation)[0]))
     if get_origin(annotation) is Literal:
         return pa.string()
-    (one,) = (part for part in get_args(annotation) if part is not type(None))
-    return _arrow(one)
+    (value_type,) = (part for part in get_args(annotation) if part is not type(None))
+    return _arrow(value_type)

@@ -1,4 +1,4 @@
-"""What surrounds every request: who may ask, its id, and headers that keep a browser safe."""
+"""Middleware around every request: authority, request id, headers that keep a browser safe."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.web.access import Authority, Tokens, authority, is_from_here
-from api.web.addresses import at, is_page, path_in, path_of
+from api.web.addresses import is_page, path_in, path_of, public_address
 from api.web.problems import problem
 
-# What Plotly adds to a page: an element that it fills rule by rule, which is empty when it is
-# looked at, and the style of the maps of plotly.js 4.1.1. With another Plotly the second one is
-# refused, which harms nothing but tells the browser's console the new digest.
+# The styles that Plotly adds to a page: an element that it fills rule by rule, which is empty when
+# the browser checks it, and the style of the maps of plotly.js 4.1.1. With another Plotly the
+# second one is refused, which harms nothing but tells the browser's console the new digest.
 PLOTLY_STYLES = (
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
     "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
 )
-CONTENT_SECURITY_POLICY = "; ".join([
-    "default-src 'self'",
-    "script-src 'self'",
-    "connect-src 'self'",
-    f"style-src 'self' {PLOTLY_STYLES}",
-    # Plotly styles the text of its figures by attributes, and swatches have theirs.
-    "style-src-attr 'unsafe-inline'",
-    "img-src 'self' data: blob:",
-    "object-src 'none'",
-    "base-uri 'none'",
-    "form-action 'self'",
-    "frame-ancestors 'self'",
-])  # fmt: skip
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        f"style-src 'self' {PLOTLY_STYLES}",
+        # Plotly styles the text of its figures by attributes, and swatches have theirs.
+        "style-src-attr 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    ]
+)
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -62,12 +64,12 @@ class Guard:
         state = scope.setdefault("state", {})
         state["request_id"] = _request_id(Headers(scope=scope).get("x-request-id"))
         request = Request(scope)
-        who = authority(self.tokens, request)
+        rights = authority(self.tokens, request)
         state |= {
-            "trusted": who.reads,
-            "may_control": who.controls,
-            "logged_in": who.by_cookie,
-            "can_log_in": self.tokens != Tokens() and not who.by_cookie,
+            "trusted": rights.reads,
+            "may_control": rights.controls,
+            "logged_in": rights.by_cookie,
+            "can_log_in": self.tokens != Tokens() and not rights.by_cookie,
         }
 
         async def send_guarded(message: Message) -> None:
@@ -78,18 +80,18 @@ class Guard:
                     out.update(state.get("headers", {}))
             await send(message)
 
-        refused = _refusal(request, who)
+        refused = _refusal(request, rights)
         await (refused or self.app)(scope, receive, send_guarded)
 
 
-def _refusal(request: Request, who: Authority) -> ASGIApp | None:
+def _refusal(request: Request, rights: Authority) -> ASGIApp | None:
     path = path_of(request)
     changes = request.method not in HARMLESS
-    if changes and (who.by_cookie or path in LOGINS) and not is_from_here(request):
+    if changes and (rights.by_cookie or path in LOGINS) and not is_from_here(request):
         # Else any page of the web could have a browser that is logged in send it.
-        says = "a browser may send this from a page of this service only; programs send a token"
-        return problem(request, 403, says)
-    if who.reads or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
+        detail = "a browser may send this from a page of this service only; programs send a token"
+        return problem(request, 403, detail)
+    if rights.reads or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
         return None
     if is_page(request):
         return _to_login(request)
@@ -99,20 +101,22 @@ def _refusal(request: Request, who: Authority) -> ASGIApp | None:
 
 
 def _to_login(request: Request) -> ASGIApp:
-    """Leads a person to the login, and from there back."""
-    asked = str(request.url) if request.method == "GET" else request.headers.get("referer")
+    """Redirects a person to the login, which leads back."""
+    page = str(request.url) if request.method == "GET" else request.headers.get("referer")
     if "hx-request" not in request.headers:
-        return RedirectResponse(_login(request, asked), 303)
-    # A part of a page was asked for: the whole page has to go.
+        return RedirectResponse(_login_address(request, page), 303)
+    # The request was for a part of a page: the whole page has to go.
     refusal = problem(request, 401, "log in again")
-    refusal.headers["HX-Redirect"] = _login(request, request.headers.get("hx-current-url"))
+    refusal.headers["HX-Redirect"] = _login_address(request, request.headers.get("hx-current-url"))
     return refusal
 
 
-def _login(request: Request, page: str | None) -> str:
-    return at(request, f"/login?next={quote(path_in(page) or at(request, '/'), safe='/')}")
+def _login_address(request: Request, page: str | None) -> str:
+    return public_address(
+        request, f"/login?next={quote(path_in(page) or public_address(request, '/'), safe='/')}"
+    )
 
 
-def _request_id(given: str | None) -> str:
-    """The caller's, if it is safe to write to a log; else a new one."""
-    return given if given and re.fullmatch(r"[\w.-]{1,64}", given) else uuid.uuid4().hex
+def _request_id(proposed: str | None) -> str:
+    """The caller's id, if it is safe to write to a log; else a new one."""
+    return proposed if proposed and re.fullmatch(r"[\w.-]{1,64}", proposed) else uuid.uuid4().hex

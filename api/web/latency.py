@@ -14,8 +14,8 @@ UNKNOWN = "unknown"
 
 
 @dataclass(slots=True)
-class Histogram:
-    """Answers by the bound, in s, that they stayed below; the last place is beyond all."""
+class LatencyHistogram:
+    """Counts responses by the bound, in s, that they stayed below; the last is beyond all."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
     total: float = 0.0
@@ -26,14 +26,16 @@ class Histogram:
 
 
 class Latency:
-    """ASGI middleware: times every answer, by method, route template and status class.
+    """ASGI middleware: times every response, by method, route template and status class.
 
     A stream of events lasts as long as its page is open, and is counted instead.
     """
 
-    def __init__(self, app: ASGIApp, held: dict[tuple[str, str, str], Histogram]) -> None:
+    def __init__(
+        self, app: ASGIApp, histograms: dict[tuple[str, str, str], LatencyHistogram]
+    ) -> None:
         self.app = app
-        self.held = held
+        self.histograms = histograms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,7 +57,9 @@ class Latency:
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
             key = (method, template_of(scope), f"{status // 100}xx")
             if not media.startswith("text/event-stream"):
-                self.held.setdefault(key, Histogram()).add(time.perf_counter() - started)
+                self.histograms.setdefault(key, LatencyHistogram()).add(
+                    time.perf_counter() - started
+                )
 
 
 def template_of(scope: Scope) -> str:

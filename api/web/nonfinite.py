@@ -1,4 +1,4 @@
-"""NaN and infinity are results, and JSON has none: null, and beside it what it was."""
+"""Writes NaN and infinity in JSON, which has neither: as null, and beside it their name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Nonfinite = Annotated[
 
 
 def without_nonfinite(value: Any) -> Any:
-    """The same value with null for every number in it that is not finite, at any depth."""
+    """Replaces every number that is not finite by null, at any depth."""
     match value:
         case float():
             return value if math.isfinite(value) else None
@@ -27,14 +27,14 @@ def without_nonfinite(value: Any) -> Any:
 
 
 def finite(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields with null for what is not finite, and `nonfinite` to say what it was."""
-    shown, odd = {}, {}
+    """Replaces fields that are not finite by null, and names them in `nonfinite`."""
+    finite_fields, nonfinite = {}, {}
     for name, value in fields.items():
         if isinstance(value, float) and not math.isfinite(value):
-            odd[name] = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+            nonfinite[name] = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
             value = None
         elif isinstance(value, (list, tuple, dict)):
             value = without_nonfinite(value)
-        shown[name] = value
-    shown["nonfinite"] = odd
-    return shown
+        finite_fields[name] = value
+    finite_fields["nonfinite"] = nonfinite
+    return finite_fields

@@ -1,7 +1,8 @@
-"""What a request may ask for, shared by the routes: parameters, snapshot, service."""
+"""Dependencies that routes share: query parameters, snapshot, service."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
@@ -51,23 +52,25 @@ Images = Annotated[
     Literal["training", "test", "generated"] | None, Query(description="shown to D")
 ]
 Quantity = Annotated[Literal["d", "d_loss"] | None, Query(description="D(x) or D's loss")]
-Names = Annotated[list[str], Query(description="repeatable; shell patterns such as B_* allowed")]
+Names = Annotated[
+    Sequence[str], Query(description="repeatable; shell patterns such as B_* allowed")
+]
 TABLES: dict[int | str, dict[str, Any]] = {
     200: {"content": {formats.CSV: {}, formats.PARQUET: {}}},
     406: {"model": problems.Problem, "description": "Not Acceptable"},
 }
 
 
-def separated(given: list[str]) -> list[str]:
+def separated(values: Sequence[str]) -> list[str]:
     """The names of a parameter that may be repeated or hold commas."""
-    return [name for part in given for name in part.split(",") if name]
+    return [name for part in values for name in part.split(",") if name]
 
 
-def whole_numbers(what: str, given: list[str]) -> list[int]:
-    """The same of numbers. Raises UsageError for what is none."""
-    numbers = separated(given)
+def whole_numbers(subject: str, values: Sequence[str]) -> list[int]:
+    """The numbers of such a parameter. Raises UsageError for a text that is no whole number."""
+    numbers = separated(values)
     for text in numbers:
         # Longer ones are no iteration, and slow to read.
         if not text.isascii() or not text.isdecimal() or len(text) > 12:
-            raise UsageError(f"{what} are whole numbers, not {text[:80]!r}")
+            raise UsageError(f"{subject} are whole numbers, not {text[:80]!r}")
     return [int(text) for text in numbers]

@@ -41,8 +41,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def problem(request: Request, status: int, detail: str, **more: Any) -> Response:
-    """The response; `more` are further members of the problem."""
+def problem(request: Request, status: int, detail: str, **members: Any) -> Response:
+    """The response; `members` are further ones of the problem."""
     body = Problem(
         type="about:blank",
         title=HTTPStatus(status).phrase,
@@ -50,7 +50,7 @@ def problem(request: Request, status: int, detail: str, **more: Any) -> Response
         detail=detail,
         instance=request.url.path,
         request_id=getattr(request.state, "request_id", ""),
-        **more,
+        **members,
     )
     # Also on an error outside the guard, which gives every other response its id.
     headers = {"X-Request-ID": body.request_id}
@@ -59,13 +59,13 @@ def problem(request: Request, status: int, detail: str, **more: Any) -> Response
 
 
 class Refuse(Protocol):
-    """Makes an answer of what went wrong: a problem, or a page where a person asked."""
+    """Makes the response to an error: a problem, or a page for a person."""
 
-    def __call__(self, request: Request, status: int, detail: str, **more: Any) -> Response: ...
+    def __call__(self, request: Request, status: int, detail: str, **members: Any) -> Response: ...
 
 
 def install(app: FastAPI, refuse: Refuse) -> None:
-    """Every error that is no refusal of HTTP's own is answered by `refuse`."""
+    """Handlers that answer every error but HTTP's own by `refuse`."""
 
     def invalid(request: Request, error: Any) -> Response:
         errors = [
@@ -85,8 +85,9 @@ def install(app: FastAPI, refuse: Refuse) -> None:
 
     def unexpected(request: Request, error: Exception) -> Response:
         # The traceback goes to the log; the answer must not carry what it may contain.
-        log.error("%s %s failed, request %s", request.method, request.url.path,
-                  request.state.request_id)  # fmt: skip
+        log.error(
+            "%s %s failed, request %s", request.method, request.url.path, request.state.request_id
+        )
         return refuse(request, 500, "the service failed; its log says why under this id")
 
     app.add_exception_handler(RequestValidationError, invalid)
@@ -97,7 +98,7 @@ def install(app: FastAPI, refuse: Refuse) -> None:
 
 
 def describe(app: FastAPI) -> None:
-    """The description says of a problem which media type it has: FastAPI gives it the route's.
+    """Corrects the media type of problems in the description: FastAPI gives them the route's.
 
     The first call makes it and takes a while; every request checks its parameters against it.
     """
@@ -105,6 +106,6 @@ def describe(app: FastAPI) -> None:
         for operation in operations.values():
             for response in operation["responses"].values():
                 content = response.get("content", {})
-                for media, held in list(content.items()):
-                    if held.get("schema", {}).get("$ref", "").endswith("/Problem"):
+                for media, media_schema in list(content.items()):
+                    if media_schema.get("schema", {}).get("$ref", "").endswith("/Problem"):
                         content[MEDIA_TYPE] = content.pop(media)

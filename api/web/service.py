@@ -1,12 +1,12 @@
-"""What a running service holds, and how a request gets at it."""
+"""The state of a running service, and ETags of responses that are made from it."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fastapi import Request
@@ -17,45 +17,44 @@ from api.reading import cache, on_demand, plans
 from api.reading.changes import Changes
 from api.reading.snapshot import Row, Snapshot, Watcher
 from api.web import formats
-from api.web.etags import conditional
-from api.web.latency import Histogram
+from api.web.etags import not_modified_or_continue
+from api.web.latency import LatencyHistogram
 from api.web.streams import Streams
+from sweep.store.ownership import is_silent
 from sweep.store.store import Store
 
-# The watcher looks every second or so; after this long without a pass, answers may be old.
-OLD = timedelta(seconds=60)
 NAMED_FILES = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
-    """The store, the thread that keeps a snapshot of it, and who is told of changes."""
+    """The store, the thread that keeps a snapshot of it, and streams that tell its changes."""
 
     store: Store
     watcher: Watcher
     changes: Changes
     distances: Callable[[str], Sequence[Row]]
-    latency: dict[tuple[str, str, str], Histogram] = field(default_factory=dict)
+    latency: dict[tuple[str, str, str], LatencyHistogram] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
 
     @property
     def root(self) -> str:
-        """Where the store is, without credentials that its URI may hold."""
+        """The store's root, without credentials that its URI may hold."""
         return re.sub(r"//[^/@]*@", "//", self.store.root)
 
-    def readiness(self, *, named: bool) -> Readiness:
-        """`named` tells whether the asker may know of the store more than counts."""
+    def readiness(self, *, details: bool) -> Readiness:
+        """`details`: the client may know more of the store than counts."""
         watcher, snapshot = self.watcher, self.watcher.current
         skipped = snapshot.skipped if snapshot else {}
         reason = self._not_ready(snapshot)
         return Readiness(
             ready=reason is None,
-            reason=reason if named or reason is None else "not ready: ask with a token why",
-            results=self.root if named else None,
+            reason=reason if details or reason is None else "not ready: ask with a token why",
+            results=self.root if details else None,
             trials=len(snapshot.records) if snapshot else 0,
             sweeps=len(plans.sweep_names(snapshot)) if snapshot else 0,
             skipped=len(skipped),
-            skipped_files=dict(list(skipped.items())[:NAMED_FILES]) if named else {},
+            skipped_files=dict(list(skipped.items())[:NAMED_FILES]) if details else {},
             snapshot=snapshot.id if snapshot else None,
             refreshed_at=watcher.refreshed_at,
         )
@@ -68,16 +67,16 @@ class Service:
             return "the store is being read for the first time"
         if not snapshot.exists:
             return f"there are no results at {self.root} yet: `make demo` writes some"
-        if datetime.now(UTC) - refreshed > OLD:
+        if is_silent(refreshed, datetime.now(UTC)):
             return f"the store was last read at {refreshed:%H:%M:%S} UTC"
         return None
 
 
 def open_service(store: Store, cache_folder: Path | None) -> Service:
-    """A service over the store, not yet watching it; it keeps nothing if there is no folder."""
-    kept = None if cache_folder is None else cache.path_of(cache_folder, store)
+    """A service over the store, not yet watching it; without a folder it caches nothing."""
+    cache_path = None if cache_folder is None else cache.cache_path(cache_folder, store)
     changes = Changes()
-    watcher = Watcher(store, kept, changes.look)
+    watcher = Watcher(store, cache_path, changes.look)
     return Service(store, watcher, changes, functools.partial(on_demand.distances_or_none, store))
 
 
@@ -95,13 +94,15 @@ def now_serving(request: Request) -> Snapshot:
 
 
 def tag_sweeps(request: Request, snapshot: Snapshot, version: str = "") -> datetime:
-    """ETag of an answer that tells how sweeps stand; returns the time that it is told for.
+    """Gives the response an ETag over the states of sweeps; returns the time that they hold for.
 
-    A sweep becomes stalled by the clock, with nothing written to the store. `version` is of what
-    else the answer tells.
+    A sweep becomes stalled by the clock, with nothing written to the store. `version` is of other
+    data in the response. Ends the request if the response is not modified or cached.
     """
     now = datetime.now(UTC)
-    conditional(request, f"{snapshot.id} {plans.states(snapshot, now)} {version}".rstrip())
+    not_modified_or_continue(
+        request, f"{snapshot.id} {plans.states(snapshot, now)} {version}".rstrip()
+    )
     return now
 
 
@@ -117,25 +118,17 @@ class Readiness(BaseModel):
     refreshed_at: datetime | None
 
 
-def tag_trial(
-    request: Request, service: Service, trial_id: str, snapshot_id: str, *tables: str
-) -> None:
-    """The marks are in the snapshot, the lines in files of their own."""
-    paths = [on_demand.table_path(table, trial_id) for table in tables]
-    conditional(
-        request, " ".join([snapshot_id, *(on_demand.stamp(service.store, p) for p in paths)])
-    )
-
-
-def tag(
+def tag_files(
     request: Request,
-    snapshot: Snapshot,
     service: Service,
-    records: Sequence[Row],
-    table: str,
+    version: str,
+    paths: Iterable[str],
     media: str = formats.JSON,
 ) -> None:
-    """ETag of what is read of all of them."""
-    paths = [on_demand.table_path(table, record["trial_id"]) for record in records]
+    """Gives the response an ETag over `version` and the stamps of these files of the store.
+
+    Curves, spectra and samples are not in the snapshot, whose id `version` usually is. Ends the
+    request if the response is not modified or cached.
+    """
     stamps = [on_demand.stamp(service.store, path) for path in paths]
-    conditional(request, " ".join([snapshot.id, *stamps]), media)
+    not_modified_or_continue(request, " ".join([version, *stamps]), media)

@@ -1,4 +1,4 @@
-"""Streams of events that are open: counted, limited, and told when the service stops."""
+"""Counts and limits open streams of events, and ends them when the service stops."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ class Streams:
     def place(self) -> Iterator[None]:
         """Counts a stream. Raises HTTPException if there are too many."""
         if self.closing or self.open >= MAX_STREAMS:
-            says = "the service stops" if self.closing else f"{self.open} streams are open already"
-            raise HTTPException(503, f"{says}: ask again later", headers={"Retry-After": "10"})
+            reason = (
+                "the service stops" if self.closing else f"{self.open} streams are open already"
+            )
+            raise HTTPException(503, f"{reason}: ask again later", headers={"Retry-After": "10"})
         self.open += 1
         try:
             yield
@@ -45,6 +47,6 @@ class Server(uvicorn.Server):
         self.streams = streams
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, which would wait for a stream until its client goes."""
+        """Shuts down as uvicorn does, which would wait for a stream until its client goes."""
         self.streams.close()
         await super().shutdown(sockets)

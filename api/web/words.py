@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sweep.store.vocabulary import SIGNALS
+
 
 class Signals(Protocol):
     """The iteration at which each signal of a collapse began, None for one that was not seen."""
@@ -18,6 +20,15 @@ class Signals(Protocol):
     def diverged_at(self) -> int | None: ...
 
 
+NOUNS = dict(
+    zip(
+        SIGNALS,
+        ("mode collapse", "spectral collapse", "a dead discriminator", "divergence"),
+        strict=True,
+    )
+)
+
+
 class Judged(Signals, Protocol):
     """A trial's status beside its signals."""
 
@@ -26,7 +37,7 @@ class Judged(Signals, Protocol):
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """To `digits` significant figures, whole from 100 on; a dash for none."""
+    """Writes a number to `digits` significant figures, whole from 100 on; a dash for none."""
     if value is None:
         return "–"
     if abs(value) >= 100:
@@ -35,7 +46,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def duration(seconds: float) -> str:
-    """To two figures or so: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    """Writes a duration to about two figures: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -46,20 +57,18 @@ def duration(seconds: float) -> str:
 
 
 def verdict(trial: Judged) -> str:
-    """What was seen, in a sentence; says which came first where two collapses were seen."""
+    """States the collapses in a sentence, and which of two came first."""
     if trial.status == "planned":
         return "Not started."
-    seen = {
-        "mode collapse": trial.mode_collapse_at,
-        "spectral collapse": trial.spectral_collapse_at,
-        "a dead discriminator": trial.dead_at,
-        "divergence": trial.diverged_at,
-    }
-    said = [f"{name} from iteration {at}" for name, at in seen.items() if at is not None]
-    if not said:
+    collapses = [
+        f"{noun} from iteration {onset}"
+        for name, noun in NOUNS.items()
+        if (onset := getattr(trial, name)) is not None
+    ]
+    if not collapses:
         so_far = " so far" if trial.status in ("running", "failed", "stopped") else ""
         return f"No collapse was seen{so_far}."
-    sentence = ", ".join(said)
+    sentence = ", ".join(collapses)
     return f"{sentence[0].upper()}{sentence[1:]}.{_order(trial)}"
 
 

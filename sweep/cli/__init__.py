@@ -1,1 +1,1 @@
-"""What the commands that can be typed share."""
+"""Parsers, flags and exit codes that the commands share."""

@@ -1,4 +1,4 @@
-"""What the commands that only read the store share: flags, and how they end."""
+"""The parser, the store and the exit codes of the commands that only read the store."""
 
 from __future__ import annotations
 

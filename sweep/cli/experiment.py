@@ -1,6 +1,6 @@
-"""What every `python -m sweep.NAME` shares.
+"""The command of an experiment: its parser, its plan, and its launch or dry run.
 
-An experiment is a declaration: which settings, methods and shares i it runs unless told otherwise.
+An experiment is a declaration: which settings, methods and shares i it runs by default.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def execute(
         plan, weights = prepare(args)
         options = flags.options_of(name, args, weights)
         if args.dry_run:
-            from sweep.run.dryrun import seen, show_plan
+            from sweep.run.dryrun import show_plan, visible_nodes
 
-            return show_plan(name, plan, options, seen(options))
+            return show_plan(name, plan, options, visible_nodes(options))
         from sweep.run.launch import launch
 
         return launch(name, plan, options)

@@ -1,4 +1,4 @@
-"""The flags of every command that trains, and what they say on how a plan is run."""
+"""The flags of every command that trains, and the options that they set."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def length_and_precision_flags(p: Parser) -> None:
 
 
 def running_flags(p: Parser) -> None:
-    """How a plan is run and where; nothing here changes a number."""
+    """Adds the flags on how a plan is run and where; none of them changes a number."""
     p.add_argument("--results", metavar="DIR|URI", help="where results are kept")
     p.add_argument("--name", help="of the sweep (default: derived from the plan)")
     p.add_argument("--max-concurrent", type=int, metavar="N", help="default: as many as fit")

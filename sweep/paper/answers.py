@@ -1,4 +1,4 @@
-"""How a question about the paper is answered. Standard library only."""
+"""Answers to questions about the paper. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ NOT_COMPARABLE, NOT_MEASURED = "not comparable", "not measured"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`value` is a number of the claim's unit (percent, or a count of `n`); `n` what it is over:
-    settings or trials, as `says` has it. `comparable` tells whether every number behind it can
-    be set beside Table II's."""
+    """A verdict and its sentence: `value` is in the claim's unit (percent, or a count of `n`), `n`
+    counts settings or trials, as `says` has it. `comparable` tells whether every number behind it
+    can be set beside Table II's."""
 
     verdict: str
     value: float | None
@@ -25,5 +25,5 @@ def verdict(holds: bool) -> str:
     return HOLDS if holds else FAILS
 
 
-def not_measured(why: str) -> Answer:
-    return Answer(NOT_MEASURED, None, 0, why, comparable=False)
+def not_measured(reason: str) -> Answer:
+    return Answer(NOT_MEASURED, None, 0, reason, comparable=False)

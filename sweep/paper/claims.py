@@ -1,4 +1,4 @@
-"""What the paper claims in numbers, against its own Table II and against the stored trials.
+"""Claims of the paper in numbers, against its own Table II and against the stored trials.
 
 Standard library only.
 """
@@ -23,15 +23,15 @@ from sweep.paper.gains import (
 from sweep.paper.table2 import TABLE_II, SettingRow
 
 CONTROLS = ("sn-renorm", "sr-lift")
-# Of the rows of Table II, in percent.
+# Gain of SR over SN in each row of Table II, in percent.
 IS_GAINS = {name: 100 * (row.sr_is / row.sn_is - 1) for name, row in TABLE_II.items()}
 FID_GAINS = {name: 100 * (1 - row.sr_fid / row.sn_fid) for name, row in TABLE_II.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A sentence of the paper; `claimed` in percent where it is a number. `beside` has what the
-    same question gives with another method in the place of SR (or of SN, where it is about SN)."""
+    """A sentence of the paper; `claimed` in percent where it is a number. `beside` answers the
+    same question with another method in the place of SR (or of SN, where it is about SN)."""
 
     name: str
     says: str
@@ -42,7 +42,7 @@ class Claim:
     beside: Mapping[str, Mapping[str, Answer]]
 
 
-# Of a profile and a method, None for the claim's own.
+# Asked for a profile and a method, None for the claim's own.
 Question = Callable[[str, str | None], Answer]
 
 
@@ -55,16 +55,19 @@ def claims(rows: Sequence[SettingRow], inception: Mapping[str, float | None]) ->
         return all_cases(means, rows, profile, method)
 
     def gain(measure: Measure, claimed: float, setting: str | None = None) -> Question:
-        asked = [row for row in rows if setting in (None, row.setting)]
-        return lambda profile, method: average(means_of(asked, profile, method, measure), claimed)
-
-    def one(name: str, measure: Measure, claimed: float, where: str, setting: str) -> Claim:
-        of, gains = ("IS", IS_GAINS) if measure is score else ("FID", FID_GAINS)
-        says = f"With {setting}, SR-GAN has improved {of} by {claimed} %"
-        table = _published_one(claimed, gains[setting])
-        return _claim(
-            rows, name, says, where, table, gain(measure, claimed, setting), CONTROLS, claimed
+        chosen_rows = [row for row in rows if setting in (None, row.setting)]
+        return lambda profile, method: average(
+            means_of(chosen_rows, profile, method, measure), claimed
         )
+
+    def gain_on_setting(
+        name: str, measure: Measure, claimed: float, section: str, setting: str
+    ) -> Claim:
+        score_label, gains = ("IS", IS_GAINS) if measure is score else ("FID", FID_GAINS)
+        sentence = f"With {setting}, SR-GAN has improved {score_label} by {claimed} %"
+        table = _published_setting(claimed, gains[setting])
+        ask = gain(measure, claimed, setting)
+        return _claim(rows, name, sentence, section, table, ask, CONTROLS, claimed)
 
     return [
         _claim(
@@ -79,20 +82,20 @@ def claims(rows: Sequence[SettingRow], inception: Mapping[str, float | None]) ->
             rows, "all_cases", "In all cases, SR-GANs outperform SN-GANs", "Sec. IV",
             _published_cases(IS_GAINS, FID_GAINS), better, CONTROLS,
         ),
-        one("is_gain_E_512-64", score, 19.4, "Sec. IV", "E_512-64"),
-        one("is_gain_E_2048-64", score, 44.9, "Secs. IV, IV-A", "E_2048-64"),
-        one("fid_gain_E_2048-64", distance, 9.1, "Sec. IV-A", "E_2048-64"),
-        *_of_collapses(rows),
+        gain_on_setting("is_gain_E_512-64", score, 19.4, "Sec. IV", "E_512-64"),
+        gain_on_setting("is_gain_E_2048-64", score, 44.9, "Secs. IV, IV-A", "E_2048-64"),
+        gain_on_setting("fid_gain_E_2048-64", distance, 9.1, "Sec. IV-A", "E_2048-64"),
+        *_collapse_claims(rows),
     ]  # fmt: skip
 
 
-def _of_collapses(rows: Sequence[SettingRow]) -> list[Claim]:
+def _collapse_claims(rows: Sequence[SettingRow]) -> list[Claim]:
     modes = [name for name, row in TABLE_II.items() if row.mode_collapse]
     spectra = [name for name, row in TABLE_II.items() if row.spectral_collapse]
-    both = [name for name in modes if name in spectra]
-    together = (
-        f"{len(both)} settings have both flags, {len(modes) - len(both)} mode collapse alone, "
-        f"{len(spectra) - len(both)} spectral collapse alone"
+    shared = [name for name in modes if name in spectra]
+    flag_counts = (
+        f"{len(shared)} settings have both flags, {len(modes) - len(shared)} mode collapse alone, "
+        f"{len(spectra) - len(shared)} spectral collapse alone"
     )
     measured = {m for row in rows for methods in row.measured.values() for m in methods}
     return [
@@ -111,7 +114,7 @@ def _of_collapses(rows: Sequence[SettingRow]) -> list[Claim]:
         _claim(
             rows, "side_by_side", "Spectral collapse and mode collapse always go side by side",
             "Secs. I, II-C, App. C",
-            Answer(verdict(modes == spectra), len(both), len(TABLE_II), together),
+            Answer(verdict(modes == spectra), len(shared), len(TABLE_II), flag_counts),
             lambda profile, method: side_by_side(rows, profile, method or "sn"),
             sorted(measured - {"sn"}),
         ),
@@ -119,8 +122,8 @@ def _of_collapses(rows: Sequence[SettingRow]) -> list[Claim]:
 
 
 def _claim(
-    rows: Sequence[SettingRow], name: str, says: str, where: str, table: Answer, ask: Question,
-    beside: Sequence[str], claimed: float | None = None,
+    rows: Sequence[SettingRow], name: str, sentence: str, section: str, table: Answer,
+    ask: Question, other_methods: Sequence[str], claimed: float | None = None,
 ) -> Claim:  # fmt: skip
     methods: dict[str, set[str]] = {}
     for row in rows:
@@ -128,13 +131,13 @@ def _claim(
             methods.setdefault(profile, set()).update(measured)
     return Claim(
         name=name,
-        says=says,
-        where=where,
+        says=sentence,
+        where=section,
         claimed=claimed,
         table=table,
         measured={profile: ask(profile, None) for profile in sorted(methods)},
         beside={
-            profile: {m: ask(profile, m) for m in beside if m in methods[profile]}
+            profile: {m: ask(profile, m) for m in other_methods if m in methods[profile]}
             for profile in sorted(methods)
         },
     )
@@ -143,23 +146,23 @@ def _claim(
 def _published_average(claimed: float, values: Mapping[str, float], score: str) -> Answer:
     mean = statistics.fmean(values.values())
     flagged = [values[name] for name, row in TABLE_II.items() if row.mode_collapse]
-    says = (
+    sentence = (
         f"the {len(values)} rows' mean gain in {score} is {mean:.2f} %, of the {len(flagged)} in "
         f"which SN collapsed {statistics.fmean(flagged):.2f} %"
     )
-    return Answer(verdict(abs(mean - claimed) <= PRINTED), mean, len(values), says)
+    return Answer(verdict(abs(mean - claimed) <= PRINTED), mean, len(values), sentence)
 
 
-def _published_one(claimed: float, value: float) -> Answer:
-    says = f"the row's two numbers give {value:.2f} %"
-    return Answer(verdict(abs(value - claimed) <= PRINTED), value, 1, says)
+def _published_setting(claimed: float, value: float) -> Answer:
+    sentence = f"the row's two numbers give {value:.2f} %"
+    return Answer(verdict(abs(value - claimed) <= PRINTED), value, 1, sentence)
 
 
 def _published_cases(gains: Mapping[str, float], cuts: Mapping[str, float]) -> Answer:
     worse = [f"IS in {name}" for name, gain in gains.items() if gain <= 0]
     worse += [f"FID in {name} ({-cut:.1f} % worse)" for name, cut in cuts.items() if cut <= 0]
-    says = f"SR is better in IS and FID of {len(gains)} settings"
+    sentence = f"SR is better in IS and FID of {len(gains)} settings"
     if worse:
-        says += f", but not in {', '.join(worse)}"
+        sentence += f", but not in {', '.join(worse)}"
     better = sum(gain > 0 and cuts[name] > 0 for name, gain in gains.items())
-    return Answer(verdict(not worse), better, len(gains), says)
+    return Answer(verdict(not worse), better, len(gains), sentence)

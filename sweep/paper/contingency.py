@@ -14,30 +14,29 @@ from sweep.store.vocabulary import FINISHED
 
 
 def collapses_of_sn(rows: Sequence[SettingRow], profile: str) -> Answer:
-    """In which settings SN collapsed, against Table II's flags; a setting by any of its seeds."""
-    seen = {row.setting: _collapsed(row, profile, "sn") for row in rows}
-    known = {setting: flag for setting, flag in seen.items() if flag is not None}
-    if not known:
+    """Settings in which SN collapsed, by any seed, against Table II's flags."""
+    flag_by_setting = {row.setting: _collapsed(row, profile, "sn") for row in rows}
+    finished = {setting: flag for setting, flag in flag_by_setting.items() if flag is not None}
+    if not finished:
         return not_measured("no finished trial of SN")
     flags = {True: 0, False: 0}
     hits = {True: 0, False: 0}
-    for setting, flag in known.items():
+    for setting, flag in finished.items():
         flagged = TABLE_II[setting].mode_collapse
         flags[flagged] += 1
         hits[flagged] += flag
-    says = (
+    sentence = (
         f"mode collapse in {hits[True]} of {flags[True]} settings that the paper flags and in "
         f"{hits[False]} of {flags[False]} that it does not"
     )
     agrees = hits[True] == flags[True] and not hits[False]
-    return Answer(
-        verdict(agrees), sum(hits.values()), len(known), says, _comparable(rows, profile, "sn")
-    )
+    comparable = _comparable(rows, profile, "sn")
+    return Answer(verdict(agrees), sum(hits.values()), len(finished), sentence, comparable)
 
 
 def no_collapse(rows: Sequence[SettingRow], profile: str, method: str | None) -> Answer:
-    """Whether any trial of the method (None: of SR) collapsed, there and where SN did."""
-    trials, collapsed, after_sn, kept = 0, 0, 0, 0
+    """Trials of the method (None: of SR) that collapsed, of all and of those where SN did."""
+    trials, collapsed, after_sn, spared = 0, 0, 0, 0
     for row in rows:
         seeds = _finished(row, profile, method or sr_of(row, profile))
         trials += len(seeds)
@@ -45,37 +44,37 @@ def no_collapse(rows: Sequence[SettingRow], profile: str, method: str | None) ->
         collapsed += fell
         if seeds and _collapsed(row, profile, "sn"):
             after_sn += 1
-            kept += not fell
+            spared += not fell
     if not trials:
         return not_measured("no finished trial of the method")
-    says = (
+    sentence = (
         f"mode collapse in {collapsed} of {trials} trials; of {after_sn} settings in which SN "
-        f"collapsed, {kept} did not"
+        f"collapsed, {spared} did not"
     )
     return Answer(
-        verdict(collapsed == 0), collapsed, trials, says, _comparable(rows, profile, method)
+        verdict(collapsed == 0), collapsed, trials, sentence, _comparable(rows, profile, method)
     )
 
 
 def side_by_side(rows: Sequence[SettingRow], profile: str, method: str) -> Answer:
-    """Whether the method's trials show both collapses or neither, and which came first."""
+    """Trials of the method with both collapses or one, and which came first."""
     seeds = [seed for row in rows for seed in _finished(row, profile, method)]
     fell = [(seed.mode_collapse_at, seed.spectral_collapse_at) for seed in seeds]
-    both = [(m, s) for m, s in fell if m is not None and s is not None]
+    both_at = [(m, s) for m, s in fell if m is not None and s is not None]
     modes_alone = sum(m is not None and s is None for m, s in fell)
     spectra_alone = sum(m is None and s is not None for m, s in fell)
-    if not both and not modes_alone and not spectra_alone:
+    if not both_at and not modes_alone and not spectra_alone:
         return not_measured(f"no collapse was seen in {len(seeds)} trials")
-    says = (
-        f"both in {len(both)} of {len(seeds)} trials, mode collapse alone in {modes_alone}, "
+    sentence = (
+        f"both in {len(both_at)} of {len(seeds)} trials, mode collapse alone in {modes_alone}, "
         f"spectral collapse alone in {spectra_alone}"
     )
-    if both:
-        spectrum, modes = (sum(s < m for m, s in both), sum(m < s for m, s in both))
-        says += f"; of both, the spectrum fell first in {spectrum}, the modes in {modes}"
+    if both_at:
+        spectrum, modes = (sum(s < m for m, s in both_at), sum(m < s for m, s in both_at))
+        sentence += f"; of both, the spectrum fell first in {spectrum}, the modes in {modes}"
     holds = not modes_alone and not spectra_alone
     comparable = _comparable(rows, profile, method)
-    return Answer(verdict(holds), len(both), len(seeds), says, comparable)
+    return Answer(verdict(holds), len(both_at), len(seeds), sentence, comparable)
 
 
 def _finished(row: SettingRow, profile: str, method: str) -> list[SeedResult]:
@@ -84,7 +83,7 @@ def _finished(row: SettingRow, profile: str, method: str) -> list[SeedResult]:
 
 
 def _collapsed(row: SettingRow, profile: str, method: str) -> bool | None:
-    """Whether any seed did; None without a finished one."""
+    """Tells whether any seed collapsed; None without a finished one."""
     seeds = _finished(row, profile, method)
     return any(seed.mode_collapse_at is not None for seed in seeds) if seeds else None
 

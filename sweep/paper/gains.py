@@ -1,4 +1,4 @@
-"""How much better a method is than SN, over the settings that have both. Standard library only.
+"""Gains of a method over SN, on the settings that have both. Standard library only.
 
 A gain is relative to SN, in percent: of a score where higher is better other / SN - 1, of a
 distance 1 - other / SN. An average is over settings, each counting once.
@@ -49,9 +49,9 @@ def inception_score(scores: Mapping[str, float | None]) -> Measure:
     """The Inception score at the best evaluation, from those of the trials by id."""
 
     def mean(result: MethodResult) -> tuple[str, float | None]:
-        found = [scores.get(seed.trial_id) for seed in result.seeds if seed.best is not None]
-        known = [score for score in found if score is not None]
-        return "IS", statistics.fmean(known) if known else None
+        seed_scores = [scores.get(seed.trial_id) for seed in result.seeds if seed.best is not None]
+        measured = [score for score in seed_scores if score is not None]
+        return "IS", statistics.fmean(measured) if measured else None
 
     return mean
 
@@ -59,51 +59,51 @@ def inception_score(scores: Mapping[str, float | None]) -> Measure:
 def means_of(
     rows: Sequence[SettingRow], profile: str, method: str | None, measure: Measure
 ) -> dict[str, Means]:
-    """By setting, where SN and the method (None: SR) both have the score."""
-    found = {}
+    """Means by setting, where SN and the method (None: SR) both have the score."""
+    means = {}
     for row in rows:
         methods = row.measured.get(profile, {})
-        sn, other = methods.get("sn"), methods.get(method or sr_of(row, profile))
-        if sn is None or other is None:
+        sn, result = methods.get("sn"), methods.get(method or sr_of(row, profile))
+        if sn is None or result is None:
             continue
-        (score, a), (_, b) = measure(sn), measure(other)
+        (score, a), (_, b) = measure(sn), measure(result)
         if a is not None and b is not None:
-            found[row.setting] = Means(a, b, score, sn.comparable and other.comparable)
-    return found
+            means[row.setting] = Means(a, b, score, sn.comparable and result.comparable)
+    return means
 
 
 def average(means: Mapping[str, Means], claimed: float) -> Answer:
-    """Whether the mean gain is at least what is claimed, where that can be asked."""
+    """Tells whether the mean gain is at least the claimed one, where it is comparable."""
     if not means:
         return not_measured(UNKNOWN)
     gains = [pair.gain for pair in means.values()]
     mean = statistics.fmean(gains)
-    says = (
+    sentence = (
         f"mean gain in {_scores(means)}: {mean:.2f} % (settings: {len(gains)}, "
         f"{min(gains):.1f} to {max(gains):.1f} %)"
     )
     if not _comparable(means):
-        return Answer(NOT_COMPARABLE, mean, len(gains), says, comparable=False)
-    return Answer(verdict(mean >= claimed - PRINTED), mean, len(gains), says)
+        return Answer(NOT_COMPARABLE, mean, len(gains), sentence, comparable=False)
+    return Answer(verdict(mean >= claimed - PRINTED), mean, len(gains), sentence)
 
 
 def all_cases(
     means: Mapping[str, Means], rows: Sequence[SettingRow], profile: str, method: str | None
 ) -> Answer:
-    """Whether the method has the lower mean distance in every setting."""
+    """Tells whether the method has the lower mean distance in every setting."""
     if not means:
         return not_measured(UNKNOWN)
     better = [name for name, pair in means.items() if pair.other < pair.sn]
     worse = [name for name in means if name not in better]
-    says = f"a lower mean {_scores(means)} in {len(better)} of {len(means)} settings"
+    sentence = f"a lower mean {_scores(means)} in {len(better)} of {len(means)} settings"
     if worse:
-        says += f", not in {', '.join(worse)}"
+        sentence += f", not in {', '.join(worse)}"
     pairs = [row.pairs.get(profile, {}).get(method or sr_of(row, profile)) for row in rows]
     intervals = [pair.interval for pair in pairs if pair and pair.interval]
     if intervals:
-        below = sum(high < 0 for _, high in intervals)
-        says += f"; the paired interval lies below 0 in {below} of {len(intervals)}"
-    return Answer(verdict(not worse), len(better), len(means), says, _comparable(means))
+        negative = sum(high < 0 for _, high in intervals)
+        sentence += f"; the paired interval lies below 0 in {negative} of {len(intervals)}"
+    return Answer(verdict(not worse), len(better), len(means), sentence, _comparable(means))
 
 
 def _scores(means: Mapping[str, Means]) -> str:

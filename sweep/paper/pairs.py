@@ -44,7 +44,7 @@ class PairedDifference:
     best_interval: tuple[float, float] | None
 
 
-# What a configuration has because of its method, nugan's logged eigenvalues included. `n_critic`
+# Parts of a configuration that its method brings, nugan's logged eigenvalues included. `n_critic`
 # and the batch of G are not among them: where they differ, an iteration is other work, and the
 # same iteration makes no pair.
 METHODS_OWN = (
@@ -69,14 +69,14 @@ def configuration(row: Row) -> dict[str, Any]:
 
 
 def comparable_part(row: Row) -> dict[str, Any]:
-    """The same without what belongs to the method: equal in both trials of a pair."""
+    """Configuration without what belongs to the method: equal in both trials of a pair."""
     return {k: v for k, v in configuration(row).items() if k not in METHODS_OWN}
 
 
 def paired_differences(
     methods: Mapping[str, Sequence[Row]], curves: Callable[[str], Sequence[Row]]
 ) -> dict[str, PairedDifference]:
-    """Of each method that shares a finished seed with `sn`; `methods` are rows of `trials`.
+    """Differences of each method that shares a finished seed with `sn`; rows of `trials`.
 
     A pair is formed only of trials that differ in nothing but what is the method's own, at the
     last iteration that both have evaluated: a stopped SN run ends before its twin.
@@ -108,12 +108,11 @@ def paired_differences(
 
 
 def _seed_difference(
-    sn: Row, other: Row, curves: Callable[[str], Sequence[Row]]
+    sn: Row, twin: Row, curves: Callable[[str], Sequence[Row]]
 ) -> SeedDifference | None:
     score = score_name(sn)
     values = [
-        {row["iteration"]: row[score] for row in curves(trial["trial_id"])}
-        for trial in (sn, other)
+        {row["iteration"]: row[score] for row in curves(trial["trial_id"])} for trial in (sn, twin)
     ]
     common = [
         iteration
@@ -122,12 +121,12 @@ def _seed_difference(
     ]
     if not common:
         return None
-    at = max(common)
-    a, b = values[0][at], values[1][at]
-    best = [trial.get(f"best_{score}") for trial in (sn, other)]
+    last = max(common)
+    a, b = values[0][last], values[1][last]
+    best = [trial.get(f"best_{score}") for trial in (sn, twin)]
     return SeedDifference(
         seed=sn["seed"],
-        iteration=at,
+        iteration=last,
         sn=a,
         other=b,
         difference=b - a,

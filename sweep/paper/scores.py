@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sweep.store.vocabulary import Row
 
-# How a distance is written: its name, and decimals of what is usual for it.
+# Title of each distance, and its usual decimals.
 SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID"}
 DECIMALS = {"fd_digits": 0, "fid": 2}
 
@@ -19,7 +19,7 @@ def score_name(row: Row) -> str:
 
 
 def sample_sd(values: Sequence[float]) -> float:
-    """Over n - 1, of at least two values; NaN if one is, where `statistics.stdev` raises."""
+    """Standard deviation (n - 1) of two or more values; NaN if one is, where stdev raises."""
     mean = statistics.fmean(values)
     return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
 

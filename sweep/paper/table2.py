@@ -67,13 +67,12 @@ IMAGENET = ("E_512-64", "E_2048-64")
 # Figs. 2 to 4 follow the runs to 50k iterations; the text gives no other length.
 PUBLISHED_ITERATIONS = 50_000
 DEFAULT_I_RATIO = 0.5
-IMAGENET = ("E_512-64", "E_2048-64")
 OTHER_WEIGHTS = "Inception weights: not the reference file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedResult:
-    """One trial. `best` and `final` are distances, lower is better; `modes` of 1000 and
+    """Results of a trial: `best` and `final` are distances, lower is better; `modes` of 1000 and
     `spectrum_left` are of the end; each `*_at` is an iteration or None."""
 
     seed: int
@@ -133,14 +132,14 @@ def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> lis
         ours = row["setting"] in TABLE_II and row["i_ratio"] in (None, DEFAULT_I_RATIO)
         if ours and row["parent"] is None:
             cells.setdefault((row["setting"], row["profile"], row["method"]), []).append(row)
-    chosen = {key: one_configuration(rows) for key, rows in cells.items()}
+    trials_of = {key: one_configuration(rows) for key, rows in cells.items()}
     table = []
     for setting, published in TABLE_II.items():
-        profiles = sorted({profile for name, profile, _ in chosen if name == setting})
+        profiles = sorted({profile for name, profile, _ in trials_of if name == setting})
         rows = {
             profile: {
-                method: chosen[setting, profile, method]
-                for method in _sn_first(m for s, p, m in chosen if (s, p) == (setting, profile))
+                method: trials_of[setting, profile, method]
+                for method in _sn_first(m for s, p, m in trials_of if (s, p) == (setting, profile))
             }
             for profile in profiles
         }
@@ -174,22 +173,22 @@ def one_configuration(rows: Sequence[Row]) -> list[Row]:
 
 
 def summary(method: str, rows: Sequence[Row]) -> MethodResult:
-    """Of at least one trial; all of one configuration and one i."""
+    """Summary of one or more trials, all of one configuration and one i."""
     score = score_name(rows[0])
-    counted = [
+    bests = [
         row[f"best_{score}"]
         for row in rows
         if row["status"] in FINISHED and row[f"best_{score}"] is not None
     ]
-    reasons = _why_not_comparable(rows[0], len(counted))
+    reasons = _why_not_comparable(rows[0], len(bests))
     return MethodResult(
         method=method,
         i_ratio=rows[0]["i_ratio"],
-        n=len(counted),
+        n=len(bests),
         seeds=[_seed_result(row, score) for row in rows],
         score=score,
-        mean=statistics.fmean(counted) if counted else None,
-        sd=sample_sd(counted) if len(counted) > 1 else None,
+        mean=statistics.fmean(bests) if bests else None,
+        sd=sample_sd(bests) if len(bests) > 1 else None,
         comparable=not reasons,
         reasons=reasons,
     )
@@ -213,7 +212,7 @@ def _seed_result(row: Row, score: str) -> SeedResult:
 
 
 def _why_not_comparable(row: Row, n: int) -> list[str]:
-    """What keeps the measured numbers from standing for the published ones."""
+    """Reasons why the measured numbers cannot stand for the published ones."""
     published = _published_protocol(row["setting"])
     ran = {
         "data set": row["dataset"],
@@ -224,9 +223,9 @@ def _why_not_comparable(row: Row, n: int) -> list[str]:
         "CH": row["channels"],
     }
     differs = [
-        f"{what}: {value}, the paper's is {published[what]}"
-        for what, value in ran.items()
-        if value != published[what]
+        f"{aspect}: {value}, the paper's is {published[aspect]}"
+        for aspect, value in ran.items()
+        if value != published[aspect]
     ]
     if json.loads(row["protocol"] or "{}").get("reference_weights") is False:
         differs.append(OTHER_WEIGHTS)
@@ -238,7 +237,7 @@ def _why_not_comparable(row: Row, n: int) -> list[str]:
 
 
 def _published_protocol(setting: str) -> dict[str, Any]:
-    """What the paper says of a row. It states no number of samples behind its scores."""
+    """Protocol of a row in the paper, which states no number of samples behind its scores."""
     group, sizes = setting.split("_")
     batch_size, channels = map(int, sizes.split("-"))
     imagenet = setting in IMAGENET

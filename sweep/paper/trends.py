@@ -1,4 +1,4 @@
-"""Figs. 8 and 12: what the text says of them, and what was measured. Standard library only.
+"""Figs. 8 and 12: sentences of the text on them, and the measured trends. Standard library only.
 
 The figures' points are not in the text, so only its sentences on them are held against the trials.
 """
@@ -26,7 +26,7 @@ TEXT_OF_FIG_12 = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """A method's best distance over i on a setting; `beside` has what does not lift."""
+    """A method's best distance over i on a setting; `beside` has methods that do not lift."""
 
     profile: str
     setting: str
@@ -39,7 +39,7 @@ class Trend:
 
 
 def fig8(trials: Iterable[Row]) -> list[Trend]:
-    """By profile, setting and lifting method, from rows of `trials` that did not branch off.
+    """Trends by profile, setting and lifting method, from rows of `trials` without a parent.
 
     As in Table II no mean goes over different configurations: of a profile, setting and method
     one is taken, over all values of i.
@@ -48,9 +48,9 @@ def fig8(trials: Iterable[Row]) -> list[Trend]:
     for row in trials:
         if row["parent"] is None:
             cells.setdefault((row["profile"], row["setting"], row["method"]), []).append(row)
-    chosen = {key: one_configuration(rows) for key, rows in cells.items()}
+    trials_of = {key: one_configuration(rows) for key, rows in cells.items()}
     trends = []
-    for (profile, setting, method), rows in chosen.items():
+    for (profile, setting, method), rows in trials_of.items():
         ratios = sorted({row["i_ratio"] for row in rows if row["i_ratio"] is not None})
         if not ratios:
             continue
@@ -65,9 +65,9 @@ def fig8(trials: Iterable[Row]) -> list[Trend]:
                 method=method,
                 points=points,
                 beside={
-                    name: summary(name, chosen[profile, setting, name])
+                    name: summary(name, trials_of[profile, setting, name])
                     for name in ("sn", "sn-renorm")
-                    if (profile, setting, name) in chosen
+                    if (profile, setting, name) in trials_of
                 },
                 text=text,
                 agrees=_agrees(text, {p.i_ratio: p.mean for p in points}, points),
@@ -81,20 +81,22 @@ def _agrees(
 ) -> Answer:
     if text is None:
         return not_measured("the text says nothing of this group")
-    known = {i: mean for i, mean in means.items() if i is not None and mean is not None}
-    missing = [f"{i:g}" for i in STEPS if i not in known]
+    measured = {i: mean for i, mean in means.items() if i is not None and mean is not None}
+    missing = [f"{i:g}" for i in STEPS if i not in measured]
     if missing:
         return not_measured(f"no finished trial with i = {', '.join(missing)}")
-    shown = [i for i in sorted(known) if i >= STEPS[0]] if text == STEADY else list(STEPS)
-    path = [known[i] for i in shown]
+    ratios = [i for i in sorted(measured) if i >= STEPS[0]] if text == STEADY else list(STEPS)
+    path = [measured[i] for i in ratios]
     if text == STEADY:
         holds = all(after < before for before, after in itertools.pairwise(path))
     else:
         holds = path[1] < path[0] and path[1] < path[2]
-    n = min(point.n for point in points if point.i_ratio in shown)
-    says = ", ".join(f"{known[i]:.4g} at {i:g}" for i in shown)
+    n = min(point.n for point in points if point.i_ratio in ratios)
+    means_text = ", ".join(f"{measured[i]:.4g} at {i:g}" for i in ratios)
     comparable = all(point.comparable for point in points)
-    return Answer(verdict(holds), None, n, f"mean best {points[0].score}: {says}", comparable)
+    return Answer(
+        verdict(holds), None, n, f"mean best {points[0].score}: {means_text}", comparable
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ class Compensation:
 
 
 def fig12(rows: Sequence[SettingRow]) -> list[Compensation]:
-    """By profile and setting, from the rows of Table II, where either of the two was run."""
+    """Compensations by profile and setting, from the rows of Table II with either method."""
     return [
         Compensation(
             profile=profile,
@@ -132,11 +134,11 @@ def _better(setting: str, measured: Mapping[str, MethodResult], dynamic: str) ->
     pair = measured.get(STATIC), measured[dynamic]
     if pair[0] is None or pair[0].mean is None or pair[1].mean is None:
         return not_measured("no finished trial of both")
-    found = "static" if pair[0].mean < pair[1].mean else "dynamic"
+    better = "static" if pair[0].mean < pair[1].mean else "dynamic"
     text = TEXT_OF_FIG_12.get(setting)
-    says = f"mean best {pair[0].score}: {pair[0].mean:.4g} static, {pair[1].mean:.4g} dynamic"
+    sentence = f"mean best {pair[0].score}: {pair[0].mean:.4g} static, {pair[1].mean:.4g} dynamic"
     if text is None:
-        return not_measured(f"the text does not name this setting; {says}")
+        return not_measured(f"the text does not name this setting; {sentence}")
     n = min(pair[0].n, pair[1].n)
     comparable = pair[0].comparable and pair[1].comparable
-    return Answer(verdict(found == text), None, n, says, comparable)
+    return Answer(verdict(better == text), None, n, sentence, comparable)

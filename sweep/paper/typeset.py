@@ -115,18 +115,18 @@ def _difference(pair: PairedDifference | None, result: MethodResult) -> str:
     if pair.interval is None:
         return ", ".join(_number(seed.difference, decimals, sign=True) for seed in pair.seeds)
     low, high = (_number(value, decimals, sign=True) for value in pair.interval)
-    others = "" if pair.n == result.n else f" (n = {pair.n})"
-    return f"{_number(pair.mean, decimals, sign=True)} [{low}, {high}]{others}"
+    pair_count = "" if pair.n == result.n else f" (n = {pair.n})"
+    return f"{_number(pair.mean, decimals, sign=True)} [{low}, {high}]{pair_count}"
 
 
 def _collapsed(result: MethodResult) -> str:
     """How many of the finished seeds showed each signal, as far as one did."""
-    ended = [seed for seed in result.seeds if seed.status in FINISHED]
+    finished = [seed for seed in result.seeds if seed.status in FINISHED]
     counts = {
-        mark: sum(getattr(seed, name) is not None for seed in ended)
+        mark: sum(getattr(seed, name) is not None for seed in finished)
         for name, (mark, _) in SIGNAL_MARKS.items()
     }
-    return ", ".join(f"{mark} {count}/{len(ended)}" for mark, count in counts.items() if count)
+    return ", ".join(f"{mark} {count}/{len(finished)}" for mark, count in counts.items() if count)
 
 
 def _number(value: float, decimals: int, *, sign: bool = False) -> str:
@@ -159,7 +159,9 @@ def _notes(
 def latex(sheet: Sheet) -> str:
     """A table that needs the package booktabs, and longtable if it is longer than a page."""
     lines = sum(map(len, sheet.blocks))
-    body = "\n\\addlinespace\n".join("\n".join(map(_tex_line, _once(b))) for b in sheet.blocks)
+    body = "\n\\addlinespace\n".join(
+        "\n".join(map(_tex_line, _with_setting_once(b))) for b in sheet.blocks
+    )
     parts = {
         "caption": rf"\caption{{{_tex(sheet.title)}.}}\label{{{sheet.label}}}",
         "header": _tex_line(sheet.header),
@@ -211,7 +213,7 @@ _LONG_TABLE = r"""% \usepackage{booktabs,longtable}
 """
 
 
-def _once(block: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+def _with_setting_once(block: Sequence[Sequence[str]]) -> list[Sequence[str]]:
     """The block with its setting in the first line alone."""
     return [row if place == 0 else ("", *row[1:]) for place, row in enumerate(block)]
 

@@ -1,1 +1,1 @@
-"""What is to run and what it costs, known before anything starts."""
+"""Plans of sweeps: trials to run and their cost, known before anything starts."""

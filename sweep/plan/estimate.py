@@ -1,4 +1,4 @@
-"""What a plan costs: operations, GPU memory, seconds, GPU-hours, and how long it takes in all.
+"""The cost of a plan: operations, GPU memory, seconds, GPU-hours, and its makespan.
 
 Seconds are nominal ones, of stated constants, times how much longer or shorter trials like these
 took: those of the store that have ended. Without any they are said to be not measured. Standard
@@ -29,7 +29,7 @@ CPU_FLOPS_PER_SECOND = 54e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """How much longer than nominal n ended trials took: median, least and most."""
+    """Measured over nominal seconds of n ended trials: median, least and most."""
 
     factor: float
     low: float
@@ -39,20 +39,21 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Of one trial: `teraflops` and `whole_seconds` of all of it, of which `left` (0 to 1) is to
-    come; `gpu_bytes` None without a GPU, `rate` None where nothing was measured."""
+    """The cost of one trial: `teraflops` and `whole_seconds` of all of it, of which the part
+    `remaining` (0 to 1) is to come; `gpu_bytes` None without a GPU, `rate` None where nothing was
+    measured."""
 
     teraflops: float
     gpu_bytes: float | None
     whole_seconds: float
     share: Share
     rate: Rate | None
-    left: float
+    remaining: float
 
     @property
     def seconds(self) -> float:
-        """Of what is to come."""
-        return self.whole_seconds * self.left
+        """Seconds that are to come."""
+        return self.whole_seconds * self.remaining
 
     @property
     def gpu_hours(self) -> float:
@@ -74,16 +75,18 @@ class Measured:
         self.gpu_bytes = gpu_bytes
         self._ratios: dict[tuple[str, ...], list[float]] = {}
         for row in rows:
-            config = _ended(row)
+            config = _comparable_config(row)
             if config is None:
                 continue
-            whole = row["seconds"] * config.iterations / row["iteration"]
+            whole_seconds = row["seconds"] * config.iterations / row["iteration"]
             for key in _keys(config):
-                self._ratios.setdefault(key, []).append(whole / nominal_seconds(config, gpu_bytes))
+                self._ratios.setdefault(key, []).append(
+                    whole_seconds / nominal_seconds(config, gpu_bytes)
+                )
 
     def rate(self, config: TrialConfig) -> Rate | None:
-        """Of the nearest kind of trials that there are: setting and method, setting, method,
-        all of the profile; on the same type of device."""
+        """The rate of the nearest kind of trials that there are: setting and method, setting,
+        method, all of the profile; on the same type of device."""
         for key in _keys(config):
             if ratios := self._ratios.get(key):
                 return Rate(
@@ -102,7 +105,7 @@ def _keys(config: TrialConfig) -> list[tuple[str, ...]]:
     return [(*kind, setting, method), (*kind, setting), (*kind, method), kind]
 
 
-def _ended(row: Mapping[str, Any]) -> TrialConfig | None:
+def _comparable_config(row: Mapping[str, Any]) -> TrialConfig | None:
     """The configuration of a trial whose time can be compared; None of any other.
 
     A branch is left out: its clock begins with its own first iteration.
@@ -133,11 +136,11 @@ def cost(
     measured: Measured,
     *,
     done: int = 0,
-    asked: Share | None = None,
+    request: Share | None = None,
 ) -> Cost:
-    """What is to come of a trial of which `done` iterations are there."""
+    """The cost of a trial of which `done` iterations are there, with the requested share."""
     start = config.parent_iteration or 0
-    left = 1 - max(0, done - start) / (config.iterations - start)
+    remaining = 1 - max(0, done - start) / (config.iterations - start)
     rate = measured.rate(config)
     seconds = nominal_seconds(config, measured.gpu_bytes) * (rate.factor if rate else 1)
     planned = (config.iterations - start) / config.iterations
@@ -145,14 +148,14 @@ def cost(
         teraflops=2 * work(config) * planned / 1e12,
         gpu_bytes=memory_bytes(config) if config.device == "cuda" else None,
         whole_seconds=seconds * planned,
-        share=asked or share(config, measured.gpu_bytes),
+        share=request or share(config, measured.gpu_bytes),
         rate=rate,
-        left=left,
+        remaining=remaining,
     )
 
 
 def gpu_hours(configs: Iterable[TrialConfig], gpu_bytes: float) -> float:
-    """Of whole trials on GPUs of that size by the stated constants alone: nothing is measured."""
+    """GPU-hours of whole trials on GPUs of that size, by the stated constants alone."""
     return sum(
         nominal_seconds(config, gpu_bytes) * share(config, gpu_bytes).gpus / 3600
         for config in configs
@@ -160,8 +163,8 @@ def gpu_hours(configs: Iterable[TrialConfig], gpu_bytes: float) -> float:
 
 
 def makespan(seconds: Sequence[float], slots: int) -> float:
-    """How long trials take that are started in this order, each on the slot that is free first."""
+    """Seconds that trials take, started in this order, each on the slot that is free first."""
     free = [0.0] * max(1, slots)
-    for each in seconds:
-        heapq.heappush(free, heapq.heappop(free) + each)
+    for duration in seconds:
+        heapq.heappush(free, heapq.heappop(free) + duration)
     return max(free)

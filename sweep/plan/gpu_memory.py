@@ -1,4 +1,4 @@
-"""How much GPU memory a trial needs, from its configuration alone. Standard library only.
+"""GPU memory that a trial needs, from its configuration alone. Standard library only.
 
 A model: what autograd keeps for a backward pass is counted tensor by tensor as the networks of
 `trainer.models` make them, and checked against torch on the CPU; what a GPU adds (workspaces of
@@ -43,13 +43,13 @@ def memory_bytes(config: TrialConfig) -> float:
     """
     g, d = parameters(config)
     resident = VALUE * _COPIES * (g + d) + _images_bytes(config)
-    passing = [_training_bytes(config), _sampling_bytes(config)]
+    transient = [_training_bytes(config), _sampling_bytes(config)]
     if config.scorer is not None and not config.dataset.startswith("digits"):
-        passing.append(_INCEPTION_BYTES)
+        transient.append(_INCEPTION_BYTES)
     if config.hessian_k is not None:
-        kept = _kept(config, _HESSIAN_IMAGES, 2 * _HESSIAN_IMAGES)
-        passing.append(3 * kept + VALUE * _LANCZOS_STEPS * max(g, d))
-    return WORKSPACE_BYTES + (1 + MARGIN) * (resident + max(passing))
+        saved = _saved_bytes(config, _HESSIAN_IMAGES, 2 * _HESSIAN_IMAGES)
+        transient.append(3 * saved + VALUE * _LANCZOS_STEPS * max(g, d))
+    return WORKSPACE_BYTES + (1 + MARGIN) * (resident + max(transient))
 
 
 def parameters(config: TrialConfig) -> tuple[float, float]:
@@ -123,29 +123,29 @@ def _folded(pixels: float) -> bool:
 
 
 def _training_bytes(config: TrialConfig) -> float:
-    """Of the larger of both updates, for one micro-batch."""
+    """Bytes of the larger of both updates, for one micro-batch."""
     method = METHODS[config.method]
     real = config.micro_batch
     if method.simultaneous:
-        return _SECOND_DERIVATIVES[method.penalty] * _kept(config, real, 2 * real)
+        return _SECOND_DERIVATIVES[method.penalty] * _saved_bytes(config, real, 2 * real)
     judged = 4 * real if method.penalty in ("r1", "wgan-gp") else 2 * real
     fakes = config.generator_batch_size * real / config.batch_size
     return max(
-        _kept(config, 0, judged) + _passing(config, real),
-        _kept(config, fakes, fakes),
+        _saved_bytes(config, 0, judged) + _transient_bytes(config, real),
+        _saved_bytes(config, fakes, fakes),
     )
 
 
-def _kept(config: TrialConfig, generated: float, judged: float) -> float:
+def _saved_bytes(config: TrialConfig, generated: float, judged: float) -> float:
     maps = generated * kept_by_generator(config) + judged * kept_by_discriminator(config)
     return maps + sum(kernel_bytes(config))
 
 
 def _sampling_bytes(config: TrialConfig) -> float:
-    return _passing(config, min(config.curve_samples, _SAMPLES_AT_ONCE))
+    return _transient_bytes(config, min(config.curve_samples, _SAMPLES_AT_ONCE))
 
 
-def _passing(config: TrialConfig, n: float) -> float:
+def _transient_bytes(config: TrialConfig, n: float) -> float:
     """Bytes of G's largest block for n images without gradients."""
     if config.resolution is None:
         return n * kept_by_generator(config)

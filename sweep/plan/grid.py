@@ -54,17 +54,23 @@ def grid(
     for setting, method in cells(names, methods):
         ratios = i_ratios if i_ratios and METHODS[method].lifts else (None,)
         try:
-            found = [
+            planned = [
                 trial_config(
-                    profile, setting, method, seed,
-                    i_ratio=i, iterations=iterations, precision=precision, scorer=scorer,
+                    profile,
+                    setting,
+                    method,
+                    seed,
+                    i_ratio=i,
+                    iterations=iterations,
+                    precision=precision,
+                    scorer=scorer,
                 )
                 for i, seed in product(ratios, seeds)
-            ]  # fmt: skip
+            ]
         except UsageError as error:
             impossible[f"{setting} with {method}"] = str(error)
             continue
-        configs |= {config.trial_id: config for config in found}
+        configs |= {config.trial_id: config for config in planned}
     if not configs:
         raise UsageError(next(iter(impossible.values()), "nothing is planned: give a seed"))
     reasons = {
@@ -81,7 +87,7 @@ def grid(
 
 
 def cells(settings: Sequence[str], methods: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Settings with the methods that the patterns name there. Raises UsageError."""
+    """Yields each setting with each method that the patterns name there. Raises UsageError."""
     for setting in settings:
         patterns = [published_sr(setting) if pattern == "sr" else pattern for pattern in methods]
         for method in select("method", METHODS, patterns):
@@ -89,21 +95,21 @@ def cells(settings: Sequence[str], methods: Sequence[str]) -> Iterator[tuple[str
 
 
 def seeds(text: str) -> list[int]:
-    """`0,1` or `0-4` or both, as whole numbers. Raises UsageError for anything else."""
-    found: list[int] = []
+    """Parses `0,1` or `0-4` or both into whole numbers. Raises UsageError for anything else."""
+    numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UsageError(f"seeds are whole numbers from 0, like 0,1 or 0-4, not {part!r}")
         if dash and int(last) < int(first):
             raise UsageError(f"seeds {part!r} end before they begin")
-        found += range(int(first), int(last or first) + 1)
-    return list(dict.fromkeys(found))
+        numbers += range(int(first), int(last or first) + 1)
+    return list(dict.fromkeys(numbers))
 
 
 def ratios(text: str) -> list[float]:
-    """`0.25,0.5` as numbers above 0 up to 1. Raises UsageError for anything else."""
-    found = []
+    """Parses `0.25,0.5` into numbers above 0 up to 1. Raises UsageError for anything else."""
+    values = []
     for part in text.split(","):
         try:
             value = float(part)
@@ -112,5 +118,5 @@ def ratios(text: str) -> list[float]:
         # NaN compares false, too.
         if not 0 < value <= 1:
             raise UsageError(f"--i-ratios are numbers in (0, 1], like 0.25,0.5, not {part!r}")
-        found.append(value)
-    return list(dict.fromkeys(found))
+        values.append(value)
+    return list(dict.fromkeys(values))

@@ -1,4 +1,4 @@
-"""The Inception weights of a sweep: which file, by its hash, and what is said where there is none.
+"""The Inception weights of a sweep: their file, its hash, and the note where there is none.
 
 Standard library only, so that a plan can be shown without torch.
 """
@@ -30,50 +30,50 @@ class Weights:
 
 
 def find_weights(
-    profile: str, given: Path | None, *, allow_other: bool, required: bool
+    profile: str, path_given: Path | None, *, allow_other: bool, required: bool
 ) -> Weights:
-    """The weights of a sweep: `given`, else INCEPTION_WEIGHTS. Of the paper profile only.
+    """The weights of a sweep: `path_given`, else INCEPTION_WEIGHTS. Of the paper profile only.
 
     Raises UsageError if the file is not the reference and that is not allowed, and if it is not
     there though it was given or is required.
     """
     if profile != "paper":
-        if given is not None:
+        if path_given is not None:
             raise UsageError(
                 f"--inception-weights is for the paper profile: {profile} has scores of its own"
             )
         return Weights()
-    path = weights_path(given)
+    path = weights_path(path_given)
     if reason := missing_reason(path):
-        if required or given is not None:
+        if required or path_given is not None:
             raise UsageError(reason)
         note = f"IS and FID are not measured ({reason}); with weights these are other trials"
         return Weights(note=note)
     assert path is not None
-    found = weights_hash(path)
-    if found == REFERENCE_SHA256:
-        return Weights(path=path.absolute(), sha256=found)
+    sha256 = weights_hash(path)
+    if sha256 == REFERENCE_SHA256:
+        return Weights(path=path.absolute(), sha256=sha256)
     if not allow_other:
-        raise UsageError(not_the_reference(path, found))
+        raise UsageError(not_the_reference(path, sha256))
     note = f"{path} is not the reference Inception file: every IS and FID is marked so"
-    return Weights(path=path.absolute(), sha256=found, note=note)
+    return Weights(path=path.absolute(), sha256=sha256, note=note)
 
 
-def check_weights(config: TrialConfig, given: str | None) -> Path | None:
+def check_weights(config: TrialConfig, path_given: str | None) -> Path | None:
     """The weights file of a trial on this machine; None for one without Inception scores.
 
     Raises UsageError if it is not there, or is another one than the trial was planned with.
     """
     if config.curve_protocol is None or config.scorer is None:
         return None
-    path = weights_path(None if given is None else Path(given))
+    path = weights_path(None if path_given is None else Path(path_given))
     if reason := missing_reason(path):
         raise UsageError(f"on {platform.node()}: {reason}")
     assert path is not None
-    found = weights_hash(path)
-    if found != config.scorer:
+    sha256 = weights_hash(path)
+    if sha256 != config.scorer:
         raise UsageError(
-            f"on {platform.node()} {path} has the SHA-256 {found}, but the trial was planned with "
-            f"the Inception weights {config.scorer}"
+            f"on {platform.node()} {path} has the SHA-256 {sha256}, but the trial was planned "
+            f"with the Inception weights {config.scorer}"
         )
     return path

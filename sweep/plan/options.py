@@ -1,4 +1,4 @@
-"""How a plan is run. Standard library only, so that flags can be read without Ray."""
+"""Options of a run. Standard library only, so that flags can be read without Ray."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sweep.plan.inception_weights import Weights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a plan is run; none of it can change a number. `command` is kept with the sweep.
+    """Options of a run; none of them can change a number. `command` is kept with the sweep.
 
     `time_budget` is in s. A trial that has failed `max_failures` times is left alone.
     """
@@ -35,5 +35,5 @@ class Options:
 
     @property
     def remote(self) -> bool:
-        """Whether trials run on a cluster that was there before and may grow."""
+        """True if trials run on a cluster that was there before and may grow."""
         return "RAY_ADDRESS" in os.environ

@@ -1,4 +1,4 @@
-"""What the store has of a plan, and what follows: what to run, to resume, to remove, to settle."""
+"""The trials of a plan that the store lacks: which to run, to resume, to remove, to settle."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any
 from sweep.plan.grid import Plan
 from sweep.store.ownership import acquire
 from sweep.store.store import Store, default_root
-from sweep.store.vocabulary import FINISHED
+from sweep.store.vocabulary import BESIDE_A_SWEEP, FINISHED
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 
 OWN_TABLES = ("trials", "evaluations", "spectra", "outputs")
 OWN_FOLDERS = ("samples", "checkpoints")
-# For how long an ended sweep looks for its last workers to be gone.
+# Time for which an ended sweep waits for its last workers to be gone.
 PATIENCE_SECONDS = 5.0
 
 
-def results_root(given: str | None) -> str | None:
-    """Where results go; None if only the cluster can tell: in a Ray job that names no place."""
-    root = given or os.environ.get("SWEEP_RESULTS")
+def results_root(results: str | None) -> str | None:
+    """The root of the results; None if only the cluster can tell: in a Ray job that names none."""
+    root = results or os.environ.get("SWEEP_RESULTS")
     in_job = "RAY_JOB_ID" in os.environ or "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     if not in_job:
         return root or default_root()
@@ -38,7 +38,7 @@ def results_root(given: str | None) -> str | None:
 
 
 def default_name(experiment: str, plan: Plan) -> str:
-    """The same plan has the same name."""
+    """The default name of a plan's sweep: equal for equal plans."""
     ids = "\n".join(sorted(config.trial_id for config in plan.trials))
     return f"{experiment}-{plan.profile}-{hashlib.sha256(ids.encode()).hexdigest()[:6]}"
 
@@ -47,16 +47,16 @@ def check_name(store: Store, name: str, plan: Plan) -> None:
     """Raises UsageError if the name cannot be one, or belongs to trials that the plan lacks."""
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name[0] in "-.":
         raise UsageError(f"--name {name!r} may hold letters, digits, '-', '_' and '.' only")
-    if name.endswith((".control", ".study")):
+    if name.endswith(BESIDE_A_SWEEP):
         raise UsageError(f"--name {name!r} ends like a file that stands beside a sweep's own")
     planned = {config.trial_id for config in plan.trials}
-    others = [
+    foreign_ids = [
         r["trial_id"] for r in store.read_rows("sweeps", name) if r["trial_id"] not in planned
     ]
-    if others:
+    if foreign_ids:
         raise UsageError(
-            f"sweep {name!r} has {len(others)} trials that are not in this plan, for example "
-            f"{others[0]}: give another --name, or plan those too"
+            f"sweep {name!r} has {len(foreign_ids)} trials that are not in this plan, for example "
+            f"{foreign_ids[0]}: give another --name, or plan those too"
         )
 
 
@@ -72,7 +72,7 @@ def to_run(
 
 
 def given_up(rows: Mapping[str, Mapping[str, Any]], max_failures: int) -> dict[str, int]:
-    """How often each trial has failed that failed last and is not to be tried again."""
+    """Numbers of failures of the trials that failed last and are not to be tried again."""
     return {
         trial_id: row["failures"]
         for trial_id, row in rows.items()
@@ -81,64 +81,67 @@ def given_up(rows: Mapping[str, Mapping[str, Any]], max_failures: int) -> dict[s
 
 
 def is_done(row: Mapping[str, Any] | None, *, stop_on_collapse: bool) -> bool:
-    """A collapsed trial goes on when collapse no longer stops it; a diverged one never does."""
+    """True if nothing of the trial is left to run.
+
+    A collapsed trial goes on when collapse no longer stops it; a diverged one never does.
+    """
     if row is None or row["status"] not in FINISHED:
         return False
     return row["status"] == "completed" or stop_on_collapse or row["diverged_at"] is not None
 
 
 def erase(store: Store, trials: Sequence[TrialConfig], say: Callable[[str], None]) -> None:
-    """Removes the trials' own files, each trial under its claim; says what goes."""
+    """Removes the trials' own files, each under ownership of its trial; says what goes."""
     for trial_id, paths in own_files(store, [config.trial_id for config in trials]).items():
         say(f"removing the {len(paths)} files of {trial_id}")
-        claim = acquire(store, f"claims/{trial_id}.json")
-        assert claim is not None  # acquire() waits
+        ownership = acquire(store, f"claims/{trial_id}.json")
+        assert ownership is not None  # acquire() waits
         for path in paths:
-            claim.delete(path)
-        claim.release()
+            ownership.delete(path)
+        ownership.release()
 
 
 def own_files(store: Store, trial_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Every stored file of each trial that has one, but for its claim."""
-    wanted = set(trial_ids)
-    found: dict[str, list[str]] = {}
+    """Every stored file of each trial that has one, its ownership record aside."""
+    ids = set(trial_ids)
+    paths_by_trial: dict[str, list[str]] = {}
     for table in OWN_TABLES:
         for file in store.list(table):
-            if file.key in wanted:
-                found.setdefault(file.key, []).append(file.path)
+            if file.key in ids:
+                paths_by_trial.setdefault(file.key, []).append(file.path)
     for trial_id in trial_ids:
         for folder in OWN_FOLDERS:
             for file in store.list(f"{folder}/{trial_id}"):
-                found.setdefault(trial_id, []).append(file.path)
-    return found
+                paths_by_trial.setdefault(trial_id, []).append(file.path)
+    return paths_by_trial
 
 
 def settle(
     store: Store, trials: Sequence[TrialConfig], status: str, errors: Mapping[str, str]
 ) -> None:
-    """Writes `status` for trials left `running` by a process that is gone, and frees its claims.
+    """Writes `status` for trials left `running` by a process that is gone, and ends its ownership.
 
-    One whose claim is still live is left alone: whoever holds it will write its row. A process
-    can also end between its last row and the release of its claim, or before its first row.
+    One whose owner is still live is left alone: the owner will write its row. A process can also
+    end between its last row and the release of its ownership, or before its first row.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
-    claimed = {file.key for file in store.list("claims")}
+    owned = {file.key for file in store.list("claims")}
     rows = store.read_all("trials", [config.trial_id for config in trials])
     for config in trials:
         row = rows.get(config.trial_id, {})
-        if row.get("status") != "running" and config.trial_id not in claimed:
+        if row.get("status") != "running" and config.trial_id not in owned:
             continue
         path = f"claims/{config.trial_id}.json"
-        claim = acquire(store, path, wait=False)
-        while claim is None and time.monotonic() < deadline:
+        ownership = acquire(store, path, wait=False)
+        while ownership is None and time.monotonic() < deadline:
             time.sleep(0.2)
-            claim = acquire(store, path, wait=False)
-        if claim is None:
+            ownership = acquire(store, path, wait=False)
+        if ownership is None:
             continue
         for row in store.read_rows("trials", config.trial_id):
             if row["status"] == "running":
-                ended = {"status": status, "traceback": errors.get(config.trial_id)}
-                ended["failures"] = (row["failures"] or 0) + (status == "failed")
-                now = datetime.now(UTC)
-                claim.write_rows("trials", config.trial_id, [row | ended | {"updated_at": now}])
-        claim.release()
+                ending = {"status": status, "traceback": errors.get(config.trial_id)}
+                ending["failures"] = (row["failures"] or 0) + (status == "failed")
+                ending["updated_at"] = datetime.now(UTC)
+                ownership.write_rows("trials", config.trial_id, [row | ending])
+        ownership.release()

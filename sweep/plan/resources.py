@@ -1,4 +1,4 @@
-"""What a trial asks of a cluster: its share of a GPU, whether that can be had, how many fit.
+"""Resources that a trial asks of a cluster: its share of a GPU, and how many trials fit.
 
 Standard library only. About GPUs nothing here is measured: it is a model of memory
 (`sweep.plan.gpu_memory`) and of time, whose constants are stated below.
@@ -18,7 +18,7 @@ from trainer.config.trial import TrialConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What Ray is asked for, for one trial."""
+    """CPUs and GPUs that Ray is asked for, for one trial."""
 
     cpus: float
     gpus: float
@@ -34,8 +34,8 @@ class Gpu:
     tf32: float | None = None
 
 
-# By the names that Ray gives to a node's accelerator (ray.util.accelerators), the smaller one
-# where a name has two sizes.
+# By the names that Ray gives to a node's accelerator (ray.util.accelerators). Where a name has two
+# sizes it is the smaller one.
 GPUS: Mapping[str, Gpu] = {
     "K80": Gpu(gigabytes=12, float32=4.4),
     "P4": Gpu(gigabytes=8, float32=5.5),
@@ -56,7 +56,7 @@ GPUS: Mapping[str, Gpu] = {
     "GB200": Gpu(gigabytes=186, float32=80, tf32=1250),
 }
 GPU_BYTES: Mapping[str, float] = {name: gpu.gigabytes * 1e9 for name, gpu in GPUS.items()}
-# What a GPU that nothing is known of is taken for.
+# The type that an unknown GPU is taken for.
 UNKNOWN_GPU = "T4"
 # One process's CUDA context with torch's kernels: 781 MB, as pytorch#34323 reports it.
 CONTEXT_BYTES = 0.8e9
@@ -68,7 +68,7 @@ FLOAT32_SUSTAINED, TF32_SUSTAINED = 0.57, 0.3
 # networks of width 1 an iteration on a shared CPU core takes 20 to 25 us per operator, of which a
 # part is the operator itself.
 LAUNCH_SECONDS = 15e-6
-# By how much trials that share a GPU may ask for more time of it than there is: each becomes that
+# Compute time beyond that of one GPU for which the trials that share it may ask: each becomes that
 # much slower at most, and the gaps between its kernels are filled.
 OVERBOOKED = 0.3
 # More processes than eight that take turns are not modelled.
@@ -95,16 +95,16 @@ def share(
         )
     if gpus is not None:
         _check_gpus(config, gpus)
-    wanted = cpus or float(config.threads)
+    cpus_per_trial = cpus or float(config.threads)
     if config.device != "cuda":
-        return Share(cpus=wanted, gpus=gpus or 0.0)
-    return Share(cpus=wanted, gpus=gpus or 1 / _trials_per_gpu(config, gpu_bytes))
+        return Share(cpus=cpus_per_trial, gpus=gpus or 0.0)
+    return Share(cpus=cpus_per_trial, gpus=gpus or 1 / _trials_per_gpu(config, gpu_bytes))
 
 
 def _check_gpus(config: TrialConfig, gpus: float) -> None:
-    whole = gpus >= 1 and gpus < math.inf and gpus == int(gpus)
-    free = gpus == 0 and config.device != "cuda"
-    if not (0 < gpus < 1 or whole or free):
+    whole_gpus = gpus >= 1 and gpus < math.inf and gpus == int(gpus)
+    no_gpu = gpus == 0 and config.device != "cuda"
+    if not (0 < gpus < 1 or whole_gpus or no_gpu):
         raise UsageError(
             "--gpus-per-trial must be a part of a GPU (0 to 1) or a whole number, "
             f"but got {gpus:g}"
@@ -113,9 +113,13 @@ def _check_gpus(config: TrialConfig, gpus: float) -> None:
 
 def _trials_per_gpu(config: TrialConfig, gpu_bytes: float | None) -> int:
     total = GPU_BYTES[UNKNOWN_GPU] if gpu_bytes is None else gpu_bytes
-    needed = memory_bytes(config) + CONTEXT_BYTES
-    busy = compute_share(config, sustained(total, config.precision))
-    return max(k for k in _PARTS if k == 1 or (k * needed <= total and k * busy <= 1 + OVERBOOKED))
+    trial_bytes = memory_bytes(config) + CONTEXT_BYTES
+    busy_share = compute_share(config, sustained(total, config.precision))
+    return max(
+        k
+        for k in _PARTS
+        if k == 1 or (k * trial_bytes <= total and k * busy_share <= 1 + OVERBOOKED)
+    )
 
 
 def compute_share(config: TrialConfig, flops_per_second: float) -> float:
@@ -133,8 +137,8 @@ def sustained(gpu_bytes: float | None, precision: str) -> float:
     # A card reports a little more or less than its name says.
     sizes = [size for size in GPU_BYTES.values() if size <= 1.1 * total]
     nearest = max(sizes, default=min(GPU_BYTES.values()))
-    same = [name for name, size in GPU_BYTES.items() if size == nearest]
-    return min(sustained_by(name, precision) for name in same)
+    names = [name for name, size in GPU_BYTES.items() if size == nearest]
+    return min(sustained_by(name, precision) for name in names)
 
 
 def sustained_by(name: str, precision: str) -> float:
@@ -160,7 +164,7 @@ def memory_cap(gpus: float, gpu_bytes: float) -> float:
 
 
 def bigger(share: Share) -> Share | None:
-    """For another start after out of memory: twice as much, at most a GPU; None if it had one."""
+    """The share after out of memory: twice as much, at most a GPU; None if it had one."""
     if share.gpus <= 0 or share.gpus >= 1:
         return None
     return Share(cpus=share.cpus, gpus=min(1.0, 2 * share.gpus))
@@ -168,13 +172,13 @@ def bigger(share: Share) -> Share | None:
 
 def gpu_bytes(nodes: Sequence[Mapping[str, float]]) -> float | None:
     """Memory of the smallest GPU that the nodes' `accelerator_type:X` name; None if none does."""
-    known = [
+    sizes = [
         # A node with the label of a size has the general one, too.
-        max(GPU_BYTES[name] for name in names)
+        max(GPU_BYTES[name] for name in types)
         for node in nodes
-        if node.get("GPU") and (names := [n for n in GPU_BYTES if f"accelerator_type:{n}" in node])
+        if node.get("GPU") and (types := [n for n in GPU_BYTES if f"accelerator_type:{n}" in node])
     ]
-    return min(known, default=None)
+    return min(sizes, default=None)
 
 
 def check_fits(
@@ -189,64 +193,66 @@ def check_fits(
     the nodes that an autoscaler may add.
     """
     possible = [*nodes, *may_grow_to]
-    for name, asked in shares.items():
-        if not any(_fits(asked, node) for node in possible):
-            raise UsageError(f"{name} asks for {_said(asked)}, but {_best(asked, possible)}")
+    for name, request in shares.items():
+        if not any(_fits(request, node) for node in possible):
+            advice = _advice(request, possible)
+            raise UsageError(f"{name} asks for {_in_words(request)}, but {advice}")
 
 
-def _fits(asked: Share, node: Mapping[str, float]) -> bool:
-    return asked.cpus <= node.get("CPU", 0) and asked.gpus <= node.get("GPU", 0)
+def _fits(request: Share, node: Mapping[str, float]) -> bool:
+    return request.cpus <= node.get("CPU", 0) and request.gpus <= node.get("GPU", 0)
 
 
-def _best(asked: Share, nodes: Sequence[Mapping[str, float]]) -> str:
-    """The other side of a request that cannot be met, and what to do."""
+def _advice(request: Share, nodes: Sequence[Mapping[str, float]]) -> str:
+    """Says what the biggest node has that cannot meet a request, and what to do."""
     if not nodes:
         return "the cluster has no node: start one with these resources"
-    if asked.gpus and not any(node.get("GPU") for node in nodes):
+    if request.gpus and not any(node.get("GPU") for node in nodes):
         return (
             "no node has a GPU: submit to a cluster that has one, or try --profile digits, "
             "which needs none"
         )
-    by = ("GPU", "CPU") if asked.gpus else ("CPU", "GPU")
-    biggest = max(nodes, key=lambda node: [node.get(what, 0) for what in by])
-    has = Share(cpus=biggest.get("CPU", 0), gpus=biggest.get("GPU", 0))
-    flag = "--gpus-per-trial" if asked.gpus > has.gpus else "--cpus-per-trial"
-    return f"the biggest node has {_said(has)}: give a smaller {flag}, or add a bigger node"
+    order = ("GPU", "CPU") if request.gpus else ("CPU", "GPU")
+    biggest = max(nodes, key=lambda node: [node.get(resource, 0) for resource in order])
+    capacity = Share(cpus=biggest.get("CPU", 0), gpus=biggest.get("GPU", 0))
+    flag = "--gpus-per-trial" if request.gpus > capacity.gpus else "--cpus-per-trial"
+    size = _in_words(capacity)
+    return f"the biggest node has {size}: give a smaller {flag}, or add a bigger node"
 
 
-def _said(share: Share) -> str:
+def _in_words(share: Share) -> str:
     gpus = f" and {share.gpus:.3g} GPU{'s' if share.gpus > 1 else ''}" if share.gpus else ""
     return f"{share.cpus:g} CPU{'' if share.cpus == 1 else 's'}{gpus}"
 
 
 def slots(shares: Sequence[Share], nodes: Sequence[Mapping[str, float]]) -> int:
-    """How many of these trials, taken in their order, run at once on these nodes.
+    """Counts the trials that run at once on these nodes, taken in their order.
 
     A part of a GPU lies on one GPU: two halves of two GPUs hold no whole trial.
     """
     free = [_Free(node.get("CPU", 0.0), [1.0] * int(node.get("GPU", 0))) for node in nodes]
-    return sum(any(node.takes(asked) for node in free) for asked in shares)
+    return sum(any(node.take(request) for node in free) for request in shares)
 
 
 @dataclass(slots=True)
 class _Free:
-    """What is free of one node: CPUs, and the part of each of its GPUs."""
+    """Free resources of one node: CPUs, and the part of each of its GPUs."""
 
     cpus: float
     gpus: list[float]
 
-    def takes(self, asked: Share) -> bool:
-        """Whether it fits; if so, it is taken."""
+    def take(self, request: Share) -> bool:
+        """Takes the requested share if it fits; False if it does not."""
         slack = 1e-4  # Ray counts in ten-thousandths
-        if asked.cpus > self.cpus + slack:
+        if request.cpus > self.cpus + slack:
             return False
-        each = min(asked.gpus, 1.0)
+        part = min(request.gpus, 1.0)
         # The fullest GPU that still has room, so that whole ones stay whole.
         order = sorted(range(len(self.gpus)), key=lambda n: self.gpus[n])
-        chosen = [n for n in order if self.gpus[n] + slack >= each][: math.ceil(asked.gpus)]
-        if len(chosen) < math.ceil(asked.gpus):
+        gpu_numbers = [n for n in order if self.gpus[n] + slack >= part][: math.ceil(request.gpus)]
+        if len(gpu_numbers) < math.ceil(request.gpus):
             return False
-        for n in chosen:
-            self.gpus[n] -= each
-        self.cpus -= asked.cpus
+        for n in gpu_numbers:
+            self.gpus[n] -= part
+        self.cpus -= request.cpus
         return True

@@ -1,4 +1,4 @@
-"""What a search may suggest: every trial of its space, by the parameters that name it.
+"""Search spaces: every trial that a search may suggest, by the parameters that name it.
 
 The spaces are finite, as i is quantised and sizes are those of Table I, so they are written out:
 what cannot run is not in them, and one can be known to be exhausted. Standard library only.
@@ -20,7 +20,7 @@ from trainer.config.trial import TrialConfig, trial_config
 
 # i_ratio is one of 1/32, 2/32, .., 1.
 I_STEPS = 32
-# Lifted or not and renormalised or not, and dynamic compensation.
+# Methods with and without lifting and renormalisation, and dynamic compensation.
 COMPENSATIONS = ("sn", "sr-static", "sr-dynamic", "sn-renorm", "sr-lift")
 
 Parameters = Mapping[str, Any]
@@ -34,7 +34,7 @@ def _key(parameters: Parameters) -> Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """What one study searches over: `categories` by parameter, and i_ratio where a method lifts.
+    """The space of one study: `categories` by parameter, and i_ratio where a method lifts.
 
     `name` is the study's: a setting with one `method`, or a data set with None.
     """
@@ -54,7 +54,7 @@ class Space:
         return {config.trial_id: dict(key) for key, config in self.trials.items()}
 
     def lifts(self, parameters: Parameters) -> bool:
-        """Whether i_ratio is one of the parameters, too."""
+        """True if i_ratio is one of the parameters, too."""
         return METHODS[parameters.get("method", self.method)].lifts
 
     def in_words(self) -> str:
@@ -69,7 +69,7 @@ class Space:
         return "; ".join([f"method {names}", *sizes, i])
 
 
-def over_i(
+def spaces_over_i(
     profile: str,
     settings: Sequence[str],
     method: str,
@@ -101,7 +101,7 @@ def over_i(
     return spaces
 
 
-def over_everything(
+def spaces_over_everything(
     profile: str,
     datasets: Sequence[str] | None,
     seed: int,
@@ -116,10 +116,10 @@ def over_everything(
         names = list(dict.fromkeys(p.dataset.values()))
     else:
         names = select(f"data set of the {profile} profile", p.recipes, datasets)
-    return [_of_dataset(profile, name, seed, changes) for name in names]
+    return [_space_of_dataset(profile, name, seed, changes) for name in names]
 
 
-def _of_dataset(profile: str, dataset: str, seed: int, changes: Mapping[str, Any]) -> Space:
+def _space_of_dataset(profile: str, dataset: str, seed: int, changes: Mapping[str, Any]) -> Space:
     p = PROFILES[profile]
     trials: dict[Key, TrialConfig] = {}
     refusal = UsageError(f"nothing runs on {dataset}")
@@ -129,9 +129,8 @@ def _of_dataset(profile: str, dataset: str, seed: int, changes: Mapping[str, Any
         for i in _ratios() if METHODS[method].lifts else [None]:
             try:
                 config = trial_config(
-                    profile, name, method, seed,
-                    dataset=dataset, i_ratio=i, **changes,
-                )  # fmt: skip
+                    profile, name, method, seed, dataset=dataset, i_ratio=i, **changes
+                )
             except UsageError as error:
                 refusal = error
                 continue
@@ -141,13 +140,13 @@ def _of_dataset(profile: str, dataset: str, seed: int, changes: Mapping[str, Any
         raise refusal
     parameters = [dict(key) for key in trials]
     categories = {
-        name: list(dict.fromkeys(one[name] for one in parameters))
+        name: list(dict.fromkeys(parameter_set[name] for parameter_set in parameters))
         for name in ("method", "batch_size", "channels")
     }
     return Space(name=dataset, dataset=dataset, method=None, categories=categories, trials=trials)
 
 
-def present(
+def available_spaces(
     spaces: Iterable[Space], data_root: Path | None, *, download: bool
 ) -> tuple[list[Space], dict[str, str]]:
     """The spaces whose data set is there, and why the others are skipped, by study.
@@ -155,20 +154,20 @@ def present(
     Raises UsageError if none is.
     """
     reasons: dict[str, str] = {}
-    kept = []
+    available = []
     for space in spaces:
         reason = missing_reason(space.dataset, data_root, download=download)
         if reason is None:
-            kept.append(space)
+            available.append(space)
         else:
             reasons[space.name] = reason
-    if not kept:
+    if not available:
         raise UsageError(f"no data set of this search is there: {next(iter(reasons.values()))}")
-    return kept, reasons
+    return available, reasons
 
 
-def name_of(spaces: Iterable[Space], kind: str, profile: str, seed: int) -> str:
-    """The same spaces and the same seed of the sampler have the same name."""
+def search_name(spaces: Iterable[Space], kind: str, profile: str, seed: int) -> str:
+    """The name of a search: equal for equal spaces and an equal seed of the sampler."""
     ids = sorted(config.trial_id for space in spaces for config in space.trials.values())
     digest = hashlib.sha256("\n".join([str(seed), *ids]).encode()).hexdigest()[:6]
     return f"search-{kind}-{profile}-{digest}"

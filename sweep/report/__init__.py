@@ -1,1 +1,1 @@
-"""What a person is shown of a sweep, from its store alone."""
+"""Reports on a sweep for people, from its store alone."""

@@ -37,9 +37,9 @@ def distance(value: float | None) -> str:
 
 
 def trial_line(progress: Progress, trial: TrialProgress) -> str:
-    """One line on an evaluation or an end."""
+    """Line on an evaluation or the end of a trial."""
     parts = [
-        f"[{progress.ended}/{len(progress.trials)}]",
+        f"[{progress.trials_ended}/{len(progress.trials)}]",
         f"{trial.setting} {trial.method_and_i} seed {trial.seed}:",
         f"{trial.status} {trial.iteration}/{trial.iterations}",
     ]
@@ -54,26 +54,26 @@ def trial_line(progress: Progress, trial: TrialProgress) -> str:
 
 
 def summary_line(progress: Progress) -> str:
-    """One line on the whole sweep."""
+    """Line on the whole sweep."""
     done = 1 - progress.operations_left / progress.operations
     return (
-        f"{len(progress.trials)} trials: {_counted(progress)}  |  {done:.0%} of the work done, "
-        f"{_gone_and_to_go(progress)}"
+        f"{len(progress.trials)} trials: {_counts_text(progress)}  |  "
+        f"{done:.0%} of the work done, {_times_text(progress)}"
     )
 
 
-def _counted(progress: Progress) -> str:
+def _counts_text(progress: Progress) -> str:
     return ", ".join(f"{n} {status}" for status, n in sorted(progress.counts.items()))
 
 
-def _gone_and_to_go(progress: Progress) -> str:
-    gone = duration(time.monotonic() - progress.began)
-    return f"{gone} gone, {duration(progress.eta_seconds)} to go"
+def _times_text(progress: Progress) -> str:
+    elapsed = duration(time.monotonic() - progress.start_time)
+    return f"{elapsed} gone, {duration(progress.eta_seconds)} to go"
 
 
 @contextmanager
 def display(*, as_json: bool) -> Iterator[Show]:
-    """How events are shown: `show("trial", progress=..., trial=...)`, `show("note", text=...)`.
+    """Yields a `show`: `show("trial", progress=..., trial=...)`, `show("note", text=...)`.
 
     JSON lines on request, a live table on a terminal, plain lines otherwise.
     """
@@ -141,10 +141,10 @@ def _live_table() -> Iterator[Show]:
     from rich.live import Live
 
     console = Console()
-    seen: list[Progress] = []
+    latest: list[Progress] = []
 
     def render() -> Any:
-        return progress_table(seen[-1], console.height) if seen else ""
+        return progress_table(latest[-1], console.height) if latest else ""
 
     with Live(get_renderable=render, console=console, refresh_per_second=2) as live:
 
@@ -152,8 +152,8 @@ def _live_table() -> Iterator[Show]:
             event: str, *, text: str = "", progress: Progress | None = None, **_: Any
         ) -> None:
             if progress is not None:
-                seen.append(progress)
-                del seen[:-1]
+                latest.append(progress)
+                del latest[:-1]
             if event == "end":
                 # The summary follows on a screen that stands still.
                 live.stop()
@@ -169,7 +169,7 @@ def progress_table(progress: Progress, height: int) -> Any:
     from rich.table import Table
 
     table = Table(
-        title=f"{_counted(progress)}  |  {_gone_and_to_go(progress)}",
+        title=f"{_counts_text(progress)}  |  {_times_text(progress)}",
         title_justify="left",
         caption_justify="left",
     )

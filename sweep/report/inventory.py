@@ -1,4 +1,4 @@
-"""What a store holds, as far as it can be read: plans, what drivers say of themselves, trials.
+"""Inventory of a store, as far as it can be read: plans, drivers' own records, trials.
 
 Reads the store and nothing else. A file that cannot be read is skipped and named.
 """
@@ -9,20 +9,18 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from sweep.report.states import latest_first
 from sweep.store.ownership import is_live
-from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store, StoredFile, StoreError, first_line
-from sweep.store.tables import plan_of, rows_by_key, trial_table
-from sweep.store.vocabulary import Row
+from sweep.store.tables import plan_of, planned_row, rows_by_key, trial_table
+from sweep.store.vocabulary import BESIDE_A_SWEEP, Row
 from trainer.config.lookup import UsageError, lookup
 
-# Beside a sweep's plan and heartbeat: requests to its driver, and what a search has found.
-NO_SWEEP = (".control", ".study")
 HOW_TO_MAKE_A_SWEEP = (
     "`python -m sweep.table1 --profile digits` makes a sweep on any machine (`make demo` a small "
     "one), and --results says where to look"
@@ -31,13 +29,10 @@ HOW_TO_MAKE_A_SWEEP = (
 # at once, and more threads than two only wait for each other.
 BUCKET_READERS, FOLDER_READERS = 8, 2
 
-_NO_TRIAL = dict.fromkeys(SCHEMAS["trials"].names)
-_IDENTITY = [name for name in SCHEMAS["sweeps"].names if name in _NO_TRIAL]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """`plans` and `drivers` by sweep; `trials` by id, as far as they have begun; `skipped` has
+    """Contents of a store: `plans` and `drivers` by sweep, begun `trials` by id; `skipped` has
     the reason by path. A driver's `live` says whether it can still be at work."""
 
     place: str
@@ -48,11 +43,9 @@ class Inventory:
 
     @property
     def sweeps(self) -> list[str]:
-        """The last one to be heard of first, then those whose driver has said nothing."""
-        names = sorted(self.plans.keys() | self.drivers.keys())
-        heard = {name: driver["heartbeat"] for name, driver in self.drivers.items()}
-        never = datetime.min.replace(tzinfo=UTC)
-        return sorted(names, key=lambda name: heard.get(name, never), reverse=True)
+        """Names with the latest heartbeat first, then those without a driver."""
+        heartbeats = {name: driver["heartbeat"] for name, driver in self.drivers.items()}
+        return latest_first(self.plans.keys() | self.drivers.keys(), heartbeats)
 
     def records(self, sweep: str) -> list[Row]:
         """A row of each planned trial, in the plan's order; one that has not begun is planned."""
@@ -62,47 +55,46 @@ class Inventory:
 
 
 def planned(plan_row: Row) -> Row:
-    """A plan's row as that of a trial that has not begun."""
-    identity = {name: plan_row[name] for name in _IDENTITY}
-    return _NO_TRIAL | identity | {"status": "planned", "iteration": 0}
+    """Row of `trials` of a planned trial, at iteration 0."""
+    return planned_row(plan_row) | {"iteration": 0}
 
 
 def inventory(
-    store: Store, *, only: Sequence[str] | None = None, sweep: str | None = None
+    store: Store, *, columns: Sequence[str] | None = None, sweep: str | None = None
 ) -> Inventory:
-    """What the store holds, or the part of it that belongs to one sweep.
+    """Reads what the store holds, or the part of it that belongs to one sweep.
 
-    Of a trial the columns `only`, if given. Raises UsageError for an unknown sweep, with the
-    nearest names, and if there is nothing; StoreError if the store cannot be listed.
+    Of a trial it reads `columns`, if given, else all. Raises UsageError for an unknown sweep, with
+    the nearest names, and if there is nothing; StoreError if the store cannot be listed.
     """
     place = store.place
     skipped: dict[str, str] = {}
     try:
-        files = [file for file in store.list("sweeps") if not file.key.endswith(NO_SWEEP)]
+        files = [file for file in store.list("sweeps") if not file.key.endswith(BESIDE_A_SWEEP)]
         trial_files = store.list("trials")
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"cannot list {place}: {first_line(error)}") from error
-    named = {file.key: file for file in files if file.path.endswith((".parquet", ".json"))}
-    if not named and (sweep is not None or not trial_files):
+    by_key = {file.key: file for file in files if file.path.endswith((".parquet", ".json"))}
+    if not by_key and (sweep is not None or not trial_files):
         raise UsageError(f"no sweep in {place}: {HOW_TO_MAKE_A_SWEEP}")
     if sweep is not None:
-        lookup("sweep", named, sweep)
+        lookup("sweep", by_key, sweep)
         files = [file for file in files if file.key == sweep]
     plan_files = [file for file in files if file.path.endswith(".parquet")]
     driver_files = [file for file in files if file.path.endswith(".json")]
     plans = _read(store, plan_files, plan_of, skipped)
     drivers = _read(store, driver_files, _driver, skipped)
     if sweep is not None:
-        wanted = {row["trial_id"] for row in plans.get(sweep, ())}
-        trial_files = [file for file in trial_files if file.key in wanted]
-    tables = _read(store, trial_files, lambda key, raw: trial_table(key, raw, only), skipped)
+        planned_ids = {row["trial_id"] for row in plans.get(sweep, ())}
+        trial_files = [file for file in trial_files if file.key in planned_ids]
+    tables = _read(store, trial_files, lambda key, raw: trial_table(key, raw, columns), skipped)
     trials, unreadable = rows_by_key(tables)
     skipped |= {f"trials/{key}.parquet": first_line(error) for key, error in unreadable.items()}
     return Inventory(place=place, plans=plans, drivers=drivers, trials=trials, skipped=skipped)
 
 
 def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
-    """How many files were left out, and each with its reason; nothing if none was."""
+    """Lines with the number of unreadable files and the reason of each; none if all were read."""
     if not skipped:
         return []
     files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
@@ -118,27 +110,27 @@ def _read(
 ) -> dict[str, Any]:
     """The content of each file by key. What cannot be read is put into `skipped`."""
 
-    def one(file: StoredFile) -> tuple[StoredFile, Any, str | None]:
+    def read_file(file: StoredFile) -> tuple[StoredFile, Any, str | None]:
         try:
             raw = store.read(file.path)
             return file, None if raw is None else content_of(file.key, raw), None
         except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
             return file, None, first_line(error)
 
-    found = {}
+    contents = {}
     with ThreadPoolExecutor(FOLDER_READERS if store.is_local else BUCKET_READERS) as pool:
-        for file, content, problem in pool.map(one, files):
+        for file, content, problem in pool.map(read_file, files):
             if problem is not None:
                 skipped[file.path] = problem
             elif content is not None:  # else it was removed since it was listed
-                found[file.key] = content
-    return found
+                contents[file.key] = content
+    return contents
 
 
 def _driver(_: str, raw: bytes) -> Mapping[str, Any]:
-    says = json.loads(raw)
-    if not isinstance(says, dict):
+    record = json.loads(raw)
+    if not isinstance(record, dict):
         raise ValueError("is not what a driver writes")
-    told = dict.fromkeys(("state", "started_at", "command", "slots", "eta_seconds", "host"))
-    heard = datetime.fromisoformat(says["heartbeat"])
-    return told | says | {"heartbeat": heard, "live": is_live(says)}
+    optional = dict.fromkeys(("state", "started_at", "command", "slots", "eta_seconds", "host"))
+    heartbeat = datetime.fromisoformat(record["heartbeat"])
+    return optional | record | {"heartbeat": heartbeat, "live": is_live(record)}

@@ -1,4 +1,4 @@
-"""How far every trial of a sweep is, and when the last one will be done."""
+"""Progress of every trial of a sweep, and the time until the last one is done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainer.config.costs import operations
 from trainer.config.methods import DEFAULT_I_RATIO
 from trainer.config.trial import TrialConfig
 
-ENDED = (*FINISHED, "failed", "superseded")
+FINAL_STATUSES = (*FINISHED, "failed", "superseded")
 
 
 def method_and_i(method: str, i_ratio: float | None) -> str:
@@ -24,7 +24,7 @@ def method_and_i(method: str, i_ratio: float | None) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class TrialProgress:
-    """Where one trial stands. `spent` is in s, of this command; `done_before` and `iteration`
+    """Progress of a trial. `spent` is in s, of this command; `done_before` and `iteration`
     in iterations."""
 
     setting: str
@@ -49,33 +49,33 @@ class TrialProgress:
 
     @property
     def operations_left(self) -> float:
-        if self.status in ENDED:
+        if self.status in FINAL_STATUSES:
             return 0.0
         return self.operations * (1 - self.iteration / self.iterations)
 
     @property
     def eta_seconds(self) -> float | None:
-        """Of this trial alone, by its own pace; None until there is one."""
+        """Seconds left for this trial alone, by its own pace; None until there is one."""
         if not self.operations_done:
             return None
         return self.operations_left * self.spent / self.operations_done
 
     @property
     def operations_done(self) -> float:
-        """In this command, not in earlier ones."""
+        """Multiply-adds done in this command, not in earlier ones."""
         return self.operations * (self.iteration - self.done_before) / self.iterations
 
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """Where every trial of a sweep stands. `slots` is how many run at once."""
+    """Progress of every trial of a sweep. `slots` is how many run at once."""
 
     trials: dict[str, TrialProgress]
     slots: int = 1
-    began: float = field(default_factory=time.monotonic)
+    start_time: float = field(default_factory=time.monotonic)
 
     def add(self, config: TrialConfig, row: Mapping[str, Any] | None) -> None:
-        """One more trial; its stored row if it has ended."""
+        """Adds a trial; `row` is its stored row if it has ended."""
         self.trials[config.trial_id] = _start(config, row)
 
     def report(self, result: Mapping[str, Any]) -> TrialProgress:
@@ -96,8 +96,8 @@ class Progress:
         return dict(Counter(trial.status for trial in self.trials.values()))
 
     @property
-    def ended(self) -> int:
-        return sum(trial.status in ENDED for trial in self.trials.values())
+    def trials_ended(self) -> int:
+        return sum(trial.status in FINAL_STATUSES for trial in self.trials.values())
 
     @property
     def operations(self) -> float:
@@ -114,23 +114,25 @@ class Progress:
 
     @property
     def eta_seconds(self) -> float | None:
-        """By the measured time per multiply-add; None until there is one."""
+        """Seconds left by the measured time per multiply-add; None until there is one."""
         done = sum(trial.operations_done for trial in self.trials.values())
         if not done:
             return None
         rate = self.busy_seconds / done
-        left = [
+        seconds_left = [
             trial.operations_left
             * (trial.spent / trial.operations_done if trial.operations_done else rate)
             for trial in self.trials.values()
         ]
         # The last trials run side by side: never less than the longest of them.
-        return max(sum(left) / self.slots, max(left))
+        return max(sum(seconds_left) / self.slots, max(seconds_left))
 
 
-def progress_of(trials: Sequence[TrialConfig], ended: Mapping[str, Mapping[str, Any]]) -> Progress:
-    """The start: all planned, but for those whose stored row is given by trial id in `ended`."""
-    return Progress(trials={c.trial_id: _start(c, ended.get(c.trial_id)) for c in trials})
+def progress_of(
+    trials: Sequence[TrialConfig], final_rows: Mapping[str, Mapping[str, Any]]
+) -> Progress:
+    """The start: all planned, but for those whose stored row is given by id in `final_rows`."""
+    return Progress(trials={c.trial_id: _start(c, final_rows.get(c.trial_id)) for c in trials})
 
 
 def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:

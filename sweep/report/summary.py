@@ -32,14 +32,14 @@ def sum_up(
     show: Show,
     *,
     controls: bool,
-    more: list[str],
+    closing_lines: list[str],
 ) -> None:
     """Shows the end of a sweep that took `wall` s and left these rows of `trials`, by id;
-    `controls` are measured if wanted, `more` is said beside."""
-    compared = table2(rows.values(), lambda trial_id: store.read_rows("evaluations", trial_id))
+    `controls` are measured if wanted, `closing_lines` follow."""
+    table = table2(rows.values(), lambda trial_id: store.read_rows("evaluations", trial_id))
     lines = [""]
-    if any(plan.profile in row.measured for row in compared):
-        lines.append(comparison(compared, plan.profile))
+    if any(plan.profile in row.measured for row in table):
+        lines.append(comparison(table, plan.profile))
     parents = store.read_all("trials", {row["parent"] for row in rows.values() if row["parent"]})
     lines += other_ratio_lines(row for row in rows.values() if not row["parent"])
     lines += branch_lines(rows.values(), parents)
@@ -49,8 +49,8 @@ def sum_up(
         lines += ["    for orientation, images that no GAN drew:", control_lines(orientation)]
     scored = any(config.scorer for config in plan.trials)
     lines += ["", *method_lines(config.method for config in plan.trials)]
-    lines += ["", caveats(plan.profile, scored=scored), "", *more]
-    lines += [f"skipped {what}: {reason}" for what, reason in plan.skipped.items()]
+    lines += ["", caveats(plan.profile, scored=scored), "", *closing_lines]
+    lines += [f"skipped {name}: {reason}" for name, reason in plan.skipped.items()]
     if progress.busy_seconds:
         busy, used = progress.busy_seconds, progress.busy_seconds / (progress.slots * wall)
         lines.append(
@@ -67,7 +67,7 @@ def sum_up(
     show(
         "end",
         text="\n".join(lines),
-        table2=[asdict(row) for row in compared if plan.profile in row.measured],
+        table2=[asdict(row) for row in table if plan.profile in row.measured],
         controls=orientation,
         busy_seconds=progress.busy_seconds,
         wall_seconds=wall,

@@ -1,4 +1,4 @@
-"""How a sweep stands, from its plan, its trials, their claims and its driver's heartbeat.
+"""Standing of a sweep, from its plan, its trials, their owners and its driver's heartbeat.
 
 Reads the store and nothing else; what is worked out here is shown by `python -m sweep.status`.
 """
@@ -6,22 +6,28 @@ Reads the store and nothing else; what is worked out here is shown by `python -m
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sweep.report.display import duration
 from sweep.report.inventory import Inventory
 from sweep.report.progress import method_and_i
-from sweep.store.ownership import is_live, read
+from sweep.report.states import (
+    driven_state,
+    finite_eta,
+    iterations_done,
+    status_counts,
+    undriven_state,
+)
+from sweep.store.ownership import is_live, read_owner
 from sweep.store.store import Store
-from sweep.store.vocabulary import FINISHED, STATUSES, Row
+from sweep.store.vocabulary import Row
 from trainer.collapse import SIGNALS, in_words
 from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS
 
-# What is read of a trial's row: all of it takes ten times as long.
+# Columns that are read of a trial: all of them take ten times as long.
 COLUMNS = (
     "trial_id", "profile", "setting", "method", "i_ratio", "seed", "iterations", "dataset",
     "status", "iteration", *SIGNALS, "best_fid", "best_fd_digits", "best_mode_distance",
@@ -35,7 +41,7 @@ _METHODS = {name: place for place, name in enumerate(METHODS)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStanding:
-    """Where a trial stands. `lost`: it is stored as running, but no process holds its claim."""
+    """Standing of a trial. `lost`: it is stored as running, but no process owns it."""
 
     trial_id: str
     setting: str
@@ -61,8 +67,8 @@ class TrialStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepStanding:
-    """`share` is of the plan's multiply-adds, 0 to 1. The hours are the trials' own, of all
-    attempts: a CPU hour is one of a thread, a GPU hour one of a whole GPU."""
+    """Standing of a sweep: `share` is of the plan's multiply-adds, 0 to 1. The hours are the
+    trials' own, of all attempts: a CPU hour is one of a thread, a GPU hour one of a whole GPU."""
 
     name: str
     state: str
@@ -80,35 +86,33 @@ class SweepStanding:
     trials: list[TrialStanding]
 
 
-def sweep_standing(store: Store, held: Inventory, name: str, now: datetime) -> SweepStanding:
-    """How the sweep stands at `now`; asks the store for the claims of its running trials."""
-    records = held.records(name)
-    driver = held.drivers.get(name)
-    state = _state(held, name)
-    eta = driver["eta_seconds"] if driver and state == "running" else None
-    eta = eta if eta is not None and math.isfinite(eta) else None
-    counted = Counter(record["status"] for record in records)
+def sweep_standing(store: Store, stored: Inventory, name: str, now: datetime) -> SweepStanding:
+    """Standing of the sweep at `now`; asks the store for the owners of its running trials."""
+    records = stored.records(name)
+    driver = stored.drivers.get(name)
+    state = _state(driver, records)
+    eta = finite_eta(driver["eta_seconds"], state) if driver else None
     hours = {"cpu": 0.0, "cuda": 0.0}
     for record in records:
         device, parts = _device(record)
         hours[device] = hours.get(device, 0.0) + (record["seconds"] or 0.0) * parts / 3600
-    told = driver or dict.fromkeys(("host", "slots", "command", "started_at", "heartbeat"))
+    fields = driver or dict.fromkeys(("host", "slots", "command", "started_at", "heartbeat"))
     return SweepStanding(
         name=name,
         state=state,
-        sentence=_sentence(held, name, state, eta),
-        counts={status: counted[status] for status in STATUSES if counted[status]},
-        share=_share(held, name, records),
+        sentence=_sentence(stored, name, state, eta),
+        counts=status_counts(records),
+        share=_share(stored, name, records),
         eta_seconds=eta,
         cpu_hours=hours["cpu"],
         gpu_hours=hours["cuda"],
-        **{key: told[key] for key in ("host", "slots", "command", "started_at", "heartbeat")},
+        **{key: fields[key] for key in ("host", "slots", "command", "started_at", "heartbeat")},
         trials=[trial_standing(record, now, lost=_is_lost(store, record)) for record in records],
     )
 
 
 def trial_standing(record: Row, now: datetime, *, lost: bool = False) -> TrialStanding:
-    """Where the trial of a row of `trials` (COLUMNS of it) stands at `now`."""
+    """Standing at `now` of the trial of a row of `trials` (COLUMNS of it)."""
     score = score_column(record["dataset"])
     running = record["status"] == "running" and not lost
     traceback = (record["traceback"] or "").strip()
@@ -130,10 +134,10 @@ def trial_standing(record: Row, now: datetime, *, lost: bool = False) -> TrialSt
 
 def score_column(dataset: str) -> str:
     """The distance that decides about the best evaluation on a data set; lower is better."""
-    known = DATASETS.get(dataset)
-    if known is None or known.resolution is not None:
+    spec = DATASETS.get(dataset)
+    if spec is None or spec.resolution is not None:
         return "fd_digits" if dataset.startswith("digits") else "fid"
-    return "mode_distance" if known.modes else "equilibrium_distance"
+    return "mode_distance" if spec.modes else "equilibrium_distance"
 
 
 def table_order(trial: TrialStanding) -> tuple[int, str, int, str, float, int, str]:
@@ -149,43 +153,38 @@ def table_order(trial: TrialStanding) -> tuple[int, str, int, str, float, int, s
     )
 
 
-def _state(held: Inventory, name: str) -> str:
-    driver = held.drivers.get(name)
+def _state(driver: Mapping[str, Any] | None, records: Sequence[Row]) -> str:
     if driver is None:
-        begun = any(record["status"] != "planned" for record in held.records(name))
-        return "unknown" if begun else "planned"
-    if driver["state"] == "running" and not driver["live"]:
-        return "stalled"
-    known = ("running", "interrupted", "failed", "finished")
-    return driver["state"] if driver["state"] in known else "unknown"
+        return undriven_state(records)
+    return driven_state(driver["state"], live=driver["live"])
 
 
-def _sentence(held: Inventory, name: str, state: str, eta: float | None) -> str:
-    driver = held.drivers.get(name)
-    since = f"{driver['heartbeat']:%Y-%m-%d %H:%M:%S} UTC" if driver else ""
+def _sentence(stored: Inventory, name: str, state: str, eta: float | None) -> str:
+    driver = stored.drivers.get(name)
+    moment = f"{driver['heartbeat']:%Y-%m-%d %H:%M:%S} UTC" if driver else ""
     host = driver and driver["host"]
-    left = "time left not known yet" if eta is None else f"about {duration(eta)} left"
+    time_left = "time left not known yet" if eta is None else f"about {duration(eta)} left"
     return {
         "planned": "Not started.",
-        "running": f"Running on {host}: {left}.",
-        "stalled": f"Stalled: its driver on {host} has been gone or silent since {since}. "
+        "running": f"Running on {host}: {time_left}.",
+        "stalled": f"Stalled: its driver on {host} has been gone or silent since {moment}. "
         "The same command goes on from here.",
-        "interrupted": f"Interrupted at {since}. The same command goes on from here.",
-        "failed": f"Ended with failed trials at {since}. The same command tries them again.",
-        "finished": f"Finished at {since}.",
+        "interrupted": f"Interrupted at {moment}. The same command goes on from here.",
+        "failed": f"Ended with failed trials at {moment}. The same command tries them again.",
+        "finished": f"Finished at {moment}.",
         "unknown": "No driver has said how it stands.",
     }[state]
 
 
-def _share(held: Inventory, name: str, records: Sequence[Row]) -> float:
+def _share(stored: Inventory, name: str, records: Sequence[Row]) -> float:
     """Done of the plan's work; one that collapsed has none left, one that was stopped has."""
     planned = done = 0.0
-    for row, record in zip(held.plans.get(name, ()), records, strict=True):
+    for row, record in zip(stored.plans.get(name, ()), records, strict=True):
         work = row["operations"] or 0.0
-        whole = record["status"] in FINISHED
-        part = 1.0 if whole else min(1.0, (record["iteration"] or 0) / record["iterations"])
         planned += work
-        done += work * part
+        planned_iterations = record["iterations"]
+        share = iterations_done(record) / planned_iterations if planned_iterations else 1.0
+        done += work * share
     return done / planned if planned else 0.0
 
 
@@ -194,26 +193,26 @@ def _seconds_left(record: Row, now: datetime) -> float | None:
     if not record["iteration"] or not record["seconds"] or record["updated_at"] is None:
         return None
     pace = record["seconds"] / record["iteration"]
-    since = (now - record["updated_at"]).total_seconds()
-    return max(0.0, pace * (record["iterations"] - record["iteration"]) - since)
+    elapsed = (now - record["updated_at"]).total_seconds()
+    return max(0.0, pace * (record["iterations"] - record["iteration"]) - elapsed)
 
 
 def _is_lost(store: Store, record: Row) -> bool:
-    """Whether a trial stored as running has no live claim.
+    """Tells whether a trial stored as running has no live owner.
 
-    A trial releases its claim after its last row, so without one the row is read again.
+    A trial releases its ownership after its last row, so without one the row is read again.
     """
     if record["status"] != "running":
         return False
     trial_id = record["trial_id"]
-    claim = read(store, f"claims/{trial_id}.json")
+    owner = read_owner(store, f"claims/{trial_id}.json")
     try:
-        if claim is not None and is_live(claim):
+        if owner is not None and is_live(owner):
             return False
     except (KeyError, TypeError, ValueError):
-        pass  # not a claim that anybody could hold
-    again = store.read_rows("trials", trial_id)
-    return bool(again) and again[0]["status"] == "running"
+        pass  # names no process that could own anything
+    reread = store.read_rows("trials", trial_id)
+    return bool(reread) and reread[0]["status"] == "running"
 
 
 def _device(record: Row) -> tuple[str, float]:

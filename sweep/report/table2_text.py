@@ -1,4 +1,4 @@
-"""A sweep's trials beside Table II in words, and what that does and does not show."""
+"""Trials of a sweep beside Table II in words, and the limits of that comparison."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ can be said for or against the published scores; mode collapse is not judged eit
 
 
 def caveats(profile: str, *, scored: bool) -> str:
-    """What the comparison shows and what not; `scored` tells whether distances were measured."""
+    """Limits of the comparison in words; `scored` tells whether distances were measured."""
     return CAVEATS[profile] if scored else UNSCORED
 
 
@@ -125,10 +125,10 @@ def _difference(pair: PairedDifference, decimals: int) -> str:
 
 def _published(row: Published) -> str:
     flags = {"mode collapse": row.mode_collapse, "spectral collapse": row.spectral_collapse}
-    seen = " and ".join(name for name, flag in flags.items() if flag) or "no collapse"
+    flag_text = " and ".join(name for name, flag in flags.items() if flag) or "no collapse"
     return (
         f"FID {row.sn_fid:g} SN, {row.sr_fid:g} SR; IS {row.sn_is:g} SN, {row.sr_is:g} SR; "
-        f"{seen} of SN"
+        f"{flag_text} of SN"
     )
 
 
@@ -149,8 +149,8 @@ def other_ratio_lines(rows: Iterable[Row]) -> list[str]:
 def _ratio_line(setting: str, method: str, i_ratio: float, rows: Sequence[Row]) -> str:
     score = score_name(rows[0])
     best = [row[f"best_{score}"] for row in rows if row[f"best_{score}"] is not None]
-    said = f"{statistics.fmean(best):.{DECIMALS[score]}f}" if best else "none"
-    mean = f"mean best {SCORE_TITLES[score]} {said}, n = {len(best)}"
+    mean_text = f"{statistics.fmean(best):.{DECIMALS[score]}f}" if best else "none"
+    mean = f"mean best {SCORE_TITLES[score]} {mean_text}, n = {len(best)}"
     return f"    {setting} {method} with i {i_ratio:g}: {mean}"
 
 
@@ -168,7 +168,9 @@ def branch_lines(rows: Iterable[Row], parents: Mapping[str, Row]) -> Iterator[st
 
 def _outcome(row: Row) -> str:
     score = score_name(row)
-    best, final = (number(row[f"{when}_{score}"], DECIMALS[score]) for when in ("best", "final"))
+    best, final = (
+        number(row[f"{moment}_{score}"], DECIMALS[score]) for moment in ("best", "final")
+    )
     modes = "" if row["final_modes"] is None else f", {row['final_modes']} modes at the end"
     title = SCORE_TITLES[score]
     return (
@@ -178,13 +180,13 @@ def _outcome(row: Row) -> str:
 
 
 def method_lines(methods: Iterable[str]) -> list[str]:
-    """What each method does and where it comes from, in the order of the presets."""
-    shown = set(methods)
-    return [f"{name}: {m.formula} [{m.source}]" for name, m in METHODS.items() if name in shown]
+    """Lines with each method's formula and source, in the order of the presets."""
+    names = set(methods)
+    return [f"{name}: {m.formula} [{m.source}]" for name, m in METHODS.items() if name in names]
 
 
 def control_lines(controls: Mapping[str, Mapping[str, Any]]) -> str:
-    """What the scores say of images that no GAN drew."""
+    """Lines with the scores of images that no GAN drew."""
     return "\n".join(
         f"    {name}: modes {scores['modes']}, FD-digits {scores['fd_digits']:.0f}, "
         f"valid share {scores['valid_share']:.2f} ({scores['n_samples']} images)"

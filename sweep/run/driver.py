@@ -1,4 +1,4 @@
-"""A sweep while it runs: what is handed out, what is heard, what is asked from outside."""
+"""The driver of a running sweep: hands out trials, hears their reports, obeys requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sweep.report.progress import Progress
 from sweep.run.queue import Backlog, Suggestions
 from sweep.run.rows import plan_rows
 from sweep.store import requests
-from sweep.store.ownership import Claim
+from sweep.store.ownership import Ownership
 from sweep.store.store import Store
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
@@ -25,7 +25,7 @@ Nodes = Callable[[], Sequence[Mapping[str, float]]]
 
 LOOK_SECONDS = 2.0
 SUMMARY_SECONDS = 60.0
-# For a cluster that has to add a node first: image pulls and GPU quotas take minutes.
+# Time for a cluster to add its first node: image pulls and GPU quotas take minutes.
 FIRST_NODE_SECONDS = 1800.0
 
 
@@ -35,7 +35,7 @@ class Driver:
     def __init__(
         self,
         store: Store,
-        claim: Claim,
+        ownership: Ownership,
         name: str,
         plan: Plan,
         options: Options,
@@ -44,7 +44,7 @@ class Driver:
         suggestions: Suggestions | None = None,
     ) -> None:
         self.store = store
-        self.claim = claim
+        self.ownership = ownership
         self.name = name
         self.plan = plan
         self.options = options
@@ -56,7 +56,7 @@ class Driver:
         self.gpu_bytes: float | None = None
         self.errors: dict[str, str] = {}
         self.obeyed: set[str] = set()
-        self.began = self.looked = self.summed_up = time.monotonic()
+        self.start_time = self.last_look = self.last_summary = time.monotonic()
         self.started = self.over_budget = self.stopped = False
         self.hopeless: UsageError | None = None
 
@@ -67,13 +67,13 @@ class Driver:
         """
         if not todo and (first := self.suggest()) is not None:
             todo = [first]
-        there = nodes()
+        node_resources = nodes()
         self.nodes = nodes
-        self.gpu_bytes = gpu_bytes(there)
+        self.gpu_bytes = gpu_bytes(node_resources)
         shares = {config.trial_id: self.share_of(config) for config in todo}
-        kind = "GPU" if any(asked.gpus for asked in shares.values()) else "CPU"
-        if any(node.get(kind) for node in there):
-            check_fits(shares, there)
+        kind = "GPU" if any(request.gpus for request in shares.values()) else "CPU"
+        if any(node.get(kind) for node in node_resources):
+            check_fits(shares, node_resources)
         elif self.options.remote:
             text = f"the cluster has no {kind} yet: trials wait for a node with one"
             self.show("note", text=text)
@@ -82,19 +82,21 @@ class Driver:
                 f"this machine has no {kind} for a trial of the {self.plan.profile} profile: "
                 "submit the command to a cluster that has one, or try --profile digits"
             )
-        asked = list(shares.values())
+        requested_shares = list(shares.values())
         if self.suggestions is not None:
-            # As many as there are CPUs, of which each takes one: more are to come.
-            asked = asked[:1] * max(1, round(sum(node.get("CPU", 0) for node in there)))
-        room = max(1, slots(asked, there))
-        most = self.options.max_concurrent
-        self.progress.slots = min(room, most or room)
+            # A search is to suggest more: room is counted for one trial per CPU.
+            requested_shares = requested_shares[:1] * max(
+                1, round(sum(node.get("CPU", 0) for node in node_resources))
+            )
+        room = max(1, slots(requested_shares, node_resources))
+        limit = self.options.max_concurrent
+        self.progress.slots = min(room, limit or room)
         self.backlog = Backlog(
             todo,
             self.share_of,
             # A cluster that may grow is shown more than it has room for; a search is not asked
             # for a trial before it can start, knowing what came of the others.
-            limit=most if self.options.remote and not self.suggestions else self.progress.slots,
+            limit=limit if self.options.remote and not self.suggestions else self.progress.slots,
             suggest=self.suggest,
             exhausted=lambda: self.suggestions is None or self.suggestions.finished(),
         )
@@ -108,7 +110,7 @@ class Driver:
         )
 
     def run(self) -> None:
-        """Until every trial has ended, or nothing more is wanted. May raise KeyboardInterrupt."""
+        """Runs trials until all have ended or are stopped. May raise KeyboardInterrupt."""
         from sweep.run import ray_cluster
 
         assert self.backlog is not None  # prepare() comes first
@@ -130,29 +132,31 @@ class Driver:
                 # A CUDA context that is used again keeps its memory.
                 reuse=all(config.device == "cpu" for config in self.plan.trials),
                 max_deaths=options.max_failures,
-                reported=self.reported,
-                died=self.died,
-                ended=self.ended,
-                tick=self.tick,
+                on_report=self.on_report,
+                on_death=self.on_death,
+                on_end=self.on_end,
+                on_tick=self.on_tick,
             )
         except KeyboardInterrupt:
-            # Only when its process has gone is a trial's claim free.
+            # A trial's files have an owner until its process has gone.
             ray_cluster.disconnect()
             settle(self.store, self.plan.trials, "stopped", {})
             raise
         except Exception:
             if self.hopeless is not None:
                 raise self.hopeless from None
-            self.claim.check()  # Tune wraps what a callback raises
+            self.ownership.check()  # Tune wraps what a callback raises
             raise
         settle(self.store, self.plan.trials, "failed", self.errors)
 
     def suggest(self) -> TrialConfig | None:
-        """A suggested trial, once it stands in the stored plan. One that another sweep has run
-        is told of at once."""
+        """A suggested trial, once it stands in the stored plan.
+
+        The studies are told at once of one that another sweep has run.
+        """
         while self.suggestions is not None and (config := self.suggestions.next()) is not None:
             self.plan.trials.append(config)
-            self.claim.check()
+            self.ownership.check()
             self.store.write_rows("sweeps", self.name, plan_rows(self.name, self.plan.trials))
             row = self.store.read_all("trials", [config.trial_id]).get(config.trial_id)
             done = is_done(row, stop_on_collapse=self.options.stop_on_collapse)
@@ -162,53 +166,57 @@ class Driver:
             self.suggestions.tell(config.trial_id, row)
         return None
 
-    def reported(self, result: Mapping[str, Any]) -> None:
+    def on_report(self, result: Mapping[str, Any]) -> None:
         self.started = True
         trial = self.progress.report(result)
         self._tell()
         self.show("trial", progress=self.progress, trial=trial, trial_id=result["trial"])
-        self.claim.check()
+        self.ownership.check()
 
-    def died(self, trial_id: str, error: str) -> None:
-        """Its worker died more often than it is replaced."""
+    def on_death(self, trial_id: str, error: str) -> None:
+        """Marks a trial failed whose worker died more often than it is replaced."""
         self.errors[trial_id] = error
         trial = self.progress.trials[trial_id]
         trial.status = "failed"
         self.show("trial", progress=self.progress, trial=trial, trial_id=trial_id)
 
-    def ended(self, trial_id: str, result: Mapping[str, Any]) -> None:
+    def on_end(self, trial_id: str, result: Mapping[str, Any]) -> None:
         assert self.backlog is not None
-        again = self.backlog.ended(trial_id, out_of_memory=bool(result.get("out_of_memory")))
-        if again is not None:
+        larger_share = self.backlog.release(
+            trial_id, out_of_memory=bool(result.get("out_of_memory"))
+        )
+        if larger_share is not None:
             self.progress.trials[trial_id].status = "planned"
-            text = f"{trial_id} ran out of memory: again with {again.gpus:g} of a GPU"
+            text = f"{trial_id} ran out of memory: again with {larger_share.gpus:g} of a GPU"
             self.show("note", text=text)
         elif self.suggestions is not None:
             row = self.store.read_all("trials", [trial_id]).get(trial_id)
             self.suggestions.tell(trial_id, row)
 
-    def tick(self) -> None:
+    def on_tick(self) -> None:
         """Called several times a second; looks at the store every few."""
         now = time.monotonic()
-        if now - self.looked < LOOK_SECONDS:
+        if now - self.last_look < LOOK_SECONDS:
             return
-        self.looked = now
-        self.claim.check()
+        self.last_look = now
+        self.ownership.check()
         budget = self.options.time_budget
-        if budget is not None and now - self.began > budget and not self.over_budget:
+        if budget is not None and now - self.start_time > budget and not self.over_budget:
             self.over_budget = True
             requests.ask(self.store, self.name, requests.STOP_SWEEP)
             self.show("note", text="the time budget is used up: trials stop as they evaluate")
-        there = self.nodes()
+        node_resources = self.nodes()
         if self.gpu_bytes is None:
-            self.gpu_bytes = gpu_bytes(there)
-        self.progress.slots = max(self.progress.slots, slots(self._handed_out(), there))
+            self.gpu_bytes = gpu_bytes(node_resources)
+        self.progress.slots = max(
+            self.progress.slots, slots(self._running_shares(), node_resources)
+        )
         self._obey()
-        if now - self.summed_up > SUMMARY_SECONDS:
-            self.summed_up = now
+        if now - self.last_summary > SUMMARY_SECONDS:
+            self.last_summary = now
             self._tell()
             self.show("summary", progress=self.progress)
-        if not self.started and now - self.began > FIRST_NODE_SECONDS:
+        if not self.started and now - self.start_time > FIRST_NODE_SECONDS:
             minutes = FIRST_NODE_SECONDS / 60
             self.hopeless = UsageError(
                 f"no trial could start in {minutes:.0f} minutes: each asks for "
@@ -218,19 +226,19 @@ class Driver:
 
     def _obey(self) -> None:
         assert self.backlog is not None
-        for asked in requests.asked(self.store, self.name):
-            if asked["id"] in self.obeyed:
+        for request in requests.read_requests(self.store, self.name):
+            if request["id"] in self.obeyed:
                 continue
-            self.obeyed.add(asked["id"])
-            trial_id = asked["trial_id"]
-            if asked["action"] == requests.STOP_SWEEP:
+            self.obeyed.add(request["id"])
+            trial_id = request["trial_id"]
+            if request["action"] == requests.STOP_SWEEP:
                 self.stopped = True
                 self.backlog.stop()
-            elif asked["action"] == requests.STOP_TRIAL:
+            elif request["action"] == requests.STOP_TRIAL:
                 self.backlog.drop(trial_id)
             else:
                 self._retry(trial_id)
-            text = " ".join(filter(None, (asked["action"], trial_id)))
+            text = " ".join(filter(None, (request["action"], trial_id)))
             self.show("note", text=f"asked to {text}")
 
     def _retry(self, trial_id: str) -> None:
@@ -238,19 +246,19 @@ class Driver:
         config = next((c for c in self.plan.trials if c.trial_id == trial_id), None)
         if config is not None and self.progress.trials[trial_id].status in ("failed", "stopped"):
             self.errors.pop(trial_id, None)
-            if self.backlog.again(config):
+            if self.backlog.requeue(config):
                 self.progress.trials[trial_id].status = "planned"
 
-    def _handed_out(self) -> list[Share]:
+    def _running_shares(self) -> list[Share]:
         assert self.backlog is not None
         return [job.share for job in self.backlog.running.values()]
 
     def _largest_request(self) -> str:
-        most = max(self._handed_out(), key=lambda asked: (asked.gpus, asked.cpus))
-        return f"{most.cpus:g} CPUs and {most.gpus:g} GPUs"
+        largest = max(self._running_shares(), key=lambda request: (request.gpus, request.cpus))
+        return f"{largest.cpus:g} CPUs and {largest.gpus:g} GPUs"
 
     def _tell(self) -> None:
         progress = self.progress
-        self.claim.tell(
+        self.ownership.tell(
             slots=progress.slots, counts=progress.counts, eta_seconds=progress.eta_seconds
         )

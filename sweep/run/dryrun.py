@@ -21,13 +21,13 @@ from trainer.config.trial import TrialConfig
 
 # Trials of other sweeps in the store tell how long this one's take; so many are read at most.
 MOST_READ = 300
-# For which GPU-hours are shown while no GPU is known.
+# GPU types for which GPU-hours are shown while no GPU is known.
 SHOWN_GPUS = ("T4", "A100-80G", "H200")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A trial of the plan: `state` is done, to resume or to run; `iteration` what is there."""
+    """A trial of the plan: `state` is done, to resume or to run; `iteration` the last stored."""
 
     config: TrialConfig
     state: str
@@ -54,7 +54,7 @@ def show_plan(
         ids = [config.trial_id for config in plan.trials]
         rows = store.read_all("trials", ids)
         files = own_files(store, ids) if options.fresh else {}
-        measured = Measured(_with_others(store, plan.profile, rows), gpu_bytes)
+        measured = Measured(_with_other_trials(store, plan.profile, rows), gpu_bytes)
     planned = _planned(plan, rows, measured, options)
     todo = [trial for trial in planned if trial.state != "done"]
     room = resources.slots([trial.cost.share for trial in todo], nodes)
@@ -65,7 +65,7 @@ def show_plan(
         lines = [*_table(planned), "", *_totals(todo, slots), *_gpu_lines(todo, gpu_bytes)]
     sys.stdout.write("".join(line + "\n" for line in lines))
     notes = [options.weights.note] if options.weights.note else []
-    notes += [f"skipped {what}: {reason}" for what, reason in plan.skipped.items()]
+    notes += [f"skipped {item}: {reason}" for item, reason in plan.skipped.items()]
     notes += [f"--fresh would remove the {len(p)} files of {i}" for i, p in files.items()]
     notes.append(
         f"sweep {name}: {len(plan.trials)} trials in "
@@ -77,7 +77,7 @@ def show_plan(
     return 0
 
 
-def seen(options: Options) -> list[dict[str, float]]:
+def visible_nodes(options: Options) -> list[dict[str, float]]:
     """The nodes that the trials would run on: those of the cluster that is there, else this
     machine's CPUs. Raises UsageError if the cluster cannot be reached."""
     if not options.remote:
@@ -90,17 +90,17 @@ def seen(options: Options) -> list[dict[str, float]]:
     return nodes
 
 
-def _with_others(
+def _with_other_trials(
     store: Store, profile: str, rows: Mapping[str, dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     """The rows, and those of other trials of the same profile in the store."""
     yield from rows.values()
-    others = [
+    other_ids = [
         file.key
         for file in store.list("trials")
         if file.key.startswith(f"{profile}.") and file.key not in rows
     ]
-    yield from store.read_all("trials", others[:MOST_READ]).values()
+    yield from store.read_all("trials", other_ids[:MOST_READ]).values()
 
 
 def _planned(
@@ -115,22 +115,22 @@ def _planned(
             plan, rows, stop_on_collapse=options.stop_on_collapse, fresh=options.fresh
         )
     }
-    found = []
+    planned = []
     for config in plan.trials:
         row = rows.get(config.trial_id)
-        at = row["iteration"] if row and not options.fresh else 0
-        ended = config.trial_id not in todo
-        state = "done" if ended else "to resume" if at else "to run"
-        done = config.iterations if ended else at
-        asked = share(
+        iteration = row["iteration"] if row and not options.fresh else 0
+        finished = config.trial_id not in todo
+        state = "done" if finished else "to resume" if iteration else "to run"
+        done = config.iterations if finished else iteration
+        request = share(
             config,
             measured.gpu_bytes,
             gpus=options.gpus_per_trial,
             cpus=options.cpus_per_trial,
         )
-        each = cost(config, measured, done=done, asked=asked)
-        found.append(Planned(config=config, state=state, iteration=at, cost=each))
-    return found
+        trial_cost = cost(config, measured, done=done, request=request)
+        planned.append(Planned(config=config, state=state, iteration=iteration, cost=trial_cost))
+    return planned
 
 
 def _record(trial: Planned) -> dict[str, Any]:
@@ -167,14 +167,14 @@ def _table(planned: Sequence[Planned]) -> list[str]:
     lines = [head]
     for (setting, method, i), trials in groups.items():
         count = [sum(t.state == s for t in trials) for s in ("done", "to resume", "to run")]
-        each = trials[0].cost
-        memory = "-" if each.gpu_bytes is None else f"{each.gpu_bytes / 1e9:.1f}"
-        gpus = f"{each.share.gpus:.3g}" if each.share.gpus else "-"
-        whole = [t.cost.whole_seconds for t in trials]
+        first_cost = trials[0].cost
+        memory = "-" if first_cost.gpu_bytes is None else f"{first_cost.gpu_bytes / 1e9:.1f}"
+        gpus = f"{first_cost.share.gpus:.3g}" if first_cost.share.gpus else "-"
+        whole_seconds = [t.cost.whole_seconds for t in trials]
         lines.append(
             f"{setting:11}{method:18}{i:>5}{count[0]:5}{count[1]:7}{count[2]:5}"
-            f"{_figure(each.teraflops):>12}{memory:>8}{gpus:>6}"
-            f"{_hours(sum(whole) / len(whole)):>9}"
+            f"{_figure(first_cost.teraflops):>12}{memory:>8}{gpus:>6}"
+            f"{_hours(sum(whole_seconds) / len(whole_seconds)):>9}"
             f"{_hours(sum(t.cost.seconds for t in trials)):>9}"
         )
     return lines
@@ -183,7 +183,7 @@ def _table(planned: Sequence[Planned]) -> list[str]:
 def _totals(todo: Sequence[Planned], slots: int | None) -> list[str]:
     costs = [trial.cost for trial in todo]
     lines = [
-        f"to run: {_figure(sum(c.teraflops * c.left for c in costs))} TFLOP, "
+        f"to run: {_figure(sum(c.teraflops * c.remaining for c in costs))} TFLOP, "
         f"{_hours(sum(c.seconds for c in costs))} of trials, "
         f"{_figure(sum(c.gpu_hours for c in costs))} GPU-hours, "
         f"{_figure(sum(c.cpu_hours for c in costs))} CPU-hours"
@@ -193,8 +193,8 @@ def _totals(todo: Sequence[Planned], slots: int | None) -> list[str]:
     if slots is None:
         lines.append("no node there has room: --max-concurrent N says how long N at once take")
     else:
-        took = makespan([c.seconds for c in costs], slots)
-        lines.append(f"expected: {_hours(took)} on {slots} slot{'s' if slots > 1 else ''}")
+        seconds = makespan([c.seconds for c in costs], slots)
+        lines.append(f"expected: {_hours(seconds)} on {slots} slot{'s' if slots > 1 else ''}")
     return lines + _sources(todo)
 
 

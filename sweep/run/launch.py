@@ -1,4 +1,4 @@
-"""A plan becomes trials in the store: what is there is left alone, what is missing is run.
+"""Launches a plan: leaves alone the trials that the store has, and runs those that it lacks.
 
 The store alone decides what is missing, so the same command again goes on wherever an earlier one
 ended, however it ended.
@@ -21,7 +21,7 @@ from sweep.run.driver import Driver, Nodes
 from sweep.run.queue import Suggestions
 from sweep.run.rows import plan_rows
 from sweep.store.filesystems import without_secrets
-from sweep.store.ownership import RUNNING, Claim, Superseded, acquire
+from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
@@ -82,7 +82,7 @@ def _run(
 ) -> int:
     path = f"sweeps/{name}.json"
     before = store.read(path)
-    claim = acquire(
+    ownership = acquire(
         store,
         path,
         every=HEARTBEAT_SECONDS,
@@ -99,11 +99,11 @@ def _run(
         counts={},
         eta_seconds=None,
     )
-    assert claim is not None  # acquire() waits
+    assert ownership is not None  # acquire() waits
     state: str | None = "failed"
     try:
-        check_name(store, name, plan)  # a search that was waited for has planned more meanwhile
-        code = _claimed(store, claim, name, plan, options, show, suggestions)
+        check_name(store, name, plan)  # while this start waited, a search may have planned more
+        code = _run_owned(store, ownership, name, plan, options, show, suggestions)
         state = {0: "finished", INTERRUPTED: "interrupted"}.get(code, "failed")
         return code
     except UsageError:
@@ -113,54 +113,63 @@ def _run(
         state = "interrupted"
         raise
     finally:
-        claim.release(state)
+        ownership.release(state)
         if state is None and before is not None:
-            store.write(path, before)  # nothing has begun: what was said of an earlier run stands
+            store.write(path, before)  # nothing has begun: the record of an earlier run stands
 
 
-def _claimed(
+def _run_owned(
     store: Store,
-    claim: Claim,
+    ownership: Ownership,
     name: str,
     plan: Plan,
     options: Options,
     show: Show,
     suggestions: Suggestions | None,
 ) -> int:
-    began = time.monotonic()
+    start = time.monotonic()
     stored = store.read_all("trials", [config.trial_id for config in plan.trials])
     todo = to_run(plan, stored, stop_on_collapse=options.stop_on_collapse, fresh=options.fresh)
-    gone = {} if options.fresh else given_up(stored, options.max_failures)
-    todo = [config for config in todo if config.trial_id not in gone]
+    abandoned = {} if options.fresh else given_up(stored, options.max_failures)
+    todo = [config for config in todo if config.trial_id not in abandoned]
     done = {config.trial_id for config in plan.trials} - {config.trial_id for config in todo}
     progress = progress_of(plan.trials, {i: stored[i] for i in done})
-    driver = Driver(store, claim, name, plan, options, progress, show, suggestions)
+    driver = Driver(store, ownership, name, plan, options, progress, show, suggestions)
     if suggestions is not None:
         for trial_id in done:
             suggestions.tell(trial_id, stored[trial_id])
-    wanted = bool(todo) or (suggestions is not None and not suggestions.finished())
-    if wanted:
+    has_work = bool(todo) or (suggestions is not None and not suggestions.finished())
+    if has_work:
         driver.prepare(todo, _cluster())
     store.write_rows("sweeps", name, plan_rows(name, plan.trials))
-    claim.tell(slots=progress.slots if wanted else 0, counts=progress.counts)
+    ownership.tell(slots=progress.slots if has_work else 0, counts=progress.counts)
     waiting = 0 if driver.backlog is None else len(driver.backlog.waiting)
-    _announce(store, name, plan, options, show, len(done), waiting, progress.slots * wanted)
-    for trial_id, failures in gone.items():
+    _announce(store, name, plan, options, show, len(done), waiting, progress.slots * has_work)
+    for trial_id, failures in abandoned.items():
         text = f"{trial_id} has failed {failures} times and is left alone: --max-failures, --fresh"
         show("note", text=text)
     if options.fresh:
         erase(store, todo, lambda text: show("note", text=text))
-    if wanted:
+    if has_work:
         driver.run()
-    more = [] if suggestions is None else suggestions.lines()
-    wall = time.monotonic() - began
+    study_lines = [] if suggestions is None else suggestions.lines()
+    wall = time.monotonic() - start
     rows = store.read_all("trials", [config.trial_id for config in plan.trials])
-    sum_up(store, plan, rows, progress, wall, show, controls=options.controls, more=more)
-    ended = [rows.get(config.trial_id, {}).get("status") for config in plan.trials]
-    if all(status in FINISHED for status in ended):
+    sum_up(
+        store,
+        plan,
+        rows,
+        progress,
+        wall,
+        show,
+        controls=options.controls,
+        closing_lines=study_lines,
+    )
+    statuses = [rows.get(config.trial_id, {}).get("status") for config in plan.trials]
+    if all(status in FINISHED for status in statuses):
         return 0
-    stopped = driver.stopped or "stopped" in ended
-    return INTERRUPTED if stopped and "failed" not in ended else SOME_FAILED
+    stopped = driver.stopped or "stopped" in statuses
+    return INTERRUPTED if stopped and "failed" not in statuses else SOME_FAILED
 
 
 def _cluster() -> Nodes:

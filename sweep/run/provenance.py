@@ -1,4 +1,4 @@
-"""Where a trial's numbers come from: how they were scored, with which software."""
+"""Provenance of a trial's numbers: how they were scored, with which software."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainer.scores.scorers import Scorer
 
 
 def protocol(config: TrialConfig, scorer: Scorer | None) -> dict[str, Any]:
-    """Where the stored scores come from: extractor, weights, sample counts, reference."""
+    """The protocol of the stored scores: extractor, weights, sample counts, reference."""
     if scorer is None:
         return {
             "extractor": None,

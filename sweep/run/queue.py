@@ -1,4 +1,4 @@
-"""What is to be run next, and what runs. Knows neither Ray nor the store."""
+"""The queue of trials: those that wait, and those that run. Knows neither Ray nor the store."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from trainer.config.trial import TrialConfig
 
 
 class Suggestions(Protocol):
-    """Where trials come from that no plan has yet."""
+    """A source of trials that no plan has yet."""
 
     def next(self) -> TrialConfig | None:
         """A trial to start now; None if there is none now, or none any more."""
         ...
 
     def finished(self) -> bool:
-        """Whether no trial will be suggested any more."""
+        """True if no trial will be suggested any more."""
         ...
 
     def tell(self, trial_id: str, row: Mapping[str, Any] | None) -> None:
@@ -27,7 +27,7 @@ class Suggestions(Protocol):
         ...
 
     def lines(self) -> list[str]:
-        """What to say at the end."""
+        """Lines to print at the end."""
         ...
 
 
@@ -58,8 +58,8 @@ class Backlog:
         self.limit = limit
         self.suggest = suggest
         self.exhausted = exhausted
-        # With the share that an earlier go showed to be needed; else it is worked out when the
-        # trial is handed out, as nodes come and go.
+        # Each with the share that an earlier attempt showed to be needed; with None it is worked
+        # out when the trial is handed out, as nodes come and go.
         self.waiting: deque[tuple[TrialConfig, Share | None]] = deque((c, None) for c in planned)
         self.running: dict[str, Job] = {}
         self.stopped = False
@@ -79,21 +79,24 @@ class Backlog:
 
     @property
     def finished(self) -> bool:
-        """Whether next() will never have one again; what runs may still need another go."""
+        """True if next() will never have one again; a running trial may still need another go."""
         if self.running:
             return False
         return self.stopped or (not self.waiting and self.exhausted())
 
-    def ended(self, trial_id: str, *, out_of_memory: bool = False) -> Share | None:
-        """The trial runs no more. Out of memory it is queued again, last, with more of a GPU,
-        which is returned. A whole GPU that was too small stays so."""
-        job = self.running.pop(trial_id)
-        more = bigger(job.share) if out_of_memory and not self.stopped else None
-        if more is not None:
-            self.waiting.append((job.config, more))
-        return more
+    def release(self, trial_id: str, *, out_of_memory: bool = False) -> Share | None:
+        """Takes a trial that has ended off the running ones.
 
-    def again(self, config: TrialConfig) -> bool:
+        Out of memory it is queued again, last, with more of a GPU, which is returned. A whole GPU
+        that was too small stays so.
+        """
+        job = self.running.pop(trial_id)
+        larger_share = bigger(job.share) if out_of_memory and not self.stopped else None
+        if larger_share is not None:
+            self.waiting.append((job.config, larger_share))
+        return larger_share
+
+    def requeue(self, config: TrialConfig) -> bool:
         """Queues a trial once more; False if it waits or runs already."""
         waiting = {config.trial_id for config, _ in self.waiting}
         if self.stopped or config.trial_id in waiting | self.running.keys():
@@ -106,6 +109,6 @@ class Backlog:
         self.waiting = deque(each for each in self.waiting if each[0].trial_id != trial_id)
 
     def stop(self) -> None:
-        """Nothing more is started; what runs is not touched."""
+        """Starts nothing more; leaves alone what runs."""
         self.stopped = True
         self.waiting.clear()

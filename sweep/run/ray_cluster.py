@@ -35,7 +35,7 @@ def run_trial(config: Mapping[str, Any]) -> None:
 
 
 def connect() -> None:
-    """To the cluster that RAY_ADDRESS names, else to one started here.
+    """Connects to the cluster that RAY_ADDRESS names, else to one started here.
 
     Raises UsageError if it cannot be reached or started.
     """
@@ -45,12 +45,12 @@ def connect() -> None:
         if address:
             ray.init(**quiet)
         else:
-            # A cluster that happens to run on this machine is not ours to use unasked.
+            # A cluster that happens to run on this machine is used only if RAY_ADDRESS names it.
             ray.init(address="local", include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises it bare when a node does not come up
         reason = str(error).partition("\n")[0]
-        what = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
-        raise UsageError(f"{what}: {reason}") from error
+        problem = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
+        raise UsageError(f"{problem}: {reason}") from error
 
 
 def nodes() -> list[dict[str, float]]:
@@ -76,15 +76,15 @@ def termination_interrupts() -> Iterator[None]:
 
 
 class _Queue(Searcher):
-    """Tune's way to ask for the next trial. `ended` hears of each by its Tune id."""
+    """Tune's way to ask for the next trial. `on_end` hears of each by its Tune id."""
 
     def __init__(
-        self, backlog: Backlog, task: Mapping[str, Any], ended: Callable[..., None]
+        self, backlog: Backlog, task: Mapping[str, Any], on_end: Callable[..., None]
     ) -> None:
         super().__init__()
         self.backlog = backlog
         self.task = dict(task)
-        self.ended = ended
+        self.on_end = on_end
         self.trial_ids: dict[str, str] = {}
 
     def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
@@ -109,7 +109,7 @@ class _Queue(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self.ended(self.trial_ids[trial_id], result or {})
+        self.on_end(self.trial_ids[trial_id], result or {})
 
 
 class _Watcher(tune.Callback):
@@ -117,29 +117,29 @@ class _Watcher(tune.Callback):
 
     def __init__(
         self,
-        reported: Callable[[Mapping[str, Any]], None],
-        died: Callable[[str, str], None],
-        tick: Callable[[], None],
+        on_report: Callable[[Mapping[str, Any]], None],
+        on_death: Callable[[str, str], None],
+        on_tick: Callable[[], None],
     ) -> None:
-        self.reported = reported
-        self.died = died
-        self.tick = tick
+        self.on_report = on_report
+        self.on_death = on_death
+        self.on_tick = on_tick
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         # Tune pickles its callbacks into a state that is thrown away; this one has a screen.
         return tune.Callback, ()
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info) -> None:
-        self.tick()
+        self.on_tick()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info
     ) -> None:
-        self.reported(result)
+        self.on_report(result)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
         config = TrialConfig(**trial.config["trial"])
-        self.died(config.trial_id, str(trial.get_error() or "the worker died"))
+        self.on_death(config.trial_id, str(trial.get_error() or "the worker died"))
 
 
 def run_trials(
@@ -148,16 +148,16 @@ def run_trials(
     *,
     reuse: bool,
     max_deaths: int,
-    reported: Callable[[Mapping[str, Any]], None],
-    died: Callable[[str, str], None],
-    ended: Callable[[str, Mapping[str, Any]], None],
-    tick: Callable[[], None],
+    on_report: Callable[[Mapping[str, Any]], None],
+    on_death: Callable[[str, str], None],
+    on_end: Callable[[str, Mapping[str, Any]], None],
+    on_tick: Callable[[], None],
 ) -> None:
     """Runs what `backlog` hands out until it has no more. May raise KeyboardInterrupt.
 
     A worker or node that dies is replaced up to `max_deaths` times, and the trial goes on from
-    the store; `died` hears of the trials that still could not end, `ended` of every end with the
-    trial's last report. With `reuse` a worker runs one trial after the other.
+    the store; `on_death` hears of the trials that still could not end, `on_end` of every end with
+    the trial's last report. With `reuse` a worker runs one trial after the other.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # termination_interrupts() has it
@@ -167,7 +167,7 @@ def run_trials(
         tuner = tune.Tuner(
             tune.with_resources(run_trial, _resources),
             tune_config=tune.TuneConfig(
-                search_alg=_Queue(backlog, task, ended),
+                search_alg=_Queue(backlog, task, on_end),
                 num_samples=-1,
                 reuse_actors=reuse,
                 trial_name_creator=_trial_id,
@@ -176,7 +176,7 @@ def run_trials(
             run_config=tune.RunConfig(
                 storage_path=storage,
                 failure_config=tune.FailureConfig(max_failures=max_deaths),
-                callbacks=[_Watcher(reported, died, tick)],
+                callbacks=[_Watcher(on_report, on_death, on_tick)],
                 verbose=0,
             ),
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweep.run.provenance import protocol, software
 from sweep.run.rows import best_record, evaluation_rows, output_rows, spectrum_rows, trial_row
-from sweep.store.ownership import Claim
+from sweep.store.ownership import Ownership
 from sweep.store.store import StoredFile
 from trainer.collapse import Record, Verdict, in_words, thresholds_for, verdict_on
 from trainer.config.lookup import UsageError
@@ -24,7 +24,7 @@ KEPT_CHECKPOINTS = 2
 
 
 class Recorder:
-    """The files of one trial. Every write is covered by the trial's claim.
+    """The files of one trial. Every write is covered by the trial's ownership.
 
     `report` is told of every evaluation and of the end: a small dict of finite values.
     """
@@ -32,7 +32,7 @@ class Recorder:
     def __init__(
         self,
         config: TrialConfig,
-        claim: Claim,
+        ownership: Ownership,
         report: Callable[[dict[str, Any]], None],
         *,
         cpus: float = 1.0,
@@ -40,7 +40,7 @@ class Recorder:
     ) -> None:
         self.config = config
         self.id = config.trial_id
-        self.claim = claim
+        self.ownership = ownership
         self.report = report
         self.share = {"cpus": cpus, "gpus": gpus}
         self.protocol: dict[str, Any] = {}
@@ -49,22 +49,22 @@ class Recorder:
         self.resumed = False
         self.resumed_at = 0
         self.seconds = self.seconds_before = 0.0
-        # What is measured at every evaluation and too big for the state to carry.
+        # Rows of every evaluation that are too big for the state to carry.
         self.measured: dict[str, list[dict[str, Any]]] = {"spectra": [], "outputs": []}
-        self.stored = next(iter(claim.store.read_rows("trials", self.id)), None)
+        self.stored = next(iter(ownership.store.read_rows("trials", self.id)), None)
         self.failures = (self.stored or {}).get("failures") or 0
         self.started_at = self.stored["started_at"] if self.stored else datetime.now(UTC)
 
     def resume(self, state: TrainState, scorer: Scorer | None) -> None:
         """Cuts the trial's files back to `state`, the one that it goes on from."""
         self.protocol = protocol(self.config, scorer)
-        at = state.iteration if state.history else -1
+        iteration = state.iteration if state.history else -1
         for sample in self._files("samples"):
-            if _iteration(sample) > at:
-                self.claim.delete(sample.path)
+            if _iteration(sample) > iteration:
+                self.ownership.delete(sample.path)
         for table, rows in self.measured.items():
-            stored = self.claim.store.read_rows(table, self.id)
-            rows[:] = [row for row in stored if row["iteration"] <= at]
+            stored = self.ownership.store.read_rows(table, self.id)
+            rows[:] = [row for row in stored if row["iteration"] <= iteration]
         self.history = state.history
         if state.history:
             self.verdict = verdict_on(self.config, state.history)
@@ -79,60 +79,62 @@ class Recorder:
         Raises UsageError if the parent's checkpoint is not there.
         """
         checkpoints = sorted(self._files("checkpoints"), key=_iteration)
-        content = self.claim.store.read(checkpoints[-1].path) if checkpoints else None
+        content = self.ownership.store.read(checkpoints[-1].path) if checkpoints else None
         if content is not None:
             return from_bytes(self.config, content)
         if self.config.parent is None:
             return initial_state(self.config)
         origin = f"checkpoints/{self.config.parent}/{self.config.parent_iteration}.pt"
-        content = self.claim.store.read(origin)
+        content = self.ownership.store.read(origin)
         if content is None:
             raise UsageError(f"{origin}, from which this trial branches off, is not there")
         return branch(self.config, content)
 
-    def evaluation(self, state: TrainState, evaluation: Evaluation) -> None:
-        """Rows first, then the checkpoint, then the report."""
-        at = evaluation.iteration
+    def record_evaluation(self, state: TrainState, evaluation: Evaluation) -> None:
+        """Writes rows first, then the checkpoint, then reports."""
+        iteration = evaluation.iteration
         self.history, self.verdict, self.seconds = state.history, evaluation.verdict, state.seconds
-        self.claim.write(f"samples/{self.id}/{at}.png", evaluation.samples)
+        self.ownership.write(f"samples/{self.id}/{iteration}.png", evaluation.samples)
         self.measured["spectra"] += spectrum_rows(
-            self.id, at, evaluation.spectra, evaluation.stable_ranks
+            self.id, iteration, evaluation.spectra, evaluation.stable_ranks
         )
-        self.measured["outputs"] += output_rows(self.id, at, evaluation.outputs)
+        self.measured["outputs"] += output_rows(self.id, iteration, evaluation.outputs)
         self._write_curves()
         self._write_trial("running")
-        self.claim.write(f"checkpoints/{self.id}/{at}.pt", to_bytes(self.config, state))
+        self.ownership.write(f"checkpoints/{self.id}/{iteration}.pt", to_bytes(self.config, state))
         self._drop_checkpoints(thresholds_for(self.config).patience)
         self._report("running", evaluation.record)
 
-    def ended(self, state: TrainState, scores: Mapping[str, float]) -> None:
-        """The trial's last row: one that was stopped before its planned end has collapsed."""
+    def record_end(self, state: TrainState, scores: Mapping[str, float]) -> None:
+        """Writes the trial's last row: one stopped before its planned end has collapsed."""
         self.seconds = state.seconds
-        whole = state.iteration == self.config.iterations and self.history[-1]["finite"]
-        status = "completed" if whole else "collapsed"
-        reason = None if whole or self.verdict is None else self.verdict.stop
+        is_complete = state.iteration == self.config.iterations and self.history[-1]["finite"]
+        status = "completed" if is_complete else "collapsed"
+        reason = None if is_complete or self.verdict is None else self.verdict.stop
         self._write_trial(status, scores=scores, stop_reason=reason)
         self._drop_checkpoints(0)
         self._report(status, {**self.history[-1], **scores})
 
-    def stopped(self) -> None:
-        """It was asked to end before its time; the next start goes on from here."""
+    def record_stop(self) -> None:
+        """Records an end on request; the next start goes on from here."""
         self._write_trial("stopped")
         self.report({"trial": self.id, "status": "stopped"})
 
-    def done_elsewhere(self) -> None:
-        """Another start of this trial has ended it; nothing is left to do or to write."""
+    def report_earlier_end(self) -> None:
+        """Reports the end that another start of this trial has recorded; writes nothing."""
         assert self.stored is not None
-        at = self.stored["iteration"]
+        iteration = self.stored["iteration"]
         measured = {
             "distance": self.stored[f"final_{self.config.score_name}"],
             "best": self.stored[f"best_{self.config.score_name}"],
             "modes": self.stored["final_modes"],
             "spectrum_left": self.stored["final_spectrum_left"],
         }
-        self._tell(self.stored["status"], at, at, 0.0, in_words(self.stored), measured)
+        self._tell(
+            self.stored["status"], iteration, iteration, 0.0, in_words(self.stored), measured
+        )
 
-    def failed(self, traceback: str, *, out_of_memory: bool = False) -> None:
+    def record_failure(self, traceback: str, *, out_of_memory: bool = False) -> None:
         """Keeps what was measured before the failure, also by a start before this one."""
         if self.stored is None or self.resumed:
             self._write_trial("failed", traceback=traceback)
@@ -140,7 +142,7 @@ class Recorder:
             row = self._bookkeeping("failed", traceback=traceback)
             for name in ("protocol", "seconds"):
                 del row[name]
-            self.claim.write_rows("trials", self.id, [self.stored | row])
+            self.ownership.write_rows("trials", self.id, [self.stored | row])
         self.report({"trial": self.id, "status": "failed", "out_of_memory": out_of_memory})
 
     def _write_trial(
@@ -155,7 +157,7 @@ class Recorder:
             self.config, self.history, self.verdict, thresholds_for(self.config), scores
         )
         row |= self._bookkeeping(status, stop_reason=stop_reason, traceback=traceback)
-        self.claim.write_rows("trials", self.id, [row])
+        self.ownership.write_rows("trials", self.id, [row])
 
     def _bookkeeping(
         self, status: str, *, stop_reason: str | None = None, traceback: str | None = None
@@ -166,7 +168,7 @@ class Recorder:
             "protocol": json.dumps(self.protocol),
             "software": json.dumps(software()),
             "host": platform.node(),
-            "attempt": self.claim.attempt,
+            "attempt": self.ownership.attempt,
             "seconds": self.seconds,
             "started_at": self.started_at,
             "updated_at": datetime.now(UTC),
@@ -177,11 +179,13 @@ class Recorder:
 
     def _write_curves(self) -> None:
         for table, rows in self.measured.items():
-            self.claim.write_rows(table, self.id, rows)
-        self.claim.write_rows("evaluations", self.id, evaluation_rows(self.config, self.history))
+            self.ownership.write_rows(table, self.id, rows)
+        self.ownership.write_rows(
+            "evaluations", self.id, evaluation_rows(self.config, self.history)
+        )
 
     def _files(self, folder: str) -> list[StoredFile]:
-        return self.claim.store.list(f"{folder}/{self.id}")
+        return self.ownership.store.list(f"{folder}/{self.id}")
 
     def _drop_checkpoints(self, patience: int) -> None:
         """Keeps the newest two and the best before mode collapse.
@@ -191,15 +195,15 @@ class Recorder:
         """
         histories = [self.history[: len(self.history) - k] for k in range(patience + 1)]
         bests = [self._best(history) for history in histories]
-        kept = {best["iteration"] for best in bests if best is not None}
-        kept |= {record["iteration"] for record in self.history[-KEPT_CHECKPOINTS:]}
+        kept_iterations = {best["iteration"] for best in bests if best is not None}
+        kept_iterations |= {record["iteration"] for record in self.history[-KEPT_CHECKPOINTS:]}
         for checkpoint in self._files("checkpoints"):
-            if _iteration(checkpoint) not in kept:
-                self.claim.delete(checkpoint.path)
+            if _iteration(checkpoint) not in kept_iterations:
+                self.ownership.delete(checkpoint.path)
 
     def _best(self, history: Sequence[Record]) -> Record | None:
-        at = None if self.verdict is None else self.verdict.mode_collapse_at
-        return best_record(history, self.config.score_name, at)
+        collapse_iteration = None if self.verdict is None else self.verdict.mode_collapse_at
+        return best_record(history, self.config.score_name, collapse_iteration)
 
     def _report(self, status: str, record: Record) -> None:
         best = self._best(self.history)

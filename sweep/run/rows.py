@@ -1,4 +1,4 @@
-"""What a run knows -> what is kept: the only mapping from evaluations to stored rows.
+"""Stored rows of plans and trials: the only mapping from evaluations to rows.
 
 Pure functions of a configuration and of the history of its evaluations, the records of
 `trainer.loop`. No torch, no Ray.
@@ -19,12 +19,12 @@ from trainer.config.methods import METHODS
 from trainer.config.settings import ALL_SETTINGS
 from trainer.config.trial import TrialConfig
 
-# What the objective is where no distance could be measured: worse than any measured one (noise
+# The objective where no distance could be measured: worse than any measured one (noise
 # scores below 5,000 in FD-digits, below 500 in FID), and finite, as samplers ignore NaN.
 PENALTY = 10_000.0
 
 PENALTY_RATIOS = ("d_penalty_ratio", "g_penalty_ratio")
-# Only with a GPU; only with `hessian_k`.
+# Columns filled only with a GPU, or only with `hessian_k`.
 RARELY_MEASURED = (
     "gpu_memory",
     "g_hessian",
@@ -124,7 +124,7 @@ def best_record(
 
 
 def objective(best: Record | None, score: str) -> float:
-    """What a search minimises: the best distance, PENALTY if there is none. Always finite."""
+    """The objective of a search: the best distance, PENALTY if there is none. Always finite."""
     return PENALTY if best is None else float(best[score])
 
 
@@ -140,12 +140,12 @@ def trial_row(
     `final_scores` are given when the trial has ended; until then the `final_*` columns are None.
     """
     first, last = (history[0], history[-1]) if history else (None, None)
-    at = None if verdict is None else verdict.mode_collapse_at
-    best = best_record(history, config.score_name, at)
-    ended = last if final_scores is not None else None
+    collapse_iteration = None if verdict is None else verdict.mode_collapse_at
+    best = best_record(history, config.score_name, collapse_iteration)
+    final = last if final_scores is not None else None
     return {
         **identity_row(config),
-        "mode_collapse_at": at,
+        "mode_collapse_at": collapse_iteration,
         "spectral_collapse_at": verdict and verdict.spectral_collapse_at,
         "dead_at": verdict and verdict.dead_at,
         "diverged_at": verdict and verdict.diverged_at,
@@ -153,10 +153,10 @@ def trial_row(
         "iteration": last["iteration"] if last else 0,
         "best_iteration": best and best["iteration"],
         **{f"best_{name}": best and best.get(name) for name in SCORE_NAMES},
-        "final_iteration": ended and ended["iteration"],
+        "final_iteration": final and final["iteration"],
         **{f"final_{name}": (final_scores or {}).get(name) for name in SCORE_NAMES},
         "first_spectrum_left": first and first["spectrum_left"],
-        "final_spectrum_left": ended and ended["spectrum_left"],
+        "final_spectrum_left": final and final["spectrum_left"],
         "objective": objective(best, config.score_name),
         "config": json.dumps(dataclasses.asdict(config), sort_keys=True),
         "thresholds": json.dumps(dataclasses.asdict(thresholds)),

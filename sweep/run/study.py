@@ -25,7 +25,7 @@ PATIENCE = 5
 
 
 class Study:
-    """One study: at most `trials` different trials of its space, `planned` ones among them."""
+    """A study: at most `trials` different trials of its space, `planned` ones among them."""
 
     def __init__(self, space: Space, planned: Iterable[str], *, trials: int, seed: int) -> None:
         self.space = space
@@ -34,24 +34,28 @@ class Study:
         self.running: set[str] = set()
         self._parameters = space.parameters()
         self._unknown = dict.fromkeys(self._parameters)
-        self._asked: dict[str, str] = {}
+        self._ask_by_trial: dict[str, str] = {}
         self._asks = 0
         # The seed goes to the sampler: OptunaSearch takes its own seed of 0 for none. Its space
         # is a function, as i_ratio is there for some methods only.
         sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         storage = optuna.storages.InMemoryStorage()
         self._search = OptunaSearch(
-            self._define, metric="objective", mode="min", sampler=sampler, study_name=space.name,
+            self._define,
+            metric="objective",
+            mode="min",
+            sampler=sampler,
+            study_name=space.name,
             storage=storage,
-        )  # fmt: skip
+        )
         self._study = optuna.load_study(study_name=space.name, storage=storage, sampler=sampler)
         for trial_id in planned:
             if trial_id in self._unknown:
                 self._begin(trial_id, self._enqueue(trial_id))
 
     @property
-    def known(self) -> int:
-        """How many trials it has suggested, those of earlier starts included."""
+    def n_suggested(self) -> int:
+        """Number of trials that it has suggested, those of earlier starts included."""
         return len(self._parameters) - len(self._unknown)
 
     @property
@@ -59,23 +63,23 @@ class Study:
         return not self._unknown
 
     @property
-    def ended(self) -> bool:
-        """Whether it will suggest nothing more."""
-        return self.exhausted or self.known >= self.trials
+    def finished(self) -> bool:
+        """True if it will suggest nothing more."""
+        return self.exhausted or self.n_suggested >= self.trials
 
     def suggest(self) -> TrialConfig | None:
-        """A trial that is not known yet; None if the study has ended."""
-        if self.ended:
+        """A trial that is not known yet; None if the study is finished."""
+        if self.finished:
             return None
-        wanted: Parameters = {}
+        parameters: Parameters = {}
         for _ in range(PATIENCE):
-            ask, wanted = self._ask()
-            config = self.space.trial(wanted)
+            ask, parameters = self._ask()
+            config = self.space.trial(parameters)
             if config is not None and config.trial_id in self._unknown:
                 self._begin(config.trial_id, ask)
                 return config
             self._answer(ask, None if config is None else self.rows.get(config.trial_id))
-        nearest = min(self._unknown, key=lambda i: _distance(self._parameters[i], wanted))
+        nearest = min(self._unknown, key=lambda i: _distance(self._parameters[i], parameters))
         self._begin(nearest, self._enqueue(nearest))
         return self.space.trial(self._parameters[nearest])
 
@@ -84,28 +88,28 @@ class Study:
         self.running.discard(trial_id)
         if trial_id in self.rows:
             return
-        # What has failed and was run again is asked for once more.
-        ask = self._asked.pop(trial_id, None) or self._enqueue(trial_id)
-        ended = row if row is not None and row["status"] in FINISHED else None
-        self._answer(ask, ended)
-        if ended is not None:
-            self.rows[trial_id] = ended
+        # A trial that failed and was run again is asked for once more.
+        ask = self._ask_by_trial.pop(trial_id, None) or self._enqueue(trial_id)
+        finished_row = row if row is not None and row["status"] in FINISHED else None
+        self._answer(ask, finished_row)
+        if finished_row is not None:
+            self.rows[trial_id] = finished_row
 
     def outcome(self) -> Outcome:
         findings = [finding(self._parameters[i], row) for i, row in self.rows.items()]
         return Outcome(
             space=self.space,
             trials=self.trials,
-            suggested=self.known,
-            findings=sorted(findings, key=lambda one: (one.objective, one.trial_id)),
+            suggested=self.n_suggested,
+            findings=sorted(findings, key=lambda result: (result.objective, result.trial_id)),
         )
 
     def _define(self, trial: optuna.Trial) -> None:
-        chosen = {
+        parameters = {
             name: trial.suggest_categorical(name, list(values))
             for name, values in self.space.categories.items()
         }
-        if self.space.lifts(chosen):
+        if self.space.lifts(parameters):
             trial.suggest_float("i_ratio", 1 / I_STEPS, 1.0, step=1 / I_STEPS)
 
     def _ask(self) -> tuple[str, Parameters]:
@@ -123,7 +127,7 @@ class Study:
     def _begin(self, trial_id: str, ask: str) -> None:
         del self._unknown[trial_id]
         self.running.add(trial_id)
-        self._asked[trial_id] = ask
+        self._ask_by_trial[trial_id] = ask
 
     def _answer(self, ask: str, row: Row | None) -> None:
         """Without a finished row the sampler is told of a failure, which it passes over."""
@@ -131,10 +135,12 @@ class Study:
         self._search.on_trial_complete(ask, result, error=row is None)
 
 
-def _distance(one: Parameters, other: Parameters) -> float:
-    """1 per category that differs, and the difference of i_ratio."""
-    i = abs(one.get("i_ratio", 0.0) - other.get("i_ratio", 0.0))
-    return i + sum(one[name] != other[name] for name in one.keys() & other.keys() - {"i_ratio"})
+def _distance(first: Parameters, second: Parameters) -> float:
+    """Distance of parameters: 1 per category that differs, and the difference of i_ratio."""
+    i = abs(first.get("i_ratio", 0.0) - second.get("i_ratio", 0.0))
+    return i + sum(
+        first[name] != second[name] for name in first.keys() & second.keys() - {"i_ratio"}
+    )
 
 
 class Studies:
@@ -156,37 +162,39 @@ class Studies:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.studies = [Study(space, planned, trials=trials, seed=seed) for space in spaces]
-        self._of = {i: study for study in self.studies for i in study.space.parameters()}
+        self._study_of_trial = {
+            i: study for study in self.studies for i in study.space.parameters()
+        }
         self._deadline = math.inf if timeout is None else time.monotonic() + timeout
         self._keep = keep
-        self._begun = False
+        self._recorded = False
 
     def next(self) -> TrialConfig | None:
         """A trial of the study that has the fewest running; None if there is none to start."""
-        if not self._begun and any(study.rows for study in self.studies):
+        if not self._recorded and any(study.rows for study in self.studies):
             # Whatever ends this run, the sweep is on record as this search.
             self._keep([record(study.outcome()) for study in self.studies])
-            self._begun = True
+            self._recorded = True
         if self.finished():
             return None
-        turns = [study for study in self.studies if not study.ended]
-        return min(turns, key=lambda study: (len(study.running), study.known)).suggest()
+        turns = [study for study in self.studies if not study.finished]
+        return min(turns, key=lambda study: (len(study.running), study.n_suggested)).suggest()
 
     def finished(self) -> bool:
-        """Whether no trial will be suggested any more."""
+        """True if no trial will be suggested any more."""
         late = time.monotonic() >= self._deadline
-        return late or all(study.ended for study in self.studies)
+        return late or all(study.finished for study in self.studies)
 
     def tell(self, trial_id: str, row: Row | None) -> None:
         """A trial has ended with that row of `trials`, None if it has none.
 
         The plan may hold trials of a study whose data set is not there now.
         """
-        if trial_id in self._of:
-            self._of[trial_id].tell(trial_id, row)
+        if trial_id in self._study_of_trial:
+            self._study_of_trial[trial_id].tell(trial_id, row)
 
     def lines(self) -> list[str]:
-        """For the end of the sweep: best trials and importance of each study, stored as well."""
+        """Lines on the best trials and the importances of each study, which are stored as well."""
         outcomes = [study.outcome() for study in self.studies]
         self._keep([record(outcome) for outcome in outcomes])
         return [line for outcome in outcomes for line in lines(outcome)]

@@ -1,4 +1,4 @@
-"""What a study has found: its best trials and what mattered, for people and for the store.
+"""Findings of a study: its best trials and what mattered, as text and as a stored record.
 
 Standard library only, but for the importance, which is Optuna's.
 """
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def objective(row: Mapping[str, Any]) -> float:
-    """What is minimised, of a finished row of `trials`. Always finite: Optuna takes no NaN."""
+    """The objective of a finished row of `trials`. Always finite: Optuna takes no NaN."""
     value = row["objective"]
     return float(value) if value is not None and math.isfinite(value) else PENALTY
 
@@ -64,17 +64,17 @@ def finding(parameters: Mapping[str, Any], row: Mapping[str, Any]) -> Finding:
 
 
 def importances(outcome: Outcome) -> dict[str, dict[str, float] | str]:
-    """By the trials that it is taken over: each parameter's share, highest first, or a sentence
-    on why there is none.
+    """Importances by the trials that they are taken over: each parameter's share, highest first,
+    or a sentence on why there is none.
 
     i_ratio is a parameter of the trials that lift only, so its share is taken over those.
     """
-    space, every = outcome.space, outcome.findings
+    space, findings = outcome.space, outcome.findings
     if not space.categories:
-        return {f"{len(every)} trials": "i_ratio is all that is searched over"}
-    lifting = [one for one in every if "i_ratio" in one.parameters]
+        return {f"{len(findings)} trials": "i_ratio is all that is searched over"}
+    lifting = [result for result in findings if "i_ratio" in result.parameters]
     return {
-        f"{len(every)} trials": _shares(space, every, [*space.categories]),
+        f"{len(findings)} trials": _shares(space, findings, [*space.categories]),
         f"{len(lifting)} that lift": _shares(space, lifting, [*space.categories, "i_ratio"]),
     }
 
@@ -95,12 +95,12 @@ def _shares(space: Space, findings: Sequence[Finding], names: list[str]) -> dict
     } | {"i_ratio": i}
     # A study of its own, with each trial once: a sampler's study has those asked for again, too.
     study = optuna.create_study()
-    for one in findings:
+    for result in findings:
         study.add_trial(
             optuna.create_trial(
-                params={name: one.parameters[name] for name in names},
+                params={name: result.parameters[name] for name in names},
                 distributions={name: distributions[name] for name in names},
-                value=ranks[one.objective],
+                value=ranks[result.objective],
             )
         )
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
@@ -110,27 +110,27 @@ def _shares(space: Space, findings: Sequence[Finding], names: list[str]) -> dict
 
 def lines(outcome: Outcome) -> list[str]:
     """The outcome as it is printed at the end of a sweep."""
-    space, found = outcome.space, outcome.findings
+    space, findings = outcome.space, outcome.findings
     score = next(iter(space.trials.values())).score_name
-    title = f"study {space.name}: {len(found)} of {outcome.suggested} trials finished"
+    title = f"study {space.name}: {len(findings)} of {outcome.suggested} trials finished"
     if outcome.suggested < outcome.trials:
         title += f", {outcome.trials} asked for"
     if outcome.exhausted:
         title += f"; the space is exhausted: it has no more than {len(space.trials)} trials"
-    said = [title]
-    if not found:
-        return said
-    said.append(f"  best {SCORE_TITLES[score]} before mode collapse, lower is better:")
-    said += [f"    {_in_words(one, DECIMALS[score])}" for one in found[:BEST]]
-    for over, shares in importances(outcome).items():
+    text_lines = [title]
+    if not findings:
+        return text_lines
+    text_lines.append(f"  best {SCORE_TITLES[score]} before mode collapse, lower is better:")
+    text_lines += [f"    {_in_words(result, DECIMALS[score])}" for result in findings[:BEST]]
+    for trial_group, shares in importances(outcome).items():
         if not isinstance(shares, str):
             shares = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
-        said.append(f"  importance over {over}: {shares}")
-    return said
+        text_lines.append(f"  importance over {trial_group}: {shares}")
+    return text_lines
 
 
 def record(outcome: Outcome) -> dict[str, Any]:
-    """The same as it is stored, with every finished trial."""
+    """The outcome as it is stored, with every finished trial."""
     return {
         "study": outcome.space.name,
         "dataset": outcome.space.dataset,
@@ -141,14 +141,14 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "suggested": outcome.suggested,
         "exhausted": outcome.exhausted,
         "importances": importances(outcome),
-        "finished": [asdict(one) for one in outcome.findings],
+        "finished": [asdict(result) for result in outcome.findings],
     }
 
 
-def _in_words(one: Finding, decimals: int) -> str:
-    named = ", ".join(f"{name} {value}" for name, value in one.parameters.items())
-    if one.best_iteration is None:
+def _in_words(result: Finding, decimals: int) -> str:
+    parameters = ", ".join(f"{name} {value}" for name, value in result.parameters.items())
+    if result.best_iteration is None:
         value = f"no score before mode collapse, counted as {PENALTY:.0f}"
     else:
-        value = f"{one.objective:.{decimals}f} at iteration {one.best_iteration}"
-    return f"{value:26} {named}  ({one.trial_id}, {one.status})"
+        value = f"{result.objective:.{decimals}f} at iteration {result.best_iteration}"
+    return f"{value:26} {parameters}  ({result.trial_id}, {result.status})"

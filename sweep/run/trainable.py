@@ -1,4 +1,4 @@
-"""One trial as a Ray Tune function trainable: claim, resume from the store, train, write, report.
+"""A trial as a Ray Tune function trainable: own it, resume from the store, train, write, report.
 
 Whoever starts a trial (a retry, a new driver, another cluster), it goes on from its own latest
 checkpoint, found by its id. Rows are written before the checkpoint that they belong to; on resume
@@ -36,7 +36,7 @@ from trainer.state import TrainState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a trial needs beside its configuration; none of it can change a number.
+    """Inputs of a trial beside its configuration; none of them can change a number.
 
     `cpus` and `gpus` are its share of a node. `sweep` may be asked to stop it.
     """
@@ -66,22 +66,22 @@ def run(config: TrialConfig, task: Task, report: Callable[[dict[str, Any]], None
     `report` gets a small dict of finite values at every evaluation, and one at the end.
     """
     store = Store(task.results, PATIENCE_SECONDS)
-    claim = acquire(store, f"claims/{config.trial_id}.json")
-    assert claim is not None  # acquire() waits
-    recorder = Recorder(config, claim, report, cpus=task.cpus, gpus=task.gpus)
+    ownership = acquire(store, f"claims/{config.trial_id}.json")
+    assert ownership is not None  # acquire() waits
+    recorder = Recorder(config, ownership, report, cpus=task.cpus, gpus=task.gpus)
     try:
         if is_done(recorder.stored, stop_on_collapse=task.stop_on_collapse):
-            recorder.done_elsewhere()  # while this start waited for the claim
+            recorder.report_earlier_end()  # while this start waited for ownership
         else:
             _train(config, task, recorder)
     except Superseded:
         report({"trial": config.trial_id, "status": "superseded"})
     except torch.OutOfMemoryError:
-        recorder.failed(traceback.format_exc(), out_of_memory=True)
+        recorder.record_failure(traceback.format_exc(), out_of_memory=True)
     except Exception:
-        recorder.failed(traceback.format_exc())
+        recorder.record_failure(traceback.format_exc())
     finally:
-        claim.release()
+        ownership.release()
 
 
 def _train(config: TrialConfig, task: Task, recorder: Recorder) -> None:
@@ -98,12 +98,12 @@ def _train(config: TrialConfig, task: Task, recorder: Recorder) -> None:
     if not _ends(recorder.verdict, task):
         evaluations = train(config, state, source, scorer)
         if not _follow(evaluations, config, task, recorder, state):
-            recorder.stopped()
+            recorder.record_stop()
             return
-    began = time.perf_counter()
+    start = time.perf_counter()
     scores = final_scores(config, state, scorer)
-    state.seconds += time.perf_counter() - began
-    recorder.ended(state, scores)
+    state.seconds += time.perf_counter() - start
+    recorder.record_end(state, scores)
 
 
 def _follow(
@@ -114,14 +114,14 @@ def _follow(
     state: TrainState,
 ) -> bool:
     """Trains to the end or to a collapse that ends it; False if it was asked to stop before."""
-    asked = partial(requests.stops, recorder.claim.store, task.sweep, config.trial_id)
-    if asked():
+    stop_requested = partial(requests.stops, recorder.ownership.store, task.sweep, config.trial_id)
+    if stop_requested():
         return False
     for evaluation in evaluations:
-        recorder.evaluation(state, evaluation)
+        recorder.record_evaluation(state, evaluation)
         if _ends(evaluation.verdict, task):
             return True
-        if evaluation.iteration < config.iterations and asked():
+        if evaluation.iteration < config.iterations and stop_requested():
             return False
     return True
 

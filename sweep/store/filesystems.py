@@ -1,4 +1,4 @@
-"""The root of a store, how a local file is replaced whole, and how an object is read whole."""
+"""Root of a store; atomic replacement of a local file, consistent reading of an object."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def open_root(text: str) -> tuple[pafs.FileSystem, str]:
     """The file system of a folder or a URI, and the path in it."""
     if "://" not in text:
         return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(text))
-    fs, base = pafs.FileSystem.from_uri(_one_put(text))
+    fs, base = pafs.FileSystem.from_uri(_single_put_uri(text))
     if isinstance(fs, pafs.S3FileSystem):
         # A URI cannot name a strategy, and the one that it gets tries every 0.2 s, 31 times: up
         # to five minutes for an endpoint that does not answer, and no one is told.
@@ -27,19 +27,19 @@ def open_root(text: str) -> tuple[pafs.FileSystem, str]:
 
 
 def without_secrets(text: str) -> str:
-    """The text with the user part of any URI left out: it may hold an access key."""
+    """Drops the user part of any URI in the text: it may hold an access key."""
     return re.sub(r"://[^/@\s]+@", "://", text)
 
 
-def _one_put(uri: str) -> str:
-    """The URI with what makes S3 take a small file by one put instead of a multipart upload."""
+def _single_put_uri(uri: str) -> str:
+    """Adds the option with which S3 takes a small file by one put, not a multipart upload."""
     if not uri.startswith("s3://") or "allow_delayed_open" in uri:
         return uri
     return f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
 
 
 def replace(path: str, content: bytes) -> None:
-    """Temporary file beside it, fsync, rename, fsync of the folder."""
+    """Replaces a local file whole: temporary file, fsync, rename, fsync of the folder."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
     temporary = f"{folder}/.{name}.{os.getpid()}.tmp"
@@ -60,7 +60,7 @@ def replace(path: str, content: bytes) -> None:
 
 
 def read_object(fs: pafs.FileSystem, path: str) -> bytes:
-    """The bytes of one version of an object. Raises FileNotFoundError, or OSError.
+    """Reads the bytes of one version of an object. Raises FileNotFoundError, or OSError.
 
     Arrow asks for the size and then for as many bytes. Of an object that was replaced in between
     it returns a part, or all of it and then whatever the buffer held: here zeros, lest the end of

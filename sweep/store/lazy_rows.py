@@ -1,4 +1,4 @@
-"""Rows that are read when they are gone through, and the table that they make. Standard library.
+"""Lazy rows: read when they are iterated over, and made into a table. Standard library.
 
 pandas is imported when a table is asked for, and not before.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Dictionaries by column name; every walk through them reads anew."""
+    """Dictionaries by column name; every iteration reads anew."""
 
     read: Callable[[], Iterable[Mapping[str, Any]]]
 
@@ -33,8 +33,8 @@ class Rows:
         return pandas.DataFrame(list(self))
 
 
-def opened(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored row with its JSON as objects; what is no JSON stays the text that it is."""
+def with_parsed_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Parses the JSON columns of a stored row; text that is no JSON stays."""
     return {k: _object(v) if k in JSON_COLUMNS and v is not None else v for k, v in row.items()}
 
 
@@ -45,8 +45,8 @@ def _object(text: str) -> Any:
         return text
 
 
-def restored(item: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as the service tells it, with its numbers that are not finite and its times."""
-    told = {k: v for k, v in item.items() if k != "nonfinite"}
-    told |= {name: float(what) for name, what in item.get("nonfinite", {}).items()}
-    return told | {k: datetime.fromisoformat(told[k]) for k in TIMES if told.get(k)}
+def row_of_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Turns an item of the service into a row: its numbers that are not finite, its times."""
+    row = {k: v for k, v in item.items() if k != "nonfinite"}
+    row |= {name: float(text) for name, text in item.get("nonfinite", {}).items()}
+    return row | {k: datetime.fromisoformat(row[k]) for k in TIMES if row.get(k)}

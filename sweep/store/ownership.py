@@ -1,22 +1,22 @@
 """Ownership of files in the store: one writer at a time. The store and the standard library only.
 
-A claim is a small JSON file: `attempt` (the id of the start that holds it), `host`, `pid`,
-`pid_started` (so that a reused pid is not taken for the holder), `heartbeat` (ISO 8601, UTC).
+The owner stands in a small JSON file: `attempt` (the id of the start that owns), `host`, `pid`,
+`pid_started` (so that a reused pid is not taken for the owner), `heartbeat` (ISO 8601, UTC).
 
-- A start that finds a live foreign claim waits. A claim is dead, and is taken over, when its
-  process is gone (seen at once on the same host) or its heartbeat is older than STALE_SECONDS.
-- A holder checks the claim before it replaces a file, and ends when it was superseded.
+- A start that finds another live owner waits. An owner is dead, and ownership is taken over, when
+  its process is gone (seen at once on the same host) or its heartbeat is older than STALE_SECONDS.
+- An owner checks the record before it replaces a file, and ends when it was superseded.
 
-What remains. On a local or shared POSIX file system, claims change under a file lock, so two
-starts never both hold one; but a holder that is suspended between its check and its replace for
-longer than STALE_SECONDS can still replace one file after it was superseded. Object stores have
-no lock: two starts that take a claim within SETTLE_SECONDS of each other both write it, the later
-put wins, and the other one sees that when it reads the claim again, unless its own put is delayed
+What remains. On a local or shared POSIX file system, records change under a file lock, so two
+starts never both own; but an owner that is suspended between its check and its replace for longer
+than STALE_SECONDS can still replace one file after it was superseded. Object stores have no lock:
+two starts that take ownership within SETTLE_SECONDS of each other both write the record, the later
+put wins, and the other one sees that when it reads the record again, unless its own put is delayed
 for longer than that. Either way a file is replaced whole and holds rows of the same trial.
 
-A store that is away for longer than STALE_SECONDS makes every heartbeat old. Nobody can take a
-claim meanwhile, and who waited for one gives its holder RECOVERY_SECONDS to beat again. A start
-that saw nothing of the outage may take the claim over in that time: the holder, whose every try at
+A store that is away for longer than STALE_SECONDS makes every heartbeat old. Nobody can take
+ownership meanwhile, and who waited for it gives the owner RECOVERY_SECONDS to beat again. A start
+that saw nothing of the outage may take ownership over in that time: the owner, whose every try at
 a write begins with a check, then ends and writes nothing more.
 """
 
@@ -47,89 +47,89 @@ RUNNING = "running"
 
 
 class Superseded(RuntimeError):
-    """Another start has taken the claim over; this one must write nothing more."""
+    """Ownership was taken over by another start; this one must write nothing more."""
 
 
-class Claim:
-    """A claim that is held: its heartbeat goes on in a thread until it is released or lost."""
+class Ownership:
+    """The right to write some files: its heartbeat goes on in a thread until released or lost."""
 
     def __init__(self, store: Store, path: str, record: dict[str, Any], every: float) -> None:
         self.store = store
         self.path = path
         self.attempt: str = record["attempt"]
         self._record = record
-        self._ended = threading.Event()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, args=(every,), daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raises Superseded unless the claim is still this one's."""
+        """Raises Superseded unless this start is still the owner."""
         self._check(self.store)
 
     def write(self, path: str, content: bytes) -> None:
-        """Replaces a file that this claim covers. Raises Superseded."""
-        self._covered(lambda store: store.write(path, content))
+        """Replaces a file that is owned. Raises Superseded."""
+        self._as_owner(lambda store: store.write(path, content))
 
     def write_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Replaces rows that this claim covers. Raises Superseded."""
-        self._covered(lambda store: store.write_rows(table, key, rows))
+        """Replaces rows that are owned. Raises Superseded."""
+        self._as_owner(lambda store: store.write_rows(table, key, rows))
 
     def delete(self, path: str) -> None:
-        """Removes a file that this claim covers. Raises Superseded."""
-        self._covered(lambda store: store.delete(path))
+        """Removes a file that is owned. Raises Superseded."""
+        self._as_owner(lambda store: store.delete(path))
 
     def tell(self, **details: Any) -> None:
-        """Adds to what the claim says; written with the next heartbeat."""
+        """Adds to the record; written with the next heartbeat."""
         self._record = {**self._record, **details}
 
     def release(self, state: str | None = None) -> None:
-        """Gives the claim up if it is still held: removed, or kept as a record of its end."""
-        self._ended.set()
+        """Ends the ownership if not lost: removes its record or gives it a last `state`."""
+        self._stopped.set()
         self._thread.join()
         with contextlib.suppress(Superseded):
             if state is None:
-                self._locked(lambda store: store.delete(self.path))
+                self._on_record(lambda store: store.delete(self.path))
             else:
                 self.tell(state=state)
-                self._locked(self._write)
+                self._on_record(self._write)
 
     def _check(self, store: Store) -> None:
-        if (read(store, self.path) or {}).get("attempt") != self.attempt:
+        if (read_owner(store, self.path) or {}).get("attempt") != self.attempt:
             raise Superseded(f"{self.path} was taken over")
 
-    def _covered(self, action: Callable[[Store], None]) -> None:
-        """Does what the claim covers. Whatever has to be tried again is checked again before."""
+    def _as_owner(self, action: Callable[[Store], None]) -> None:
+        """Acts as the owner. Whatever has to be tried again is checked again before."""
         store = self.store.hasty()
 
-        def once() -> None:
+        def checked_action() -> None:
             self._check(store)
             action(store)
 
-        self.store.patiently(once)
+        self.store.patiently(checked_action)
 
-    def _locked(self, action: Callable[[Store], None]) -> None:
-        """The same with the claim itself, under the lock; never waits while it holds that."""
+    def _on_record(self, action: Callable[[Store], None]) -> None:
+        """Acts on the record itself, under the lock; never waits while it holds that."""
         store = self.store.hasty()
 
-        def once() -> None:
+        def checked_action() -> None:
             with locked(store, self.path):
                 self._check(store)
                 action(store)
 
-        self.store.patiently(once)
+        self.store.patiently(checked_action)
 
     def _write(self, store: Store) -> None:
         self._record["heartbeat"] = datetime.now(UTC).isoformat()
         store.write(self.path, json.dumps(self._record).encode())
 
     def _beat(self, every: float) -> None:
-        while not self._ended.wait(every):
+        while not self._stopped.wait(every):
             try:
-                self._locked(self._write)
+                self._on_record(self._write)
             except Superseded:
                 return
             except OSError:
-                # What the store has against it, the holder hears at its next write.
+                # The owner's next write raises what the store has against it.
                 continue
 
 
@@ -141,50 +141,50 @@ def acquire(
     wait: bool = True,
     waiting: Callable[[Mapping[str, Any]], None] | None = None,
     **details: Any,
-) -> Claim | None:
-    """The claim at `path`, once it is free or dead; `details` stand in it beside the holder.
+) -> Ownership | None:
+    """Returns ownership by the record at `path`, once its owner is gone or dead.
 
-    While a live foreign claim is there, `waiting` is told of it once, and the call waits; with
-    `wait` false it returns None instead.
+    `details` stand in the record beside the owner. While another owner is live, `waiting` is
+    called once with that record, and the call waits; with `wait` false it returns None instead.
     """
     record = {**details, **_myself(), "attempt": uuid.uuid4().hex[:12]}
     hasty = store.hasty()
     while True:
-        holder = store.patiently(lambda: _take(hasty, path, record))
-        if holder is None and _settled(store, path, record["attempt"]):
-            return Claim(store, path, record, every)
+        owner = store.patiently(lambda: _take(hasty, path, record))
+        if owner is None and _settled(store, path, record["attempt"]):
+            return Ownership(store, path, record, every)
         if not wait:
             return None
-        if waiting is not None and holder is not None:
-            waiting(holder)
+        if waiting is not None and owner is not None:
+            waiting(owner)
             waiting = None
         time.sleep(1)
 
 
 def _take(store: Store, path: str, record: dict[str, Any]) -> dict[str, Any] | None:
-    """Writes `record` as the claim; if a live one is there returns that instead."""
+    """Writes `record` as the owner; returns the record of another live owner if there is one."""
     with locked(store, path):
-        holder = read(store, path)
-        # Its own claim is there if the answer to an earlier try was lost.
-        foreign = holder is not None and holder.get("attempt") != record["attempt"]
+        owner = read_owner(store, path)
+        # Its own record is there if the answer to an earlier try was lost.
+        foreign = owner is not None and owner.get("attempt") != record["attempt"]
         ageing = not recovered_within(store.place, RECOVERY_SECONDS)
-        if holder is not None and foreign and is_live(holder, ageing=ageing):
-            return holder
+        if owner is not None and foreign and is_live(owner, ageing=ageing):
+            return owner
         record["heartbeat"] = datetime.now(UTC).isoformat()
         store.write(path, json.dumps(record).encode())
         return None
 
 
 def _settled(store: Store, path: str, attempt: str) -> bool:
-    """Whether the claim just written stands. Under a lock it does; an object store has none."""
+    """Whether the record just written stands. Under a lock it does; an object store has none."""
     if store.is_local:
         return True
     time.sleep(SETTLE_SECONDS)
-    return (read(store, path) or {}).get("attempt") == attempt
+    return (read_owner(store, path) or {}).get("attempt") == attempt
 
 
-def read(store: Store, path: str) -> dict[str, Any] | None:
-    """What the claim says; None if there is none or it is no claim."""
+def read_owner(store: Store, path: str) -> dict[str, Any] | None:
+    """Reads the record of an owner; None if there is none or it is no record."""
     content = store.read(path)
     try:
         record = json.loads(content) if content else None
@@ -194,7 +194,7 @@ def read(store: Store, path: str) -> dict[str, Any] | None:
 
 
 def is_live(record: Mapping[str, Any], *, ageing: bool = True) -> bool:
-    """Whether the holder of a claim can still write; without `ageing` at any age of its beat."""
+    """Tells whether the owner can still write; without `ageing` at any age of its heartbeat."""
     if record.get("state", RUNNING) != RUNNING:
         return False
     if record.get("host") == socket.gethostname():
@@ -202,11 +202,16 @@ def is_live(record: Mapping[str, Any], *, ageing: bool = True) -> bool:
         if started is None or started != record.get("pid_started"):
             return False
     heartbeat = datetime.fromisoformat(record["heartbeat"])
-    return not ageing or datetime.now(UTC) - heartbeat <= timedelta(seconds=STALE_SECONDS)
+    return not ageing or not is_silent(heartbeat, datetime.now(UTC))
+
+
+def is_silent(heartbeat: datetime, now: datetime) -> bool:
+    """Tells whether what recurs every few seconds is overdue: the last time was `heartbeat`."""
+    return now - heartbeat > timedelta(seconds=STALE_SECONDS)
 
 
 def process_started(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None if it is gone or a zombie.
+    """Start time of the process in clock ticks since boot; None if it is gone or a zombie.
 
     Where there is no /proc it is 0 for every process that exists.
     """
@@ -232,7 +237,7 @@ def _myself() -> dict[str, Any]:
 
 @contextmanager
 def locked(store: Store, path: str) -> Iterator[None]:
-    """Holds the lock of the claim's folder, where the store is a file system."""
+    """Holds the lock of the file's folder, where the store is a file system."""
     if not store.is_local:
         yield
         return

@@ -8,13 +8,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweep.store.lazy_rows import Rows, opened
+from sweep.store.lazy_rows import Rows, with_parsed_json
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
 
 
 class Files(Protocol):
-    """What is asked of a store."""
+    """A store, as far as a reader needs it."""
 
     def list(self, folder: str) -> Sequence[Any]: ...
 
@@ -23,7 +23,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The trials of a store as they are now, and their evaluations and spectra."""
+    """Reads the trials of a store as they are now, their evaluations and spectra."""
 
     store: Files
 
@@ -32,23 +32,23 @@ class Reader:
 
         A filter names a stored column: `setting="B_64-64"`, `method=["sn", "sr-*"]`, `seed=0`; or
         an open interval of one: `fid_lt=20`, `iteration_gt=100`, where a score without a prefix is
-        the best one. Raises ValueError for a column that there is not, StoreError for a file that
+        the best one. Raises ValueError for an unknown column, StoreError for a file that
         cannot be read.
         """
         return Rows(lambda: self._matching(filters))
 
     def evaluations(self, trial_id: str, keys: Sequence[str] = ()) -> Rows:
-        """Oldest first; of the columns `keys`, beside the iteration, or of all."""
+        """Evaluations, oldest first: the iteration and the columns `keys`, or all columns."""
         names = ("iteration", *keys)
-        rows = self._by("evaluations", trial_id, "iteration")
+        rows = self._sorted_rows("evaluations", trial_id, "iteration")
         return Rows(lambda: [{n: row[n] for n in names} if keys else row for row in rows()])
 
     def spectra(self, trial_id: str, layer: int | None = None) -> Rows:
-        """By layer and iteration, of one layer or of all."""
-        rows = self._by("spectra", trial_id, "layer", "iteration")
+        """Spectra by layer and iteration, of one layer or of all."""
+        rows = self._sorted_rows("spectra", trial_id, "layer", "iteration")
         return Rows(lambda: [row for row in rows() if layer in (None, row["layer"])])
 
-    def _by(self, table: str, trial_id: str, *order: str) -> Callable[[], list[Row]]:
+    def _sorted_rows(self, table: str, trial_id: str, *order: str) -> Callable[[], list[Row]]:
         return lambda: sorted(
             self.store.read_rows(table, trial_id), key=lambda row: [row[name] for name in order]
         )
@@ -56,8 +56,8 @@ class Reader:
     def _matching(self, filters: Mapping[str, Any]) -> Iterator[Row]:
         for file in self.store.list("trials"):
             for row in self.store.read_rows("trials", file.key):
-                if all(_passes(row, name, asked) for name, asked in filters.items()):
-                    yield opened(row)
+                if all(_passes(row, name, target) for name, target in filters.items()):
+                    yield with_parsed_json(row)
 
 
 def open(root: str | Path) -> Reader:
@@ -65,19 +65,19 @@ def open(root: str | Path) -> Reader:
     return Reader(Store(root))
 
 
-def _passes(row: Row, name: str, asked: Any) -> bool:
+def _passes(row: Row, name: str, target: Any) -> bool:
     column, _, edge = name.rpartition("_")
     if edge in ("lt", "gt") and name not in row:
-        value = row[_known(row, f"best_{column}", column)]
-        return value is not None and (value < asked if edge == "lt" else value > asked)
-    value = row[_known(row, name, f"best_{name}")]
-    choices = [asked] if isinstance(asked, str) or not isinstance(asked, Sequence) else asked
+        value = row[_first_column(row, f"best_{column}", column)]
+        return value is not None and (value < target if edge == "lt" else value > target)
+    value = row[_first_column(row, name, f"best_{name}")]
+    choices = [target] if isinstance(target, str) or not isinstance(target, Sequence) else target
     if isinstance(value, str):
         return any(fnmatchcase(value, str(choice)) for choice in choices)
     return value in choices
 
 
-def _known(row: Row, *names: str) -> str:
+def _first_column(row: Row, *names: str) -> str:
     """The first of the names that is a column."""
     for name in names:
         if name in row:

@@ -22,12 +22,12 @@ def path(sweep: str) -> str:
     return f"sweeps/{sweep}.control.json"
 
 
-def asked(store: Store, sweep: str) -> list[dict[str, Any]]:
-    """What was asked of the sweep, oldest first; what is no request is left out."""
+def read_requests(store: Store, sweep: str) -> list[dict[str, Any]]:
+    """Requests to the sweep, oldest first; what is no request is left out."""
     content = store.read(path(sweep))
     try:
-        found = json.loads(content)["requests"] if content else []
-        return [r for r in found if r["action"] in ACTIONS and isinstance(r["id"], str)]
+        requests = json.loads(content)["requests"] if content else []
+        return [r for r in requests if r["action"] in ACTIONS and isinstance(r["id"], str)]
     except (ValueError, TypeError, KeyError):
         return []
 
@@ -44,25 +44,25 @@ def ask(
     Of two that are made at once in an object store, which has no lock, the later may replace the
     earlier: look whether it took effect.
     """
-    made = {
+    request = {
         "id": id or new_id(),
         "action": action,
         "trial_id": trial_id,
         "at": datetime.now(UTC).isoformat(),
     }
     with locked(store, path(sweep)):
-        held = [*asked(store, sweep), made]
-        store.write(path(sweep), json.dumps({"requests": held}).encode())
-    return made["id"]
+        requests = [*read_requests(store, sweep), request]
+        store.write(path(sweep), json.dumps({"requests": requests}).encode())
+    return request["id"]
 
 
 def clear(store: Store, sweep: str) -> None:
-    """Forgets what was asked of an earlier run."""
+    """Removes the requests to an earlier run."""
     store.delete(path(sweep))
 
 
 def stops(store: Store, sweep: str | None, trial_id: str) -> bool:
-    """Whether the trial was asked to end, with its sweep or by itself and not to go on since."""
-    held = [] if sweep is None else asked(store, sweep)
-    of_trial = [r["action"] for r in held if r["trial_id"] == trial_id]
-    return any(r["action"] == STOP_SWEEP for r in held) or of_trial[-1:] == [STOP_TRIAL]
+    """Tells whether the trial is to end: with its sweep, or alone and without a later retry."""
+    requests = [] if sweep is None else read_requests(store, sweep)
+    of_trial = [r["action"] for r in requests if r["trial_id"] == trial_id]
+    return any(r["action"] == STOP_SWEEP for r in requests) or of_trial[-1:] == [STOP_TRIAL]

@@ -1,4 +1,4 @@
-"""What to do while the store is away or full: try again, say so once. Standard library only.
+"""Retries while the store is unreachable or full, and says so once. Standard library only.
 
 A failure passes by itself, or it does not. A network that fails, a server that answers 5xx and
 throttling pass: they are tried again for a stated time. A full disk passes when somebody makes
@@ -19,16 +19,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# For how long those who train go on trying while a store cannot be reached.
+# How long writers of a sweep retry while a store cannot be reached.
 PATIENCE_SECONDS = 300.0
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 5.0
 
-AWAY = "cannot be reached"
+UNREACHABLE = "cannot be reached"
 FULL = "has no room"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-# What a network file system says while its server is away. ESTALE also follows a replaced file.
-_AWAY = {
+# Errors of a network file system without its server. ESTALE also follows a replaced file.
+_UNREACHABLE = {
     errno.ETIMEDOUT,
     errno.ESTALE,
     errno.EHOSTDOWN,
@@ -37,7 +37,7 @@ _AWAY = {
     errno.ENETUNREACH,
 }
 # Arrow tells the errors of S3 apart in its message only. HEAD has no body, so no name of an error.
-_S3_AWAY = re.compile(
+_S3_UNREACHABLE = re.compile(
     r"AWS Error (NETWORK_CONNECTION|INTERNAL_FAILURE|SERVICE_UNAVAILABLE|SLOW_DOWN|THROTTLING"
     r"|REQUEST_TIMEOUT)|\(HTTP status (429|5\d\d)\)"
 )
@@ -49,66 +49,70 @@ _recovered: dict[str, float] = {}
 
 
 def trouble(error: OSError) -> str | None:
-    """AWAY or FULL if the failure can pass by itself, else None."""
+    """UNREACHABLE or FULL if the failure can pass by itself, else None."""
     if error.errno in _FULL:
         return FULL
-    return AWAY if error.errno in _AWAY or _S3_AWAY.search(str(error)) else None
+    return (
+        UNREACHABLE if error.errno in _UNREACHABLE or _S3_UNREACHABLE.search(str(error)) else None
+    )
 
 
-def patiently(action: Callable[[], T], where: str, seconds: float) -> T:
+def patiently(action: Callable[[], T], place: str, seconds: float) -> T:
     """Calls `action` until nothing that passes makes it fail; raises its error otherwise.
 
-    Gives up on what is away after `seconds`; with 0 it tries once and says nothing. `where` names
-    the store in what is said on stderr, once at the begin and once at the end of the trouble.
+    Gives up on an unreachable store after `seconds`; with 0 it tries once and says nothing.
+    `place` names the store on stderr, once at the begin and once at the end of the trouble.
     """
-    delay, since, began = FIRST_DELAY_SECONDS, None, None
+    delay, failing_since, refused_at = FIRST_DELAY_SECONDS, None, None
     try:
         while True:
             try:
                 result = action()
             except OSError as error:
                 kind, now = trouble(error), time.monotonic()
-                since = now if since is None or kind == FULL else since
-                if not seconds or kind is None or now - since >= seconds:
+                failing_since = now if failing_since is None or kind == FULL else failing_since
+                if not seconds or kind is None or now - failing_since >= seconds:
                     raise
-                began = _begins(where, kind, error, seconds) if began is None else began
+                refused_at = (
+                    _begins(place, kind, error, seconds) if refused_at is None else refused_at
+                )
             else:
-                if began is not None:
-                    _recovers(where)
+                if refused_at is not None:
+                    _recovers(place)
                 return result
             # Not all at the same moment: many trials wait for one store.
             time.sleep(delay * random.uniform(0.5, 1))
             delay = min(2 * delay, LONGEST_DELAY_SECONDS)
     finally:
-        if began is not None:
+        if refused_at is not None:
             with _lock:
-                _troubled[where].remove(began)
+                _troubled[place].remove(refused_at)
 
 
-def recovered_within(where: str, seconds: float) -> bool:
-    """Whether this process saw the store in trouble at most `seconds` ago."""
-    ended = _recovered.get(where)
-    return bool(_troubled.get(where)) or (
-        ended is not None and time.monotonic() - ended <= seconds
+def recovered_within(place: str, seconds: float) -> bool:
+    """Tells whether this process saw the store in trouble at most `seconds` ago."""
+    recovered_at = _recovered.get(place)
+    return bool(_troubled.get(place)) or (
+        recovered_at is not None and time.monotonic() - recovered_at <= seconds
     )
 
 
-def _begins(where: str, kind: str, error: OSError, seconds: float) -> float:
+def _begins(place: str, kind: str, error: OSError, seconds: float) -> float:
     """Counts the call among those in trouble; the first one says so."""
-    began = time.monotonic()
+    now = time.monotonic()
     with _lock:
-        calls = _troubled.setdefault(where, [])
-        calls.append(began)
+        calls = _troubled.setdefault(place, [])
+        calls.append(now)
         if len(calls) == 1:
-            until = "until there is" if kind == FULL else f"for up to {seconds:.0f} s"
-            sys.stderr.write(f"{where} {kind}, trying again {until}: {error}\n")
-    return began
+            limit = "until there is" if kind == FULL else f"for up to {seconds:.0f} s"
+            sys.stderr.write(f"{place} {kind}, trying again {limit}: {error}\n")
+    return now
 
 
-def _recovers(where: str) -> None:
+def _recovers(place: str) -> None:
     """The last call in trouble says that it is over: a small file fits before a big one."""
     now = time.monotonic()
     with _lock:
-        _recovered[where] = now
-        if len(calls := _troubled[where]) == 1:
-            sys.stderr.write(f"{where} is back after {now - calls[0]:.0f} s\n")
+        _recovered[place] = now
+        if len(calls := _troubled[place]) == 1:
+            sys.stderr.write(f"{place} is back after {now - calls[0]:.0f} s\n")

@@ -1,4 +1,4 @@
-"""What the store's tables hold: names, types, units. A leaf: pyarrow only.
+"""Columns of the store's tables: names, types, units. A leaf: pyarrow only.
 
 A change is additive and nullable and raises SCHEMA_VERSION, which every file carries.
 """
@@ -12,8 +12,8 @@ import pyarrow as pa
 SCHEMA_VERSION = 3
 
 
-def _field(name: str, kind: pa.DataType, says: str) -> pa.Field:
-    return pa.field(name, kind, metadata={"says": says})
+def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"says": meaning})
 
 
 _STRING, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
@@ -44,9 +44,9 @@ _SCORES = (
 SCORE_NAMES = tuple(name for name, _, _ in _SCORES)
 
 
-def _prefixed(prefix: str, when: str) -> list[pa.Field]:
-    fields = [_field(f"{prefix}_iteration", _INT, f"iteration {when}")]
-    return fields + [_field(f"{prefix}_{name}", kind, says) for name, kind, says in _SCORES]
+def _prefixed(prefix: str, moment: str) -> list[pa.Field]:
+    fields = [_field(f"{prefix}_iteration", _INT, f"iteration {moment}")]
+    return fields + [_field(f"{prefix}_{name}", kind, meaning) for name, kind, meaning in _SCORES]
 
 
 _IDENTITY = [
@@ -113,7 +113,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("d_spread", _FLOAT, "standard deviation of D(x) over both"),
         _field("d_penalty_ratio", _FLOAT, "|penalty gradient| / |loss gradient| of D; jare"),
         _field("g_penalty_ratio", _FLOAT, "the same of G; null where it does not apply"),
-        *(_field(name, kind, says) for name, kind, says in _SCORES),
+        *(_field(name, kind, meaning) for name, kind, meaning in _SCORES),
         _field("spectrum_left", _FLOAT, "mean sigma_2/sigma_1 of the 3x3 layers"),
         _field("sigma1", _FLOATS, "largest singular value of the raw weight, per layer"),
         _field("sigma2_ratio", _FLOATS, "sigma_2/sigma_1, per layer"),

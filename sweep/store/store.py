@@ -56,34 +56,34 @@ class Store:
         return Store, (self.root, self.patience)
 
     def patiently(self, action: Callable[[], T]) -> T:
-        """What `action` returns, once what passes by itself no longer makes it fail."""
+        """Calls `action` until no passing trouble makes it fail; returns its result."""
         return patiently(action, self.place, self.patience)
 
     def hasty(self) -> Store:
-        """The same store without patience: for what has to be tried again as a whole."""
-        other = copy(self)
-        other.patience = 0.0
-        return other
+        """Returns this store without patience: for steps that are retried as a whole."""
+        hasty = copy(self)
+        hasty.patience = 0.0
+        return hasty
 
     def write(self, path: str, content: bytes) -> None:
         """Replaces the file as a whole."""
         full = f"{self.base}/{path}"
 
-        def put() -> None:
+        def replace_file() -> None:
             if self.is_local:
                 replace(full, content)
                 return
             with self.fs.open_output_stream(full) as stream:
                 stream.write(content)
 
-        self._try(f"write {path}, {len(content)} bytes,", put)
+        self._try(f"write {path}, {len(content)} bytes,", replace_file)
 
     def read(self, path: str) -> bytes | None:
         """The file's bytes; None if there is none."""
 
         full = f"{self.base}/{path}"
 
-        def get() -> bytes | None:
+        def read_file() -> bytes | None:
             try:
                 if not self.is_local:
                     return read_object(self.fs, full)
@@ -92,7 +92,7 @@ class Store:
             except FileNotFoundError:
                 return None
 
-        return self._try(f"read {path}", get)
+        return self._try(f"read {path}", read_file)
 
     def delete(self, path: str) -> None:
         """Removes the file if it is there."""
@@ -129,19 +129,19 @@ class Store:
             reason = error.__cause__ or error
             raise StoreError(f"cannot write results to {self.place}: {reason}") from error
 
-    def _try(self, what: str, action: Callable[[], T]) -> T:
-        def once() -> T:
+    def _try(self, attempt: str, action: Callable[[], T]) -> T:
+        def explained_action() -> T:
             try:
                 return action()
             except OSError as error:
                 room = ""
                 if os.path.isdir(self.base) and trouble(error) == FULL:
                     room = f" ({shutil.disk_usage(self.base).free} bytes are free)"
-                failed = StoreError(f"cannot {what} in {self.place}: {error}{room}")
+                failed = StoreError(f"cannot {attempt} in {self.place}: {error}{room}")
                 failed.errno = error.errno
                 raise failed from error
 
-        return self.patiently(once)
+        return self.patiently(explained_action)
 
     def write_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replaces the table's file of that key."""
@@ -153,14 +153,14 @@ class Store:
         return [] if stored is None else pylist(stored)
 
     def read_table(self, table: str, key: str) -> pa.Table | None:
-        """The same as an Arrow table of the current schema: columns added since are null."""
+        """Reads the file as an Arrow table of the current schema: columns added since are null."""
         content = self.read(f"{table}/{key}.parquet")
         return None if content is None else parse(content, table)
 
     def read_all(self, table: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The single row of each key that has a file."""
-        found = {key: self.read_table(table, key) for key in keys}
-        tables = {key: stored.slice(0, 1) for key, stored in found.items() if stored}
+        stored_tables = {key: self.read_table(table, key) for key in keys}
+        tables = {key: stored.slice(0, 1) for key, stored in stored_tables.items() if stored}
         rows, unreadable = rows_by_key(tables)
         for error in unreadable.values():
             raise error
@@ -168,7 +168,7 @@ class Store:
 
 
 def first_line(error: BaseException) -> str:
-    """Of its message, or its kind if it has none."""
+    """First line of the error's message, or its class if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
 
+_NO_TRIAL = dict.fromkeys(SCHEMAS["trials"].names)
+_IDENTITY = [name for name in SCHEMAS["sweeps"].names if name in _NO_TRIAL]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,16 +38,17 @@ def pylist(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def parquet_of(table: pa.Table, *, packed: bool = True) -> bytes:
-    """`packed`: with dictionaries and statistics."""
+    """Bytes of a Parquet file; `packed`: with dictionaries and statistics."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, use_dictionary=packed, write_statistics=packed)
     return sink.getvalue().to_pybytes()
 
 
 def csv_of(table: pa.Table, *, newline: str = "\r\n") -> bytes:
-    """RFC 4180 in UTF-8: null is empty, NaN is `nan`, a list is a JSON array, a time is ISO 8601.
+    """Bytes of a CSV file, RFC 4180 in UTF-8.
 
-    Times are in microseconds, UTC, as the store's are.
+    Null is empty, NaN is `nan`, a list is a JSON array, a time is ISO 8601. Times are in
+    microseconds, UTC, as the store's are.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator=newline)
@@ -87,38 +90,38 @@ def file_of(table: str, rows: pa.Table) -> bytes:
     return parquet_of(rows, packed=table not in MEASURED)
 
 
-def parse(content: bytes, table: str, only: Sequence[str] | None = None) -> pa.Table:
-    """A stored file in the current schema, or of it the columns `only`, which is much faster.
+def parse(content: bytes, table: str, names: Sequence[str] | None = None) -> pa.Table:
+    """A stored file in the current schema, or of it the columns `names`, which is much faster.
 
     Raises an Arrow error or ValueError if it is no such file. One thread: a pool costs more than
     it saves on one row group, and a process that ends soon after Arrow has started one is now
     and then aborted by it.
     """
     file = pq.ParquetFile(pa.BufferReader(content))
-    names = None if only is None else list(only)
-    return conform(file.read(columns=names, use_threads=False), table, only)
+    columns_read = None if names is None else list(names)
+    return conform(file.read(columns=columns_read, use_threads=False), table, names)
 
 
-def conform(stored: pa.Table, table: str, only: Sequence[str] | None = None) -> pa.Table:
+def conform(stored: pa.Table, table: str, names: Sequence[str] | None = None) -> pa.Table:
     """The stored table in the current schema. Raises ValueError if it is not such a table."""
     schema = SCHEMAS[table]
-    if only is not None:
-        schema = pa.schema([schema.field(name) for name in only])
+    if names is not None:
+        schema = pa.schema([schema.field(name) for name in names])
     if stored.schema.equals(schema):
         return stored
-    held = dict(zip(stored.column_names, stored.columns, strict=True))
+    stored_columns = dict(zip(stored.column_names, stored.columns, strict=True))
     arrays = [
-        held[field.name].cast(field.type)
-        if field.name in held
+        stored_columns[field.name].cast(field.type)
+        if field.name in stored_columns
         else pa.nulls(len(stored), field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def trial_table(key: str, content: bytes, only: Sequence[str] | None = None) -> pa.Table:
-    """A stored trial as `parse` reads it; `only` holds the id. Raises ValueError for another."""
-    stored = parse(content, "trials", only)
+def trial_table(key: str, content: bytes, names: Sequence[str] | None = None) -> pa.Table:
+    """A stored trial as `parse` reads it; `names` holds the id. Raises ValueError for another."""
+    stored = parse(content, "trials", names)
     if stored["trial_id"].to_pylist() != [key]:
         raise ValueError("does not hold the one row of the trial that it is named after")
     return stored
@@ -130,6 +133,12 @@ def plan_of(key: str, content: bytes) -> list[dict[str, Any]]:
     if any(row["sweep"] != key or not row["trial_id"] for row in rows):
         raise ValueError("is not the plan of the sweep that it is named after")
     return sorted(rows, key=lambda row: row["position"])
+
+
+def planned_row(plan_row: Mapping[str, Any]) -> dict[str, Any]:
+    """Row of `trials` of a planned trial that has not begun: its identity and status alone."""
+    identity = {name: plan_row[name] for name in _IDENTITY}
+    return _NO_TRIAL | identity | {"status": "planned"}
 
 
 def rows_by_key(

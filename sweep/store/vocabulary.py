@@ -9,6 +9,10 @@ Row = Mapping[str, Any]
 
 STATUSES = ("planned", "running", "completed", "collapsed", "failed", "stopped")
 FINISHED = ("completed", "collapsed")
+# Endings of what stands beside a sweep's plan and heartbeat: requests, and what a search found.
+BESIDE_A_SWEEP = (".control", ".study")
+# Columns with the iteration at which a signal of a collapse began; null for one not seen.
+SIGNALS = ("mode_collapse_at", "spectral_collapse_at", "dead_at", "diverged_at")
 # What the store keeps as JSON, and is shown as the object that it is.
 JSON_COLUMNS = ("protocol", "config", "thresholds", "verdict_rules", "software")
 TIMES = ("started_at", "updated_at")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
+
+from tests.api.servers import draw_all
 
 SERIOUS = ("serious", "critical")
 
@@ -29,7 +29,7 @@ SERIOUS = ("serious", "critical")
     ],
 )
 def test_axe_finds_nothing_serious(
-    browser: Browser, http: httpx2.Client, kit: ModuleType, path: str, scheme: str
+    browser: Browser, http: httpx2.Client, path: str, scheme: str
 ) -> None:
     sn, sr = (
         http.get(f"/results?setting=C_32-32&seed=0&method={method}").json()["items"][0]["trial_id"]
@@ -38,7 +38,7 @@ def test_axe_finds_nothing_serious(
     home = str(http.base_url).rstrip("/")
     page = browser.new_page(color_scheme=scheme)  # pyright: ignore[reportArgumentType] - the names that it knows
     page.goto(home + path.format(sn=sn, sr=sr))
-    kit.draw_all(page)
+    draw_all(page)
     found = Axe().run(page).response["violations"]
     told = [
         f"{one['id']} ({one['impact']}): {node['html'][:160]} {node['failureSummary'][:300]}"

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx2
@@ -19,6 +18,8 @@ from api import client as client_module
 from api.client import Client, Refused
 from sweep import results
 from sweep.store.store import Store
+from tests.api.servers import serving
+from tests.api.stores import identity, write_trial
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +129,9 @@ def test_the_folder_names_its_columns(filled: Path) -> None:
         list(results.open(filled).results(settings="B_64-64"))
 
 
-def test_a_token(tmp_path: Path, kit: ModuleType) -> None:
-    kit.write_trial(Store(tmp_path), kit.identity("C_32-32", "sn", 0))
-    with kit.serving(tmp_path, token="secret") as http:
+def test_a_token(tmp_path: Path) -> None:
+    write_trial(Store(tmp_path), identity("C_32-32", "sn", 0))
+    with serving(tmp_path, token="secret") as http:
         address = str(http.base_url)
         with Client(address, token="secret") as allowed:
             assert len(list(allowed.results())) == 1

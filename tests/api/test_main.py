@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import httpx2
 import pytest
@@ -25,29 +24,11 @@ from api.__main__ import (
     read_tokens,
 )
 from api.web.access import Tokens
+from tests.api.logins import bearer
+from tests.api.servers import wait_for
 from trainer.config.lookup import UsageError
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_imports_are_light() -> None:
-    heavy = "torch ray pandas optuna sklearn torchvision"
-    script = f"import sys, api.app; print(sorted(set({heavy.split()}) & sys.modules.keys()))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT
-    )
-    assert done.stdout == "[]\n", done.stderr
-
-
-def test_of_the_trainer_only_the_settings_are_read() -> None:
-    script = (
-        "import sys, api.app; names = [m for m in sys.modules if m.split('.')[0] == 'trainer']; "
-        "print(sorted(m for m in names if m != 'trainer' and m.split('.')[1] != 'config'))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT
-    )
-    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +109,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 @contextmanager
 def serving(
-    kit: ModuleType, root: Path, *arguments: str, stop: signal.Signals = signal.SIGINT, **env: str
+    root: Path, *arguments: str, stop: signal.Signals = signal.SIGINT, **env: str
 ) -> Iterator[tuple[httpx2.Client, list[str]]]:
     """`python -m api` and a client of it; what it said is in the list in the end."""
     with socket.socket() as free:
@@ -149,7 +130,7 @@ def serving(
 
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
-            kit.wait_for(up, 60)
+            wait_for(up, 60)
             yield http, said
             process.send_signal(stop)
             process.wait(15)
@@ -160,14 +141,10 @@ def serving(
     assert process.returncode in (0, -stop, 130)
 
 
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-def test_serves_with_tokens(filled: Path, kit: ModuleType, tmp_path: Path) -> None:
+def test_serves_with_tokens(filled: Path, tmp_path: Path) -> None:
     (tmp_path / "control").write_text("t0p")
     arguments = ("--host=0.0.0.0", f"--control-token-file={tmp_path / 'control'}")
-    with serving(kit, filled, *arguments, SWEEP_API_TOKEN="s3cret") as (http, said):
+    with serving(filled, *arguments, SWEEP_API_TOKEN="s3cret") as (http, said):
         refused = http.get("/results")
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"] == "Bearer"
@@ -185,8 +162,8 @@ def test_serves_with_tokens(filled: Path, kit: ModuleType, tmp_path: Path) -> No
     assert "Traceback" not in text
 
 
-def test_insecure_is_said_aloud(filled: Path, kit: ModuleType) -> None:
-    with serving(kit, filled, "--host=0.0.0.0", "--insecure") as (http, said):
+def test_insecure_is_said_aloud(filled: Path) -> None:
+    with serving(filled, "--host=0.0.0.0", "--insecure") as (http, said):
         assert http.get("/results").status_code == 200
         acted = http.post("/sweeps/demo/actions", json={"action": "stop"})
         assert acted.status_code == 403
@@ -195,9 +172,9 @@ def test_insecure_is_said_aloud(filled: Path, kit: ModuleType) -> None:
     assert "everybody" in line
 
 
-def test_below_a_path_of_a_proxy(filled: Path, kit: ModuleType) -> None:
+def test_below_a_path_of_a_proxy(filled: Path) -> None:
     proxy = ("--root-path=/lab/", "--forwarded-allow-ips=127.0.0.0/8")
-    with serving(kit, filled, *proxy, SWEEP_API_TOKEN="s3cret") as (http, _):
+    with serving(filled, *proxy, SWEEP_API_TOKEN="s3cret") as (http, _):
         asked = http.get("/paper")
         assert asked.headers["location"] == "/lab/login?next=/lab/paper"
         headers = {
@@ -209,8 +186,8 @@ def test_below_a_path_of_a_proxy(filled: Path, kit: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_while_pages_listen(filled: Path, kit: ModuleType, stop: signal.Signals) -> None:
-    with serving(kit, filled, stop=stop) as (http, said):
+def test_it_stops_while_pages_listen(filled: Path, stop: signal.Signals) -> None:
+    with serving(filled, stop=stop) as (http, said):
         port = http.base_url.port
         listener = socket.create_connection(("127.0.0.1", port))
         listener.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -116,3 +116,14 @@ def test_an_answer_is_as_described(http: httpx2.Client, good: dict[str, str], pa
     if media == "application/json":
         schema = content[media]["schema"] | {"components": DESCRIPTION["components"]}
         jsonschema.validate(response.json(), schema)
+
+
+def test_the_description(http: httpx2.Client) -> None:
+    paths = http.get("/openapi.json").json()["paths"]
+    for path, operations in paths.items():
+        if "get" not in operations:
+            continue
+        content = operations["get"]["responses"]["200"]["content"]
+        schema = content.get("application/json", {}).get("schema", {})
+        other = content.keys() & {"image/png", "text/plain", "text/event-stream"}
+        assert "$ref" in json.dumps(schema) or other, path

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Request
+
+from tests.api.servers import draw_all, serving, wait_for, watch
 
 # The first one waits for the store to be made up and read: three minutes, on a busy machine more.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -22,12 +23,12 @@ MOST_BYTES = 300_000
 
 
 @pytest.fixture(scope="module")
-def big(tmp_path_factory: pytest.TempPathFactory, kit: ModuleType) -> Iterator[httpx2.Client]:
+def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     root = tmp_path_factory.mktemp("ten thousand")
     command = [sys.executable, str(GENERATOR), str(root), f"--trials={TRIALS}", "--rows-only"]
     subprocess.run(command, check=True, timeout=600, cwd=GENERATOR.parents[2])
-    with kit.serving(root) as http:
-        kit.wait_for(lambda: http.get("/readyz").status_code == 200, 500)
+    with serving(root) as http:
+        wait_for(lambda: http.get("/readyz").status_code == 200, 500)
         yield http
 
 
@@ -50,19 +51,17 @@ def weight(request: Request) -> int:
         ("/paper", "Published and measured"),
     ],
 )
-def test_a_page_stays_small(
-    browser: Browser, big: httpx2.Client, kit: ModuleType, path: str, says: str
-) -> None:
+def test_a_page_stays_small(browser: Browser, big: httpx2.Client, path: str, says: str) -> None:
     home = str(big.base_url).rstrip("/")
     (trial,) = big.get("/results?status=collapsed&limit=1").json()["items"]
     page = browser.new_page()
     page.set_default_timeout(120_000)
-    seen = kit.watch(page, home)
+    seen = watch(page, home)
     asked: list[Request] = []
     page.on("requestfinished", lambda request: asked.append(request))
     page.goto(home + path.format(id=trial["trial_id"]))
     page.get_by_text(says).first.wait_for()
-    kit.draw_all(page)
+    draw_all(page)
     assert page.locator(".js-plotly-plot .main-svg:first-child").count() <= 6
     sizes = {request.url: size for request in asked if (size := weight(request))}
     assert sum(sizes.values()) <= MOST_BYTES, sizes

@@ -246,7 +246,7 @@ def our_strings() -> set[str]:
     """Every string constant of the code: a variable that is read stands among them."""
     found = set()
     for package in ("trainer", "sweep", "api"):
-        for file in (ROOT / package).glob("*.py"):
+        for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     found.add(node.value)

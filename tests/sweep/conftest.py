@@ -151,7 +151,7 @@ def mixed(
 ) -> Store:
     """A sweep `mixed` with a trial in every state, that its driver ended by Ctrl-C.
 
-    The claim of the first running trial is live, that of the second is not.
+    The owner of the first running trial is live, that of the second is not.
     """
     store = Store(tmp_path / "results")
     started = datetime.now(UTC) - timedelta(seconds=100)
@@ -183,8 +183,8 @@ def mixed(
                           capture_output=True, text=True, check=True)  # fmt: skip
     pids = (os.getpid(), process_started(os.getpid())), (int(gone.stdout), 1)
     for row, (pid, pid_started) in zip(rows[2:4], pids, strict=True):
-        claim = mine | {"pid": pid, "pid_started": pid_started}
-        store.write(f"claims/{row['trial_id']}.json", json.dumps(claim).encode())
+        owner = mine | {"pid": pid, "pid_started": pid_started}
+        store.write(f"claims/{row['trial_id']}.json", json.dumps(owner).encode())
     return store
 
 

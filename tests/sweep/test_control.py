@@ -31,15 +31,15 @@ def command(store: Store, *arguments: str) -> int:
 def test_the_command_asks_a_running_sweep(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    claim = acquire(store, "sweeps/s.json", state="running")
-    assert claim is not None
+    ownership = acquire(store, "sweeps/s.json", state="running")
+    assert ownership is not None
     try:
         assert command(store, "s", "stop") == 0
         assert command(store, "s", "stop", "--trial", TRIAL.trial_id) == 0
         assert command(store, "s", "retry", "--trial", TRIAL.trial_id) == 0
     finally:
-        claim.release("finished")
-    assert [r["action"] for r in requests.asked(store, "s")] == list(requests.ACTIONS)
+        ownership.release("finished")
+    assert [r["action"] for r in requests.read_requests(store, "s")] == list(requests.ACTIONS)
     assert "asked s to stop all its trials" in capsys.readouterr().out
 
 
@@ -60,4 +60,4 @@ def test_bad_input_is_one_line(
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1
-    assert requests.asked(store, "s") == []
+    assert requests.read_requests(store, "s") == []

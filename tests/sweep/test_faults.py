@@ -92,13 +92,14 @@ def assert_kept(root: Path | str, before: dict[str, int]) -> None:
     assert {path: now.get(path) for path in before} == before
 
 
-# Trials without Ray, by their methods; a claim without a heartbeat lasts for argv[2] seconds.
+# Trials without Ray, by their methods; ownership without a heartbeat lasts for argv[2] seconds.
 WORKER = f"""
 import sys
-from sweep import claims, trainable
-from trainer.config import trial_config
-claims.STALE_SECONDS = float(sys.argv[2])
-claims.acquire.__kwdefaults__["every"] = 0.3
+from sweep.run import trainable
+from sweep.store import ownership
+from trainer.config.trial import trial_config
+ownership.STALE_SECONDS = float(sys.argv[2])
+ownership.acquire.__kwdefaults__["every"] = 0.3
 for method in sys.argv[3:]:
     config = trial_config("digits", "C_8-32", method, 0, iterations={ITERATIONS})
     task = trainable.Task(results=sys.argv[1], stop_on_collapse=False)
@@ -236,7 +237,7 @@ def workers() -> list[int]:
 
 
 def holder(root: Path, trial_id: str) -> int:
-    """The process that trains, as its claim says."""
+    """The process that trains, as the file of its ownership says."""
     return json.loads((root / f"claims/{trial_id}.json").read_text())["pid"]
 
 

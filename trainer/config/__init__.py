@@ -1,1 +1,1 @@
-"""What can be trained and what it costs. Standard library only, for everyone to read."""
+"""Trials that can be trained, and their costs. Standard library only, for everyone to read."""

@@ -1,4 +1,4 @@
-"""Which data sets are read from disk, in which layout, and whether one is there.
+"""Data sets that are read from disk: their layout, and whether one is there.
 
 Standard library only, so that a sweep can be planned and a question answered without torch.
 """
@@ -20,7 +20,7 @@ LAYOUTS: Mapping[str, str] = {
 
 
 def missing_reason(dataset: str, root: Path | None, *, download: bool = False) -> str | None:
-    """Why the data set cannot be read, and what to do; None when it can or may be downloaded.
+    """Says why the data set cannot be read and what to do; None if it can, or may be downloaded.
 
     Looks for folders only: a damaged file is found when the data set is loaded.
     """

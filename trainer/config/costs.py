@@ -1,4 +1,4 @@
-"""What a run costs, from its configuration alone. Standard library only.
+"""Costs of a run, from its configuration alone. Standard library only.
 
 Multiply-adds of convolutions and linear layers; a backward pass counts as two forward passes.
 `operations` is what every method has in common, and orders trials by length. `work` adds what a
@@ -71,13 +71,13 @@ def work(config: TrialConfig) -> float:
         solves = math.ceil(config.iterations / config.nudge_every)
         total += solves * _HESSIAN_IMAGES * passes(_HESSIAN_OF_G)
     if config.hessian_k:
-        both = passes(_HESSIAN_OF_G) + passes(_HESSIAN_OF_D)
-        total += evaluations(config) * _HESSIAN_IMAGES * both
+        per_image = passes(_HESSIAN_OF_G) + passes(_HESSIAN_OF_D)
+        total += evaluations(config) * _HESSIAN_IMAGES * per_image
     return total + _evaluation(config, generator, discriminator)
 
 
 def evaluations(config: TrialConfig) -> int:
-    """How many there are from iteration 0 to the last."""
+    """Number of evaluations from iteration 0 to the last."""
     return 1 + math.ceil(config.iterations / config.evaluate_every)
 
 
@@ -121,7 +121,7 @@ def network_operations(config: TrialConfig) -> tuple[float, float]:
 
 
 def folds(side: int) -> bool:
-    """Whether a convolution is folded with its resampling, by the larger side in pixels."""
+    """True if a convolution is folded with its resampling, by the larger side in pixels."""
     return side >= FOLDED_FROM
 
 

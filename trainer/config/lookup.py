@@ -14,29 +14,29 @@ class UsageError(ValueError):
     """Bad input, found before any work started: one line on what is wrong and what helps."""
 
 
-def lookup(what: str, table: Mapping[str, T], name: str) -> T:
+def lookup(kind: str, table: Mapping[str, T], name: str) -> T:
     """`table[name]`; raises UsageError with the nearest names when there is none."""
     if name in table:
         return table[name]
-    raise UsageError(_unknown(what, name, table))
+    raise UsageError(_unknown(kind, name, table))
 
 
-def select(what: str, table: Mapping[str, T], patterns: Sequence[str]) -> list[str]:
+def select(kind: str, table: Mapping[str, T], patterns: Sequence[str]) -> list[str]:
     """Names of `table` that match any of the shell patterns, in the table's order.
 
     Raises UsageError for a pattern that matches nothing.
     """
-    chosen: set[str] = set()
+    matched: set[str] = set()
     for pattern in patterns:
         matches = fnmatch.filter(table, pattern)
         if not matches:
-            raise UsageError(_unknown(what, pattern, table))
-        chosen.update(matches)
-    return [name for name in table if name in chosen]
+            raise UsageError(_unknown(kind, pattern, table))
+        matched.update(matches)
+    return [name for name in table if name in matched]
 
 
-def _unknown(what: str, name: str, table: Mapping[str, object]) -> str:
+def _unknown(kind: str, name: str, table: Mapping[str, object]) -> str:
     by_folded = {key.casefold(): key for key in table}
     near = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.4)
     hint = ", ".join(by_folded[key] for key in near) or ", ".join(table)
-    return f"unknown {what} {name!r}; did you mean: {hint}?"
+    return f"unknown {kind} {name!r}; did you mean: {hint}?"

@@ -33,7 +33,7 @@ class Method:
 
     @property
     def lifts(self) -> bool:
-        """Whether it equalises the first i singular values, and so takes an i_ratio."""
+        """True if the method equalises the first i singular values, and so takes an i_ratio."""
         return self.compensation == "static"
 
     @property

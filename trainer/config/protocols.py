@@ -38,7 +38,7 @@ EXPECTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How many samples are scored, in how many splits, by which of torch-fidelity's metrics."""
+    """Number of samples scored, number of splits, and the metrics of torch-fidelity."""
 
     name: str
     samples: int
@@ -58,9 +58,9 @@ def protocol(name: str | None) -> Protocol:
     samples = int(digits) * (1_000 if thousands else 1)
     paper = family == "paper"
     # A covariance needs two samples, a split of the Inception Score one.
-    least = 2 if paper else 10
-    if samples < least:
-        raise UsageError(f"protocol {name!r} needs at least {least} samples, but names {samples}")
+    fewest = 2 if paper else 10
+    if samples < fewest:
+        raise UsageError(f"protocol {name!r} needs at least {fewest} samples, but names {samples}")
     label = f"{samples // 1_000}k" if samples % 1_000 == 0 else str(samples)
     return Protocol(
         name=f"{family}-{label}",
@@ -70,16 +70,16 @@ def protocol(name: str | None) -> Protocol:
     )
 
 
-def weights_path(given: Path | None) -> Path | None:
-    """The path that was given, else the one in `INCEPTION_WEIGHTS`, else None."""
-    if given is not None:
-        return given
-    named = os.environ.get(WEIGHTS_VARIABLE)
-    return Path(named).expanduser() if named else None
+def weights_path(path: Path | None) -> Path | None:
+    """`path`, else the one in `INCEPTION_WEIGHTS`, else None."""
+    if path is not None:
+        return path
+    variable = os.environ.get(WEIGHTS_VARIABLE)
+    return Path(variable).expanduser() if variable else None
 
 
 def missing_reason(weights: Path | None) -> str | None:
-    """Why no Inception score can be taken, and what to do; None when it can be tried.
+    """Says why no Inception score can be taken and what to do; None when one can be tried.
 
     `weights` is what `weights_path` gave. Whether the file is the right one is for
     `inception.load_scorer` to say: a wrong file is an error, an absent one is not.
@@ -94,7 +94,7 @@ def missing_reason(weights: Path | None) -> str | None:
 
 
 def not_the_reference(path: Path, digest: str) -> str:
-    """What is wrong with a file of that SHA-256, and what to do."""
+    """Says what is wrong with a file of that SHA-256, and what to do."""
     return (
         f"{path} is not the reference Inception file (SHA-256 {digest[:8]}.., expected "
         f"{REFERENCE_SHA256[:8]}..): {HOW_TO_GET}, or give --allow-other-weights"

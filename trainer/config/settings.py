@@ -84,10 +84,17 @@ DATASETS: Mapping[str, Dataset] = {
     "affine": Dataset(resolution=None),
 }
 
+# Convolutions of D, layer_0 .. layer_9, where the resolution has no number of its own.
+USUAL_LAYERS = 10
+LAYERS: Mapping[int, int] = {128: 17}
+# The 1x1 shortcuts among them, by number of layers. The CIFAR network goes down in size twice, so
+# its last two blocks have no shortcut.
+SHORTCUTS: Mapping[int, tuple[int, ...]] = {10: (2, 5), 17: (2, 5, 8, 11, 14)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a run is run: networks, optimiser, length, and what is measured when.
+    """Networks, optimiser and length of a run, and what is measured when.
 
     `loss` is None where it is the method's. `micro_batch` is None where a batch is not divided.
     """
@@ -115,7 +122,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What the rows of Table I become: a recipe per data set, and sizes by the paper's sizes."""
+    """Scaling of the rows of Table I: a recipe per data set, and sizes by the paper's sizes."""
 
     recipes: Mapping[str, Recipe]
     batch_size: Mapping[int, int]

@@ -29,25 +29,25 @@ _BACKWARD = {"none": 2, "sn": 18, "wn": 23}
 # Scales and shifts per class: a row is read, but the gradient is of the whole table.
 _TABLE = 3
 # D's frozen weights are read once to take the gradient through to G.
-_THROUGH = 1
+_INPUT_BACKWARD = 1
 # Of each value of a folded convolution's 4x4 kernel, which is made from the weight anew for each
 # pass: after upsampling, and before pooling, where it is divided by four.
 _UPSAMPLED_FORWARD, _UPSAMPLED_BACKWARD = 2, 3
 _POOLED_FORWARD, _POOLED_BACKWARD = 4, 5
 # Bytes per value of a real image: drawn as uint8, dequantised in steps; joined with the fakes.
-_DRAWN, _JOINED = 39.0, 4 * VALUE
+_DRAW, _JOIN = 39.0, 4 * VALUE
 
 
 class Values(NamedTuple):
     """Numbers of values read and written per image, and how many weights there are.
 
-    `backward` with gradients of the weights, `through` without; `kernels` are the values of the
-    4x4 kernels of folded convolutions.
+    `backward` with gradients of the weights, `input_backward` without; `kernels` are the values
+    of the 4x4 kernels of folded convolutions.
     """
 
     forward: float
     backward: float = 0
-    through: float = 0
+    input_backward: float = 0
     weights: float = 0
     kernels: float = 0
 
@@ -69,21 +69,21 @@ def traffic(config: TrialConfig) -> float:
         + parts * (_POOLED_FORWARD + _POOLED_BACKWARD) * d.kernels
     )
     g_update = (
-        config.generator_batch_size * (g.forward + g.backward + d.forward + d.through)
+        config.generator_batch_size * (g.forward + g.backward + d.forward + d.input_backward)
         + parts * (_FORWARD[of_g] + _BACKWARD[of_g]) * g.weights
-        + parts * (_FORWARD[of_d] + _THROUGH) * d.weights
+        + parts * (_FORWARD[of_d] + _INPUT_BACKWARD) * d.weights
         + ((parts - 1) * _ACCUMULATE + _ADAM) * g.weights
         + _ADVANCE * (d.weights + (g.weights if of_g == "sn" else 0))
         + parts * (_UPSAMPLED_FORWARD + _UPSAMPLED_BACKWARD) * g.kernels
-        + parts * (_POOLED_FORWARD + _THROUGH) * d.kernels
+        + parts * (_POOLED_FORWARD + _INPUT_BACKWARD) * d.kernels
         + (parts * _TABLE + (parts - 1) * _ACCUMULATE + _ADAM) * _tables(config)
     )
-    images = config.batch_size * 3 * (config.resolution or 0) ** 2 * (_DRAWN + _JOINED)
+    images = config.batch_size * 3 * (config.resolution or 0) ** 2 * (_DRAW + _JOIN)
     return VALUE * (config.n_critic * d_update + g_update) + config.n_critic * images
 
 
 def network_values(config: TrialConfig) -> tuple[Values, Values]:
-    """Of G and of D, one image each."""
+    """Values moved by G and by D for one image."""
     if config.resolution is None:
         g = _points(config.latent_size, config.generator_channels, 2)
         return g, _points(2, config.channels, 1)

@@ -139,7 +139,7 @@ class TrialConfig:
 
     @property
     def score_name(self) -> str:
-        """Which distance decides about the best evaluation: lower is better."""
+        """Names the distance that decides which evaluation is best: lower is better."""
         if self.dataset.startswith("digits"):
             return "fd_digits"
         if self.resolution is not None:
@@ -180,7 +180,7 @@ def trial_config(
         recipe = lookup(f"data set of the {profile} profile", p.recipes, dataset)
         batch_size, channels = p.batch_size[s.batch_size], p.channels[s.channels]
     length = recipe.iterations if iterations is None else iterations
-    together = m.simultaneous
+    simultaneous = m.simultaneous
     values = _taken_over(recipe) | {
         "profile": profile,
         "setting": setting,
@@ -192,9 +192,10 @@ def trial_config(
         "batch_size": batch_size,
         "micro_batch": min(batch_size, recipe.micro_batch or batch_size),
         # Players that step at once look at the same images.
-        "generator_batch_size": batch_size * (1 if together else recipe.generator_batch_factor),
+        "generator_batch_size": batch_size
+        * (1 if simultaneous else recipe.generator_batch_factor),
         "channels": channels,
-        "n_critic": 1 if together else recipe.n_critic,
+        "n_critic": 1 if simultaneous else recipe.n_critic,
         "iterations": length,
         "loss": m.loss if recipe.loss is None or m.loss == "wasserstein" else recipe.loss,
         "discriminator_learning_rate": recipe.discriminator_learning_rate or recipe.learning_rate,
@@ -214,19 +215,19 @@ def _semantics(values: Mapping[str, Any]) -> int:
     return _SEMANTICS_OF_SMALL if small else SEMANTICS
 
 
-def _dataset(profile: Profile, setting: Setting, given: str | None) -> str:
+def _dataset(profile: Profile, setting: Setting, dataset: str | None) -> str:
     """Raises UsageError for sizes outside Table I without a data set, or if they are a row."""
     if setting.dataset is not None:
-        return given or profile.dataset[setting.dataset]
-    if given is None:
+        return dataset or profile.dataset[setting.dataset]
+    if dataset is None:
         raise UsageError(
             f"{setting.name} is outside Table I and has no data set of its own: give one of "
             f"{', '.join(profile.recipes)}"
         )
-    row = setting_name(profile, given, setting.batch_size, setting.channels)
+    row = setting_name(profile, dataset, setting.batch_size, setting.channels)
     if row != setting.name:
-        raise UsageError(f"{setting.name} on {given} is {row} of Table I: use that name")
-    return given
+        raise UsageError(f"{setting.name} on {dataset} is {row} of Table I: use that name")
+    return dataset
 
 
 def _protocols(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def imagenet(folder: Path, device: str) -> ImageStream:
 
 
 def reading_workers() -> int:
-    """How many processes read pictures: one for each core that this process may use."""
+    """Number of processes that read pictures: one for each core that this process may use."""
     # A container may use fewer cores than there are; macOS cannot tell.
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -128,11 +128,11 @@ class ImageStream:
         """
         files = self.held_out if held_out else self.train
         index = torch.randint(len(files), (n,), generator=rng, device=rng.device).cpu()
-        kept = self._fixed.get((n, held_out))
-        if kept is None or not torch.equal(kept[0], index):
-            kept = index, _read(files, index).to(self._device)
-            self._fixed[n, held_out] = kept
-        return self._ready(files, index, kept[1], rng)
+        fixed = self._fixed.get((n, held_out))
+        if fixed is None or not torch.equal(fixed[0], index):
+            fixed = index, _read(files, index).to(self._device)
+            self._fixed[n, held_out] = fixed
+        return self._ready(files, index, fixed[1], rng)
 
     def real_dataset(self) -> Dataset[Tensor]:
         """The training pictures in their order, each uint8 [3, H, H]."""

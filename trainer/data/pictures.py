@@ -76,16 +76,16 @@ def image_files(folder: Path, resolution: int) -> ImageFiles:
     from torchvision.datasets import ImageFolder
 
     try:
-        found = ImageFolder(str(folder))
+        folders = ImageFolder(str(folder))
     except OSError as error:
         raise UsageError(f"{folder} must hold a folder of pictures per class: {error}") from error
-    prefix = os.path.join(found.root, "")
-    names = [os.fsencode(path.removeprefix(prefix)) for path, _ in found.samples]
+    prefix = os.path.join(folders.root, "")
+    names = [os.fsencode(path.removeprefix(prefix)) for path, _ in folders.samples]
     return ImageFiles(
-        folder=Path(found.root),
+        folder=Path(folders.root),
         names=np.array(names),
-        labels=torch.tensor(found.targets),
-        classes=tuple(found.classes),
+        labels=torch.tensor(folders.targets),
+        classes=tuple(folders.classes),
         resolution=resolution,
     )
 

@@ -1,4 +1,4 @@
-"""What a source of real samples is, and from a configuration to its own."""
+"""Sources of real samples: their interface, and the one of a data set."""
 
 from __future__ import annotations
 

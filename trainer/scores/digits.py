@@ -149,7 +149,7 @@ def nearest_distance(points: Tensor, neighbours: Tensor) -> Tensor:
 
 
 def control_scores(data: Images, scorer: Scorer, n: int) -> dict[str, dict[str, float]]:
-    """What the scores say of held-out real images, of uniform noise and of a constant image."""
+    """Scores of held-out real images, of uniform noise and of a constant image."""
     device = data.train.device
     real = data.draw_uint8(n, generator(device, 0, 0, "control"), held_out=True)
     rng = generator(device, 0, 0, "control noise")

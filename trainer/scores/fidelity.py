@@ -31,16 +31,16 @@ EXTRACTOR = "inception-v3-compat"
 BATCH_SIZE = 64
 
 
-def options(**given: Any) -> dict[str, Any]:
+def options(**values: Any) -> dict[str, Any]:
     """Options for torch-fidelity, which itself ignores those that it does not know.
 
     Raises TypeError for one that is not among its defaults.
     """
     from torch_fidelity.defaults import DEFAULTS
 
-    if unknown := sorted(given.keys() - DEFAULTS.keys()):
+    if unknown := sorted(values.keys() - DEFAULTS.keys()):
         raise TypeError(f"torch-fidelity has no option {', '.join(unknown)}")
-    return given
+    return values
 
 
 def version() -> str:
@@ -104,8 +104,8 @@ def _misfit(stored: object, layout: Mapping[str, torch.Size]) -> str | None:
         if name not in layout:
             return f"unexpected {name}"
         if not isinstance(tensor, Tensor) or tensor.shape != layout[name]:
-            found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
-            return f"{name} is {found}, expected {tuple(layout[name])}"
+            shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            return f"{name} is {shape}, expected {tuple(layout[name])}"
     return None
 
 
@@ -153,8 +153,8 @@ def features(
     )
     for batch in batches:
         layers = extractor(batch.to(device))
-        named: dict[str, Tensor] = extractor.convert_features_tuple_to_dict(layers)  # pyright: ignore[reportCallIssue] - a method of torch-fidelity's
-        yield {name: layer.cpu() for name, layer in named.items()}
+        by_name: dict[str, Tensor] = extractor.convert_features_tuple_to_dict(layers)  # pyright: ignore[reportCallIssue] - a method of torch-fidelity's
+        yield {name: layer.cpu() for name, layer in by_name.items()}
 
 
 @contextmanager

@@ -53,26 +53,26 @@ class InceptionScorer:
         recall are absent from `paper`. Raises UsageError for an unknown protocol, ValueError for
         samples that are not what the protocol and the real images ask for.
         """
-        chosen = protocols.protocol(protocol)
-        _check(samples, chosen, self.reference.image_shape)
+        parsed = protocols.protocol(protocol)
+        _check(samples, parsed, self.reference.image_shape)
         extractor, device = self.reference.extractor, self.reference.device
         with full_precision(device):
             parts = list(fidelity.features(extractor, samples, device))
             pool = torch.cat([part[fidelity.layer(extractor, "fid")] for part in parts])
             logits = torch.cat([part[fidelity.layer(extractor, "isc")] for part in parts])
-            found = {
-                "n_samples": chosen.samples,
+            scores = {
+                "n_samples": parsed.samples,
                 "reference_weights": self.reference.weights_sha256 == REFERENCE_SHA256,
-                **_inception_score(logits, chosen.splits),
+                **_inception_score(logits, parsed.splits),
                 "fid": _fid(metrics.statistics(pool), (self.mean, self.covariance)),
             }
-            if "kid" in chosen.metrics:
-                real = self.reference.features(chosen.samples)
-                found |= _kid(pool, real) | _precision_recall(pool.to(device), real.to(device))
-        return found
+            if "kid" in parsed.metrics:
+                real = self.reference.features(parsed.samples)
+                scores |= _kid(pool, real) | _precision_recall(pool.to(device), real.to(device))
+        return scores
 
     def protocol_record(self, protocol: str | None = None) -> dict[str, Any]:
-        """What is stored beside the numbers; with a protocol's name also what that one counts."""
+        """Provenance stored beside the numbers; of a named protocol also what that one counts."""
         reference = self.reference
         record: dict[str, Any] = {
             "extractor": reference.extractor.get_name(),  # pyright: ignore[reportCallIssue] - a method of torch-fidelity's
@@ -86,21 +86,21 @@ class InceptionScorer:
         }
         if protocol is None:
             return record
-        chosen = protocols.protocol(protocol)
+        parsed = protocols.protocol(protocol)
         record |= {
-            "protocol": chosen.name,
-            "samples": chosen.samples,
-            "splits": chosen.splits,
-            "metrics": list(chosen.metrics),
+            "protocol": parsed.name,
+            "samples": parsed.samples,
+            "splits": parsed.splits,
+            "metrics": list(parsed.metrics),
             # d features need more than d samples: with fewer FID is biased upwards.
-            "fid_rank_deficient": min(chosen.samples, len(reference)) <= len(self.mean),
+            "fid_rank_deficient": min(parsed.samples, len(reference)) <= len(self.mean),
         }
-        if "kid" in chosen.metrics:
-            real = min(chosen.samples, len(reference))
+        if "kid" in parsed.metrics:
+            real = min(parsed.samples, len(reference))
             record |= {
                 "kid_prc_real_samples": real,
                 "kid_subsets": KID_SUBSETS,
-                "kid_subset_size": _kid_subset_size(chosen.samples, real),
+                "kid_subset_size": _kid_subset_size(parsed.samples, real),
                 "neighbours": NEIGHBOURS,
             }
         return record
@@ -153,11 +153,11 @@ def scorer_of(reference: Reference) -> InceptionScorer:
     return InceptionScorer(reference=reference, mean=mean, covariance=covariance)
 
 
-def _check(samples: Tensor, chosen: Protocol, image_shape: torch.Size) -> None:
-    expected = (chosen.samples, *image_shape)
+def _check(samples: Tensor, protocol: Protocol, image_shape: torch.Size) -> None:
+    expected = (protocol.samples, *image_shape)
     if samples.dtype != torch.uint8 or samples.shape != expected:
         raise ValueError(
-            f"{chosen.name} scores uint8 {list(expected)}, "
+            f"{protocol.name} scores uint8 {list(expected)}, "
             f"but got {samples.dtype} {list(samples.shape)}"
         )
 
@@ -170,10 +170,10 @@ def _inception_score(logits: Tensor, splits: int) -> dict[str, float]:
         isc_features_to_metric,
     )
 
-    found = isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=SEED)
-    score = {"inception_score": found[KEY_METRIC_ISC_MEAN]}
+    moments = isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=SEED)
+    score = {"inception_score": moments[KEY_METRIC_ISC_MEAN]}
     if splits > 1:
-        score["inception_score_std"] = found[KEY_METRIC_ISC_STD]
+        score["inception_score_std"] = moments[KEY_METRIC_ISC_STD]
     return score
 
 
@@ -200,14 +200,14 @@ def _kid(fake: Tensor, real: Tensor) -> dict[str, float]:
         kid_features_to_metric,
     )
 
-    chosen = options(
+    settings = options(
         kid_subsets=KID_SUBSETS,
         kid_subset_size=_kid_subset_size(len(fake), len(real)),
         rng_seed=SEED,
         verbose=False,
     )
-    found = kid_features_to_metric(fake, real, **chosen)
-    return {"kid_mean": found[KEY_METRIC_KID_MEAN], "kid_std": found[KEY_METRIC_KID_STD]}
+    moments = kid_features_to_metric(fake, real, **settings)
+    return {"kid_mean": moments[KEY_METRIC_KID_MEAN], "kid_std": moments[KEY_METRIC_KID_STD]}
 
 
 def _precision_recall(fake: Tensor, real: Tensor) -> dict[str, float]:
@@ -221,6 +221,6 @@ def _precision_recall(fake: Tensor, real: Tensor) -> dict[str, float]:
         prc_features_to_metric,
     )
 
-    chosen = options(prc_neighborhood=NEIGHBOURS, save_cpu_ram=True, verbose=False)
-    found = prc_features_to_metric(fake, real, **chosen)
-    return {"precision": found[KEY_METRIC_PRECISION], "recall": found[KEY_METRIC_RECALL]}
+    settings = options(prc_neighborhood=NEIGHBOURS, save_cpu_ram=True, verbose=False)
+    shares = prc_features_to_metric(fake, real, **settings)
+    return {"precision": shares[KEY_METRIC_PRECISION], "recall": shares[KEY_METRIC_RECALL]}

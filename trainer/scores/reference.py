@@ -52,8 +52,8 @@ class Reference:
             raise UsageError(f"the scores need at least 4 real images, but there are {len(self)}")
         first = self.images[0]
         if first.dtype != torch.uint8 or first.ndim != 3 or len(first) != 3:
-            found = f"{first.dtype} {list(first.shape)}"
-            raise ValueError(f"real images must be uint8 [3, H, H], but are {found}")
+            layout = f"{first.dtype} {list(first.shape)}"
+            raise ValueError(f"real images must be uint8 [3, H, H], but are {layout}")
 
     def __len__(self) -> int:
         return len(self.images)  # pyright: ignore[reportArgumentType] - map-style data sets have one
@@ -69,25 +69,25 @@ class Reference:
             mean, covariance = streamed_statistics(self._read(self.images))
             return {"mean": mean, "covariance": covariance}
 
-        found = self._remembered("statistics", compute)
-        return found["mean"], found["covariance"]
+        stored = self._remembered("statistics", compute)
+        return stored["mean"], stored["covariance"]
 
     def features(self, n: int) -> Tensor:
         """FID's features [n, d] of n of the real images, the same ones every time.
 
         Of all of them, in their order, if there are not more than n.
         """
-        chosen: Tensor | Dataset[Tensor] = self.images
+        subset: Tensor | Dataset[Tensor] = self.images
         if n < len(self):
             rng = torch.Generator().manual_seed(SUBSET_SEED)
             index = torch.randperm(len(self), generator=rng)[:n].sort().values
-            resident = isinstance(chosen, Tensor)
-            chosen = (
-                chosen[index.to(chosen.device)] if resident else Subset(chosen, index.tolist())
+            resident = isinstance(subset, Tensor)
+            subset = (
+                subset[index.to(subset.device)] if resident else Subset(subset, index.tolist())
             )
 
         def compute() -> dict[str, Tensor]:
-            return {"features": torch.cat(list(self._read(chosen)))}
+            return {"features": torch.cat(list(self._read(subset)))}
 
         return self._remembered(f"features-{min(n, len(self))}-of", compute)["features"]
 
@@ -97,11 +97,11 @@ class Reference:
             yield layers[layer]
 
     def _remembered(
-        self, what: str, compute: Callable[[], dict[str, Tensor]]
+        self, quantity: str, compute: Callable[[], dict[str, Tensor]]
     ) -> dict[str, Tensor]:
         """What the cache holds under the full name; computed and kept if that is nothing."""
         name = "-".join(
-            [what, str(len(self)), self.fingerprint, PREPROCESSING, self.weights_sha256]
+            [quantity, str(len(self)), self.fingerprint, PREPROCESSING, self.weights_sha256]
         )
         path = self.cache / f"{name}.pt"
         stored = _read_file(path, name)
@@ -133,13 +133,13 @@ def fingerprint_of(images: Tensor) -> str:
     return digest.hexdigest()
 
 
-def cache_folder(given: Path | None) -> Path:
-    """The folder that was given, else srgan-sweep/inception in the user's cache; made if absent.
+def cache_folder(path: Path | None) -> Path:
+    """`path`, else srgan-sweep/inception in the user's cache; made if absent.
 
     Raises UsageError if it cannot be made or written to.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    folder = given or home / "srgan-sweep" / "inception"
+    folder = path or home / "srgan-sweep" / "inception"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

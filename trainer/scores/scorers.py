@@ -1,4 +1,4 @@
-"""From a configuration to what scores its samples."""
+"""Loads the scorer of a configuration's samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each figure of the paper shows, and which trials show it."""
+"""Catalogue of the paper's figures: what each shows, and the trials that show it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ COLLAPSED = [name for name, row in TABLE_II.items() if row.mode_collapse]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What a figure shows. `layer` None is the last one, `layers` all says every one."""
+    """Content of a figure. `layer` None is the last one, `layers` all says every one."""
 
     shows: str
     settings: Sequence[str]
     methods: Literal["sn", "sn and sr", "sn and branches", "sr over i"]
     layer: int | None = None
     layers: Literal["one", "all"] = "one"
-    when: Literal["snapshots", "last", "all"] = "snapshots"
+    moments: Literal["snapshots", "last", "all"] = "snapshots"
     images: Sequence[str] = ()
     quantities: Sequence[str] = ("d",)
 
@@ -44,19 +44,19 @@ VIEWS: Mapping[int, View] = {
     ),
     4: View(
         shows="SN's layer_0 at the last iteration, every setting of a group",
-        settings=[*SETTINGS], methods="sn", layer=0, when="last",
+        settings=[*SETTINGS], methods="sn", layer=0, moments="last",
     ),
     5: View(
         shows="SN's last layer and scores of one run, and which fell first",
-        settings=["B_128-64"], methods="sn", when="all",
+        settings=["B_128-64"], methods="sn", moments="all",
     ),
     6: View(
         shows="SN and what branched off it: the rescue",
-        settings=["E_2048-64"], methods="sn and branches", when="all",
+        settings=["E_2048-64"], methods="sn and branches", moments="all",
     ),
     7: View(
         shows="SN against SR on one setting, the controls beside them: scores and last layer",
-        settings=["C_64-32"], methods="sn and sr", when="all",
+        settings=["C_64-32"], methods="sn and sr", moments="all",
     ),
     9: View(
         shows="D(x) and L_D over i, on training and on generated images",
@@ -79,8 +79,8 @@ VIEWS: Mapping[int, View] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a request wants other than the figure has by itself."""
+class FigureQuery:
+    """Query for a figure: what a request changes of the figure's own content."""
 
     setting: Sequence[str] = ()
     group: Sequence[str] = ()
@@ -91,27 +91,27 @@ class Asked:
     points: int = 128
 
 
-def profile_of(snapshot: Snapshot, asked: str | None) -> str:
-    """The asked one, else the paper's if it has a trial, else the first that has."""
-    if asked is not None:
-        return select("profile", PROFILES, [asked])[0]
+def profile_of(snapshot: Snapshot, name: str | None) -> str:
+    """Profile by name; without one the paper's if it has a trial, else the first that has."""
+    if name is not None:
+        return select("profile", PROFILES, [name])[0]
     present = {row["profile"] for row in snapshot.records.values() if row["status"] != "planned"}
-    return next((name for name in PROFILES if name in present), next(iter(PROFILES)))
+    return next((profile for profile in PROFILES if profile in present), next(iter(PROFILES)))
 
 
-def settings_of(view: View, asked: Asked) -> list[str]:
-    """Those of the figure, or the asked ones, which may be any. Raises UsageError."""
-    chosen = select("setting", SETTINGS, asked.setting) if asked.setting else None
+def settings_of(view: View, query: FigureQuery) -> list[str]:
+    """Settings of the figure, or of the query, which may be any. Raises UsageError."""
+    setting_names = select("setting", SETTINGS, query.setting) if query.setting else None
     groups = {setting.group: None for setting in SETTINGS.values()}
-    if asked.group:
-        wanted = select("group", groups, asked.group)
-        pool = [*SETTINGS] if chosen is None else chosen
-        return [name for name in pool if SETTINGS[name].group in wanted]
-    return list(view.settings) if chosen is None else chosen
+    if query.group:
+        group_names = select("group", groups, query.group)
+        pool = [*SETTINGS] if setting_names is None else setting_names
+        return [name for name in pool if SETTINGS[name].group in group_names]
+    return list(view.settings) if setting_names is None else setting_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Selection:
     """The trials that a request's figure draws, and why a setting has none."""
 
     settings: list[str]
@@ -120,12 +120,12 @@ class Chosen:
     missing: dict[str, str]
 
 
-def choose(snapshot: Snapshot, view: View, asked: Asked) -> Chosen:
-    """Raises UsageError for a name that there is not."""
-    settings = settings_of(view, asked)
-    profile = profile_of(snapshot, asked.profile)
-    rows, missing = rows_of(snapshot, view, settings, profile, asked.seed)
-    return Chosen(settings=settings, profile=profile, rows=rows, missing=missing)
+def select_trials(snapshot: Snapshot, view: View, query: FigureQuery) -> Selection:
+    """Selects the trials of a figure. Raises UsageError for an unknown name."""
+    settings = settings_of(view, query)
+    profile = profile_of(snapshot, query.profile)
+    rows, missing = rows_of(snapshot, view, settings, profile, query.seed)
+    return Selection(settings=settings, profile=profile, rows=rows, missing=missing)
 
 
 def rows_of(
@@ -134,10 +134,10 @@ def rows_of(
     """The trials that a figure draws, and why a setting has none."""
     if not settings:
         return [], {}
-    found, missing = [], {}
+    records, missing = [], {}
     filters = Filters(profile=[profile], setting=settings)
-    begun = [row for row in matching(snapshot, filters) if row["status"] != "planned"]
-    by_setting = {name: [row for row in begun if row["setting"] == name] for name in settings}
+    started = [row for row in matching(snapshot, filters) if row["status"] != "planned"]
+    by_setting = {name: [row for row in started if row["setting"] == name] for name in settings}
     for name, rows in by_setting.items():
         ids = [pick for result in _results(view, rows, profile) if (pick := _pick(result, seed))]
         if view.methods == "sn and branches" and ids:
@@ -145,11 +145,11 @@ def rows_of(
             ids += branches
             if not branches:
                 missing[name] = f"nothing branched off {ids[0]}"
-        found += [snapshot.records[trial_id] for trial_id in ids]
+        records += [snapshot.records[trial_id] for trial_id in ids]
         if not ids:
-            which = "" if seed is None else f" with seed {seed}"
-            missing[name] = f"no trial of {view.methods} in the {profile} profile{which}"
-    return found, missing
+            seed_text = "" if seed is None else f" with seed {seed}"
+            missing[name] = f"no trial of {view.methods} in the {profile} profile{seed_text}"
+    return records, missing
 
 
 def _results(view: View, rows: Sequence[Row], profile: str) -> list[MethodResult]:

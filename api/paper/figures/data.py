@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from api.drawing import thinning
-from api.paper.figures.catalogue import VIEWS, Asked, Chosen, View
+from api.drawing.spectra import SNAPSHOTS
+from api.paper.figures.catalogue import VIEWS, FigureQuery, Selection, View
 from api.reading import on_demand
 from api.reading.snapshot import Row
 from api.trials.queries import trial
@@ -20,57 +21,52 @@ from sweep.paper.scores import score_name
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
 
-# Curves of a spectrum in one picture: the paper has about as many.
-SNAPSHOTS = 6
-
 
 def tables_of(view: View) -> Sequence[str]:
     return ("outputs",) if view.images else ("spectra", "evaluations")
 
 
-def version(store: Store, view: View, rows: Iterable[Row]) -> str:
-    """Changes with the files that a figure of these trials is read from."""
-    return " ".join(
-        on_demand.stamp(store, on_demand.table_path(table, row["trial_id"]))
-        for row in rows
-        for table in tables_of(view)
-    )
+def figure_files(view: View, rows: Iterable[Row]) -> list[str]:
+    """Paths of the files that a figure of these trials is read from."""
+    return on_demand.table_paths(rows, *tables_of(view))
 
 
-def figure(store: Store, number: int, chosen: Chosen, asked: Asked, snapshot: str) -> FigureData:
-    """What is measured of it, which its picture is drawn of too. Raises UsageError."""
+def figure_data(
+    store: Store, number: int, selection: Selection, query: FigureQuery, snapshot: str
+) -> FigureData:
+    """Data of a figure, from which its picture is drawn too. Raises UsageError."""
     view = VIEWS[number]
-    trials, unread = figure_trials(store, view, chosen.rows, asked)
+    trials, unread = figure_trials(store, view, selection.rows, query)
     return FigureData(
         figure=number,
         shows=view.shows,
-        profile=chosen.profile,
-        settings=chosen.settings,
+        profile=selection.profile,
+        settings=selection.settings,
         trials=trials,
-        missing=chosen.missing | unread,
+        missing=selection.missing | unread,
         snapshot=snapshot,
     )
 
 
 def figure_trials(
-    store: Store, view: View, rows: Iterable[Row], asked: Asked
+    store: Store, view: View, rows: Iterable[Row], query: FigureQuery
 ) -> tuple[list[FigureTrial], dict[str, str]]:
     """Each trial with its part of the figure; and why another has none. Raises UsageError."""
-    shown, missing = [], {}
+    trials, missing = [], {}
     for row in rows:
         try:
-            spectra = [] if view.images else _spectra(store, view, row, asked)
-            histograms = _histograms(store, view, row, asked) if view.images else []
+            spectra = [] if view.images else _spectra(store, view, row, query)
+            histograms = _histograms(store, view, row, query) if view.images else []
         except StoreError as error:
             missing[row["trial_id"]] = str(error)
             continue
         if not spectra and not histograms:
             missing[row["trial_id"]] = f"nothing in its {tables_of(view)[0]} yet"
             continue
-        about = {name: row[name] for name in FigureTrial.model_fields if name in row}
-        shown.append(
+        row_fields = {name: row[name] for name in FigureTrial.model_fields if name in row}
+        trials.append(
             FigureTrial.model_validate(
-                about
+                row_fields
                 | {
                     "score": score_name(row),
                     "verdict": words.verdict(trial(row)),
@@ -79,71 +75,74 @@ def figure_trials(
                 }
             )
         )
-    return shown, missing
+    return trials, missing
 
 
-def _spectra(store: Store, view: View, row: Row, asked: Asked) -> list[SpectrumAt]:
+def _spectra(store: Store, view: View, row: Row, query: FigureQuery) -> list[SpectrumAt]:
     rows = on_demand.spectra(store, row["trial_id"], None)
-    layers = sorted({one["layer"] for one in rows})
-    if asked.layer is not None and layers and asked.layer not in layers:
+    layers = sorted({spectrum["layer"] for spectrum in rows})
+    if query.layer is not None and layers and query.layer not in layers:
         raise UsageError(
-            f"there is no layer {asked.layer}: {row['trial_id']} has layers 0 to {layers[-1]}"
+            f"there is no layer {query.layer}: {row['trial_id']} has layers 0 to {layers[-1]}"
         )
-    if asked.layer is not None or view.layers == "one":
+    if query.layer is not None or view.layers == "one":
         own = view.layer if view.layer is not None else max(layers, default=0)
-        layers = [own if asked.layer is None else asked.layer]
-    chosen = _moments(rows, view, asked, row["trial_id"])
-    curve = {one["iteration"]: one for one in on_demand.evaluations(store, row["trial_id"])}
+        layers = [own if query.layer is None else query.layer]
+    moments = _moments(rows, view, query, row["trial_id"])
+    curve = on_demand.evaluations(store, row["trial_id"])
+    evaluations = {evaluation["iteration"]: evaluation for evaluation in curve}
     return [
-        _spectrum_at(one, curve.get(one["iteration"], {}), score_name(row), asked.points)
-        for one in chosen
-        if one["layer"] in layers
+        _spectrum_at(
+            spectrum, evaluations.get(spectrum["iteration"], {}), score_name(row), query.points
+        )
+        for spectrum in moments
+        if spectrum["layer"] in layers
     ]
 
 
-def _moments(rows: Sequence[Row], view: View, asked: Asked, trial_id: str) -> list[Row]:
-    if asked.iterations:
-        return thinning.at_iterations(rows, asked.iterations, trial_id)
-    known = sorted({row["iteration"] for row in rows})
-    if view.when == "last" or view.images:
-        known = known[-1:]
-    elif view.when == "snapshots":
-        known = [known[k] for k in thinning.indices(len(known), SNAPSHOTS)]
-    return [row for row in rows if row["iteration"] in known]
+def _moments(rows: Sequence[Row], view: View, query: FigureQuery, trial_id: str) -> list[Row]:
+    if query.iterations:
+        return thinning.at_iterations(rows, query.iterations, trial_id)
+    iterations = sorted({row["iteration"] for row in rows})
+    if view.moments == "last" or view.images:
+        iterations = iterations[-1:]
+    elif view.moments == "snapshots":
+        iterations = [iterations[k] for k in thinning.indices(len(iterations), SNAPSHOTS)]
+    return [row for row in rows if row["iteration"] in iterations]
 
 
 def _spectrum_at(row: Row, evaluation: Mapping[str, Any], score: str, points: int) -> SpectrumAt:
     values = row["singular_values"] or []
-    at = thinning.indices(len(values), points)
+    indices = thinning.indices(len(values), points)
     fields = {
         "iteration": row["iteration"],
         "layer": row["layer"],
         "distance": evaluation.get(score),
         **{name: evaluation.get(name) for name in ("inception_score", "modes")},
-        "indices": at,
-        "singular_values": [values[k] for k in at],
+        "indices": indices,
+        "singular_values": [values[k] for k in indices],
     }
     return SpectrumAt.model_validate(finite(fields))
 
 
-def _histograms(store: Store, view: View, row: Row, asked: Asked) -> list[HistogramAt]:
+def _histograms(store: Store, view: View, row: Row, query: FigureQuery) -> list[HistogramAt]:
     rows = on_demand.outputs(store, row["trial_id"], None, None, None)
     return [
-        HistogramAt.model_validate(finite({k: v for k, v in one.items() if k != "trial_id"}))
-        for one in _moments(rows, view, asked, row["trial_id"])
-        if one["images"] in view.images and one["quantity"] in view.quantities
+        HistogramAt.model_validate(finite({k: v for k, v in output.items() if k != "trial_id"}))
+        for output in _moments(rows, view, query, row["trial_id"])
+        if output["images"] in view.images and output["quantity"] in view.quantities
     ]
 
 
 PARTS = {"spectra", "histograms"}
 
 
-def flat(trials: Iterable[FigureTrial]) -> Iterator[dict[str, Any]]:
-    """A line per spectrum or histogram."""
-    for one in trials:
-        about = one.model_dump(exclude=PARTS)
-        for part in (*one.spectra, *one.histograms):
-            yield about | part.model_dump(exclude={"nonfinite"})
+def part_rows(trials: Iterable[FigureTrial]) -> Iterator[dict[str, Any]]:
+    """Rows of a table, one per spectrum or histogram."""
+    for figure_trial in trials:
+        trial_fields = figure_trial.model_dump(exclude=PARTS)
+        for part in (*figure_trial.spectra, *figure_trial.histograms):
+            yield trial_fields | part.model_dump(exclude={"nonfinite"})
 
 
 class SpectrumAt(BaseModel):
@@ -197,5 +196,5 @@ class FigureData(BaseModel):
     snapshot: str
 
 
-FLAT_SPECTRA = schema_of((FigureTrial, PARTS), (SpectrumAt, {"nonfinite"}))
-FLAT_OUTPUTS = schema_of((FigureTrial, PARTS), (HistogramAt, {"nonfinite"}))
+SPECTRA_SCHEMA = schema_of((FigureTrial, PARTS), (SpectrumAt, {"nonfinite"}))
+OUTPUTS_SCHEMA = schema_of((FigureTrial, PARTS), (HistogramAt, {"nonfinite"}))

@@ -8,23 +8,23 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api.drawing.figure import Figure, no_figure, shown
+from api.drawing.figure import Figure, captioned, no_figure
 from api.paper import survival, table2, trends
-from api.paper.figures import catalogue, outputs, runs, scores, spectra
-from api.paper.figures import data as figure_data
-from api.paper.figures import survival as survival_figures
-from api.paper.figures import trends as trend_figures
-from api.paper.figures.data import FigureData
+from api.paper.figures import catalogue, groups, outputs, runs, scores, spectra
+from api.paper.figures.data import FigureData, figure_data, figure_files, figure_trials
+from api.paper.figures.survival import survival_curves
+from api.paper.figures.trends import scores_over_i
 from api.reading.snapshot import NotFound, Row, Snapshot, trial_record
 from api.results.filters import Filters, matching
-from api.web.etags import conditional
+from api.web.etags import not_modified_or_continue
 from api.web.parameters import Now, Serving, known_parameters
 from api.web.problems import RESPONSES
+from api.web.service import tag_files
 from sweep.paper.table2 import DEFAULT_I_RATIO
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.settings import METHODS, PROFILES, SETTINGS
 
-# By the figure's number, or its name where the paper has none: the experiment and its arguments.
+# Experiment and arguments by the figure's number, or its name where the paper has none.
 EXPERIMENTS = {
     2: "table1 --methods sn,sr", 3: "table1 --methods sn,sr", 4: "table1 --methods sn,sr",
     5: "table1 --methods sn,sr", 7: "table1 --methods 'sn*,sr*'", 8: "fig8 --seeds 0-2",
@@ -33,16 +33,18 @@ EXPERIMENTS = {
 }  # fmt: skip
 
 router = APIRouter(
-    prefix="/figures", tags=["figures"], dependencies=[Depends(known_parameters)],
+    prefix="/figures",
+    tags=["figures"],
+    dependencies=[Depends(known_parameters)],
     responses=RESPONSES,
-)  # fmt: skip
+)
 
-# Of each spectrum: as many as a small panel shows apart, and a small answer.
+# Points of each spectrum: as many as a small panel shows apart, and a small response.
 POINTS = 64
-DRAWN: Mapping[int, Callable[[FigureData, str], Figure]] = {
+DRAWINGS: Mapping[int, Callable[[FigureData, str], Figure]] = {
     2: spectra.over_iterations,
     3: spectra.over_iterations,
-    4: spectra.by_group,
+    4: groups.by_group,
     6: runs.rescue,
     7: runs.paired,
     9: outputs.over_i,
@@ -57,123 +59,147 @@ OneNumber = Annotated[int | None, Query(ge=0)]
 
 @router.get("/fig/{number}")
 def fig(
-    request: Request, snapshot: Now, service: Serving, number: int, profile: Profile = "digits",
-    setting: OneName = None, group: OneName = None, seed: OneNumber = None,
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    number: int,
+    profile: Profile = "digits",
+    setting: OneName = None,
+    group: OneName = None,
+    seed: OneNumber = None,
     layer: OneNumber = None,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Figs. 2 to 4, 6, 7, 9 to 11 and 14 as pictures of what `/fig/{number}` gives."""
-    if number not in DRAWN:
+    if number not in DRAWINGS:
         raise NotFound(
-            f"no picture of Fig. {number} here; there are: {', '.join(map(str, DRAWN))}"
+            f"no picture of Fig. {number} here; there are: {', '.join(map(str, DRAWINGS))}"
         )
-    asked = catalogue.Asked(
-        setting=[setting] if setting else [], group=[group] if group else [], profile=profile,
-        seed=seed, layer=layer, points=POINTS,
-    )  # fmt: skip
+    query = catalogue.FigureQuery(
+        setting=[setting] if setting else [],
+        group=[group] if group else [],
+        profile=profile,
+        seed=seed,
+        layer=layer,
+        points=POINTS,
+    )
     view = catalogue.VIEWS[number]
-    chosen = catalogue.choose(snapshot, view, asked)
-    conditional(request, f"{snapshot.id} {figure_data.version(service.store, view, chosen.rows)}")
-    source = _source(f"/fig/{number}", profile=profile, setting=setting, group=group, seed=seed,
-                     layer=layer)  # fmt: skip
+    selection = catalogue.select_trials(snapshot, view, query)
+    tag_files(request, service, snapshot.id, figure_files(view, selection.rows))
+    source = _source(
+        f"/fig/{number}", profile=profile, setting=setting, group=group, seed=seed, layer=layer
+    )
     try:
-        data = figure_data.figure(service.store, number, chosen, asked, snapshot.id)
+        data = figure_data(service.store, number, selection, query, snapshot.id)
     except UsageError as error:
-        return shown(request, snapshot, no_figure(f"{error}.", source))
-    if data.trials and not (number == 6 and not any(one.parent for one in data.trials)):
-        return shown(request, snapshot, DRAWN[number](data, source))
-    why = "; ".join(f"{name}: {why}" for name, why in [*data.missing.items()][:3])
-    run = command(number, chosen.profile, chosen.settings)
-    return shown(request, snapshot, no_figure(f"Nothing to show yet. {why}.", source, run))
+        return captioned(request, snapshot, no_figure(f"{error}.", source))
+    if data.trials and not (number == 6 and not any(trial.parent for trial in data.trials)):
+        return captioned(request, snapshot, DRAWINGS[number](data, source))
+    first_missing = [*data.missing.items()][:3]
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in first_missing)
+    run = command(number, selection.profile, selection.settings)
+    return captioned(request, snapshot, no_figure(f"Nothing to show yet. {reasons}.", source, run))
 
 
-def _source(path: str, **asked: str | int | None) -> str:
-    known = {name: value for name, value in asked.items() if value is not None and value != ""}
-    return f"{path}?{urlencode(known)}" if known else path
+def _source(path: str, **parameters: str | int | None) -> str:
+    present = {
+        name: value for name, value in parameters.items() if value is not None and value != ""
+    }
+    return f"{path}?{urlencode(present)}" if present else path
 
 
 @router.get("/fig5")
 def fig5(
-    request: Request, snapshot: Now, service: Serving, trial_id: OneName = None,
-    profile: Profile = "digits", setting: OneName = None, method: OneName = None,
-    i_ratio: Annotated[float | None, Query()] = None, seed: OneNumber = None,
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    trial_id: OneName = None,
+    profile: Profile = "digits",
+    setting: OneName = None,
+    method: OneName = None,
+    i_ratio: Annotated[float | None, Query()] = None,
+    seed: OneNumber = None,
     layer: OneNumber = None,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Spectrum and scores of one run: of the trial, or of the first that is what was asked for."""
     view = catalogue.VIEWS[5]
     source = _source("/fig/5", profile=profile, setting=setting, seed=seed, layer=layer)
     if trial_id is not None:
         record = trial_record(snapshot, trial_id)
     else:
-        found = _runs(snapshot, profile, setting, method, i_ratio)
-        record = next((row for row in found if seed in (None, row["seed"])), None)
+        candidates = _runs(snapshot, profile, setting, method, i_ratio)
+        record = next((row for row in candidates if seed in (None, row["seed"])), None)
         if record is None:
-            conditional(request, snapshot.id)
-            seeds = ", ".join(str(row["seed"]) for row in found[:12])
-            why = f"There are its seeds {seeds}." if found else "There is no such run yet."
+            not_modified_or_continue(request, snapshot.id)
+            seeds = ", ".join(str(row["seed"]) for row in candidates[:12])
+            reason = f"There are its seeds {seeds}." if candidates else "There is no such run yet."
             run = command(5, profile, [setting] if setting else [])
-            return shown(request, snapshot, no_figure(why, source, run))
-    conditional(request, f"{snapshot.id} {figure_data.version(service.store, view, [record])}")
+            return captioned(request, snapshot, no_figure(reason, source, run))
+    tag_files(request, service, snapshot.id, figure_files(view, [record]))
     source = _source(f"/trials/{record['trial_id']}/spectra", layer=layer)
-    asked = catalogue.Asked(layer=layer, points=2 * POINTS)
+    query = catalogue.FigureQuery(layer=layer, points=2 * POINTS)
     try:
-        trials, missing = figure_data.figure_trials(service.store, view, [record], asked)
+        trials, missing = figure_trials(service.store, view, [record], query)
     except UsageError as error:
-        return shown(request, snapshot, no_figure(f"{error}.", source))
+        return captioned(request, snapshot, no_figure(f"{error}.", source))
     if not trials:
-        why = next(iter(missing.values()))
-        return shown(request, snapshot, no_figure(f"{record['trial_id']}: {why}.", source))
-    return shown(request, snapshot, runs.spectrum_and_scores(trials[0], source))
+        reason = next(iter(missing.values()))
+        return captioned(request, snapshot, no_figure(f"{record['trial_id']}: {reason}.", source))
+    return captioned(request, snapshot, runs.spectrum_and_scores(trials[0], source))
 
 
 def _runs(
     snapshot: Snapshot, profile: str, setting: str | None, method: str | None, i: float | None
 ) -> list[Row]:
-    """What has begun of that kind, by seed, those that branched off another last."""
+    """Started trials of that kind, by seed, branches of others last."""
     lookup("profile", PROFILES, profile)
     if setting:
         lookup("setting", SETTINGS, setting)
     if method:
         lookup("method", METHODS, method)
     filters = Filters(
-        profile=[profile], setting=[setting] if setting else [], method=[method] if method else [],
+        profile=[profile],
+        setting=[setting] if setting else [],
+        method=[method] if method else [],
         i_ratio=[] if i is None else [i],
-    )  # fmt: skip
-    begun = [row for row in matching(snapshot, filters) if row["status"] != "planned"]
-    return sorted(begun, key=lambda row: (row["parent"] is not None, row["seed"]))
+    )
+    started = [row for row in matching(snapshot, filters) if row["status"] != "planned"]
+    return sorted(started, key=lambda row: (row["parent"] is not None, row["seed"]))
 
 
 @router.get("/fig8")
 def fig8(request: Request, snapshot: Now, setting: str, profile: Profile = "digits") -> Figure:
     """Best score against i of one setting."""
-    conditional(request, snapshot.id)
+    not_modified_or_continue(request, snapshot.id)
     lookup("setting", SETTINGS, setting)
     source = _source("/fig8", setting=setting, profile=profile)
-    begun = _runs(snapshot, profile, setting, None, None)
-    items = trends.all_over_i(begun)
+    started = _runs(snapshot, profile, setting, None, None)
+    items = trends.all_over_i(started)
     if not any(seed.best is not None for i in items for p in i.points for seed in p.seeds):
-        why = "No trial of this setting that lifts singular values has a score yet."
-        return shown(request, snapshot, no_figure(why, source, command(8, profile, [setting])))
-    return shown(request, snapshot, trend_figures.over_i(items, snapshot.records, source))
+        reason = "No trial of this setting that lifts singular values has a score yet."
+        return captioned(
+            request, snapshot, no_figure(reason, source, command(8, profile, [setting]))
+        )
+    return captioned(request, snapshot, scores_over_i(items, snapshot.records, source))
 
 
 @router.get("/fig12")
 def fig12(request: Request, snapshot: Now, profile: Profile = "digits") -> Figure:
     """Static against dynamic compensation by setting."""
-    conditional(request, snapshot.id)
+    not_modified_or_continue(request, snapshot.id)
     lookup("profile", PROFILES, profile)
     source = _source("/fig12", profile=profile)
     of_profile = (row for row in snapshot.records.values() if row["profile"] == profile)
-    items = [one for one in trends.all_static_dynamic(of_profile) if one.agrees]
+    items = [item for item in trends.all_static_dynamic(of_profile) if item.agrees]
     if not items:
-        why = "No dynamic compensation has been run beside the static one."
-        return shown(request, snapshot, no_figure(why, source, command(12, profile)))
-    return shown(request, snapshot, scores.static_dynamic(items, source))
+        reason = "No dynamic compensation has been run beside the static one."
+        return captioned(request, snapshot, no_figure(reason, source, command(12, profile)))
+    return captioned(request, snapshot, scores.static_dynamic(items, source))
 
 
 @router.get("/survival")
 def kaplan_meier(request: Request, snapshot: Now, profile: Profile = "digits") -> Figure:
     """The share of runs without mode collapse over iterations, of Table II's runs by method."""
-    conditional(request, snapshot.id)
+    not_modified_or_continue(request, snapshot.id)
     source = _source("/survival", profile=profile)
     rows = [r for r in _runs(snapshot, profile, None, None, None) if r["setting"] in SETTINGS]
     of_table = [
@@ -182,8 +208,8 @@ def kaplan_meier(request: Request, snapshot: Now, profile: Profile = "digits") -
     items = [item for item in survival.survival(of_table) if item.steps]
     if not items:
         empty = no_figure("No trial has begun yet.", source, command("survival", profile))
-        return shown(request, snapshot, empty)
-    return shown(request, snapshot, survival_figures.kaplan_meier(items, source))
+        return captioned(request, snapshot, empty)
+    return captioned(request, snapshot, survival_curves(items, source))
 
 
 @router.get("/seeds")
@@ -191,19 +217,21 @@ def seeds(
     request: Request, snapshot: Now, service: Serving, profile: Profile = "digits"
 ) -> Figure:
     """Every seed's best score by setting and method."""
-    conditional(request, snapshot.id)
+    not_modified_or_continue(request, snapshot.id)
     lookup("profile", PROFILES, profile)
     rows = table2.setting_scores(snapshot, service.distances)
     if not any(profile in row.measured for row in rows):
-        why = f"Nothing has been measured in the {profile} profile yet."
-        return shown(request, snapshot, no_figure(why, "/table2", command("seeds", profile)))
-    return shown(request, snapshot, scores.seeds(rows, profile, "/table2"))
+        reason = f"Nothing has been measured in the {profile} profile yet."
+        return captioned(
+            request, snapshot, no_figure(reason, "/table2", command("seeds", profile))
+        )
+    return captioned(request, snapshot, scores.seeds(rows, profile, "/table2"))
 
 
 def command(figure: int | str, profile: str, settings: Sequence[str] = ()) -> str:
     """A line for a shell that measures what the figure shows, of one setting if it is of one."""
     if figure == 6:
         return "python -m sweep.rescue --from-sweep NAME"
-    data = " --data-root DIR" if profile == "paper" else ""
-    of = f" --settings {settings[0]}" if len(settings) == 1 else ""
-    return f"python -m sweep.{EXPERIMENTS[figure]} --profile {profile}{of}{data}"
+    data_flag = " --data-root DIR" if profile == "paper" else ""
+    setting_flag = f" --settings {settings[0]}" if len(settings) == 1 else ""
+    return f"python -m sweep.{EXPERIMENTS[figure]} --profile {profile}{setting_flag}{data_flag}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from api.drawing import thinning
-from api.drawing.figure import Figure, finished, subplots
+from api.drawing.figure import Figure, styled_figure, subplots
 from api.drawing.look import colour, in_order
 from api.paper.table2 import MethodScore, SeedScore, SettingScores
 from api.paper.trends import StaticDynamic
@@ -31,58 +31,63 @@ MOST_MARKS = 1200
 def static_dynamic(items: Sequence[StaticDynamic], source: str) -> Figure:
     """Fig. 12: static against dynamic compensation by setting."""
     measured = {item.setting: item.methods for item in items}
-    says = " ".join(
+    summary = " ".join(
         f"{item.setting}: the text has {item.text} better; with {method} that {answer.verdict}."
         for item in items
         if item.text is not None
         for method, answer in item.agrees.items()
     )
-    return _by_setting(measured, says or "No setting has both measured.", source)
+    return _scores_by_setting(measured, summary or "No setting has both measured.", source)
 
 
 def seeds(rows: Sequence[SettingScores], profile: str, source: str) -> Figure:
     """Every seed's best score by setting and method."""
     measured = {r.setting: r.measured[profile] for r in rows if profile in r.measured}
-    return _by_setting(measured, "", source)
+    return _scores_by_setting(measured, "", source)
 
 
-def _by_setting(
-    measured: Mapping[str, Mapping[str, MethodScore]], says: str, source: str
+def _scores_by_setting(
+    measured: Mapping[str, Mapping[str, MethodScore]], summary: str, source: str
 ) -> Figure:
-    cells = [cell for by in measured.values() for cell in by.values()]
+    cells = [cell for cells_by_method in measured.values() for cell in cells_by_method.values()]
     methods = in_order(cell.method for cell in cells)
-    known = [s.best for cell in cells for s in cell.seeds if s.best is not None]
-    top, share = ceiling(known), max(1, MOST_MARKS // len(cells))
+    scores = [s.best for cell in cells for s in cell.seeds if s.best is not None]
+    top, share = ceiling(scores), max(1, MOST_MARKS // len(cells))
     figure, beyond = subplots(), 0
     for place, method in enumerate(methods):
         shift = (place - (len(methods) - 1) / 2) * min(0.17, 0.8 / len(methods))
         marks = [
-            mark(round(at + shift, 3), best, seed, f"{setting} {method}")
-            for at, (setting, by) in enumerate(measured.items())
-            if method in by
-            for seed, best in _spread(by[method].seeds, share)
+            mark(round(column + shift, 3), best, seed, f"{setting} {method}")
+            for column, (setting, cells_by_method) in enumerate(measured.items())
+            if method in cells_by_method
+            for seed, best in _even_choice(cells_by_method[method].seeds, share)
         ]
         beyond += add_marks(figure, method, marks, top)
     names = [*measured]
     figure.update_xaxes(
-        tickvals=list(range(len(names))), ticktext=names, range=[-0.6, len(names) - 0.4],
-        tickangle=-60 if len(names) > 8 else 0, showgrid=False,
-    )  # fmt: skip
+        tickvals=list(range(len(names))),
+        ticktext=names,
+        range=[-0.6, len(names) - 0.4],
+        tickangle=-60 if len(names) > 8 else 0,
+        showgrid=False,
+    )
     figure.update_yaxes(
         title_text=f"best {SCORE_TITLES[cells[0].score]} (lower is better)", rangemode="tozero"
     )
     for a, b in itertools.pairwise(range(len(names))):
         figure.add_vline(x=(a + b) / 2, line={"width": 1, "color": "rgba(128,128,128,0.25)"})
-    shown = sum(len(cell.seeds) for cell in cells)
-    if shown > len(cells) * share:
-        says += f" Of each method and setting at most {share} seeds are drawn, evenly over them."
-    fell = sum(s.mode_collapse_at is not None for cell in cells for s in cell.seeds)
-    says += f" Mode collapse was seen in {fell} of {shown} runs.{left_out(cells, beyond)}"
-    return finished(figure, source, 440, trials=shown, says=says.strip())
+    trials = sum(len(cell.seeds) for cell in cells)
+    if trials > len(cells) * share:
+        summary += (
+            f" Of each method and setting at most {share} seeds are drawn, evenly over them."
+        )
+    collapsed = sum(s.mode_collapse_at is not None for cell in cells for s in cell.seeds)
+    summary += f" Mode collapse was seen in {collapsed} of {trials} runs.{left_out(cells, beyond)}"
+    return styled_figure(figure, source, 440, trials=trials, says=summary.strip())
 
 
-def _spread(seeds: Sequence[SeedScore], most: int) -> list[tuple[SeedScore, float]]:
-    """At most so many, from the lowest score to the highest, both among them."""
+def _even_choice(seeds: Sequence[SeedScore], most: int) -> list[tuple[SeedScore, float]]:
+    """Seeds with a score, `most` at most, evenly from the lowest score to the highest."""
     scored = sorted(((s, s.best) for s in seeds if s.best is not None), key=lambda pair: pair[1])
     return [scored[k] for k in thinning.indices(len(scored), max(2, most))]
 
@@ -97,10 +102,10 @@ class Mark:
     text: str
 
 
-def mark(x: float, y: float, seed: SeedScore, about: str) -> Mark:
+def mark(x: float, y: float, seed: SeedScore, label: str) -> Mark:
     kind = "finished" if seed.status in FINISHED else "not finished"
     kind = kind if seed.mode_collapse_at is None else "mode collapse"
-    return Mark(x=x, y=y, kind=kind, text=f"{about} seed {seed.seed}, {seed.status}")
+    return Mark(x=x, y=y, kind=kind, text=f"{label} seed {seed.seed}, {seed.status}")
 
 
 def ceiling(values: Sequence[float]) -> float | None:
@@ -111,34 +116,52 @@ def ceiling(values: Sequence[float]) -> float | None:
 
 
 def add_marks(
-    figure: go.Figure, method: str, marks: Sequence[Mark], top: float | None, *, row: int = 1,
-    col: int = 1, legend: bool = True,
-) -> int:  # fmt: skip
+    figure: go.Figure,
+    method: str,
+    marks: Sequence[Mark],
+    top: float | None,
+    *,
+    row: int = 1,
+    col: int = 1,
+    legend: bool = True,
+) -> int:
     """A trace per kind of mark; returns how many are beyond `top` and drawn at it."""
     kinds: dict[str, list[Mark]] = {}
-    for one in marks:
-        beyond = top is not None and one.y > top
-        kinds.setdefault("beyond the axis" if beyond else one.kind, []).append(one)
-    named = next((kind for kind in SYMBOLS if kind in kinds), None)
+    for point in marks:
+        beyond = top is not None and point.y > top
+        kinds.setdefault("beyond the axis" if beyond else point.kind, []).append(point)
+    legend_kind = next((kind for kind in SYMBOLS if kind in kinds), None)
     for kind in SYMBOLS:
         if kind not in kinds:
             continue
         ink = colour(method)
         width = 3 if kind == "mode collapse" else 2 if kind == "not finished" else 0
         figure.add_scatter(
-            x=[one.x for one in kinds[kind]],
-            y=[min(one.y, top) if top is not None else one.y for one in kinds[kind]],
-            mode="markers", name=method, legendgroup=method, showlegend=legend and kind == named,
-            marker={"symbol": SYMBOLS[kind], "size": 10, "opacity": 0.8, "color": ink,
-                    "line": {"width": width, "color": ink}},
-            text=[f"{one.text}: {one.y:.4g}" for one in kinds[kind]],
-            hovertemplate="%{text}<extra></extra>", row=row, col=col,
-        )  # fmt: skip
+            x=[point.x for point in kinds[kind]],
+            y=[point.y if top is None else min(point.y, top) for point in kinds[kind]],
+            mode="markers",
+            name=method,
+            legendgroup=method,
+            showlegend=legend and kind == legend_kind,
+            marker={
+                "symbol": SYMBOLS[kind],
+                "size": 10,
+                "opacity": 0.8,
+                "color": ink,
+                "line": {"width": width, "color": ink},
+            },
+            text=[f"{point.text}: {point.y:.4g}" for point in kinds[kind]],
+            hovertemplate="%{text}<extra></extra>",
+            row=row,
+            col=col,
+        )
     return len(kinds.get("beyond the axis", ()))
 
 
 def left_out(cells: Sequence[MethodScore], beyond: int) -> str:
-    lost = sum(seed.best is None for cell in cells for seed in cell.seeds)
-    said = f" {lost} of the trials have no score yet or ever." if lost else ""
+    without_score = sum(seed.best is None for cell in cells for seed in cell.seeds)
+    sentence = (
+        f" {without_score} of the trials have no score yet or ever." if without_score else ""
+    )
     marks = "1 mark" if beyond == 1 else f"{beyond} marks"
-    return said + (f" Drawn at the upper edge, beyond the axis: {marks}." if beyond else "")
+    return sentence + (f" Drawn at the upper edge, beyond the axis: {marks}." if beyond else "")

@@ -10,10 +10,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from api.drawing.figure import Figure, finished, subplots
+from api.drawing.figure import Figure, styled_figure, subplots
 from api.drawing.look import SCALE, shade
 from api.paper.figures.data import FigureData, FigureTrial, SpectrumAt
-from trainer.config.settings import SETTINGS
 
 PANEL_HEIGHT, TITLE_HEIGHT = 190, 52
 COLUMNS = 4
@@ -21,11 +20,11 @@ COLUMNS = 4
 USUAL_TOP = 1.05
 # Beyond this ratio a linear axis would show the largest value alone.
 LINEAR_TOP = 10.0
-NOT_NAMED = 6
+MOST_NAMED = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class SpectraPanel:
     """A place in a grid of small multiples."""
 
     title: str
@@ -36,10 +35,12 @@ class Panel:
 def over_iterations(data: FigureData, source: str) -> Figure:
     """Figs. 2 and 3: a layer over iterations, a panel per run."""
     panels = [
-        Panel(title=_title(trial), spectra=trial.spectra, fell=trial.spectral_collapse_at)
+        SpectraPanel(title=_title(trial), spectra=trial.spectra, fell=trial.spectral_collapse_at)
         for trial in data.trials
     ]
-    return grid(panels, f"{_sinking(data.trials)}{not_shown(data.missing)}", source, len(panels))
+    return grid(
+        panels, f"{_sinking(data.trials)}{missing_text(data.missing)}", source, len(panels)
+    )
 
 
 def every_layer(data: FigureData, source: str) -> Figure:
@@ -47,35 +48,39 @@ def every_layer(data: FigureData, source: str) -> Figure:
     (trial,) = data.trials[:1]
     layers = sorted({spectrum.layer for spectrum in trial.spectra})
     panels = [
-        Panel(
+        SpectraPanel(
             title=f"<b>layer_{layer}</b>",
             spectra=[spectrum for spectrum in trial.spectra if spectrum.layer == layer],
             fell=trial.spectral_collapse_at,
         )
         for layer in layers
     ]
-    said = ", ".join(
+    levels = ", ".join(
         f"{layer}: {_level(panel.spectra[-1]):.2f}"
         for layer, panel in zip(layers, panels, strict=True)
     )
-    says = f"{name_of(trial)}: {trial.verdict} Mean σ/σ₁ at the end, by layer: {said}."
-    return grid(panels, says, source, 1)
+    summary = f"{name_of(trial)}: {trial.verdict} Mean σ/σ₁ at the end, by layer: {levels}."
+    return grid(panels, summary, source, 1)
 
 
-def grid(panels: Sequence[Panel], says: str, source: str, trials: int) -> Figure:
+def grid(panels: Sequence[SpectraPanel], summary: str, source: str, trials: int) -> Figure:
     """The panels on common axes, dashed from where spectral collapse began."""
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     height = rows * (PANEL_HEIGHT + TITLE_HEIGHT) + 60
     figure = subplots(
-        rows=rows, cols=columns, shared_yaxes="all", subplot_titles=[p.title for p in panels],
-        horizontal_spacing=0.025, vertical_spacing=0 if rows == 1 else TITLE_HEIGHT / height,
-    )  # fmt: skip
+        rows=rows,
+        cols=columns,
+        shared_yaxes="all",
+        subplot_titles=[p.title for p in panels],
+        horizontal_spacing=0.025,
+        vertical_spacing=0 if rows == 1 else TITLE_HEIGHT / height,
+    )
     every = [spectrum for panel in panels for spectrum in panel.spectra]
     span = span_of(every)
     for k, panel in enumerate(panels):
-        at = k // columns + 1, k % columns + 1
-        add_curves(figure, panel.spectra, span, panel.fell, *at)
+        cell = k // columns + 1, k % columns + 1
+        add_curves(figure, panel.spectra, span, panel.fell, *cell)
     add_iterations(figure, span)
     figure.update_annotations(font={"size": 12}, align="left")
     figure.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], showticklabels=False)
@@ -84,23 +89,32 @@ def grid(panels: Sequence[Panel], says: str, source: str, trials: int) -> Figure
     for column in range(1, columns + 1):
         last = rows if rows * columns - len(panels) <= columns - column else rows - 1
         figure.update_xaxes(title_text="index / r", showticklabels=True, row=last, col=column)
-    return finished(figure, source, height, trials=trials, says=says)
+    return styled_figure(figure, source, height, trials=trials, says=summary)
 
 
 def add_curves(
-    figure: go.Figure, spectra: Sequence[SpectrumAt], span: tuple[int, int], fell: int | None,
-    row: int, col: int,
-) -> None:  # fmt: skip
+    figure: go.Figure,
+    spectra: Sequence[SpectrumAt],
+    span: tuple[int, int],
+    fell: int | None,
+    row: int,
+    col: int,
+) -> None:
     """A curve per iteration over index / r."""
     for spectrum in spectra:
         dash = "dash" if fell is not None and spectrum.iteration >= fell else "solid"
         figure.add_scatter(
-            x=places(spectrum), y=heights(spectrum), mode="lines",
-            name=f"iteration {spectrum.iteration:,}", showlegend=False, connectgaps=False,
+            x=places(spectrum),
+            y=heights(spectrum),
+            mode="lines",
+            name=f"iteration {spectrum.iteration:,}",
+            showlegend=False,
+            connectgaps=False,
             line={"color": colour_at(spectrum.iteration, span), "width": 1.6, "dash": dash},
             hovertemplate="%{fullData.name}<br>index/r %{x:.2f}, σ %{y:.3f}<extra></extra>",
-            row=row, col=col,
-        )  # fmt: skip
+            row=row,
+            col=col,
+        )
 
 
 def places(spectrum: SpectrumAt) -> list[float]:
@@ -125,22 +139,37 @@ def colour_at(iteration: int, span: tuple[int, int]) -> str:
 def add_iterations(figure: go.Figure, span: tuple[int, int], **bar: float | str) -> None:
     """The scale of the colours, by a mark that is nowhere."""
     figure.add_scatter(
-        x=[None], y=[None], mode="markers", showlegend=False, hoverinfo="skip",
+        x=[None],
+        y=[None],
+        mode="markers",
+        showlegend=False,
+        hoverinfo="skip",
         marker={
-            "color": [span[0]], "cmin": span[0], "cmax": span[1], "showscale": True,
+            "color": [span[0]],
+            "cmin": span[0],
+            "cmax": span[1],
+            "showscale": True,
             "colorscale": [[k / 8, colour] for k, colour in enumerate(SCALE)],
             "colorbar": {
-                "title": {"text": "iteration"}, "thickness": 12, "outlinewidth": 0,
-                "lenmode": "pixels", "len": 180, "y": 1, "yanchor": "top", "tickformat": "~s",
+                "title": {"text": "iteration"},
+                "thickness": 12,
+                "outlinewidth": 0,
+                "lenmode": "pixels",
+                "len": 180,
+                "y": 1,
+                "yanchor": "top",
+                "tickformat": "~s",
                 **bar,
             },
         },
-    )  # fmt: skip
+    )
 
 
 def sigma_axis(spectra: Sequence[SpectrumAt]) -> dict[str, Any]:
-    """From 0 to 1, and only as far beyond as there are values; logarithmic for very large ones."""
-    values = [v for one in spectra for v in one.singular_values if v is not None and v > 0]
+    """Axis from 0 to 1, beyond it as far as there are values; logarithmic for very large ones."""
+    values = [
+        v for spectrum in spectra for v in spectrum.singular_values if v is not None and v > 0
+    ]
     top = max(values, default=1.0)
     if top <= USUAL_TOP:
         return {"range": [0, USUAL_TOP], "tickvals": [0, 0.5, 1]}
@@ -155,9 +184,11 @@ def name_of(trial: FigureTrial) -> str:
 
 
 def _title(trial: FigureTrial) -> str:
-    seen = {"modes": trial.mode_collapse_at, "spectrum": trial.spectral_collapse_at}
-    said = ", ".join(f"{name} ✕ {at:,}" for name, at in seen.items() if at is not None)
-    return f"<b>{trial.setting}</b> seed {trial.seed}<br>{said or 'no collapse seen'}"
+    signals = {"modes": trial.mode_collapse_at, "spectrum": trial.spectral_collapse_at}
+    signal_text = ", ".join(
+        f"{name} ✕ {iteration:,}" for name, iteration in signals.items() if iteration is not None
+    )
+    return f"<b>{trial.setting}</b> seed {trial.seed}<br>{signal_text or 'no collapse seen'}"
 
 
 def _level(spectrum: SpectrumAt) -> float:
@@ -171,72 +202,19 @@ def _sinking(trials: Sequence[FigureTrial]) -> str:
     last = [_level(trial.spectra[-1]) for trial in trials]
     fell = sum(trial.mode_collapse_at is not None for trial in trials)
     return (
-        f"Mean σ/σ₁ was {_between(first)} in the first curves and is {_between(last)} in the "
-        f"last; mode collapse was seen in {fell} of {len(trials)} runs."
+        f"Mean σ/σ₁ was {_range_text(first)} in the first curves and is {_range_text(last)} "
+        f"in the last; mode collapse was seen in {fell} of {len(trials)} runs."
     )
 
 
-def _between(values: Sequence[float]) -> str:
+def _range_text(values: Sequence[float]) -> str:
     low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     return low if low == high else f"{low} to {high}"
 
 
-def not_shown(missing: Mapping[str, str]) -> str:
+def missing_text(missing: Mapping[str, str]) -> str:
     if not missing:
         return ""
-    named = ", ".join([*missing][:NOT_NAMED])
-    more = f" and {len(missing) - NOT_NAMED} more" if len(missing) > NOT_NAMED else ""
-    return f" Not shown, as nothing has been measured yet: {named}{more}."
-
-
-def by_group(data: FigureData, source: str) -> Figure:
-    """Fig. 4: a panel per group, a curve per setting, from its smallest batch to its largest."""
-    groups: dict[str, list[FigureTrial]] = {}
-    for trial in data.trials:
-        groups.setdefault(SETTINGS[trial.setting].group, []).append(trial)
-    columns = min(3, len(groups))
-    rows = math.ceil(len(groups) / columns)
-    figure = subplots(
-        rows=rows, cols=columns, shared_yaxes="all", horizontal_spacing=0.03,
-        vertical_spacing=0 if rows == 1 else 0.17,
-        subplot_titles=[f"<b>group {group}</b>" for group in sorted(groups)],
-    )  # fmt: skip
-    for k, group in enumerate(sorted(groups)):
-        at = {"row": k // columns + 1, "col": k % columns + 1}
-        legend = f"legend{k + 2}"
-        for place, trial in enumerate(groups[group]):
-            _add_setting(figure, trial, place / max(1, len(groups[group]) - 1), legend, **at)
-        axis: Any = figure.get_subplot(at["row"], at["col"])
-        figure.layout[legend] = {
-            "x": axis.xaxis.domain[1], "y": axis.yaxis.domain[1], "xanchor": "right",
-            "yanchor": "top", "font": {"size": 10}, "bgcolor": "rgba(0,0,0,0)",
-            "orientation": "v", "tracegroupgap": 0,
-        }  # fmt: skip
-    every = [spectrum for trial in data.trials for spectrum in trial.spectra]
-    figure.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], title_text="index / r")
-    figure.update_yaxes(**sigma_axis(every))
-    figure.update_yaxes(title_text="σ", col=1)
-    figure.update_annotations(font={"size": 13})
-    fell = [trial for trial in data.trials if trial.spectral_collapse_at is not None]
-    names = f" ({', '.join(trial.setting for trial in fell)})" if fell else ""
-    says = (
-        f"Spectral collapse was seen in {len(fell)} of {len(data.trials)} runs{names}."
-        f"{not_shown(data.missing)}"
-    )
-    return finished(figure, source, 60 + 310 * rows, trials=len(data.trials), says=says)
-
-
-def _add_setting(
-    figure: go.Figure, trial: FigureTrial, share: float, legend: str, row: int, col: int
-) -> None:
-    """Its last spectrum, dashed if the spectrum collapsed, a cross if the modes did."""
-    spectrum = trial.spectra[-1]
-    cross = " ✕" if trial.mode_collapse_at is not None else ""
-    dash = "solid" if trial.spectral_collapse_at is None else "dash"
-    figure.add_scatter(
-        x=places(spectrum), y=heights(spectrum), mode="lines", name=f"{trial.setting}{cross}",
-        legend=legend, line={"color": shade(share), "width": 1.8, "dash": dash},
-        hovertemplate=f"{trial.setting}, seed {trial.seed}, iteration {spectrum.iteration:,}"
-        "<br>index/r %{x:.2f}, σ %{y:.3f}<extra></extra>",
-        row=row, col=col,
-    )  # fmt: skip
+    names = ", ".join([*missing][:MOST_NAMED])
+    rest = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+    return f" Not shown, as nothing has been measured yet: {names}{rest}."

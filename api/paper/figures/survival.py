@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from api.drawing.figure import Figure, finished
+from api.drawing.figure import Figure, styled_figure
 from api.drawing.look import colour, in_order
 from api.paper.survival import Step, Survival
 
@@ -15,38 +15,44 @@ MOMENTS = 6
 TRANSLUCENT = "26"
 
 
-def kaplan_meier(items: Sequence[Survival], source: str) -> Figure:
+def survival_curves(items: Sequence[Survival], source: str) -> Figure:
     """Steps with a 95 % band, a tick per censoring, and below how many runs are at risk."""
     by_method = {item.method: item for item in items}
     methods = in_order(by_method)
     last = max(step.iteration for item in items for step in item.steps)
     figure = make_subplots(
-        rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16,
+        rows=2,
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.16,
         row_heights=[1, 0.09 + 0.075 * len(methods)],
-    )  # fmt: skip
+    )
     for method in methods:
         _add_band(figure, by_method[method], last)
     for method in methods:
         _add_steps(figure, by_method[method], last)
     _add_at_risk(figure, [by_method[method] for method in methods], last)
     figure.update_yaxes(
-        title_text="share without mode collapse", range=[-0.03, 1.05], tickformat=".0%",
-        row=1, col=1,
-    )  # fmt: skip
+        title_text="share without mode collapse",
+        range=[-0.03, 1.05],
+        tickformat=".0%",
+        row=1,
+        col=1,
+    )
     figure.update_xaxes(range=[-0.03 * last, 1.04 * last])
     figure.update_xaxes(title_text="iteration", showticklabels=True, row=1, col=1)
-    said = "; ".join(
+    shares = "; ".join(
         f"{item.method} {item.steps[-1].share:.0%} ({item.collapsed} of {item.trials} collapsed)"
         for item in (by_method[method] for method in methods)
     )
     trials = sum(item.trials for item in items)
     height = 400 + 26 * len(methods)
-    says = f"Share without mode collapse at the end: {said}."
-    return finished(figure, source, height, trials=trials, says=says)
+    summary = f"Share without mode collapse at the end: {shares}."
+    return styled_figure(figure, source, height, trials=trials, says=summary)
 
 
 def _corners(item: Survival, last: int, field: str) -> tuple[list[int], list[float]]:
-    """From 1 at the start to the last iteration at which a run was seen."""
+    """Corners from 1 at the start to the last iteration at which a run was seen."""
     x, y = [0], [1.0]
     for step in item.steps:
         value = getattr(step, field)
@@ -61,30 +67,48 @@ def _add_band(figure: go.Figure, item: Survival, last: int) -> None:
     for field, fill in (("low", None), ("high", "tonexty")):
         x, y = _corners(item, last, field)
         figure.add_scatter(
-            x=x, y=y, mode="lines", line={"width": 0, "shape": "hv"}, fill=fill,
-            fillcolor=colour(item.method) + TRANSLUCENT, hoverinfo="skip", showlegend=False,
-            legendgroup=item.method, row=1, col=1,
-        )  # fmt: skip
+            x=x,
+            y=y,
+            mode="lines",
+            line={"width": 0, "shape": "hv"},
+            fill=fill,
+            fillcolor=colour(item.method) + TRANSLUCENT,
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=item.method,
+            row=1,
+            col=1,
+        )
 
 
 def _add_steps(figure: go.Figure, item: Survival, last: int) -> None:
     x, y = _corners(item, last, "share")
-    about = f"{item.method}: {item.collapsed} of {item.trials} collapsed"
+    label = f"{item.method}: {item.collapsed} of {item.trials} collapsed"
     figure.add_scatter(
-        x=x, y=y, mode="lines", line={"width": 2.5, "shape": "hv", "color": colour(item.method)},
-        name=about, legendgroup=item.method, row=1, col=1,
+        x=x,
+        y=y,
+        mode="lines",
+        line={"width": 2.5, "shape": "hv", "color": colour(item.method)},
+        name=label,
+        legendgroup=item.method,
+        row=1,
+        col=1,
         hovertemplate=f"{item.method}, iteration %{{x:,}}: %{{y:.1%}}<extra></extra>",
-    )  # fmt: skip
-    seen = [step for step in item.steps if step.censored]
+    )
+    censorings = [step for step in item.steps if step.censored]
     line = {"width": 2, "color": colour(item.method)}
     figure.add_scatter(
-        x=[step.iteration for step in seen], y=[round(step.share, 4) for step in seen],
-        mode="markers", showlegend=False, legendgroup=item.method,
+        x=[step.iteration for step in censorings],
+        y=[round(step.share, 4) for step in censorings],
+        mode="markers",
+        showlegend=False,
+        legendgroup=item.method,
         marker={"symbol": "line-ns", "size": 13, "line": line},
-        text=[f"{step.censored} last seen" for step in seen],
+        text=[f"{step.censored} last seen" for step in censorings],
         hovertemplate=f"{item.method}, %{{x:,}}: %{{text}}, not collapsed<extra></extra>",
-        row=1, col=1,
-    )  # fmt: skip
+        row=1,
+        col=1,
+    )
 
 
 def _add_at_risk(figure: go.Figure, items: Sequence[Survival], last: int) -> None:
@@ -92,10 +116,16 @@ def _add_at_risk(figure: go.Figure, items: Sequence[Survival], last: int) -> Non
     moments = [round(last * k / (MOMENTS - 1)) for k in range(MOMENTS)]
     for item in items:
         figure.add_scatter(
-            x=moments, y=[item.method] * MOMENTS, mode="text", hoverinfo="skip", showlegend=False,
+            x=moments,
+            y=[item.method] * MOMENTS,
+            mode="text",
+            hoverinfo="skip",
+            showlegend=False,
             text=[str(at_risk(item.steps, moment)) for moment in moments],
-            textfont={"color": colour(item.method), "size": 13}, row=2, col=1,
-        )  # fmt: skip
+            textfont={"color": colour(item.method), "size": 13},
+            row=2,
+            col=1,
+        )
     span = [len(items) - 0.4, -0.6]
     figure.update_yaxes(row=2, col=1, range=span, showgrid=False, type="category", ticks="")
     figure.update_xaxes(

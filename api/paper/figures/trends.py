@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from api.drawing.figure import Figure, below_legend, finished, subplots
+from api.drawing.figure import Figure, below_legend, styled_figure, subplots
 from api.drawing.look import colour, in_order
 from api.paper.figures.scores import add_marks, ceiling, left_out, mark
 from api.paper.table2 import MethodScore, SeedScore
@@ -17,23 +17,23 @@ from api.reading.snapshot import Row
 from sweep.paper.scores import SCORE_TITLES, t_interval
 from sweep.store.vocabulary import FINISHED
 
-# Of the share i / r.
-BESIDE = 0.014
+# Distance of methods at the same i, in i / r.
+METHOD_SHIFT = 0.014
 SECOND = {
     "fd_digits": ("best_modes", "modes of 1000 (higher is better)"),
     "fid": ("best_inception_score", "Inception Score (higher is better)"),
 }
 
 
-def over_i(items: Sequence[OverI], records: Mapping[str, Row], source: str) -> Figure:
+def scores_over_i(items: Sequence[OverI], records: Mapping[str, Row], source: str) -> Figure:
     """Fig. 8 of one setting: best scores against i, what lifts nothing as bands."""
     score = items[0].points[0].score
     column, second = SECOND[score]
     seconds = {trial_id: row[column] for trial_id, row in records.items()}
-    both = any(
+    has_second = any(
         seconds.get(s.trial_id) is not None for i in items for p in i.points for s in p.seeds
     )
-    titles = [f"best {SCORE_TITLES[score]} (lower is better)", *([second] if both else [])]
+    titles = [f"best {SCORE_TITLES[score]} (lower is better)", *([second] if has_second else [])]
     figure = subplots(rows=1, cols=len(titles), subplot_titles=titles, horizontal_spacing=0.07)
     beyond = 0
     for col in range(1, len(titles) + 1):
@@ -43,15 +43,15 @@ def over_i(items: Sequence[OverI], records: Mapping[str, Row], source: str) -> F
     figure.update_annotations(font={"size": 13})
     cells = [cell for item in items for cell in item.points]
     cells += [cell for cell in items[0].beside.values()]
-    shown = sum(len(cell.seeds) for cell in cells)
-    says = " ".join(_trend(item) for item in items) + left_out(cells, beyond)
-    return below_legend(finished(figure, source, 460, trials=shown, says=says))
+    drawn_seeds = sum(len(cell.seeds) for cell in cells)
+    summary = " ".join(_trend(item) for item in items) + left_out(cells, beyond)
+    return below_legend(styled_figure(figure, source, 460, trials=drawn_seeds, says=summary))
 
 
 def _panel(
     figure: go.Figure, items: Sequence[OverI], values: Mapping[str, Any] | None, col: int
 ) -> int:
-    """Returns how many marks are beyond the axis. `values` None stands for the best distance."""
+    """Draws a panel and returns the number of marks beyond its axis. `values` None: distances."""
     bands = {method: _values(cell, values) for method, cell in items[0].beside.items()}
     dots = {
         item.method: [
@@ -60,19 +60,19 @@ def _panel(
         ]
         for item in items
     }
-    every = [v for of in dots.values() for cell in of for _, v in cell]
-    top = ceiling(every + [v for of in bands.values() for v in of])
+    every = [v for cells in dots.values() for cell in cells for _, v in cell]
+    top = ceiling(every + [v for band in bands.values() for v in band])
     for method in in_order(bands):
         _band(figure, method, bands[method], col)
     beyond = 0
     for place, item in enumerate(items):
         # Methods at the same i stand beside one another.
-        shift = round(BESIDE * (place - (len(items) - 1) / 2), 4)
+        shift = round(METHOD_SHIFT * (place - (len(items) - 1) / 2), 4)
         marks = []
         for cell, seeds in zip(item.points, dots[item.method], strict=True):
-            about = f"{item.method}, i {cell.i_ratio:g} r,"
-            at = (cell.i_ratio or 0.0) + shift
-            marks += [mark(at, value, seed, about) for seed, value in seeds]
+            label = f"{item.method}, i {cell.i_ratio:g} r,"
+            x = (cell.i_ratio or 0.0) + shift
+            marks += [mark(x, value, seed, label) for seed, value in seeds]
         beyond += add_marks(figure, item.method, marks, top, col=col, legend=col == 1)
         _means(figure, item, dots[item.method], shift, col)
     return beyond
@@ -83,21 +83,27 @@ def _value(seed: SeedScore, values: Mapping[str, Any] | None) -> float | None:
 
 
 def _values(cell: MethodScore, values: Mapping[str, Any] | None) -> list[float]:
-    known = (_value(s, values) for s in cell.seeds if s.status in FINISHED)
-    return [value for value in known if value is not None]
+    values_or_none = (_value(s, values) for s in cell.seeds if s.status in FINISHED)
+    return [value for value in values_or_none if value is not None]
 
 
 def _band(figure: go.Figure, method: str, values: Sequence[float], col: int) -> None:
-    """From the lowest to the highest seed, a line at the mean."""
+    """Draws a band from the lowest to the highest seed, and a line at the mean."""
     if not values:
         return
     mean = statistics.fmean(values)
     figure.add_scatter(
-        x=[0, 1.05], y=[mean, mean], mode="lines", line={"color": colour(method), "width": 2},
+        x=[0, 1.05],
+        y=[mean, mean],
+        mode="lines",
+        line={"color": colour(method), "width": 2},
         name=f"{method}: mean and range of {len(values)} seed{'s' if len(values) > 1 else ''}",
-        legendgroup=method, showlegend=col == 1, row=1, col=col,
+        legendgroup=method,
+        showlegend=col == 1,
+        row=1,
+        col=col,
         hovertemplate=f"{method} mean %{{y:.4g}}<extra></extra>",
-    )  # fmt: skip
+    )
     if len(values) > 1:
         place: Any = {"row": 1, "col": col}
         look: Any = {"fillcolor": colour(method), "opacity": 0.16, "line_width": 0}
@@ -105,9 +111,12 @@ def _band(figure: go.Figure, method: str, values: Sequence[float], col: int) -> 
 
 
 def _means(
-    figure: go.Figure, item: OverI, cells: Sequence[Sequence[tuple[SeedScore, float]]],
-    shift: float, col: int,
-) -> None:  # fmt: skip
+    figure: go.Figure,
+    item: OverI,
+    cells: Sequence[Sequence[tuple[SeedScore, float]]],
+    shift: float,
+    col: int,
+) -> None:
     """A line through the means of the finished seeds, with a t interval from three on."""
     x, y, half = [], [], []
     for cell, seeds in zip(item.points, cells, strict=True):
@@ -118,11 +127,17 @@ def _means(
             half.append(t_interval(values)[1] - y[-1] if len(values) > 2 else 0)
     if len(x) > 1 or any(half):
         figure.add_scatter(
-            x=x, y=y, mode="lines", line={"color": colour(item.method), "width": 1.5},
+            x=x,
+            y=y,
+            mode="lines",
+            line={"color": colour(item.method), "width": 1.5},
             error_y={"array": half, "visible": any(half), "color": colour(item.method)},
-            legendgroup=item.method, showlegend=False, row=1, col=col,
+            legendgroup=item.method,
+            showlegend=False,
+            row=1,
+            col=col,
             hovertemplate=f"{item.method} mean %{{y:.4g}}<extra></extra>",
-        )  # fmt: skip
+        )
 
 
 def _trend(item: OverI) -> str:
@@ -130,8 +145,8 @@ def _trend(item: OverI) -> str:
         return f"{item.method}: {item.agrees.says}."
     verdict = item.agrees.verdict.replace("not measured", "is not measured yet")
     score = item.points[0].score
-    says = item.agrees.says.replace(score, SCORE_TITLES[score])
+    reason = item.agrees.says.replace(score, SCORE_TITLES[score])
     return (
         f"The text on group {item.group}: {item.text}. Measured with {item.method}: that "
-        f"{verdict} ({says})."
+        f"{verdict} ({reason})."
     )

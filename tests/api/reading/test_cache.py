@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from api.reading import cache
 from api.reading.snapshot import Snapshot, Watcher
 from sweep.store.store import Store
+from tests.api.stores import age, identity, write_trial
 
 
 def seen(store: Store, path: Path) -> Snapshot:
@@ -37,15 +37,13 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, kit: ModuleType, read: list[str]) -> tuple[Store, Path, Snapshot]:
+def kept(tmp_path: Path, read: list[str]) -> tuple[Store, Path, Snapshot]:
     """A store of four trials, what was kept of it, and the snapshot that it was kept from."""
     store = Store(tmp_path / "results")
     for seed in range(4):
-        kit.write_trial(
-            store, kit.identity("C_32-32", "sn", seed), ("completed", "failed")[seed % 2]
-        )
-    kit.age(tmp_path / "results")
-    path = cache.path_of(tmp_path / "cache", store)
+        write_trial(store, identity("C_32-32", "sn", seed), ("completed", "failed")[seed % 2])
+    age(tmp_path / "results")
+    path = cache.cache_path(tmp_path / "cache", store)
     first = seen(store, path)
     assert len(read) == 4
     read.clear()
@@ -67,14 +65,14 @@ def test_a_warm_start_reads_no_trial_and_sees_the_same(
 
 
 def test_what_changed_meanwhile_is_read(
-    kept: tuple[Store, Path, Snapshot], read: list[str], kit: ModuleType
+    kept: tuple[Store, Path, Snapshot], read: list[str]
 ) -> None:
     store, path, first = kept
     changed, gone, *_ = first.ids
     (row,) = store.read_rows("trials", changed)
     store.write_rows("trials", changed, [row | {"host": "other"}])
     store.delete(f"trials/{gone}.parquet")
-    kit.write_trial(store, kit.identity("C_32-32", "sn", 9))
+    write_trial(store, identity("C_32-32", "sn", 9))
     read.clear()
     now = seen(store, path)
     assert len(set(read)) == 2
@@ -116,28 +114,28 @@ def test_what_cannot_be_trusted_is_not_used(
     assert read == []
 
 
-def test_young_files_are_not_kept(tmp_path: Path, kit: ModuleType, read: list[str]) -> None:
+def test_young_files_are_not_kept(tmp_path: Path, read: list[str]) -> None:
     store = Store(tmp_path / "results")
-    kit.write_trial(store, kit.identity("C_32-32", "sn", 0))
-    path = cache.path_of(tmp_path / "cache", store)
+    write_trial(store, identity("C_32-32", "sn", 0))
+    path = cache.cache_path(tmp_path / "cache", store)
     seen(store, path)
     assert not path.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_said(
-    tmp_path: Path, kit: ModuleType, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(tmp_path / "results")
-    kit.write_trial(store, kit.identity("C_32-32", "sn", 0))
-    kit.age(tmp_path / "results")
+    write_trial(store, identity("C_32-32", "sn", 0))
+    age(tmp_path / "results")
     (tmp_path / "cache").write_text("not a folder")
     with caplog.at_level(logging.WARNING):
-        assert len(seen(store, cache.path_of(tmp_path / "cache", store)).records) == 1
+        assert len(seen(store, cache.cache_path(tmp_path / "cache", store)).records) == 1
     assert "nothing is kept for the next start" in caplog.text
 
 
 def test_a_file_per_store(tmp_path: Path) -> None:
-    paths = {cache.path_of(tmp_path, Store(tmp_path / name)) for name in ("a", "b", "a")}
+    paths = {cache.cache_path(tmp_path, Store(tmp_path / name)) for name in ("a", "b", "a")}
     assert len(paths) == 2
 
 

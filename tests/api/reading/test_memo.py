@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from api.reading.memo import of_rows, once
+from api.reading.memo import memoise, memoise_by_rows
 
 
 def test_rows_are_remembered_as_long_as_they_are_the_same() -> None:
     calls: list[str] = []
 
-    @of_rows(size=2)
+    @memoise_by_rows(size=2)
     def total(rows: Sequence[Any], name: str) -> int:
         calls.append(name)
         return sum(row[name] for row in rows)
@@ -31,7 +31,7 @@ def test_rows_are_remembered_as_long_as_they_are_the_same() -> None:
 
 
 def test_rows_that_are_gone_do_not_lend_their_ids() -> None:
-    @of_rows(size=50)
+    @memoise_by_rows(size=50)
     def first(rows: Sequence[Any]) -> int:
         return rows[0]["x"]
 
@@ -41,7 +41,7 @@ def test_rows_that_are_gone_do_not_lend_their_ids() -> None:
 def test_several_wait_for_one() -> None:
     calls: list[int] = []
 
-    @once(size=1)
+    @memoise(size=1)
     def slow(x: int) -> int:
         calls.append(x)
         time.sleep(0.1)

@@ -9,11 +9,7 @@ import httpx2
 import pyarrow.parquet as pq
 import pytest
 
-
-def items(http: httpx2.Client, **query: Any) -> list[dict[str, Any]]:
-    response = http.get("/results", params={"limit": 1000, **query})
-    assert response.status_code == 200, response.text
-    return response.json()["items"]
+from tests.api.servers import result_items
 
 
 @pytest.mark.parametrize(
@@ -37,18 +33,18 @@ def items(http: httpx2.Client, **query: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_filters(http: httpx2.Client, query: dict[str, Any], n: int) -> None:
-    assert len(items(http, **query)) == n
+    assert len(result_items(http, **query)) == n
 
 
 def test_a_score_without_a_prefix_is_the_best_one(http: httpx2.Client) -> None:
-    every = items(http)
-    below = items(http, fd_digits_lt=500)
+    every = result_items(http)
+    below = result_items(http, fd_digits_lt=500)
     assert below == [t for t in every if t["best"] and t["best"]["fd_digits"] < 500]
     assert 0 < len(below) < len(every)
-    assert below == items(http, best_fd_digits_lt=500)
-    final = items(http, final_modes_gt=400, final_modes_lt=600)
+    assert below == result_items(http, best_fd_digits_lt=500)
+    final = result_items(http, final_modes_gt=400, final_modes_lt=600)
     assert final == [t for t in every if t["final"] and 400 < t["final"]["modes"] < 600]
-    assert items(http, fid_lt="inf") == []
+    assert result_items(http, fid_lt="inf") == []
 
 
 def test_fields(http: httpx2.Client) -> None:

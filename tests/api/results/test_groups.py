@@ -6,7 +6,6 @@ import io
 import math
 import statistics
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx2
@@ -14,29 +13,31 @@ import pyarrow.parquet as pq
 import pytest
 
 from sweep.store.store import Store
+from tests.api.servers import serving
+from tests.api.stores import identity, write_trial
 
 # Student's t, two-sided 95 %, two degrees of freedom.
 T_2 = 4.302653
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory, kit: ModuleType) -> Path:
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seeds of SN and SR with known scores, one still running, one NaN at its end."""
     root = tmp_path_factory.mktemp("three")
     store = Store(root)
     for method, scores in {"sn": (100.0, 110.0, 130.0), "sr-static": (90.0, 95.0, 70.0)}.items():
         for seed, score in enumerate(scores):
-            who = kit.identity("A_64-128", method, seed)
-            kit.write_trial(store, who)
+            who = identity("A_64-128", method, seed)
+            write_trial(store, who)
             (row,) = store.read_rows("trials", who["trial_id"])
             row |= {"best_fd_digits": score, "final_fd_digits": math.nan if seed == 2 else score}
             store.write_rows("trials", who["trial_id"], [row])
-    kit.write_trial(store, kit.identity("A_64-128", "sn", 3), "running")
+    write_trial(store, identity("A_64-128", "sn", 3), "running")
     return root
 
 
-def test_by_method(three: Path, kit: ModuleType) -> None:
-    with kit.serving(three) as http:
+def test_by_method(three: Path) -> None:
+    with serving(three) as http:
         body = http.get("/groups?by=method,i_ratio&agg=mean,sd,n,ci95").json()
         assert (body["score"], body["by"]) == ("best_fd_digits", ["method", "i_ratio"])
         sn, sr = body["items"]
@@ -52,8 +53,8 @@ def test_by_method(three: Path, kit: ModuleType) -> None:
         assert sn["values"]["ci95"] == pytest.approx([mean - half, mean + half], rel=1e-5)
 
 
-def test_nan_is_no_number_and_is_told(three: Path, kit: ModuleType) -> None:
-    with kit.serving(three) as http:
+def test_nan_is_no_number_and_is_told(three: Path) -> None:
+    with serving(three) as http:
         query = "/groups?by=method&score=final_fd_digits&agg=n,mean"
         sn = http.get(query).json()["items"][0]
         assert sn["values"] == {"n": 3, "mean": None}
@@ -101,12 +102,12 @@ def test_bad_questions(http: httpx2.Client, query: str, says: str) -> None:
     assert says in response.json()["detail"]
 
 
-def test_distances_are_not_mixed(tmp_path: Path, kit: ModuleType) -> None:
+def test_distances_are_not_mixed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for profile, dataset, seed in (("digits", "digits8", 0), ("paper", "cifar10", 1)):
-        who = kit.identity("A_64-128", "sn", seed) | {"profile": profile, "dataset": dataset}
-        kit.write_trial(store, who)
-    with kit.serving(tmp_path) as http:
+        who = identity("A_64-128", "sn", seed) | {"profile": profile, "dataset": dataset}
+        write_trial(store, who)
+    with serving(tmp_path) as http:
         refused = http.get("/groups?by=method")
         assert refused.status_code == 422
         assert "judged by fd_digits and fid" in refused.json()["detail"]

@@ -6,7 +6,6 @@ import base64
 import json
 import math
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx2
@@ -16,6 +15,8 @@ from api.reading.snapshot import Snapshot, Watcher
 from api.results import paging
 from api.results.filters import STORED, Filters
 from sweep.store.store import Store
+from tests.api.servers import serving, wait_for
+from tests.api.stores import identity, write_trial
 
 
 def look(root: Path) -> Snapshot:
@@ -36,14 +37,14 @@ def walk(snapshot: Snapshot, sort: str, limit: int = 4) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory, kit: ModuleType) -> Snapshot:
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """Equal scores, NaN, infinity and none."""
     root = tmp_path_factory.mktemp("odd")
     store = Store(root)
     values = [3.0, 1.0, math.nan, None, 3.0, math.inf, math.nan, 2.0, None, 3.0]
     for seed, value in enumerate(values):
-        who = kit.identity("C_32-32", "sn-renorm", seed)
-        kit.write_trial(store, who)
+        who = identity("C_32-32", "sn-renorm", seed)
+        write_trial(store, who)
         (row,) = store.read_rows("trials", who["trial_id"])
         store.write_rows("trials", who["trial_id"], [row | {"final_fd_digits": value}])
     return look(root)
@@ -78,12 +79,12 @@ def test_every_column_sorts_and_pages(filled: Path, column: str) -> None:
         assert values == sorted(values, reverse=sort.startswith("-"))
 
 
-def test_a_cursor_outlives_changes(tmp_path: Path, kit: ModuleType) -> None:
+def test_a_cursor_outlives_changes(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    trials = [kit.identity("C_32-32", "sn-renorm", seed) for seed in range(8)]
+    trials = [identity("C_32-32", "sn-renorm", seed) for seed in range(8)]
 
     def write(who: dict[str, Any], score: float) -> None:
-        kit.write_trial(store, who)
+        write_trial(store, who)
         (row,) = store.read_rows("trials", who["trial_id"])
         store.write_rows("trials", who["trial_id"], [row | {"best_fd_digits": score}])
 
@@ -91,7 +92,7 @@ def test_a_cursor_outlives_changes(tmp_path: Path, kit: ModuleType) -> None:
         write(who, score)
     url: str | None = "/results?sort=-fd_digits&limit=2"
     seen, pages = [], 0
-    with kit.serving(tmp_path) as http:
+    with serving(tmp_path) as http:
         while url:
             response = http.get(url)
             seen += [item["best"]["fd_digits"] for item in response.json()["items"]]
@@ -102,7 +103,7 @@ def test_a_cursor_outlives_changes(tmp_path: Path, kit: ModuleType) -> None:
                 store.delete(f"trials/{trials[4]['trial_id']}.parquet")
                 write(trials[6], 70.0)
                 write(trials[7], 15.0)
-                kit.wait_for(lambda: len(http.get("/results").json()["items"]) == 7)
+                wait_for(lambda: len(http.get("/results").json()["items"]) == 7)
     assert seen == [60.0, 50.0, 40.0, 30.0, 20.0, 15.0, 10.0]
 
 

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx2
@@ -18,6 +17,8 @@ from playwright.sync_api import Browser
 
 from sweep.store import requests
 from sweep.store.store import Store
+from tests.api.servers import serving, wait_for
+from tests.api.stores import identity, write_driver, write_plan, write_trial
 
 CONTROL = "c" * 40
 SENT = {"Authorization": f"Bearer {CONTROL}"}
@@ -25,36 +26,38 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def store(tmp_path: Path, kit: ModuleType) -> Store:
+def store(tmp_path: Path) -> Store:
     """Sweeps `a` and `b` run and share a trial; `ended` does not; one trial is in no plan."""
     store = Store(tmp_path / "results")
-    shared, failed, done, lone = (kit.identity("C_32-32", "sn", seed) for seed in range(4))
-    kit.write_trial(store, shared, "running")
-    kit.write_trial(store, failed, "failed")
-    kit.write_trial(store, done)
-    kit.write_trial(store, lone, "failed")
-    kit.write_plan(store, "a", [shared, failed, done])
-    kit.write_plan(store, "b", [shared])
-    kit.write_plan(store, "ended", [failed, kit.identity("C_32-32", "sr-static", 0)])
+    shared, failed, done, lone = (identity("C_32-32", "sn", seed) for seed in range(4))
+    write_trial(store, shared, "running")
+    write_trial(store, failed, "failed")
+    write_trial(store, done)
+    write_trial(store, lone, "failed")
+    write_plan(store, "a", [shared, failed, done])
+    write_plan(store, "b", [shared])
+    write_plan(store, "ended", [failed, identity("C_32-32", "sr-static", 0)])
     for name in ("a", "b"):
-        kit.write_driver(store, name)
-    kit.write_driver(store, "ended", state="interrupted")
+        write_driver(store, name)
+    write_driver(store, "ended", state="interrupted")
     return store
 
 
 @pytest.fixture
-def http(store: Store, kit: ModuleType) -> Iterator[httpx2.Client]:
-    with kit.serving(Path(store.base), None, CONTROL) as http:
+def http(store: Store) -> Iterator[httpx2.Client]:
+    with serving(Path(store.base), None, CONTROL) as http:
         http.headers.update(SENT)
         yield http
 
 
-def trial_of(kit: ModuleType, seed: int, method: str = "sn") -> str:
-    return kit.identity("C_32-32", method, seed)["trial_id"]
+def trial_of(seed: int, method: str = "sn") -> str:
+    return identity("C_32-32", method, seed)["trial_id"]
 
 
-def asked(store: Store, name: str) -> list[tuple[str, str | None]]:
-    return [(one["action"], one["trial_id"]) for one in requests.asked(store, name)]
+def stored_requests(store: Store, name: str) -> list[tuple[str, str | None]]:
+    return [
+        (request["action"], request["trial_id"]) for request in requests.read_requests(store, name)
+    ]
 
 
 def test_a_sweep_is_asked_to_stop(http: httpx2.Client, store: Store) -> None:
@@ -66,43 +69,41 @@ def test_a_sweep_is_asked_to_stop(http: httpx2.Client, store: Store) -> None:
         "id": body["id"], "action": "stop", "sweep": "a", "also": [], "trial_id": None,
         "see": "/sweeps/a",
     }  # fmt: skip
-    assert [one["id"] for one in requests.asked(store, "a")] == [body["id"]]
-    assert asked(store, "a") == [("stop-sweep", None)]
-    assert asked(store, "b") == []
-    shown = http.get("/sweeps/a/actions").json()
-    assert [(one["id"], one["action"], one["trial_id"]) for one in shown["items"]] == [
-        (body["id"], "stop", None)
-    ]
-    made = datetime.fromisoformat(shown["items"][0]["at"])
-    assert datetime.now(UTC) - made < timedelta(seconds=20)
+    assert [request["id"] for request in requests.read_requests(store, "a")] == [body["id"]]
+    assert stored_requests(store, "a") == [("stop-sweep", None)]
+    assert stored_requests(store, "b") == []
+    listed = http.get("/sweeps/a/actions").json()
+    assert [
+        (request["id"], request["action"], request["trial_id"]) for request in listed["items"]
+    ] == [(body["id"], "stop", None)]
+    written_at = datetime.fromisoformat(listed["items"][0]["at"])
+    assert datetime.now(UTC) - written_at < timedelta(seconds=20)
 
 
-def test_a_trial_is_asked_of_every_running_sweep(
-    http: httpx2.Client, store: Store, kit: ModuleType
-) -> None:
-    trial = trial_of(kit, 0)
+def test_a_trial_is_asked_of_every_running_sweep(http: httpx2.Client, store: Store) -> None:
+    trial = trial_of(0)
     answer = http.post(f"/trials/{trial}/actions", json={"action": "stop"})
     assert answer.status_code == 202, answer.text
     body = answer.json()
     assert (body["sweep"], body["also"], body["trial_id"]) == ("a", ["b"], trial)
     assert answer.headers["location"] == body["see"] == f"/trials/{trial}"
-    assert asked(store, "a") == asked(store, "b") == [("stop-trial", trial)]
-    ids = {one["id"] for name in ("a", "b") for one in requests.asked(store, name)}
+    assert stored_requests(store, "a") == stored_requests(store, "b") == [("stop-trial", trial)]
+    ids = {request["id"] for name in ("a", "b") for request in requests.read_requests(store, name)}
     assert ids == {body["id"]}
 
 
 def test_a_failed_trial_is_retried_by_the_sweep_that_runs(
-    http: httpx2.Client, store: Store, kit: ModuleType
+    http: httpx2.Client, store: Store
 ) -> None:
-    trial = trial_of(kit, 1)
+    trial = trial_of(1)
     body = http.post(f"/trials/{trial}/actions", json={"action": "retry"}).json()
     assert (body["sweep"], body["also"], body["action"]) == ("a", [], "retry")
-    assert asked(store, "a") == [("retry-trial", trial)]
-    assert asked(store, "ended") == []
+    assert stored_requests(store, "a") == [("retry-trial", trial)]
+    assert stored_requests(store, "ended") == []
 
 
 @pytest.mark.parametrize(
-    ("path", "action", "status", "says"),
+    ("path", "action", "status", "detail"),
     [
         ("/sweeps/nothing/actions", "stop", 404, "no sweep 'nothing'"),
         ("/sweeps/..%2fa/actions", "stop", 404, ""),
@@ -119,15 +120,24 @@ def test_a_failed_trial_is_retried_by_the_sweep_that_runs(
     ],
 )
 def test_what_makes_no_sense_now(
-    http: httpx2.Client, store: Store, kit: ModuleType, path: str, action: str, status: int,
-    says: str,
-) -> None:  # fmt: skip
-    path = path.format(*(trial_of(kit, k) for k in range(4)), sr=trial_of(kit, 0, "sr-static"))
+    http: httpx2.Client,
+    store: Store,
+    path: str,
+    action: str,
+    status: int,
+    detail: str,
+) -> None:
+    path = path.format(*(trial_of(k) for k in range(4)), sr=trial_of(0, "sr-static"))
     answer = http.post(path, json={"action": action})
     assert answer.status_code == status
-    assert says in answer.json()["detail"]
+    assert detail in answer.json()["detail"]
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
-    assert asked(store, "a") == asked(store, "b") == asked(store, "ended") == []
+    assert (
+        stored_requests(store, "a")
+        == stored_requests(store, "b")
+        == stored_requests(store, "ended")
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,21 +166,21 @@ def test_what_is_no_request(
     assert answer.headers["content-type"].startswith(
         "text/html" if "form" in media else "application/problem+json"
     )
-    assert asked(store, "a") == []
+    assert stored_requests(store, "a") == []
 
 
 def test_a_form_leads_back_to_its_page(http: httpx2.Client, store: Store) -> None:
-    here = str(http.base_url).rstrip("/")
-    for referer, back in (
-        (f"{here}/view/trials?sort=seed", "/view/trials?sort=seed"),
+    home = str(http.base_url).rstrip("/")
+    for referer, expected_path in (
+        (f"{home}/view/trials?sort=seed", "/view/trials?sort=seed"),
         ("", "/view/sweeps/a"),
         ("https://evil.example//evil.example", "/view/sweeps/a"),
     ):
         headers = {"Referer": referer} if referer else {}
         answer = http.post("/sweeps/a/actions", data={"action": "stop"}, headers=headers)
         assert answer.status_code == 303
-        assert answer.headers["location"] == back
-    assert len(asked(store, "a")) == 3
+        assert answer.headers["location"] == expected_path
+    assert len(stored_requests(store, "a")) == 3
     refused = http.post("/sweeps/ended/actions", data={"action": "stop"})
     assert refused.status_code == 409
     assert refused.headers["content-type"].startswith("text/html")
@@ -178,7 +188,7 @@ def test_a_form_leads_back_to_its_page(http: httpx2.Client, store: Store) -> Non
 
 
 def test_a_person_stops_a_sweep_from_its_page(
-    browser: Browser, http: httpx2.Client, store: Store, kit: ModuleType
+    browser: Browser, http: httpx2.Client, store: Store
 ) -> None:
     page = browser.new_page()
     page.goto(f"{http.base_url}/view/sweeps/a")
@@ -187,22 +197,20 @@ def test_a_person_stops_a_sweep_from_its_page(
     page.get_by_label("Token").fill(CONTROL)
     page.get_by_role("button", name="Log in").click()
     page.get_by_text("Stop this sweep").click()
-    kit.write_driver(store, "a", host="another-head")
+    write_driver(store, "a", host="another-head")
     page.get_by_text("another-head").wait_for()  # and what was opened stays open
     page.get_by_role("button", name="Stop a").click()
     page.get_by_text("asked to stop all trials: it takes effect").wait_for()
     assert page.url.endswith("/view/sweeps/a")
-    assert asked(store, "a") == [("stop-sweep", None)]
+    assert stored_requests(store, "a") == [("stop-sweep", None)]
     page.close()
 
 
-def test_a_silent_driver_is_not_running(
-    http: httpx2.Client, store: Store, kit: ModuleType
-) -> None:
+def test_a_silent_driver_is_not_running(http: httpx2.Client, store: Store) -> None:
     """Whatever the snapshot still says: its heartbeat is looked at in the store."""
     silent = (datetime.now(UTC) - timedelta(seconds=61)).isoformat()
     for changes in ({"heartbeat": silent}, {"heartbeat": 3}, {"state": "failed"}):
-        kit.write_driver(store, "a", **changes)
+        write_driver(store, "a", **changes)
         assert http.post("/sweeps/a/actions", json={"action": "stop"}).status_code == 409
     store.write("sweeps/a.json", b"{")
     assert http.post("/sweeps/a/actions", json={"action": "stop"}).status_code == 409
@@ -219,31 +227,42 @@ def test_a_store_that_cannot_be_written(http: httpx2.Client, store: Store) -> No
 
 def test_what_was_asked_has_a_tag(http: httpx2.Client) -> None:
     tag = http.get("/sweeps/a/actions").headers["etag"]
-    known = {"If-None-Match": tag}
-    assert http.get("/sweeps/a/actions", headers=known).status_code == 304
+    headers_with_tag = {"If-None-Match": tag}
+    assert http.get("/sweeps/a/actions", headers=headers_with_tag).status_code == 304
     http.post("/sweeps/a/actions", json={"action": "stop"})
-    assert http.get("/sweeps/a/actions", headers=known).status_code == 200
+    assert http.get("/sweeps/a/actions", headers=headers_with_tag).status_code == 200
     assert http.get("/sweeps/nothing/actions").status_code == 404
 
 
 def run(*arguments: str, results: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", *arguments, f"--results={results}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_real_sweep_is_stopped(tmp_path: Path, kit: ModuleType) -> None:
-    """Its driver and its trials hear of it, and its page says so."""
+def test_a_real_sweep_is_stopped(tmp_path: Path) -> None:
+    """A real driver and its trials stop, and the service says so."""
     root = tmp_path / "results"
-    plan = ("sweep.table1", "--profile=digits", "--settings=C_32-32", "--methods=sn,sr-static",
-            "--seeds=0", "--iterations=3000", "--no-stop-on-collapse", "--name=long")  # fmt: skip
+    plan = (
+        "sweep.table1",
+        "--profile=digits",
+        "--settings=C_32-32",
+        "--methods=sn,sr-static",
+        "--seeds=0",
+        "--iterations=3000",
+        "--no-stop-on-collapse",
+        "--name=long",
+    )
     driver = run(*plan, results=root)
     try:
-        with kit.serving(root, None, CONTROL) as http:
+        with serving(root, None, CONTROL) as http:
             http.headers.update(SENT)
 
             def running() -> bool:
@@ -252,20 +271,20 @@ def test_a_real_sweep_is_stopped(tmp_path: Path, kit: ModuleType) -> None:
                 counts: dict[str, Any] = answer.json().get("counts", {})
                 return answer.status_code == 200 and counts.get("running", 0) > 0
 
-            kit.wait_for(running, 240)
+            wait_for(running, 240)
             trial = http.get("/results?status=running").json()["items"][0]["trial_id"]
-            asked = http.post(f"/trials/{trial}/actions", json={"action": "stop"})
-            assert asked.status_code == 202, asked.text
-            see = asked.json()["see"]
-            kit.wait_for(lambda: http.get(see).json()["status"] == "stopped", 120)
+            stored_requests = http.post(f"/trials/{trial}/actions", json={"action": "stop"})
+            assert stored_requests.status_code == 202, stored_requests.text
+            see = stored_requests.json()["see"]
+            wait_for(lambda: http.get(see).json()["status"] == "stopped", 120)
             assert driver.poll() is None, "the other one goes on"
-            again = http.post(f"/trials/{trial}/actions", json={"action": "retry"})
-            assert again.status_code == 202, again.text
-            kit.wait_for(lambda: http.get(see).json()["status"] == "running", 240)
-            whole = http.post("/sweeps/long/actions", json={"action": "stop"})
-            assert whole.status_code == 202
+            retried = http.post(f"/trials/{trial}/actions", json={"action": "retry"})
+            assert retried.status_code == 202, retried.text
+            wait_for(lambda: http.get(see).json()["status"] == "running", 240)
+            stopped = http.post("/sweeps/long/actions", json={"action": "stop"})
+            assert stopped.status_code == 202
             assert driver.wait(120) == 130
-            kit.wait_for(lambda: http.get("/sweeps/long").json()["state"] == "interrupted")
+            wait_for(lambda: http.get("/sweeps/long").json()["state"] == "interrupted")
             assert "running" not in http.get("/sweeps/long").json()["counts"]
             late = http.post("/sweeps/long/actions", json={"action": "stop"})
             assert late.status_code == 409

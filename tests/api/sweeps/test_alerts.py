@@ -1,4 +1,4 @@
-"""What is said first of a sweep."""
+"""Alerts of a sweep."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from api.sweeps.alerts import alerts
 
 
-def row(status: str = "completed", method: str = "sn", **more: Any) -> dict[str, Any]:
-    seen = dict.fromkeys(("mode_collapse_at", "dead_at", "diverged_at", "traceback"))
-    return {"status": status, "method": method, **seen, **more}
+def row(status: str = "completed", method: str = "sn", **columns: Any) -> dict[str, Any]:
+    signals = dict.fromkeys(("mode_collapse_at", "dead_at", "diverged_at", "traceback"))
+    return {"status": status, "method": method, **signals, **columns}
 
 
 def test_a_sweep_that_is_well_has_none() -> None:
@@ -40,8 +40,8 @@ def test_collapses_are_counted_of_those_that_began() -> None:
 
 
 def test_divergence_and_dead_discriminators_are_their_own() -> None:
-    told = [a.sentence for a in alerts("finished", "", [row(diverged_at=5), row(dead_at=7)])]
-    assert told == [
+    sentences = [a.sentence for a in alerts("finished", "", [row(diverged_at=5), row(dead_at=7)])]
+    assert sentences == [
         "1 trial diverged: a loss or a weight was not finite",
         "A dead discriminator in 1 trial",
     ]

@@ -1,4 +1,4 @@
-"""How the best score of a sweep came down."""
+"""The figure of a sweep's best scores."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from api.sweeps.figures import best_so_far
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def row(minutes: float, best: float | None, method: str = "sn", **more: Any) -> dict[str, Any]:
+def row(minutes: float, best: float | None, method: str = "sn", **columns: Any) -> dict[str, Any]:
     return {
         "trial_id": f"{method}-{minutes}", "dataset": "digits8", "method": method,
         "status": "completed", "best_fd_digits": best, "best_fid": None, "started_at": START,
-        "updated_at": START + timedelta(minutes=minutes), **more,
+        "updated_at": START + timedelta(minutes=minutes), **columns,
     }  # fmt: skip
 
 

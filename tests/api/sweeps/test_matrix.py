@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
-from types import ModuleType
 
 import httpx2
 import pyarrow.parquet as pq
 import pytest
 
 from sweep.store.store import Store
+from tests.api.servers import serving
+from tests.api.stores import identity, write_plan, write_trial
 
 
 def test_a_matrix(http: httpx2.Client) -> None:
@@ -51,13 +52,13 @@ def test_as_a_table(http: httpx2.Client) -> None:
     assert http.get("/sweeps/nothing/matrix").status_code == 404
 
 
-def test_a_score_that_is_not_finite(tmp_path: Path, kit: ModuleType) -> None:
-    store, who = Store(tmp_path), kit.identity("A_64-128", "sn", 0)
-    kit.write_trial(store, who)
-    (row,) = store.read_rows("trials", who["trial_id"])
-    store.write_rows("trials", who["trial_id"], [row | {"best_fd_digits": math.nan}])
-    kit.write_plan(store, "s", [who])
-    with kit.serving(tmp_path) as http:
+def test_a_score_that_is_not_finite(tmp_path: Path) -> None:
+    store, trial = Store(tmp_path), identity("A_64-128", "sn", 0)
+    write_trial(store, trial)
+    (row,) = store.read_rows("trials", trial["trial_id"])
+    store.write_rows("trials", trial["trial_id"], [row | {"best_fd_digits": math.nan}])
+    write_plan(store, "s", [trial])
+    with serving(tmp_path) as http:
         (cell,) = http.get("/sweeps/s/matrix").json()["cells"]
         assert (cell["mean"], cell["nonfinite"]) == (None, {"mean": "nan"})
         assert cell["seeds"][0]["nonfinite"] == {"best": "nan"}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser
 
 from sweep.store.store import Store
+from tests.api.servers import draw_all, serving, watch
+from tests.api.stores import identity, write_driver, write_plan
 
 
 @pytest.mark.parametrize(
@@ -32,57 +33,28 @@ def test_a_page(
     says: str,
     scheme: str,
     width: int,
-    kit: ModuleType,
 ) -> None:
     home = str(http.base_url).rstrip("/")
     trials = http.get("/results?status=collapsed&method=sn").json()["items"]
     size = {"width": width, "height": 800}
     page = browser.new_page(color_scheme=scheme, viewport=size)  # pyright: ignore[reportArgumentType] - the names that it knows
-    seen = kit.watch(page, home)
+    faults = watch(page, home)
     page.goto(home + path.format(id=trials[0]["trial_id"]))
     page.get_by_text(says).first.wait_for()
-    assert kit.draw_all(page) == figures
+    assert draw_all(page) == figures
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert seen == []
+    assert faults == []
     page.close()
 
 
-def test_a_trial_can_be_looked_through(
-    browser: Browser, http: httpx2.Client, kit: ModuleType
-) -> None:
-    home = str(http.base_url).rstrip("/")
-    found = http.get("/results?status=collapsed&method=sn").json()
-    trial, snapshot = found["items"][0]["trial_id"], found["snapshot"]
-    page = browser.new_page()
-    seen = kit.watch(page, home)
-    page.goto(f"{home}/view/trials/{trial}")
-    kit.draw_all(page)
-    with page.expect_response(f"{home}/figures/trials/{trial}/spectra?layer=7"):
-        page.locator("select[name=layer]").select_option("7")
-    link = page.locator("#spectrum .behind a").first
-    page.get_by_text("layer_7: index / r").wait_for()
-    assert link.get_attribute("href") == f"{home}/trials/{trial}/spectra?layer=7"
-    assert page.locator("#spectrum .about").text_content() == f"1 trial, snapshot {snapshot}."
-    with page.expect_download() as download:
-        page.locator("#spectrum").get_by_role("button", name="SVG").click()
-    assert download.value.suggested_filename == "spectrum.svg"
-    with page.expect_response(f"{home}/trials/{trial}/samples/600"):
-        page.locator("input[type=range]").press("ArrowLeft")
-    assert page.get_by_alt_text("64 generated images at iteration 600").is_visible()
-    assert page.locator("#spectrum").get_by_text("mode collapse, 375").count() == 1
-    assert page.locator("#spectrum").get_by_text("spectral collapse, 450").count() == 1
-    assert seen == []
-    page.close()
-
-
-def test_the_first_page_is_live(browser: Browser, tmp_path: Path, kit: ModuleType) -> None:
-    with kit.serving(tmp_path / "results") as http:
+def test_the_first_page_is_live(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path / "results") as http:
         page = browser.new_page()
         page.goto(str(http.base_url))
         page.get_by_text("There is no store").wait_for()
-        store, who = Store(tmp_path / "results"), kit.identity("C_32-32", "sn", 0)
-        kit.write_plan(store, "tonight", [who])
-        kit.write_driver(store, "tonight", heartbeat=datetime.now(UTC).isoformat())
+        store, trial = Store(tmp_path / "results"), identity("C_32-32", "sn", 0)
+        write_plan(store, "tonight", [trial])
+        write_driver(store, "tonight", heartbeat=datetime.now(UTC).isoformat())
         page.get_by_text("Running: about 4 min left. 1 trials: 1 planned.").wait_for()
         page.close()
 

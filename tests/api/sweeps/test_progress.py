@@ -1,17 +1,20 @@
-"""How a sweep stands, by its plan, its trials and the clock."""
+"""Progress of a sweep, by its plan, its trials and the clock."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import httpx2
 import pytest
 
 from api.reading.snapshot import Snapshot, Watcher
 from api.sweeps import progress
+from api.sweeps.progress import time_left
 from sweep.store.store import Store
+from tests.api.servers import serving, wait_for
+from tests.api.stores import identity, write_driver, write_plan, write_trial
 
 NOW = datetime(2026, 3, 1, 13, 0, tzinfo=UTC)
 
@@ -50,9 +53,9 @@ def test_over_http(http: httpx2.Client) -> None:
 
 def test_the_range_of_the_time_left_is_told(http: httpx2.Client) -> None:
     fig8 = http.get("/sweeps/fig8").json()
-    left = fig8["time_left"]
-    assert 0 < left["p10"] <= left["p50"] <= left["p90"]
-    assert left["measured"] == 6
+    remaining = fig8["time_left"]
+    assert 0 < remaining["p10"] <= remaining["p50"] <= remaining["p90"]
+    assert remaining["measured"] == 6
     assert fig8["sentence"].startswith("Running: about ")
     assert fig8["eta_seconds"] == 240.0
 
@@ -68,43 +71,113 @@ def test_the_range_of_the_time_left_is_told(http: httpx2.Client) -> None:
         ("dancing", 5, "unknown", None),
     ],
 )
-def test_states(
-    tmp_path: Path, kit: ModuleType, says: str, silent: int, state: str, eta: float | None
-) -> None:
+def test_states(tmp_path: Path, says: str, silent: int, state: str, eta: float | None) -> None:
     store = Store(tmp_path)
-    kit.write_plan(store, "s", [kit.identity("C_32-32", "sn", 0)])
+    write_plan(store, "s", [identity("C_32-32", "sn", 0)])
     heartbeat = NOW - timedelta(seconds=silent)
-    kit.write_driver(store, "s", state=says, heartbeat=heartbeat.isoformat())
-    shown = progress.sweep(look(tmp_path), "s", NOW)
-    assert (shown.state, shown.eta_seconds) == (state, eta)
+    write_driver(store, "s", state=says, heartbeat=heartbeat.isoformat())
+    summary = progress.sweep(look(tmp_path), "s", NOW)
+    assert (summary.state, summary.eta_seconds) == (state, eta)
     if state == "stalled":
-        assert "silent since 2026-03-01 12:58:59 UTC" in shown.sentence
+        assert "silent since 2026-03-01 12:58:59 UTC" in summary.sentence
 
 
-def test_a_stalled_sweep_has_another_etag(tmp_path: Path, kit: ModuleType) -> None:
+def test_a_stalled_sweep_has_another_etag(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    kit.write_plan(store, "s", [kit.identity("C_32-32", "sn", 0)])
+    write_plan(store, "s", [identity("C_32-32", "sn", 0)])
     soon = datetime.now(UTC) - timedelta(seconds=57)
-    kit.write_driver(store, "s", heartbeat=soon.isoformat())
-    with kit.serving(tmp_path) as http:
+    write_driver(store, "s", heartbeat=soon.isoformat())
+    with serving(tmp_path) as http:
         first = http.get("/sweeps")
         assert first.json()["items"][0]["state"] == "running"
         header = {"If-None-Match": first.headers["etag"]}
-        kit.wait_for(lambda: http.get("/sweeps", headers=header).status_code == 200)
-        shown = http.get("/sweeps").json()
-        assert shown["items"][0]["state"] == "stalled"
-        assert shown["snapshot"] == first.json()["snapshot"]
+        wait_for(lambda: http.get("/sweeps", headers=header).status_code == 200)
+        summary = http.get("/sweeps").json()
+        assert summary["items"][0]["state"] == "stalled"
+        assert summary["snapshot"] == first.json()["snapshot"]
 
 
-def test_a_plan_without_a_driver(tmp_path: Path, kit: ModuleType) -> None:
-    store, who = Store(tmp_path), kit.identity("C_32-32", "sn", 0)
-    kit.write_plan(store, "s", [who])
+def test_a_plan_without_a_driver(tmp_path: Path) -> None:
+    store, trial = Store(tmp_path), identity("C_32-32", "sn", 0)
+    write_plan(store, "s", [trial])
     assert progress.sweep(look(tmp_path), "s", NOW).state == "planned"
-    kit.write_trial(store, who, "running")
+    write_trial(store, trial, "running")
     assert progress.sweep(look(tmp_path), "s", NOW).state == "unknown"
 
 
-def test_a_driver_without_a_plan(tmp_path: Path, kit: ModuleType) -> None:
-    kit.write_driver(Store(tmp_path), "s", eta_seconds=float("inf"))
-    shown = progress.sweep(look(tmp_path), "s", datetime.now(UTC))
-    assert (shown.progress.trials, shown.progress.share, shown.eta_seconds) == (0, 0.0, None)
+def test_a_driver_without_a_plan(tmp_path: Path) -> None:
+    write_driver(Store(tmp_path), "s", eta_seconds=float("inf"))
+    summary = progress.sweep(look(tmp_path), "s", datetime.now(UTC))
+    assert (summary.progress.trials, summary.progress.share, summary.eta_seconds) == (0, 0.0, None)
+
+
+def plan_of(
+    *seconds: float | None, running: tuple[int, float] | None = None
+) -> tuple[list[Any], dict[str, Any]]:
+    """Trials of 100 iterations and 1e9 operations: ended ones by their seconds, None is planned.
+
+    The running one, if any, is given by its iteration and seconds.
+    """
+    plan: list[Any] = []
+    records: dict[str, Any] = {}
+    done = [
+        (100 if s is not None else 0, s, "completed" if s is not None else "planned")
+        for s in seconds
+    ]
+    done += [(*running, "running")] if running else []
+    for k, (iteration, spent, status) in enumerate(done):
+        trial = {"trial_id": str(k), "setting": "C_32-32", "method": "sn"}
+        plan.append({**trial, "operations": 1e9})
+        records[str(k)] = {
+            **trial, "iterations": 100, "iteration": iteration, "seconds": spent, "status": status,
+        }  # fmt: skip
+    return plan, records
+
+
+def test_nothing_is_said_before_three_are_measured() -> None:
+    assert time_left(*plan_of(10.0, 10.0, None), 2) is None
+    assert time_left(*plan_of(10.0, 10.0, 10.0), 2) is None
+    assert time_left(*plan_of(10.0, 10.0, 10.0, None), None) is None
+
+
+def test_without_spread_the_range_is_a_point() -> None:
+    remaining = time_left(*plan_of(10.0, 10.0, 10.0, None, None, None, None), 2)
+    assert remaining is not None
+    assert (remaining.p10, remaining.p50, remaining.p90) == pytest.approx((20, 20, 20))
+    assert remaining.measured == 3
+
+
+def test_the_range_is_that_of_the_rates() -> None:
+    # Inclusive tenths of 8, 9, .., 12 are 8.4 and 11.6.
+    remaining = time_left(*plan_of(8.0, 9.0, 10.0, 11.0, 12.0, None, None), 2)
+    assert remaining is not None
+    assert (remaining.p10, remaining.p50, remaining.p90) == pytest.approx((8.4, 10, 11.6))
+
+
+def test_never_less_than_the_longest() -> None:
+    remaining = time_left(*plan_of(10.0, 10.0, 10.0, None), 8)
+    assert remaining is not None
+    assert remaining.p50 == pytest.approx(10)
+
+
+def test_a_running_trial_counts_as_far_as_it_is() -> None:
+    plan, records = plan_of(10.0, 10.0, running=(40, 8.0))
+    remaining = time_left(plan, records, 1)
+    assert remaining is not None
+    assert remaining.p50 == pytest.approx(
+        60 * 0.1
+    )  # at the median of 0.1, 0.1 and 0.2 s an iteration
+    assert remaining.p90 > remaining.p50
+
+
+def test_a_kind_with_three_measured_has_a_rate_of_its_own() -> None:
+    plan, records = plan_of(10.0, 10.0, 10.0, 10.0, None)
+    slow, slow_records = plan_of(30.0, 30.0, 30.0, None)
+    for row in slow:
+        key = f"slow-{row['trial_id']}"
+        records[key] = slow_records[row["trial_id"]]
+        plan.append({**row, "trial_id": key, "method": "sr-static"})
+    remaining = time_left(plan, records, 1)
+    assert remaining is not None
+    assert remaining.p50 == pytest.approx(40)
+    assert remaining.p10 == pytest.approx(remaining.p90)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 import httpx2
 
 from sweep.store.store import Store
+from tests.api.servers import serving
+from tests.api.stores import identity, write_trial
 
 
-def test_a_family(tmp_path: Path, kit: ModuleType) -> None:
+def test_a_family(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    sn = kit.identity("C_32-32", "sn", 0)
-    rescue = kit.identity("C_32-32", "sr-dynamic", 0)
+    sn = identity("C_32-32", "sn", 0)
+    rescue = identity("C_32-32", "sr-dynamic", 0)
     rescue |= {"parent": sn["trial_id"], "parent_iteration": 600}
-    again = kit.identity("C_32-32", "sr-static", 0)
+    again = identity("C_32-32", "sr-static", 0)
     again |= {"parent": rescue["trial_id"], "parent_iteration": 900}
-    lost = kit.identity("B_64-64", "sr-static", 0)
+    lost = identity("B_64-64", "sr-static", 0)
     lost |= {"parent": "digits.gone", "parent_iteration": 75}
     for who in (sn, rescue, again, lost):
-        kit.write_trial(store, who)
-    with kit.serving(tmp_path) as http:
+        write_trial(store, who)
+    with serving(tmp_path) as http:
         top, middle, bottom, orphan = (
             http.get(f"/trials/{who['trial_id']}").json() for who in (sn, rescue, again, lost)
         )
@@ -37,12 +38,12 @@ def test_a_family(tmp_path: Path, kit: ModuleType) -> None:
         assert [item["trial_id"] for item in listed] == [rescue["trial_id"]]
 
 
-def test_a_circle_ends(tmp_path: Path, kit: ModuleType) -> None:
+def test_a_circle_ends(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    one, two = (kit.identity("C_32-32", method, 0) for method in ("sn", "sr-static"))
-    kit.write_trial(store, one | {"parent": two["trial_id"], "parent_iteration": 1})
-    kit.write_trial(store, two | {"parent": one["trial_id"], "parent_iteration": 1})
-    with kit.serving(tmp_path) as http:
+    one, two = (identity("C_32-32", method, 0) for method in ("sn", "sr-static"))
+    write_trial(store, one | {"parent": two["trial_id"], "parent_iteration": 1})
+    write_trial(store, two | {"parent": one["trial_id"], "parent_iteration": 1})
+    with serving(tmp_path) as http:
         shown = http.get(f"/trials/{one['trial_id']}").json()
         assert [a["trial_id"] for a in shown["ancestors"]] == [two["trial_id"]]
 

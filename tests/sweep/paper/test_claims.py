@@ -12,7 +12,7 @@ from sweep.paper.table2 import table2
 from trainer.config.settings import METHODS
 
 
-def trial(setting: str, method: str, seed: int, best: float, **more: Any) -> dict[str, Any]:
+def trial(setting: str, method: str, seed: int, best: float, **changes: Any) -> dict[str, Any]:
     lifts = METHODS[method].lifts
     return {
         "trial_id": f"{setting}.{method}.{seed}", "profile": "digits", "setting": setting,
@@ -22,7 +22,7 @@ def trial(setting: str, method: str, seed: int, best: float, **more: Any) -> dic
         "best_fd_digits": best, "best_fid": None, "best_iteration": 900, "final_fd_digits": best,
         "final_modes": 500, "final_spectrum_left": 0.9, "updated_at": 0,
         "mode_collapse_at": None, "spectral_collapse_at": None, "dead_at": None,
-        "diverged_at": None, **more,
+        "diverged_at": None, **changes,
     }  # fmt: skip
 
 
@@ -33,8 +33,8 @@ def audit(*trials: dict[str, Any], scores: dict[str, float] | None = None) -> di
 
 def test_the_published_table() -> None:
     """The numbers were worked out by hand from the table, apart from this code."""
-    found = audit()
-    assert {name: claim.table.verdict for name, claim in found.items()} == {
+    claim_by_name = audit()
+    assert {name: claim.table.verdict for name, claim in claim_by_name.items()} == {
         "is_gain": "does not hold",
         "fid_gain": "does not hold",
         "all_cases": "does not hold",
@@ -45,26 +45,26 @@ def test_the_published_table() -> None:
         "no_collapse_with_sr": "holds",
         "side_by_side": "holds",
     }
-    assert found["is_gain"].table.value == pytest.approx(7.96, abs=0.005)
-    assert "13.74 %" in found["is_gain"].table.says
-    assert found["fid_gain"].table.value == pytest.approx(12.16, abs=0.005)
-    assert "18.71 %" in found["fid_gain"].table.says
-    assert found["all_cases"].table.value == 25
-    assert "not in FID in A_16-128 (10.6 % worse)" in found["all_cases"].table.says
-    assert found["is_gain_E_512-64"].table.value == pytest.approx(19.43, abs=0.005)
-    assert found["fid_gain_E_2048-64"].table.value == pytest.approx(14.42, abs=0.005)
-    assert found["side_by_side"].table.value == 10
-    assert all(claim.measured == {} for claim in found.values())
+    assert claim_by_name["is_gain"].table.value == pytest.approx(7.96, abs=0.005)
+    assert "13.74 %" in claim_by_name["is_gain"].table.says
+    assert claim_by_name["fid_gain"].table.value == pytest.approx(12.16, abs=0.005)
+    assert "18.71 %" in claim_by_name["fid_gain"].table.says
+    assert claim_by_name["all_cases"].table.value == 25
+    assert "not in FID in A_16-128 (10.6 % worse)" in claim_by_name["all_cases"].table.says
+    assert claim_by_name["is_gain_E_512-64"].table.value == pytest.approx(19.43, abs=0.005)
+    assert claim_by_name["fid_gain_E_2048-64"].table.value == pytest.approx(14.42, abs=0.005)
+    assert claim_by_name["side_by_side"].table.value == 10
+    assert all(claim.measured == {} for claim in claim_by_name.values())
 
 
 def test_another_data_set_is_not_comparable() -> None:
-    found = audit(
+    answer = audit(
         trial("C_8-32", "sn", 0, 200), trial("C_8-32", "sr-static", 0, 100),
         trial("A_64-128", "sn", 0, 100), trial("A_64-128", "sr-static", 0, 90),
     )["fid_gain"].measured["digits"]  # fmt: skip
-    assert (found.verdict, found.comparable, found.n) == ("not comparable", False, 2)
-    assert found.value == pytest.approx((50 + 10) / 2)
-    assert found.says == "mean gain in FD-digits: 30.00 % (settings: 2, 10.0 to 50.0 %)"
+    assert (answer.verdict, answer.comparable, answer.n) == ("not comparable", False, 2)
+    assert answer.value == pytest.approx((50 + 10) / 2)
+    assert answer.says == "mean gain in FD-digits: 30.00 % (settings: 2, 10.0 to 50.0 %)"
 
 
 def paper(setting: str, method: str, seed: int, fid: float, n_critic: int = 5) -> dict[str, Any]:
@@ -84,24 +84,24 @@ def test_comparable_trials_decide() -> None:
         for seed in (0, 1)
     ]
     scores = {t["trial_id"]: 8.0 if t["method"] == "sn" else 8.4 for t in trials}
-    found = audit(*trials, scores=scores)
-    fid, inception = (found[name].measured["paper"] for name in ("fid_gain", "is_gain"))
+    claim_by_name = audit(*trials, scores=scores)
+    fid, inception = (claim_by_name[name].measured["paper"] for name in ("fid_gain", "is_gain"))
     assert (fid.verdict, fid.comparable) == ("holds", True)
     assert fid.value == pytest.approx(25)
     assert inception.verdict == "does not hold"
     assert inception.value == pytest.approx(5)
-    assert found["is_gain_E_512-64"].measured["paper"].verdict == "not measured"
+    assert claim_by_name["is_gain_E_512-64"].measured["paper"].verdict == "not measured"
 
 
 def test_the_controls_stand_beside() -> None:
-    found = audit(
+    claim = audit(
         trial("C_8-32", "sn", 0, 200),
         trial("C_8-32", "sr-static", 0, 210),
         trial("C_8-32", "sn-renorm", 0, 100),
     )["all_cases"]
-    assert found.measured["digits"].verdict == "does not hold"
-    assert "not in C_8-32" in found.measured["digits"].says
-    assert {m: a.verdict for m, a in found.beside["digits"].items()} == {"sn-renorm": "holds"}
+    assert claim.measured["digits"].verdict == "does not hold"
+    assert "not in C_8-32" in claim.measured["digits"].says
+    assert {m: a.verdict for m, a in claim.beside["digits"].items()} == {"sn-renorm": "holds"}
 
 
 def test_collapses_are_counted_together() -> None:
@@ -114,17 +114,17 @@ def test_collapses_are_counted_together() -> None:
         trial("C_8-32", "sr-static", 0, 100),
         trial("A_64-128", "sr-static", 0, 90, mode_collapse_at=100),
     ]
-    found = audit(*trials)
-    together = found["side_by_side"].measured["digits"]
-    assert (together.verdict, together.value, together.n) == ("does not hold", 1, 3)
-    assert together.says == (
+    claim_by_name = audit(*trials)
+    side_by_side = claim_by_name["side_by_side"].measured["digits"]
+    assert (side_by_side.verdict, side_by_side.value, side_by_side.n) == ("does not hold", 1, 3)
+    assert side_by_side.says == (
         "both in 1 of 3 trials, mode collapse alone in 1, spectral collapse alone in 1; "
         "of both, the spectrum fell first in 1, the modes in 0"
     )
-    rescued = found["no_collapse_with_sr"].measured["digits"]
+    rescued = claim_by_name["no_collapse_with_sr"].measured["digits"]
     assert (rescued.verdict, rescued.value, rescued.n) == ("does not hold", 1, 2)
     assert "of 1 settings in which SN collapsed, 1 did not" in rescued.says
-    flags = found["collapses_of_sn"].measured["digits"]
+    flags = claim_by_name["collapses_of_sn"].measured["digits"]
     assert (flags.verdict, flags.value, flags.n) == ("holds", 1, 2)
     healthy = audit(trial("A_64-128", "sn", 0, 100))
     assert healthy["side_by_side"].measured["digits"].verdict == "not measured"

@@ -51,10 +51,10 @@ def _curves(trial_id: str) -> list[dict]:
             "0": {0: 1600.0, 75: 1300.0, 150: 1200.0},
             "1": {0: 1600.0, 150: 1000.0, 225: None},
         }
-        return [{"iteration": at, "fd_digits": v} for at, v in values[seed].items()]
+        return [{"iteration": iteration, "fd_digits": v} for iteration, v in values[seed].items()]
     return [
-        {"iteration": at, "fd_digits": v}
-        for at, v in {0: 1600.0, 75: 1100.0, 150: 900.0, 225: 500.0}.items()
+        {"iteration": iteration, "fd_digits": v}
+        for iteration, v in {0: 1600.0, 75: 1100.0, 150: 900.0, 225: 500.0}.items()
     ]
 
 
@@ -104,11 +104,11 @@ def test_best_scores_are_paired_too(trial) -> None:
 
 
 def test_what_is_the_methods_own_does_not_part_a_pair(trial) -> None:
-    """As the trainer writes them: SN projects never, SR-static every fifth iteration."""
+    """SN never projects, SR-static every fifth iteration, as the trainer writes it."""
     names = ("sn", "sr-static", "sr-dynamic-reparam", "nugan", "r1")
     methods = {m: [configured(trial(method=m), "digits", m)] for m in names}
-    found = paired_differences(methods, lambda i: [{"iteration": 0, "fd_digits": 1.0}])
-    assert set(found) == set(names) - {"sn"}
+    pairs = paired_differences(methods, lambda i: [{"iteration": 0, "fd_digits": 1.0}])
+    assert set(pairs) == set(names) - {"sn"}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_pair_differs_in_nothing_else(trial, change) -> None:
 
 
 def test_where_an_iteration_is_other_work_there_is_no_pair(trial) -> None:
-    """On the paper's data JARE steps both players once, SN updates D five times."""
+    """JARE steps both players once on the paper's data, SN updates D five times."""
     methods = {
         m: [configured(trial(method=m, dataset="cifar10"), "paper", m)] for m in ("sn", "jare")
     }

@@ -5,7 +5,8 @@ from statistics import fmean
 
 import pytest
 
-from sweep.paper.table2 import TABLE_II, table2
+from sweep.paper.table2 import DEFAULT_I_RATIO, TABLE_II, table2
+from trainer.config import methods
 from trainer.config.settings import SETTINGS
 
 
@@ -140,3 +141,7 @@ def test_profiles_and_pairs_stand_apart(trial) -> None:
         "sr-static": -300.0,
         "sn-renorm": 50.0,
     }
+
+
+def test_the_default_share_of_lifted_values_is_the_trainers() -> None:
+    assert DEFAULT_I_RATIO == methods.DEFAULT_I_RATIO

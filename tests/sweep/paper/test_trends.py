@@ -1,4 +1,4 @@
-"""What the text says of Figs. 8 and 12, against stored trials."""
+"""Sentences of the text on Figs. 8 and 12, against stored trials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sweep.paper.trends import fig8, fig12
 
 
 def trial(setting: str, method: str, i_ratio: float | None, best: float | None, seed: int = 0,
-          **more: Any) -> dict[str, Any]:  # fmt: skip
+          **changes: Any) -> dict[str, Any]:  # fmt: skip
     return {
         "trial_id": f"{setting}.{method}.{i_ratio}.{seed}", "profile": "digits",
         "setting": setting, "group": setting[0], "method": method, "i_ratio": i_ratio,
@@ -21,7 +21,7 @@ def trial(setting: str, method: str, i_ratio: float | None, best: float | None, 
         "config": json.dumps({"n_critic": 1}), "protocol": "{}", "best_fd_digits": best,
         "best_iteration": 900, "final_fd_digits": best, "final_modes": 500,
         "final_spectrum_left": 0.9, "updated_at": 0, "mode_collapse_at": None,
-        "spectral_collapse_at": None, "dead_at": None, "diverged_at": None, **more,
+        "spectral_collapse_at": None, "dead_at": None, "diverged_at": None, **changes,
     }  # fmt: skip
 
 
@@ -42,19 +42,19 @@ def over_i(setting: str, *means: tuple[float, float]) -> list[dict[str, Any]]:
     ],
 )
 def test_the_trend_over_i(setting: str, means: list[tuple[float, float]], verdict: str) -> None:
-    (found,) = fig8([*over_i(setting, *means), trial(setting, "sn", None, 400)])
-    assert found.agrees.verdict == verdict
-    assert [point.i_ratio for point in found.points] == [i for i, _ in means]
-    assert found.beside["sn"].mean == 400
+    (trend,) = fig8([*over_i(setting, *means), trial(setting, "sn", None, 400)])
+    assert trend.agrees.verdict == verdict
+    assert [point.i_ratio for point in trend.points] == [i for i, _ in means]
+    assert trend.beside["sn"].mean == 400
 
 
 def test_seeds_are_averaged_and_configurations_are_not() -> None:
     rows = [trial("A_64-128", "sr-static", i, 100 * i + s, s) for i in (0.25, 0.5) for s in (0, 1)]
-    other = trial("A_64-128", "sr-static", 1.0, 5, config=json.dumps({"n_critic": 5}))
+    long_run = trial("A_64-128", "sr-static", 1.0, 5, config=json.dumps({"n_critic": 5}))
     short = json.dumps({"n_critic": 1, "iterations": 10})
     shorter = trial("A_64-128", "sr-static", 0.5, 5, 2, iterations=10, config=short)
-    (found,) = fig8([*rows, other | {"iterations": 10}, shorter])
-    assert [(p.i_ratio, p.n, p.mean) for p in found.points] == [(0.25, 2, 25.5), (0.5, 2, 50.5)]
+    (trend,) = fig8([*rows, long_run | {"iterations": 10}, shorter])
+    assert [(p.i_ratio, p.n, p.mean) for p in trend.points] == [(0.25, 2, 25.5), (0.5, 2, 50.5)]
 
 
 def test_branches_and_methods_without_i_are_left_out() -> None:
@@ -75,13 +75,13 @@ def test_static_against_dynamic() -> None:
         ],
         lambda trial_id: [],
     )
-    found = {one.setting: one for one in fig12(rows)}
-    assert set(found) == {"A_128-128", "B_16-64", "C_8-32"}
-    first = found["A_128-128"]
+    by_setting = {compensation.setting: compensation for compensation in fig12(rows)}
+    assert set(by_setting) == {"A_128-128", "B_16-64", "C_8-32"}
+    first = by_setting["A_128-128"]
     assert first.text == "static"
     assert {m: answer.verdict for m, answer in first.agrees.items()} == {
         "sr-dynamic": "holds", "sr-dynamic-renorm": "does not hold",
     }  # fmt: skip
-    assert found["B_16-64"].agrees == {}
-    assert found["C_8-32"].text is None
-    assert "90 dynamic" in found["C_8-32"].agrees["sr-dynamic"].says
+    assert by_setting["B_16-64"].agrees == {}
+    assert by_setting["C_8-32"].text is None
+    assert "90 dynamic" in by_setting["C_8-32"].agrees["sr-dynamic"].says

@@ -25,8 +25,8 @@ def test_published_beside_measured(compared) -> None:
         ],
         ["C_32-32", "sn-renorm", "–", "–", "950‡", "1", "+20", "S 1/1"],
     ]  # fmt: skip
-    (why,) = [note for note in sheet.notes if note.startswith("‡")]
-    assert "data set; score; iterations" in why
+    (note_on_marks,) = [note for note in sheet.notes if note.startswith("‡")]
+    assert "data set; score; iterations" in note_on_marks
     assert comparison_sheet(compared, "paper", name="demo") is None
 
 

@@ -94,7 +94,7 @@ def test_a_branch_costs_what_comes_after_its_parent() -> None:
 
 def test_gpu_hours_are_seconds_times_the_share() -> None:
     config = trial_config("paper", "B_64-64", "sn", 0)
-    found = cost(config, Measured([], 80e9), asked=Share(cpus=1, gpus=0.25))
+    found = cost(config, Measured([], 80e9), request=Share(cpus=1, gpus=0.25))
     assert found.gpu_hours == pytest.approx(found.seconds / 3600 / 4)
     assert gpu_hours([config], 141e9) < gpu_hours([config], 80e9) < gpu_hours([config], 16e9)
 

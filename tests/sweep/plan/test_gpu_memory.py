@@ -150,7 +150,7 @@ def test_the_peak_of_drawing_samples(name: str) -> None:
     state = initial_state(config)
     with Peak() as peak:
         samples(config, state, n)
-    assert peak.bytes == pytest.approx(gpu_memory._passing(config, n), rel=0.25)
+    assert peak.bytes == pytest.approx(gpu_memory._transient_bytes(config, n), rel=0.25)
 
 
 def test_memory_grows_with_what_is_held() -> None:

@@ -101,7 +101,7 @@ def test_a_trial_left_running_is_settled(store: Store) -> None:
     assert store.list("claims") == []
 
 
-def test_a_dead_claim_is_freed_whatever_its_trial_came_to(store: Store) -> None:
+def test_a_dead_ownership_ends_whatever_its_trial_came_to(store: Store) -> None:
     """A process can be killed after its last row, or before its first."""
     store.write_rows("trials", FIRST, [{"trial_id": FIRST, "status": "completed"}])
     dead = {"host": socket.gethostname(), "pid": 0, "pid_started": 1, "attempt": "a"}
@@ -118,12 +118,12 @@ def test_a_trial_that_another_process_runs_is_left_alone(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.write_rows("trials", FIRST, [{"trial_id": FIRST, "status": "running"}])
-    claim = acquire(store, f"claims/{FIRST}.json")
-    assert claim is not None
+    ownership = acquire(store, f"claims/{FIRST}.json")
+    assert ownership is not None
     monkeypatch.setattr("sweep.plan.remaining.PATIENCE_SECONDS", 0.1)
     settle(store, PLAN.trials[:1], "stopped", {})
     assert store.read_rows("trials", FIRST)[0]["status"] == "running"
-    claim.release()
+    ownership.release()
 
 
 def test_where_results_go(monkeypatch: pytest.MonkeyPatch) -> None:

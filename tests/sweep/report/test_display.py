@@ -1,4 +1,4 @@
-"""What a sweep says on a terminal, in a pipe and as JSON."""
+"""Output of a sweep on a terminal, in a pipe and as JSON."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FAST = trial_config("digits", "C_8-32", "sn", 0, iterations=100)
 SLOW = trial_config("digits", "D_512-256", "sn", 0, iterations=100)
 
 
-def reported(**says) -> tuple[Progress, TrialProgress]:
+def reported(**changes) -> tuple[Progress, TrialProgress]:
     """A sweep of two of which one has reported its 50th iteration."""
     progress = progress_of([SLOW, FAST], {})
     base = {"trial": FAST.trial_id, "status": "running", "iteration": 50, "resumed_at": 0}
-    return progress, progress.report(base | {"spent": 10.0, "verdict": "healthy"} | says)
+    return progress, progress.report(base | {"spent": 10.0, "verdict": "healthy"} | changes)
 
 
 def test_a_line() -> None:
@@ -88,12 +88,12 @@ def test_the_live_table_on_a_terminal(environment: dict[str, str]) -> None:
             stderr=theirs,
         )
         os.close(theirs)
-        shown = b""
+        output = b""
         try:
             while part := terminal.read1(65536):
-                shown += part
+                output += part
         except OSError:  # the terminal's other end is closed
             pass
-    assert run.wait(30) == 0, shown.decode()
+    assert run.wait(30) == 0, output.decode()
     for text in (b"sweep s: 1 trials", b"1 running", b"123", b"mode collapse at 75", b"[it]"):
-        assert text in shown
+        assert text in output

@@ -1,4 +1,4 @@
-"""What a store holds, and what of it cannot be read."""
+"""Inventory of a store, and of its unreadable files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from trainer.config.lookup import UsageError
 
 
 def test_a_plan_and_its_trials(mixed: Store) -> None:
-    held = inventory(mixed, sweep="mixed")
-    records = held.records("mixed")
+    stored = inventory(mixed, sweep="mixed")
+    records = stored.records("mixed")
     assert [record["status"] for record in records] == [
         "collapsed", "completed", "running", "running", "failed", "stopped", "planned", "planned",
     ]  # fmt: skip
     assert (records[-1]["method"], records[-1]["best_fid"]) == ("sr-static", None)
-    assert held.skipped == {}
-    assert not held.drivers["mixed"]["live"]
-    assert set(inventory(mixed, only=COLUMNS).trials[records[0]["trial_id"]]) == set(COLUMNS)
+    assert stored.skipped == {}
+    assert not stored.drivers["mixed"]["live"]
+    assert set(inventory(mixed, columns=COLUMNS).trials[records[0]["trial_id"]]) == set(COLUMNS)
 
 
 def test_only_the_sweeps_own_trials_are_read(mixed: Store, trial, write_sweep) -> None:
@@ -32,8 +32,8 @@ def test_only_the_sweeps_own_trials_are_read(mixed: Store, trial, write_sweep) -
 
 
 def test_unreadable_files_are_named_and_the_rest_is_read(mixed: Store) -> None:
-    some = mixed.list("trials")[0]
-    content = mixed.read(some.path)
+    first_file = mixed.list("trials")[0]
+    content = mixed.read(first_file.path)
     assert content is not None
     mixed.write("trials/copy.parquet", content)
     mixed.write("trials/torn.parquet", content[:100])
@@ -42,17 +42,17 @@ def test_unreadable_files_are_named_and_the_rest_is_read(mixed: Store) -> None:
     mixed.write("sweeps/clock.json", b'{"state": "running", "heartbeat": "now", "pid": 1}')
     mixed.write("sweeps/mixed.control.json", b'{"stop": true}')
     mixed.write("sweeps/mixed.study.json", b'{"space": "i"}')
-    held = inventory(mixed, only=COLUMNS)
-    assert sorted(held.skipped) == [
+    stored = inventory(mixed, columns=COLUMNS)
+    assert sorted(stored.skipped) == [
         "sweeps/clock.json",
         "sweeps/text.json",
         "sweeps/torn.parquet",
         "trials/copy.parquet",
         "trials/torn.parquet",
     ]
-    assert len(held.trials) == 6
-    assert held.sweeps == ["mixed"]
-    lines = skipped_lines(held.skipped)
+    assert len(stored.trials) == 6
+    assert stored.sweeps == ["mixed"]
+    lines = skipped_lines(stored.skipped)
     assert lines[0] == "left out, as unreadable: 5 files of the store"
     assert lines[4].startswith("  trials/copy.parquet: does not hold the one row")
 
@@ -74,5 +74,5 @@ def test_a_bucket_is_read_too(bucket_root: str, mixed: Store) -> None:
             content = mixed.read(file.path)
             assert content is not None
             bucket.write(file.path, content)
-    here, there = (inventory(store, sweep="mixed").trials for store in (mixed, bucket))
-    assert repr(here) == repr(there), "as text, because one holds NaN"
+    in_folder, in_bucket = (inventory(store, sweep="mixed").trials for store in (mixed, bucket))
+    assert repr(in_folder) == repr(in_bucket), "as text, because one holds NaN"

@@ -1,4 +1,4 @@
-"""How far a sweep is, on made-up reports whose truth is known."""
+"""Progress of a sweep, on made-up reports whose truth is known."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FAST = trial_config("digits", "C_8-32", "sn", 0, iterations=100)
 SLOW = trial_config("digits", "D_512-256", "sn", 0, iterations=100)
 
 
-def started(*ended) -> Progress:
-    return progress_of([SLOW, FAST], dict(ended))
+def started(*final_rows) -> Progress:
+    return progress_of([SLOW, FAST], dict(final_rows))
 
 
-def report(config, iteration: int, spent: float, **says) -> dict:
+def report(config, iteration: int, spent: float, **changes) -> dict:
     base = {
         "trial": config.trial_id,
         "status": "running",
@@ -26,7 +26,7 @@ def report(config, iteration: int, spent: float, **says) -> dict:
         "spent": spent,
         "verdict": "healthy",
     }
-    return base | says
+    return base | changes
 
 
 def test_the_eta_follows_measured_time_per_operation() -> None:
@@ -67,7 +67,7 @@ def test_what_has_ended_takes_no_more_time() -> None:
     progress.report(report(SLOW, 40, 8.0, status="collapsed"))
     progress.report(report(FAST, 100, 4.0, status="completed"))
     assert progress.eta_seconds == 0.0
-    assert (progress.ended, progress.counts) == (2, {"collapsed": 1, "completed": 1})
+    assert (progress.trials_ended, progress.counts) == (2, {"collapsed": 1, "completed": 1})
 
 
 def test_a_value_that_is_not_finite_does_not_leave_the_last_one_standing() -> None:

@@ -1,4 +1,4 @@
-"""How a sweep stands, from a store that holds every state."""
+"""Standing of a sweep, from a store that holds every state."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from sweep.store.store import Store
 
 
 def look(store: Store, name: str = "mixed") -> SweepStanding:
-    held = inventory(store, only=COLUMNS, sweep=name)
-    return sweep_standing(store, held, name, datetime.now(UTC))
+    stored = inventory(store, columns=COLUMNS, sweep=name)
+    return sweep_standing(store, stored, name, datetime.now(UTC))
 
 
-def driver(**says) -> dict:
+def driver(**changes) -> dict:
     pid = os.getpid()
     alive = {"host": socket.gethostname(), "pid": pid, "pid_started": process_started(pid)}
     now = datetime.now(UTC).isoformat()
-    return alive | {"state": "running", "heartbeat": now, "eta_seconds": 240.0} | says
+    return alive | {"state": "running", "heartbeat": now, "eta_seconds": 240.0} | changes
 
 
 def test_counts_share_and_hours(mixed: Store) -> None:
@@ -52,14 +52,14 @@ def test_a_running_trial_whose_process_is_gone_is_lost(mixed: Store) -> None:
     assert all(trial.lost for trial in look(mixed).trials if trial.status == "running")
 
 
-def test_a_claim_that_is_none_is_no_claim(mixed: Store) -> None:
+def test_a_file_that_names_no_owner_is_no_ownership(mixed: Store) -> None:
     running = [trial for trial in look(mixed).trials if trial.status == "running"]
     mixed.write(f"claims/{running[0].trial_id}.json", b'{"heartbeat": "never"}')
     assert all(trial.lost for trial in look(mixed).trials if trial.status == "running")
 
 
 @pytest.mark.parametrize(
-    ("says", "state", "sentence"),
+    ("changes", "state", "sentence"),
     [
         ({}, "running", "about 4 min left"),
         ({"pid_started": 1}, "stalled", "The same command goes on"),
@@ -70,8 +70,8 @@ def test_a_claim_that_is_none_is_no_claim(mixed: Store) -> None:
         ({"state": "dreaming"}, "unknown", "No driver"),
     ],
 )
-def test_the_driver_tells(mixed: Store, write_sweep, trial, says, state, sentence) -> None:
-    write_sweep(mixed, "other", [trial()], **driver(**says))
+def test_the_driver_tells(mixed: Store, write_sweep, trial, changes, state, sentence) -> None:
+    write_sweep(mixed, "other", [trial()], **driver(**changes))
     standing = look(mixed, "other")
     assert (standing.state, sentence in standing.sentence) == (state, True)
     assert standing.eta_seconds == (240.0 if state == "running" else None)

@@ -69,8 +69,8 @@ def make(
     """A driver of the sweep `s` of TRIALS that looks at the store at every tick."""
     monkeypatch.setattr(driver, "LOOK_SECONDS", -1.0)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    claim = acquire(store, "sweeps/s.json", state="running")
-    assert claim is not None
+    ownership = acquire(store, "sweeps/s.json", state="running")
+    assert ownership is not None
 
     def show(event: str, *, text: str = "", **_: Any) -> None:
         said.append(text or event)
@@ -86,11 +86,11 @@ def make(
         plan = Plan(profile=trials[0].profile, trials=list(trials), skipped={})
         progress = progress_of(plan.trials, {})
         return Driver(
-            store, claim, "s", plan, Options(**options | says), progress, show, suggestions
+            store, ownership, "s", plan, Options(**options | says), progress, show, suggestions
         )
 
     yield made
-    claim.release()
+    ownership.release()
 
 
 def started(driver: Driver, n: int = 1) -> list[str]:
@@ -136,7 +136,7 @@ def test_without_a_gpu_a_machine_says_so_and_a_cluster_waits(
     assert said.pop() == "the cluster has no CPU yet: trials wait for a node with one"
     monkeypatch.setattr(driver, "FIRST_NODE_SECONDS", -1.0)
     with pytest.raises(UsageError, match="no trial could start"):
-        waiting.tick()
+        waiting.on_tick()
 
 
 def test_asked_to_stop_nothing_more_is_started(make: Make, store: Store, said: list[str]) -> None:
@@ -144,8 +144,8 @@ def test_asked_to_stop_nothing_more_is_started(make: Make, store: Store, said: l
     driver.prepare(TRIALS, one_node)
     started(driver)
     requests.ask(store, "s", requests.STOP_SWEEP)
-    driver.tick()
-    driver.tick()
+    driver.on_tick()
+    driver.on_tick()
     assert driver.stopped
     assert started(driver) == []
     assert said == ["asked to stop-sweep"], "once"
@@ -154,11 +154,11 @@ def test_asked_to_stop_nothing_more_is_started(make: Make, store: Store, said: l
 def test_the_time_budget_is_a_request_to_stop(make: Make, store: Store, said: list[str]) -> None:
     driver = make(time_budget=1e-6)
     driver.prepare(TRIALS, one_node)
-    driver.tick()
-    driver.tick()
+    driver.on_tick()
+    driver.on_tick()
     assert driver.stopped
     assert requests.stops(store, "s", TRIALS[0].trial_id), "running trials hear of it"
-    assert len(requests.asked(store, "s")) == 1
+    assert len(requests.read_requests(store, "s")) == 1
     assert said[0].startswith("the time budget is used up")
 
 
@@ -166,7 +166,7 @@ def test_a_trial_that_waits_can_be_stopped(make: Make, store: Store) -> None:
     driver = make()
     driver.prepare(TRIALS, one_node)
     requests.ask(store, "s", requests.STOP_TRIAL, TRIALS[1].trial_id)
-    driver.tick()
+    driver.on_tick()
     assert started(driver, 3) == [TRIALS[0].trial_id, TRIALS[2].trial_id]
 
 
@@ -175,13 +175,13 @@ def test_a_failed_trial_is_tried_again_on_request(make: Make, store: Store) -> N
     driver.prepare(TRIALS[:1], one_node)
     (trial_id,) = started(driver)
     requests.ask(store, "s", requests.RETRY_TRIAL, trial_id)
-    driver.tick()
+    driver.on_tick()
     assert started(driver) == [], "it runs"
-    driver.died(trial_id, "the node is gone")
-    driver.ended(trial_id, {})
+    driver.on_death(trial_id, "the node is gone")
+    driver.on_end(trial_id, {})
     assert driver.errors == {trial_id: "the node is gone"}
     requests.ask(store, "s", requests.RETRY_TRIAL, trial_id)
-    driver.tick()
+    driver.on_tick()
     assert started(driver) == [trial_id]
     assert driver.errors == {}
 
@@ -190,7 +190,7 @@ def test_out_of_memory_is_tried_again_with_more(make: Make, said: list[str]) -> 
     driver = make(TRIALS[:1], gpus_per_trial=0.25)
     driver.prepare(TRIALS[:1], lambda: [{"CPU": 2.0, "GPU": 1.0}])
     (trial_id,) = started(driver)
-    driver.ended(trial_id, {"status": "failed", "out_of_memory": True})
+    driver.on_end(trial_id, {"status": "failed", "out_of_memory": True})
     assert said[-1].startswith(f"{trial_id} ran out of memory: again with 0.5 of a GPU")
     assert driver.progress.trials[trial_id].status == "planned"
     assert started(driver) == [trial_id]
@@ -204,7 +204,7 @@ def test_a_suggestion_stands_in_the_plan_before_it_starts(make: Make, store: Sto
     planned = [row["trial_id"] for row in store.read_rows("sweeps", "s")]
     assert planned == [c.trial_id for c in TRIALS[:2]]
     assert driver.progress.trials.keys() == set(planned)
-    driver.ended(TRIALS[0].trial_id, {})
+    driver.on_end(TRIALS[0].trial_id, {})
     assert suggestions.told == [TRIALS[0].trial_id]
     assert started(driver) == [TRIALS[2].trial_id]
 
@@ -240,7 +240,7 @@ def test_the_share_follows_the_gpu_that_the_cluster_adds(
     assert driver.backlog is not None
     before = driver.backlog.next()
     nodes.append({"CPU": 8.0, "GPU": 1.0, "accelerator_type:H200": 1.0})
-    driver.tick()
+    driver.on_tick()
     after = driver.backlog.next()
     assert before is not None
     assert after is not None
@@ -252,8 +252,8 @@ def test_a_summary_comes_every_minute(
 ) -> None:
     made = make()
     made.prepare(TRIALS, one_node)
-    made.tick()
+    made.on_tick()
     assert said == []
     monkeypatch.setattr(driver, "SUMMARY_SECONDS", -1.0)
-    made.tick()
+    made.on_tick()
     assert said == ["summary"]

@@ -26,14 +26,14 @@ def test_planned_trials_in_their_order() -> None:
     assert handed_out(backlog) == [0, 1, 2, 3]
     assert not backlog.finished, "what runs may need another go"
     for config in TRIALS:
-        backlog.ended(config.trial_id)
+        backlog.release(config.trial_id)
     assert backlog.finished
 
 
 def test_a_limit_holds_back_until_one_has_ended() -> None:
     backlog = Backlog(TRIALS, share_of, limit=2)
     assert handed_out(backlog) == [0, 1]
-    backlog.ended(FIRST)
+    backlog.release(FIRST)
     assert handed_out(backlog) == [2]
 
 
@@ -41,7 +41,7 @@ def test_out_of_memory_comes_last_and_with_more() -> None:
     backlog = Backlog(TRIALS, share_of)
     handed_out(backlog)
     shares = []
-    while (again := backlog.ended(FIRST, out_of_memory=True)) is not None:
+    while (again := backlog.release(FIRST, out_of_memory=True)) is not None:
         shares.append(again.gpus)
         assert not backlog.finished
         job = backlog.next()
@@ -56,21 +56,21 @@ def test_out_of_memory_comes_last_and_with_more() -> None:
 def test_out_of_memory_waits_behind_the_rest() -> None:
     backlog = Backlog(TRIALS, share_of, limit=1)
     assert handed_out(backlog) == [0]
-    backlog.ended(FIRST, out_of_memory=True)
+    backlog.release(FIRST, out_of_memory=True)
     seeds = []
     while (job := backlog.next()) is not None:
         seeds.append(job.config.seed)
-        backlog.ended(job.config.trial_id)
+        backlog.release(job.config.trial_id)
     assert seeds == [1, 2, 3, 0]
 
 
 def test_a_trial_is_queued_again_once() -> None:
     backlog = Backlog(TRIALS[:1], share_of)
-    assert not backlog.again(TRIALS[0]), "it waits"
+    assert not backlog.requeue(TRIALS[0]), "it waits"
     handed_out(backlog)
-    assert not backlog.again(TRIALS[0]), "it runs"
-    backlog.ended(FIRST)
-    assert backlog.again(TRIALS[0])
+    assert not backlog.requeue(TRIALS[0]), "it runs"
+    backlog.release(FIRST)
+    assert backlog.requeue(TRIALS[0])
     assert handed_out(backlog) == [0]
 
 
@@ -84,8 +84,8 @@ def test_once_stopped_nothing_is_handed_out() -> None:
     backlog = Backlog(TRIALS, share_of, limit=1)
     assert handed_out(backlog) == [0]
     backlog.stop()
-    assert backlog.ended(FIRST, out_of_memory=True) is None
-    assert not backlog.again(TRIALS[0])
+    assert backlog.release(FIRST, out_of_memory=True) is None
+    assert not backlog.requeue(TRIALS[0])
     assert handed_out(backlog) == []
     assert backlog.finished
 
@@ -105,11 +105,11 @@ def test_suggestions_come_after_what_is_planned_and_only_when_there_is_room() ->
     backlog = suggesting(TRIALS[1:])
     assert handed_out(backlog) == [0, 1]
     assert not backlog.finished
-    backlog.ended(FIRST)
+    backlog.release(FIRST)
     assert handed_out(backlog) == [2], "the limit is 2"
     for config in TRIALS[1:3]:
-        backlog.ended(config.trial_id)
+        backlog.release(config.trial_id)
     assert not backlog.finished, "one more will be suggested"
     assert handed_out(backlog) == [3]
-    backlog.ended(TRIALS[3].trial_id)
+    backlog.release(TRIALS[3].trial_id)
     assert backlog.finished

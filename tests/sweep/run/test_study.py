@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 import pytest
 
-from sweep.plan.search_space import Space, over_everything, over_i
+from sweep.plan.search_space import Space, spaces_over_everything, spaces_over_i
 from sweep.run.rows import PENALTY
 from sweep.run.study import Studies
 from trainer.config.trial import TrialConfig
@@ -36,7 +36,7 @@ def distance(config: TrialConfig) -> float:
 
 
 def over(*settings: str) -> list[Space]:
-    return over_i("digits", settings, "sr-static", 0)
+    return spaces_over_i("digits", settings, "sr-static", 0)
 
 
 def studies(spaces: list[Space], planned: Iterable[str] = (), **how: Any) -> Studies:
@@ -189,7 +189,7 @@ def full(config: TrialConfig) -> float:
 
 
 def test_the_full_space_is_searched_with_i_where_it_matters() -> None:
-    spaces = over_everything("digits", ["digits8"], 0)
+    spaces = spaces_over_everything("digits", ["digits8"], 0)
     search = studies(spaces, trials=50)
     ran = drive(search, full)
     assert len({config.trial_id for config in ran}) == 50
@@ -204,7 +204,7 @@ def test_the_full_space_is_searched_with_i_where_it_matters() -> None:
 
 
 def test_pairs_that_cannot_run_are_never_suggested() -> None:
-    (space,) = over_everything("digits", ["digits8"], 0)
+    (space,) = spaces_over_everything("digits", ["digits8"], 0)
     # As if no width but 32 ran with batches above 8.
     for key in list(space.trials):
         sizes = dict(key)

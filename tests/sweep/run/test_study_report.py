@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sweep.plan.search_space import Space, over_everything, over_i
+from sweep.plan.search_space import Space, spaces_over_everything, spaces_over_i
 from sweep.run.rows import PENALTY
 from sweep.run.study_report import Outcome, finding, importances, lines, record
 from trainer.config.trial import TrialConfig
@@ -40,13 +40,13 @@ def outcome(
 
 @pytest.fixture(scope="module")
 def full() -> Space:
-    (space,) = over_everything("digits", ["digits8"], 0)
+    (space,) = spaces_over_everything("digits", ["digits8"], 0)
     return space
 
 
 @pytest.fixture(scope="module")
 def of_i() -> Space:
-    (space,) = over_i("digits", ["C_8-32"], "sr-static", 0)
+    (space,) = spaces_over_i("digits", ["C_8-32"], "sr-static", 0)
     return space
 
 

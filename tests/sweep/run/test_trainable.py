@@ -132,7 +132,7 @@ def test_the_newest_two_checkpoints_and_the_best_are_kept(whole: Path) -> None:
     assert kept == {5, 6, row["best_iteration"]}
 
 
-def test_no_claim_is_left(whole: Path) -> None:
+def test_no_ownership_is_left(whole: Path) -> None:
     assert Store(whole).list("claims") == []
 
 

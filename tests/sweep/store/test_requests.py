@@ -21,11 +21,11 @@ def store(tmp_path: Path) -> Store:
 def test_requests_are_kept_in_order_until_the_next_start(store: Store) -> None:
     first = requests.ask(store, "s", requests.STOP_TRIAL, TRIAL)
     second = requests.ask(store, "s", requests.STOP_SWEEP)
-    asked = requests.asked(store, "s")
-    assert [r["id"] for r in asked] == [first, second]
-    assert [r["trial_id"] for r in asked] == [TRIAL, None]
+    stored = requests.read_requests(store, "s")
+    assert [r["id"] for r in stored] == [first, second]
+    assert [r["trial_id"] for r in stored] == [TRIAL, None]
     requests.clear(store, "s")
-    assert requests.asked(store, "s") == []
+    assert requests.read_requests(store, "s") == []
 
 
 def test_whom_a_request_stops(store: Store) -> None:
@@ -53,10 +53,10 @@ def test_a_stopped_trial_can_be_retried_in_the_same_run(store: Store) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"requests": 3}', b"\xff"])
 def test_what_is_no_request_is_none(store: Store, content: bytes) -> None:
     store.write(requests.path("s"), content)
-    assert requests.asked(store, "s") == []
+    assert requests.read_requests(store, "s") == []
 
 
 def test_an_unknown_action_is_left_out(store: Store) -> None:
     record = {"id": "1", "action": "explode", "trial_id": None, "at": ""}
     store.write(requests.path("s"), json.dumps({"requests": [record]}).encode())
-    assert requests.asked(store, "s") == []
+    assert requests.read_requests(store, "s") == []

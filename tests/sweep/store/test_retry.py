@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 
 from sweep.store import ownership, retry
-from sweep.store.ownership import Claim, Superseded, acquire
-from sweep.store.retry import AWAY, FULL, trouble
+from sweep.store.ownership import Ownership, Superseded, acquire
+from sweep.store.retry import FULL, UNREACHABLE, trouble
 from sweep.store.store import Store, StoreError
 
-CLAIM = "claims/t.json"
+OWNER = "claims/t.json"
 PLAN = ("--profile=digits", "--settings=C_8-32", "--iterations=2")
 
 
@@ -38,10 +38,10 @@ def untroubled(monkeypatch: pytest.MonkeyPatch) -> None:
 def outage(proxy: Any, seconds: float) -> Iterator[None]:
     """The port is cut off on entry and comes back by itself."""
     proxy.cut()
-    back = threading.Timer(seconds, proxy.restore)
-    back.start()
+    timer = threading.Timer(seconds, proxy.restore)
+    timer.start()
     yield
-    back.join()
+    timer.join()
 
 
 AWS = "When uploading object with key 'r/x' in bucket 'b': AWS Error "
@@ -52,11 +52,11 @@ AWS = "When uploading object with key 'r/x' in bucket 'b': AWS Error "
     [
         (OSError(errno.ENOSPC, "No space left on device"), FULL),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), FULL),
-        (OSError(errno.ESTALE, "Stale file handle"), AWAY),
-        (OSError(AWS + "NETWORK_CONNECTION during PutObject operation: curlCode: 7"), AWAY),
-        (OSError(AWS + "SLOW_DOWN during PutObject operation: m"), AWAY),
-        (OSError(AWS + "UNKNOWN (HTTP status 503) during HeadObject operation"), AWAY),
-        (OSError(AWS + "UNKNOWN (HTTP status 429) during PutObject operation"), AWAY),
+        (OSError(errno.ESTALE, "Stale file handle"), UNREACHABLE),
+        (OSError(AWS + "NETWORK_CONNECTION during PutObject operation: curlCode: 7"), UNREACHABLE),
+        (OSError(AWS + "SLOW_DOWN during PutObject operation: m"), UNREACHABLE),
+        (OSError(AWS + "UNKNOWN (HTTP status 503) during HeadObject operation"), UNREACHABLE),
+        (OSError(AWS + "UNKNOWN (HTTP status 429) during PutObject operation"), UNREACHABLE),
         (OSError(AWS + "UNKNOWN (HTTP status 400) during HeadObject operation"), None),
         (OSError(AWS + "ACCESS_DENIED during PutObject operation: m"), None),
         (OSError(AWS + "NO_SUCH_BUCKET during PutObject operation: 503 m"), None),
@@ -87,10 +87,10 @@ def test_patience_ends(proxied: tuple[str, Any]) -> None:
     root, proxy = proxied
     store = Store(root, 2)
     proxy.cut()
-    began = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(StoreError, match=r"cannot read sweeps/a\.json in s3://.*curlCode"):
         store.read("sweeps/a.json")
-    assert 2 <= time.monotonic() - began < 20
+    assert 2 <= time.monotonic() - start < 20
     proxy.restore()
     assert store.read("sweeps/a.json") is None
 
@@ -100,11 +100,11 @@ def test_a_reader_is_told_at_once(
 ) -> None:
     root, proxy = proxied
     proxy.cut()
-    began = time.monotonic()
+    start = time.monotonic()
     for ask in (lambda: Store(root).list("trials"), Store(root, 300).check_writable):
         with pytest.raises(StoreError, match="NETWORK_CONNECTION"):
             ask()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - start < 20
     assert capsys.readouterr().err == ""
     proxy.restore()
 
@@ -118,10 +118,10 @@ def test_secrets_are_not_in_errors(proxied: tuple[str, Any]) -> None:
     proxy.restore()
 
 
-def taken(store: Store, **options: Any) -> Claim:
-    claim = acquire(store, CLAIM, **options)
-    assert claim is not None
-    return claim
+def acquired(store: Store, **options: Any) -> Ownership:
+    owned = acquire(store, OWNER, **options)
+    assert owned is not None
+    return owned
 
 
 def test_an_outage_longer_than_a_heartbeat_lasts_supersedes_nobody(
@@ -129,12 +129,12 @@ def test_an_outage_longer_than_a_heartbeat_lasts_supersedes_nobody(
 ) -> None:
     monkeypatch.setattr(ownership, "STALE_SECONDS", 1.0)
     root, proxy = proxied
-    holder = taken(Store(root, 60), every=0.2)
+    holder = acquired(Store(root, 60), every=0.2)
     waiting = threading.Event()
-    got: list[Claim] = []
+    ownerships: list[Ownership] = []
 
     def wait() -> None:
-        got.append(taken(Store(root, 60), waiting=lambda record: waiting.set()))
+        ownerships.append(acquired(Store(root, 60), waiting=lambda record: waiting.set()))
 
     waiter = threading.Thread(target=wait)
     waiter.start()
@@ -143,18 +143,18 @@ def test_an_outage_longer_than_a_heartbeat_lasts_supersedes_nobody(
         holder.write("samples/t/0.png", b"in the middle")
     time.sleep(3)
     holder.check()
-    assert got == []
+    assert ownerships == []
     holder.release()
     waiter.join(20)
-    assert len(got) == 1
-    got[0].release()
+    assert len(ownerships) == 1
+    ownerships[0].release()
 
 
 def test_who_was_superseded_during_an_outage_writes_nothing(proxied: tuple[str, Any]) -> None:
-    """The claim goes to one who still reaches the store."""
+    """The ownership goes to one who still reaches the store."""
     root, proxy = proxied
     near = Store(root.replace(f":{proxy.port}", f":{proxy.target[1]}"))
-    cut_off = taken(Store(root, 60), every=0.2)
+    cut_off = acquired(Store(root, 60), every=0.2)
     cut_off.write("samples/t/0.png", b"first")
     proxy.cut()
     errors: list[BaseException] = []
@@ -167,23 +167,23 @@ def test_who_was_superseded_during_an_outage_writes_nothing(proxied: tuple[str, 
 
     writer = threading.Thread(target=write)
     writer.start()
-    other = b'{"attempt": "another", "heartbeat": "%s"}' % datetime.now(UTC).isoformat().encode()
-    near.write(CLAIM, other)
+    foreign = b'{"attempt": "another", "heartbeat": "%s"}' % datetime.now(UTC).isoformat().encode()
+    near.write(OWNER, foreign)
     time.sleep(1)
     proxy.restore()
     writer.join(30)
     assert len(errors) == 1
     cut_off.release()
     assert near.read("samples/t/0.png") == b"first"
-    assert near.read(CLAIM) == other
+    assert near.read(OWNER) == foreign
 
 
 def test_a_full_disk_is_waited_for(small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(small_disk / "results", 60)
     store.write("checkpoints/t/1.pt", b"1" * 300_000)
     (small_disk / "of somebody else").write_bytes(b"x" * 600_000)
-    claim = taken(store, every=0.2)
-    writer = threading.Thread(target=claim.write, args=("checkpoints/t/1.pt", b"2" * 400_000))
+    owned = acquired(store, every=0.2)
+    writer = threading.Thread(target=owned.write, args=("checkpoints/t/1.pt", b"2" * 400_000))
     writer.start()
     time.sleep(3)
     assert writer.is_alive()
@@ -194,7 +194,7 @@ def test_a_full_disk_is_waited_for(small_disk: Path, capsys: pytest.CaptureFixtu
     writer.join(20)
     assert not writer.is_alive()
     assert store.read("checkpoints/t/1.pt") == b"2" * 400_000
-    claim.release()
+    owned.release()
     assert store.list("claims") == []
     begin, end = capsys.readouterr().err.splitlines()
     assert f"{small_disk}/results has no room, trying again until there is: cannot write" in begin
@@ -244,9 +244,9 @@ def test_a_bucket_or_server_that_is_not_there_fails_before_training(
     root = s3_root.replace("//sweeps", f"//none-{uuid.uuid4().hex}")
     if wrong == "port":
         root = re.sub(r":\d+&", ":1&", s3_root)
-    began = time.monotonic()
+    start = time.monotonic()
     keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     run = table1(*PLAN, f"--results={root}", **keys)
     assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1), run.stderr
     assert ("NO_SUCH_BUCKET" if wrong == "bucket" else "NETWORK_CONNECTION") in run.stderr
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - start < 60

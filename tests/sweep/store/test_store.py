@@ -1,4 +1,4 @@
-"""One contract for every kind of root: a folder, and a bucket behind a real S3 protocol."""
+"""Contract of every kind of root: a folder, and a bucket behind a real S3 protocol."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def test_rows_come_back_as_they_were(store: Store) -> None:
         "started_at": datetime(2026, 1, 2, tzinfo=UTC),
     }
     store.write_rows("trials", row["trial_id"], [row])
-    (back,) = store.read_rows("trials", row["trial_id"])
-    assert (back["seed"], back["started_at"]) == (3, row["started_at"])
-    assert math.isnan(back["best_fd_digits"])
-    assert back["best_fid"] is None
+    (stored,) = store.read_rows("trials", row["trial_id"])
+    assert (stored["seed"], stored["started_at"]) == (3, row["started_at"])
+    assert math.isnan(stored["best_fd_digits"])
+    assert stored["best_fid"] is None
     assert list(store.read_all("trials", [row["trial_id"], "none"])) == [row["trial_id"]]
     assert [file.key for file in store.list("trials")] == [row["trial_id"]]
 
@@ -86,7 +86,7 @@ def test_a_file_of_an_older_schema_is_read_with_nulls(store: Store) -> None:
 
 
 def test_a_file_of_schema_version_1_is_read_with_nulls(store: Store) -> None:
-    """Of that version: no stable ranks; losses of the hinge; no precision, no parent."""
+    """Version 1 had no stable ranks; losses of the hinge, no precision, no parent."""
     spectra = pa.schema(
         [
             pa.field("trial_id", pa.string()),
@@ -154,9 +154,9 @@ def test_the_single_rows_of_keys(store: Store) -> None:
     for key in "ab":
         store.write_rows("trials", key, [{"trial_id": key, "updated_at": TIME}])
     store.write_rows("trials", "empty", [])
-    found = store.read_all("trials", ["b", "none", "empty", "a"])
-    assert {key: row["updated_at"] for key, row in found.items()} == {"b": TIME, "a": TIME}
-    assert found["a"] == store.read_rows("trials", "a")[0]
+    rows = store.read_all("trials", ["b", "none", "empty", "a"])
+    assert {key: row["updated_at"] for key, row in rows.items()} == {"b": TIME, "a": TIME}
+    assert rows["a"] == store.read_rows("trials", "a")[0]
 
 
 def test_the_schema_version_is_in_the_file(store: Store) -> None:
@@ -177,7 +177,7 @@ def test_a_reader_never_sees_a_torn_file(store: Store) -> None:
     store.write_rows("evaluations", "a", [{"trial_id": "a", "iteration": 0}] * rows)
     done = threading.Event()
     failures: list[str] = []
-    seen: set[int] = set()
+    iterations_read: set[int] = set()
 
     def read() -> None:
         reader = Store(store.root)
@@ -191,7 +191,7 @@ def test_a_reader_never_sees_a_torn_file(store: Store) -> None:
                 return
             if len(values) != 1 or len(table) != rows:
                 failures.append(f"{len(table)} rows of {values}")
-            seen.update(values)
+            iterations_read.update(values)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -201,7 +201,7 @@ def test_a_reader_never_sees_a_torn_file(store: Store) -> None:
     done.set()
     reader.join(60)
     assert failures == []
-    assert seen
+    assert iterations_read
 
 
 def test_a_root_that_cannot_be_written_says_why(tmp_path: Path) -> None:

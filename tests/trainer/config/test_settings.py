@@ -1,11 +1,10 @@
-"""Table I as data, its scaling to the digits, and names that are looked up."""
+"""Table I as data, and its scaling to the digits."""
 
 import math
 
 import pytest
 
 from sweep.paper.table2 import TABLE_II
-from trainer.config.lookup import UsageError, lookup, select
 from trainer.config.settings import (
     ALL_SETTINGS,
     DATASETS,
@@ -130,37 +129,3 @@ def test_digits_scaling_keeps_the_order_of_batch_sizes_and_widths():
         digits.recipes["digits8"].iterations / PROFILES["paper"].recipes["cifar10"].iterations
     )
     assert fraction == 1 / 50
-
-
-def test_selection_by_pattern():
-    assert select("setting", SETTINGS, ["C_*"]) == ["C_8-32", "C_16-32", "C_32-32", "C_64-32"]
-    assert select("setting", SETTINGS, ["E_64-128", "A_16-128"]) == ["A_16-128", "E_64-128"]
-    assert select("setting", SETTINGS, ["*", "C_*"]) == list(SETTINGS)
-    with pytest.raises(UsageError, match="unknown setting 'F_"):
-        select("setting", SETTINGS, ["C_*", "F_*"])
-
-
-@pytest.mark.parametrize(
-    ("what", "table", "name", "said"),
-    [
-        ("setting", SETTINGS, "C_32-23", "unknown setting 'C_32-23'; did you mean: C_32-32"),
-        ("setting", SETTINGS, "c_32-32", "unknown setting 'c_32-32'; did you mean: C_32-32"),
-        ("method", METHODS, "sr_static", "unknown method 'sr_static'; did you mean: sr-static"),
-        ("method", METHODS, "JARE", "unknown method 'JARE'; did you mean: jare"),
-        (
-            "toy problem",
-            TOYS,
-            "?",
-            "unknown toy problem '?'; did you mean: ring8, grid25, affine?",
-        ),
-    ],
-)
-def test_unknown_names_are_answered_with_the_nearest_or_with_all(what, table, name, said):
-    with pytest.raises(UsageError) as error:
-        lookup(what, table, name)
-    assert str(error.value).startswith(said)
-    assert "\n" not in str(error.value)
-
-
-def test_lookup():
-    assert lookup("setting", SETTINGS, "A_16-128").batch_size == 16

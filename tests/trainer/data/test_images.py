@@ -12,11 +12,9 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from trainer import randomness
 from trainer.config.lookup import UsageError
 from trainer.data import images as data
 from trainer.data import pictures
-from trainer.randomness import generator
 
 ROOT = Path(__file__).parents[3]
 
@@ -99,20 +97,6 @@ def test_a_draw_takes_three_indices_each_and_then_the_noise_from_one_generator(h
     assert torch.equal(drawn, expected)
     assert torch.equal(digits.draw_uint8(50, rng(), held_out=held_out), stored)
     assert torch.equal(digits.draw_fixed(50, rng(), held_out=held_out)[0], expected)
-
-
-def test_draws_repeat_for_the_same_seed_iteration_and_purpose():
-    images = data.load("digits8", "cpu")
-    a, b, c = (images.draw(8, generator("cpu", 0, k, "D update 0"))[0] for k in (7, 7, 8))
-    assert torch.equal(a, b)
-    assert not torch.equal(a, c)
-
-
-def test_purposes_of_micro_batches_differ_and_the_first_is_the_undivided_one():
-    purposes = [randomness.draw_purpose(k, j) for k in range(12) for j in range(12)]
-    assert len(set(purposes)) == 144
-    assert randomness.draw_purpose(3) == randomness.draw_purpose(3, 0) == "D update 3"
-    assert randomness.draw_purpose(3, 2) == "D update 3.2"
 
 
 def test_stacked_digits_are_no_list_of_images():

@@ -7,7 +7,6 @@ import torch
 
 from trainer.config.trial import CLASSIFIER_FILE, classifier_hash
 from trainer.data.images import digit_pools, load
-from trainer.digits import train_classifier
 from trainer.randomness import generator
 from trainer.scores import digits, metrics
 
@@ -90,9 +89,3 @@ def test_scores_do_not_depend_on_the_resolution(scorer):
         for d, r in zip((small, large), rng, strict=True)
     )
     assert a == pytest.approx(b, rel=1e-5)
-
-
-@pytest.mark.slow
-def test_the_classifier_can_be_trained_again():
-    stored = train_classifier()
-    assert stored["held_out_accuracy"] > 0.98

@@ -1,0 +1,51 @@
+"""States, counts and done work of sweeps, from plain rows. The service tells them the same way.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from sweep.store.vocabulary import FINISHED, STATUSES, Row
+
+DRIVER_STATES = ("running", "interrupted", "failed", "finished")
+
+
+def latest_first(names: Iterable[str], heartbeats: Mapping[str, datetime]) -> list[str]:
+    """Sorts sweeps by their drivers' last heartbeat, then those without a driver by name."""
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(sorted(names), key=lambda name: heartbeats.get(name, never), reverse=True)
+
+
+def driven_state(reported: object, *, live: bool) -> str:
+    """State of a sweep whose driver reports `reported`; `live` says whether it can be at work."""
+    if reported == "running" and not live:
+        return "stalled"
+    return str(reported) if reported in DRIVER_STATES else "unknown"
+
+
+def undriven_state(records: Iterable[Row]) -> str:
+    """State of a sweep without a driver, from the rows of its trials."""
+    return "unknown" if any(row["status"] != "planned" for row in records) else "planned"
+
+
+def status_counts(records: Iterable[Row]) -> dict[str, int]:
+    """Trials by status, in the order of STATUSES; a status without trials is left out."""
+    counts = Counter(record["status"] for record in records)
+    return {status: counts[status] for status in STATUSES if counts[status]}
+
+
+def finite_eta(eta: float | None, state: str) -> float | None:
+    """Seconds left by the driver's own estimate; None unless it is finite and the sweep runs."""
+    return eta if state == "running" and eta is not None and math.isfinite(eta) else None
+
+
+def iterations_done(record: Row) -> int:
+    """Done iterations of a trial: all of one that collapsed, not of one that was stopped."""
+    if record["status"] in FINISHED:
+        return record["iterations"]
+    return min(record["iteration"] or 0, record["iterations"])

@@ -1,0 +1,70 @@
+"""States, counts and done work of sweeps, on plain rows."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+
+from sweep.report.states import (
+    driven_state,
+    finite_eta,
+    iterations_done,
+    latest_first,
+    status_counts,
+    undriven_state,
+)
+
+
+def trial(status: str, iteration: int | None = None) -> dict:
+    return {"status": status, "iteration": iteration, "iterations": 100}
+
+
+def test_the_latest_heartbeat_is_first_and_no_driver_last() -> None:
+    heartbeats = {"b": datetime(2026, 1, 1, tzinfo=UTC), "d": datetime(2026, 1, 2, tzinfo=UTC)}
+    assert latest_first({"c", "a", "b", "d"}, heartbeats) == ["d", "b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("reported", "live", "state"),
+    [
+        ("running", True, "running"),
+        ("running", False, "stalled"),
+        ("finished", False, "finished"),
+        ("dreaming", True, "unknown"),
+        (None, True, "unknown"),
+    ],
+)
+def test_the_state_with_a_driver(reported: str | None, live: bool, state: str) -> None:
+    assert driven_state(reported, live=live) == state
+
+
+def test_the_state_without_a_driver() -> None:
+    assert undriven_state([]) == undriven_state([trial("planned")]) == "planned"
+    assert undriven_state([trial("planned"), trial("failed")]) == "unknown"
+
+
+def test_counts_are_in_the_vocabularys_order() -> None:
+    counts = status_counts([trial("stopped"), trial("planned"), trial("stopped")])
+    assert list(counts.items()) == [("planned", 1), ("stopped", 2)]
+
+
+@pytest.mark.parametrize("eta", [None, math.nan, math.inf])
+def test_only_a_finite_eta_of_a_running_sweep_is_one(eta: float | None) -> None:
+    assert finite_eta(eta, "running") is None
+    assert (finite_eta(5.0, "running"), finite_eta(5.0, "stalled")) == (5.0, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "done"),
+    [
+        (trial("collapsed", 40), 100),
+        (trial("completed", 100), 100),
+        (trial("stopped", 40), 40),
+        (trial("running", 140), 100),
+        (trial("planned"), 0),
+    ],
+)
+def test_a_collapsed_trial_is_done_and_a_stopped_one_is_not(row: dict, done: int) -> None:
+    assert iterations_done(row) == done
