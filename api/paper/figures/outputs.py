@@ -9,11 +9,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from api.drawing.figure import Figure, below_legend, styled_figure, subplots
-from api.drawing.look import shade, translucent
+from api.drawing.look import IMAGE_COLOURS, IMAGE_DASHES, shade, translucent
 from api.paper.figures.data import FigureData, FigureTrial, HistogramAt
 
-IMAGE_COLOURS = {"training": "#6B7680", "test": "#AA3377", "generated": "#228833"}
-IMAGE_DASHES = {"training": "solid", "test": "solid", "generated": "dash"}
 # The set of images that the others are compared with is filled.
 FILLS = {"training": translucent(IMAGE_COLOURS["training"], 0.3)}
 QUANTITIES = {"d": "D(x)", "d_loss": "L_D"}
