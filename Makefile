@@ -37,6 +37,10 @@ demo: $(READY)  ## train a small real sweep on this machine (about 10 minutes on
 serve: $(READY)  ## serve the results on http://localhost:8000 (PORT=, RESULTS=)
 	$(BIN)/python -m api --results $(RESULTS) --port $(PORT)
 
+.PHONY: picture
+picture: $(READY)  ## take the picture of the paper page anew (RESULTS=), with chromium
+	$(BIN)/python tests/picture.py --results $(RESULTS) api/pages/paper-page.png
+
 .PHONY: check
 check: $(READY)  ## ruff, pyright and the import contracts
 	$(BIN)/ruff check .
@@ -66,8 +70,8 @@ bench: $(READY)  ## measure speed on this machine, as ratios (about 10 minutes o
 	$(BIN)/python $(BENCH)/growth.py --repetitions 1 --trials 100,500
 	$(BIN)/python $(BENCH)/service.py --trials 1000 --core --clients 1
 
-# A GPU machine is often lent bare, with a torch of its own: nothing is installed here, and of this
-# project's packages only the trainer is used. PYTHON is one that has torch and torchvision.
+# GPU machines often have a torch of their own, built for their driver: nothing is installed here,
+# and of this project's packages only the trainer is used. PYTHON has torch and torchvision.
 .PHONY: bench-gpu
 bench-gpu: export PYTHONPATH := $(CURDIR)
 bench-gpu:  ## the same on a GPU (about 8 minutes), with a PYTHON that has torch
