@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from playwright.sync_api import Browser, sync_playwright
 
 from sweep.store.store import Store
@@ -17,6 +19,23 @@ from tests.api.stores import fill, identity, write_driver, write_imagenet, write
 from trainer.config.settings import METHODS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def described_once() -> Iterator[None]:
+    """Every service has the same routes: their description takes 0.5 s, and is made once."""
+    descriptions: list[dict[str, Any]] = []
+    original = FastAPI.openapi
+
+    def openapi(app: FastAPI) -> dict[str, Any]:
+        if not descriptions:
+            descriptions.append(original(app))
+        app.openapi_schema = descriptions[0]
+        return descriptions[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FastAPI, "openapi", openapi)
+        yield
 
 
 @pytest.fixture(scope="session")
