@@ -260,10 +260,10 @@ def test_a_worker_that_is_killed(
     command = ("sweep.table1", *PLAN, f"--results={root}", "--json")
     driver = Driver(environment, tmp_path / "log", *command)
     driver.wait_for(root, sn=2)
-    before, first = checkpointed(root), attempt(root, SN)
     family = descendants(driver.process.pid)
     assert any(map(trains, family))
     kill(holder(root, SN))
+    before, first = checkpointed(root), attempt(root, SN)
     assert driver.wait() == 0, driver.said()
     assert attempt(root, SN) != first
     resumed = {e["trial_id"]: e for e in driver.events() if e["event"] == "trial"}
@@ -281,8 +281,8 @@ def test_a_worker_that_is_killed_on_a_cluster(
     root = tmp_path / "r"
     driver = drive()
     driver.wait_for(root, sr=2)
-    before = checkpointed(root)
     kill(holder(root, SR))
+    before = checkpointed(root)
     assert driver.wait() == 0, driver.said()
     assert_kept(root, before)
     assert results(root) == whole
