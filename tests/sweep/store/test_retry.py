@@ -32,6 +32,8 @@ PLAN = ("--profile=digits", "--settings=C_8-32", "--iterations=2")
 def untroubled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "_troubled", {})
     monkeypatch.setattr(retry, "_recovered", {})
+    monkeypatch.setattr(retry, "FIRST_DELAY_SECONDS", 0.2)
+    monkeypatch.setattr(retry, "LONGEST_DELAY_SECONDS", 1.0)
 
 
 @contextmanager
@@ -73,7 +75,7 @@ def test_an_outage_is_waited_out_and_said_once(
     root, proxy = proxied
     store = Store(root, 60)
     store.write("sweeps/a.json", b"1")
-    with outage(proxy, 3):
+    with outage(proxy, 2):
         assert store.read("sweeps/a.json") == b"1"
         store.write("sweeps/a.json", b"2")
     assert [file.key for file in store.list("sweeps")] == ["a"]
@@ -139,9 +141,9 @@ def test_an_outage_longer_than_a_heartbeat_lasts_supersedes_nobody(
     waiter = threading.Thread(target=wait)
     waiter.start()
     assert waiting.wait(10)
-    with outage(proxy, 4):
+    with outage(proxy, 3):
         holder.write("samples/t/0.png", b"in the middle")
-    time.sleep(3)
+    time.sleep(2)
     holder.check()
     assert ownerships == []
     holder.release()
@@ -185,7 +187,7 @@ def test_a_full_disk_is_waited_for(small_disk: Path, capsys: pytest.CaptureFixtu
     owned = acquired(store, every=0.2)
     writer = threading.Thread(target=owned.write, args=("checkpoints/t/1.pt", b"2" * 400_000))
     writer.start()
-    time.sleep(3)
+    time.sleep(2)
     assert writer.is_alive()
     # A reader sees the old file whole; what was begun is not even left as a temporary file.
     assert Store(small_disk / "results").read("checkpoints/t/1.pt") == b"1" * 300_000
