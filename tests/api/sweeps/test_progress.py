@@ -85,9 +85,10 @@ def test_states(tmp_path: Path, says: str, silent: int, state: str, eta: float |
 def test_a_stalled_sweep_has_another_etag(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write_plan(store, "s", [identity("C_32-32", "sn", 0)])
-    soon = datetime.now(UTC) - timedelta(seconds=57)
-    write_driver(store, "s", heartbeat=soon.isoformat())
     with serving(tmp_path) as http:
+        soon = datetime.now(UTC) - timedelta(seconds=54)
+        write_driver(store, "s", heartbeat=soon.isoformat())
+        wait_for(lambda: http.get("/sweeps").json()["items"][0]["state"] == "running")
         first = http.get("/sweeps")
         assert first.json()["items"][0]["state"] == "running"
         header = {"If-None-Match": first.headers["etag"]}
