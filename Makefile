@@ -41,20 +41,30 @@ serve: $(READY)  ## serve the results on http://localhost:8000 (PORT=, RESULTS=)
 picture: $(READY)  ## take the picture of the paper page anew (RESULTS=), with chromium
 	$(BIN)/python tests/picture.py --results $(RESULTS) api/pages/paper-page.png
 
-.PHONY: check
-check: $(READY)  ## ruff, pyright and the import contracts
+.PHONY: check style types
+check: style types  ## ruff, pyright and the import contracts
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-.PHONY: test
-test: check  ## check, then every test that is not slow
-	$(BIN)/pytest -m 'not slow'
+types: $(READY)
+	$(BIN)/pyright
+
+# By files: what the tests of one share, such as a sweep, a service or a browser, is built once.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+
+.PHONY: test fast
+test: style  ## check, and every test that is not slow
+	@$(MAKE) --no-print-directory --jobs=2 types fast
+
+fast: $(READY)
+	$(PYTEST) -m 'not slow'
 
 .PHONY: test-all
 test-all: test  ## test, then the slow campaigns
-	$(BIN)/pytest -m slow
+	$(PYTEST) -m slow
 
 BENCH := tests/benchmarks
 
