@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -24,12 +25,15 @@ def test_every_figure_is_drawn_and_told(story: httpx2.Client, plate: str) -> Non
     assert story.get(picture["source"]).status_code == 200
 
 
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+    with serving(tmp_path_factory.mktemp("nothing")) as client:
+        yield client
+
+
 @pytest.mark.parametrize("plate", PLATES)
-def test_an_empty_figure_says_what_to_run(
-    tmp_path_factory: pytest.TempPathFactory, plate: str
-) -> None:
-    with serving(tmp_path_factory.mktemp("nothing")) as http:
-        picture = figure(http, plate)
+def test_an_empty_figure_says_what_to_run(nothing: httpx2.Client, plate: str) -> None:
+    picture = figure(nothing, plate)
     assert picture["data"] == []
     assert picture["empty"]
     assert picture["command"].startswith("python -m sweep.")

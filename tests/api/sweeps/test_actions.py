@@ -25,10 +25,9 @@ SENT = {"Authorization": f"Bearer {CONTROL}"}
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
+def fill_sweeps(root: Path) -> Store:
     """Sweeps `a` and `b` run and share a trial; `ended` does not; one trial is in no plan."""
-    store = Store(tmp_path / "results")
+    store = Store(root / "results")
     shared, failed, done, lone = (identity("C_32-32", "sn", seed) for seed in range(4))
     write_trial(store, shared, "running")
     write_trial(store, failed, "failed")
@@ -41,6 +40,24 @@ def store(tmp_path: Path) -> Store:
         write_driver(store, name)
     write_driver(store, "ended", state="interrupted")
     return store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return fill_sweeps(tmp_path)
+
+
+# For requests that are refused, so that they change nothing for the next one.
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return fill_sweeps(tmp_path_factory.mktemp("unchanged"))
+
+
+@pytest.fixture(scope="module")
+def refusing(unchanged: Store) -> Iterator[httpx2.Client]:
+    with serving(Path(unchanged.base), None, CONTROL) as http:
+        http.headers.update(SENT)
+        yield http
 
 
 @pytest.fixture
@@ -120,22 +137,22 @@ def test_a_failed_trial_is_retried_by_the_sweep_that_runs(
     ],
 )
 def test_what_makes_no_sense_now(
-    http: httpx2.Client,
-    store: Store,
+    refusing: httpx2.Client,
+    unchanged: Store,
     path: str,
     action: str,
     status: int,
     detail: str,
 ) -> None:
     path = path.format(*(trial_of(k) for k in range(4)), sr=trial_of(0, "sr-static"))
-    answer = http.post(path, json={"action": action})
+    answer = refusing.post(path, json={"action": action})
     assert answer.status_code == status
     assert detail in answer.json()["detail"]
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
     assert (
-        stored_requests(store, "a")
-        == stored_requests(store, "b")
-        == stored_requests(store, "ended")
+        stored_requests(unchanged, "a")
+        == stored_requests(unchanged, "b")
+        == stored_requests(unchanged, "ended")
         == []
     )
 
@@ -158,15 +175,15 @@ def test_what_makes_no_sense_now(
     ],
 )
 def test_what_is_no_request(
-    http: httpx2.Client, store: Store, content: bytes, media: str, status: int
+    refusing: httpx2.Client, unchanged: Store, content: bytes, media: str, status: int
 ) -> None:
     headers = {"Content-Type": media} if media else {}
-    answer = http.post("/sweeps/a/actions", content=content, headers=headers)
+    answer = refusing.post("/sweeps/a/actions", content=content, headers=headers)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith(
         "text/html" if "form" in media else "application/problem+json"
     )
-    assert stored_requests(store, "a") == []
+    assert stored_requests(unchanged, "a") == []
 
 
 def test_a_form_leads_back_to_its_page(http: httpx2.Client, store: Store) -> None:
