@@ -49,13 +49,8 @@ IMAGE_COLOURS = {"training": "#009E73", "test": "#CC79A7", "generated": "#C27F00
 IMAGE_DASHES = {"training": "solid", "test": "dash", "generated": "solid"}
 # Of each signal its name in a figure, the column with its onset, and the dash of its line.
 SIGNAL_NAMES = ("mode collapse", "spectral collapse", "dead D", "diverged")
-SIGNALS = tuple(zip(SIGNAL_NAMES, SIGNAL_COLUMNS, ("solid", "dash", "dot", "dot"), strict=True))
-# Over the curves of a trial a divergence has a dash of its own.
-CURVE_SIGNALS = tuple(
-    zip(SIGNAL_NAMES, SIGNAL_COLUMNS, ("solid", "dash", "dot", "dashdot"), strict=True)
-)
-# The middle of Viridis: its ends vanish on a dark or on a light ground.
-SHOWN_SHARE = (0.22, 0.86)
+SIGNAL_DASHES = ("solid", "dash", "dot", "dashdot")
+SIGNALS = tuple(zip(SIGNAL_NAMES, SIGNAL_COLUMNS, SIGNAL_DASHES, strict=True))
 # Viridis without its ends: the dark one is lost on a dark page, the yellow one on a light page.
 SHARES = [0.25 + 0.65 * k / 8 for k in range(9)]
 SCALE = sample_colorscale("Viridis", SHARES)
@@ -85,7 +80,7 @@ def marks_of(trial: Signals) -> list[tuple[str, int, str]]:
 
 def mark_collapses(figure: go.Figure, trial: Run) -> None:
     """Draws a line over a spectrum at the onset of each signal: solid for mode collapse, dashed
-    for spectral, dotted for the rest."""
+    for spectral, dotted for a dead D, both for divergence."""
     heights = {name: 1 - 0.07 * place for place, (name, _, _) in enumerate(SIGNALS)}
     for name, onset, dash in marks_of(trial):
         right = onset >= 0.5 * (trial.iteration or trial.iterations)
@@ -119,9 +114,7 @@ def mark_collapses(figure: go.Figure, trial: Run) -> None:
 
 def by_depth(n: int) -> list[str]:
     """Colours of `n` things in order, dark first."""
-    low, high = SHOWN_SHARE
-    places = [low + (high - low) * k / max(1, n - 1) for k in range(n)]
-    return [str(shade) for shade in sample_colorscale("Viridis", places)] if n else []
+    return [shade(k / max(1, n - 1)) for k in range(n)]
 
 
 def shade(share: float) -> str:

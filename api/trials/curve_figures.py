@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from api.drawing.figure import Figure, no_figure, styled_figure
 from api.drawing.lines import Curve, iteration_axis, layer_lines, lines
-from api.drawing.look import CURVE_SIGNALS, by_depth, colour
+from api.drawing.look import by_depth, colour, marks_of
 from api.drawing.panels import EDGES, CurvePanel, Stroke, height_of, stacked
 from api.reading.snapshot import Row
 from api.trials.dataset_facts import score_of
@@ -174,8 +174,7 @@ def mark_signals(figure: go.Figure, trial: Trial, panels_height: int) -> int:
 
     Returns the height of the names; both heights are in pixels.
     """
-    fields = [(name, getattr(trial, field), dash) for name, field, dash in CURVE_SIGNALS]
-    signals = [(name, onset, dash) for name, onset, dash in fields if onset is not None]
+    signals = marks_of(trial)
     for place, (name, onset, dash) in enumerate(sorted(signals, key=lambda signal: -signal[1])):
         above = NAME_ABOVE + NAME_HEIGHT * place
         figure.add_shape(

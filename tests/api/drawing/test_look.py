@@ -20,3 +20,14 @@ def test_methods_stand_in_one_order() -> None:
     assert in_order(["newer", "nugan", "sr-static", "sn", "sn"]) == [
         "sn", "sr-static", "nugan", "newer",
     ]  # fmt: skip
+
+
+def test_no_two_signals_have_one_dash() -> None:
+    dashes = [dash for _, _, dash in look.SIGNALS]
+    assert len(set(dashes)) == len(dashes) == 4
+
+
+def test_depths_run_through_the_shades_of_the_spectra() -> None:
+    assert look.by_depth(9) == look.SCALE
+    assert look.by_depth(1) == look.SCALE[:1]
+    assert look.by_depth(0) == []
