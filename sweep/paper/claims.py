@@ -122,9 +122,15 @@ def _collapse_claims(rows: Sequence[SettingRow]) -> list[Claim]:
 
 
 def _claim(
-    rows: Sequence[SettingRow], name: str, sentence: str, section: str, table: Answer,
-    ask: Question, other_methods: Sequence[str], claimed: float | None = None,
-) -> Claim:  # fmt: skip
+    rows: Sequence[SettingRow],
+    name: str,
+    sentence: str,
+    section: str,
+    table: Answer,
+    ask: Question,
+    other_methods: Sequence[str],
+    claimed: float | None = None,
+) -> Claim:
     methods: dict[str, set[str]] = {}
     for row in rows:
         for profile, measured in row.measured.items():

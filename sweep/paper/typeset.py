@@ -61,12 +61,18 @@ def comparison_sheet(
         title=f"Published (Table II) and measured ({name}, {profile} profile)",
         label=f"tab:{name}-{profile}",
         header=(
-            "setting", "method", "published IS", "published FID", f"measured {title}", "n",
-            "minus sn", "collapsed",
+            "setting",
+            "method",
+            "published IS",
+            "published FID",
+            f"measured {title}",
+            "n",
+            "minus sn",
+            "collapsed",
         ),
         blocks=[list(_block(row, profile)) for row in measured],
         notes=[*_notes(measured, results, title), *remarks],
-    )  # fmt: skip
+    )
 
 
 def _block(row: SettingRow, profile: str) -> Iterator[tuple[str, ...]]:

@@ -142,8 +142,9 @@ class _Axis:
         return found
 
 
-def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 11,
-          colour: str = "black") -> str:  # fmt: skip
+def _text(
+    x: float, y: float, text: str, *, anchor: str = "start", size: int = 11, colour: str = "black"
+) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
         f'fill="{colour}">{escape(text)}</text>'

@@ -36,16 +36,22 @@ def curve(config: TrialConfig, n: int, fell: int | None, rng: np.random.Generato
     scores = {score: distance, "n_samples": np.full(n, 1000)}
     if config.profile == "paper":
         scores |= {
-            "inception_score": 8.5 - 7 * np.exp(-5 * t), "precision": noise[2],
-            "recall": noise[3], "kid_mean": distance / 3e4, "kid_std": distance / 3e5,
-        }  # fmt: skip
+            "inception_score": 8.5 - 7 * np.exp(-5 * t),
+            "precision": noise[2],
+            "recall": noise[3],
+            "kid_mean": distance / 3e4,
+            "kid_std": distance / 3e5,
+        }
     else:
         share = np.clip(1 - distance / top, 0, 1)
         scores |= {
-            "modes": (1000 * share).astype(int), "reverse_kl": 4.5 - 4 * share,
-            "valid_share": share, "joint_class_score": 1 + 300 * share,
-            "modes_ungated": (1000 * share).astype(int), "reverse_kl_ungated": 4.4 - 4 * share,
-        }  # fmt: skip
+            "modes": (1000 * share).astype(int),
+            "reverse_kl": 4.5 - 4 * share,
+            "valid_share": share,
+            "joint_class_score": 1 + 300 * share,
+            "modes_ungated": (1000 * share).astype(int),
+            "reverse_kl_ungated": 4.4 - 4 * share,
+        }
     return {
         "iteration": np.arange(n) * config.evaluate_every,
         "seconds": np.arange(n) * rng.uniform(1, 8),

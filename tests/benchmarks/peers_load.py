@@ -35,16 +35,18 @@ def fill_optuna(folder: Path, trials: list[dict]) -> None:
         )
         for name in PARAMETERS
     }
-    study.add_trials([
-        optuna.trial.create_trial(
-            params={name: str(trial[name]) for name in PARAMETERS},
-            distributions=choices,
-            value=trial["best"],
-            user_attrs={"trial_id": trial["trial_id"]},
-            intermediate_values=dict(trial["curve"]),
-        )
-        for trial in trials
-    ])  # fmt: skip
+    study.add_trials(
+        [
+            optuna.trial.create_trial(
+                params={name: str(trial[name]) for name in PARAMETERS},
+                distributions=choices,
+                value=trial["best"],
+                user_attrs={"trial_id": trial["trial_id"]},
+                intermediate_values=dict(trial["curve"]),
+            )
+            for trial in trials
+        ]
+    )
 
 
 def main() -> None:

@@ -105,10 +105,21 @@ def gan_collections(folder: Path, work: Work) -> Trainer:
     warnings.filterwarnings("ignore", "Converting a tensor with requires_grad=True")
     turns = Turns()
     flags = SimpleNamespace(
-        dataset="cifar10", arch="res32", loss="hinge", batch_size=work.batch, n_dis=N_CRITIC,
-        lr_G=2e-4, lr_D=2e-4, betas=(0.0, 0.9), total_steps=100_000, z_dim=LATENT,
-        sample_size=1, sample_step=500, eval_step=5000, flags_into_string=lambda: "",
-    )  # fmt: skip
+        dataset="cifar10",
+        arch="res32",
+        loss="hinge",
+        batch_size=work.batch,
+        n_dis=N_CRITIC,
+        lr_G=2e-4,
+        lr_D=2e-4,
+        betas=(0.0, 0.9),
+        total_steps=100_000,
+        z_dim=LATENT,
+        sample_size=1,
+        sample_step=500,
+        eval_step=5000,
+        flags_into_string=lambda: "",
+    )
     changes = {name: Ignored() for name in ("transforms", "make_grid", "save_image")}
     changes |= {
         "FLAGS": flags,

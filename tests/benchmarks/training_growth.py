@@ -66,16 +66,22 @@ def curves(device: str, repetitions: int) -> list[Curve]:
         chosen = [tuple({**BASE, field: size}.items()) for size in sizes]
         found += [
             Curve(
-                axis=axis, what="iteration", unit="s", sizes=sizes,
+                axis=axis,
+                what="iteration",
+                unit="s",
+                sizes=sizes,
                 cost=[times[json.dumps(point)] for point in chosen],
                 expected=[operations(configs[point]) for point in chosen],
             ),
             Curve(
-                axis=axis, what="peak memory", unit="MB", sizes=sizes,
+                axis=axis,
+                what="peak memory",
+                unit="MB",
+                sizes=sizes,
                 cost=[peaks[point] for point in chosen],
                 expected=[memory(configs[point]) / 1e6 for point in chosen],
             ),
-        ]  # fmt: skip
+        ]
     return found
 
 

@@ -196,9 +196,19 @@ def test_other_pods_are_pods(ray_job_schema: dict[str, Any]) -> None:
 def test_claims_service_and_policies(ray_job_schema: dict[str, Any]) -> None:
     """Against the same objects where KubeRay's definitions embed them."""
     claim = at(
-        pod_schema(ray_job_schema), "properties", "spec", "properties", "volumes", "items",
-        "properties", "ephemeral", "properties", "volumeClaimTemplate", "properties", "spec",
-    )  # fmt: skip
+        pod_schema(ray_job_schema),
+        "properties",
+        "spec",
+        "properties",
+        "volumes",
+        "items",
+        "properties",
+        "ephemeral",
+        "properties",
+        "volumeClaimTemplate",
+        "properties",
+        "spec",
+    )
     for document in documents("kuberay/results-pvc.yaml"):
         assert (document["apiVersion"], document["kind"]) == ("v1", "PersistentVolumeClaim")
         check(document["spec"], claim)

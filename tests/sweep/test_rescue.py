@@ -50,9 +50,15 @@ def test_a_collapsed_trial_goes_on_from_its_last_healthy_snapshot(
     assert dry_run(store) == 0
     said = capsys.readouterr()
     expected = trial_config(
-        "digits", "C_8-32", "sr-dynamic", 3, iterations=100, threads=2,
-        parent=COLLAPSED.trial_id, parent_iteration=55,
-    )  # fmt: skip
+        "digits",
+        "C_8-32",
+        "sr-dynamic",
+        3,
+        iterations=100,
+        threads=2,
+        parent=COLLAPSED.trial_id,
+        parent_iteration=55,
+    )
     assert [json.loads(line)["trial_id"] for line in said.out.splitlines()] == [expected.trial_id]
     assert f"skipped {EARLY.trial_id}: it has no snapshot before its collapse" in said.err
 

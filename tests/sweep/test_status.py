@@ -164,7 +164,11 @@ def test_neither_torch_nor_ray_is_imported(name: str, mixed: Store, environment)
 def test_a_reader_that_leaves_is_no_error(mixed: Store, environment) -> None:
     ended = subprocess.run(
         f"{sys.executable} -m sweep.ls --results {mixed.root} | true; exit ${{PIPESTATUS[0]}}",
-        shell=True, executable="/bin/bash", env=environment, capture_output=True, text=True,
+        shell=True,
+        executable="/bin/bash",
+        env=environment,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert (ended.returncode, ended.stderr) == (0, "")

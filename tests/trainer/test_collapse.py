@@ -335,8 +335,12 @@ def test_nan_is_divergence_and_no_other_verdict():
     records = history(n=8)
     nan = math.nan
     records[7] |= {
-        "finite": False, "gap": nan, "d_spread": nan, "sigma2_ratio": 10 * [nan], "modes": 0,
-    }  # fmt: skip
+        "finite": False,
+        "gap": nan,
+        "d_spread": nan,
+        "sigma2_ratio": 10 * [nan],
+        "modes": 0,
+    }
     v = verdict(records)
     assert v.words == "diverged at 350"
     assert v.stop == "diverged"

@@ -71,10 +71,20 @@ def paper(setting: str, method: str, seed: int, fid: float, n_critic: int = 5) -
     _, sizes = setting.split("_")
     batch, channels = map(int, sizes.split("-"))
     return trial(
-        setting, method, seed, 0, profile="paper", dataset="cifar10", batch_size=batch,
-        channels=channels, iterations=50_000, config=json.dumps({"n_critic": n_critic}),
-        best_fd_digits=None, best_fid=fid, final_fid=fid,
-    )  # fmt: skip
+        setting,
+        method,
+        seed,
+        0,
+        profile="paper",
+        dataset="cifar10",
+        batch_size=batch,
+        channels=channels,
+        iterations=50_000,
+        config=json.dumps({"n_critic": n_critic}),
+        best_fd_digits=None,
+        best_fid=fid,
+        final_fid=fid,
+    )
 
 
 def test_comparable_trials_decide() -> None:

@@ -11,8 +11,14 @@ from sweep.paper.table2 import table2
 from sweep.paper.trends import fig8, fig12
 
 
-def trial(setting: str, method: str, i_ratio: float | None, best: float | None, seed: int = 0,
-          **changes: Any) -> dict[str, Any]:  # fmt: skip
+def trial(
+    setting: str,
+    method: str,
+    i_ratio: float | None,
+    best: float | None,
+    seed: int = 0,
+    **changes: Any,
+) -> dict[str, Any]:
     return {
         "trial_id": f"{setting}.{method}.{i_ratio}.{seed}", "profile": "digits",
         "setting": setting, "group": setting[0], "method": method, "i_ratio": i_ratio,

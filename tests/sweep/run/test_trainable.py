@@ -331,9 +331,14 @@ def test_a_request_stops_it_at_the_next_evaluation(
 def test_a_branch_goes_on_from_its_parents_checkpoint(whole: Path, tmp_path: Path) -> None:
     at = int(contents(whole)["checkpoints"][0])
     child = trial_config(
-        "digits", "C_8-32", "sr-dynamic", 0, iterations=6,
-        parent=CONFIG.trial_id, parent_iteration=at,
-    )  # fmt: skip
+        "digits",
+        "C_8-32",
+        "sr-dynamic",
+        0,
+        iterations=6,
+        parent=CONFIG.trial_id,
+        parent_iteration=at,
+    )
     store = unfinished(whole, tmp_path)
     trial(tmp_path, child)
     (row,) = store.read_rows("trials", child.trial_id)
