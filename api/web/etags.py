@@ -32,7 +32,8 @@ def not_modified_or_continue(
     Ends the request by raising NotModified if the client has the response, and CachedResponse if
     the response cache has it. The ETag is weak, because the bytes depend on compression.
     """
-    query = "&".join(sorted(request.url.query.split("&")))
+    # Of a parameter that is repeated, such as `sort`, the order counts: a stable sort keeps it.
+    query = "&".join(sorted(request.url.query.split("&"), key=lambda part: part.partition("=")[0]))
     state = request.state
     rights = f"{state.trusted} {state.may_control} {state.logged_in}"
     parts = [code_version(), version, media, rights, request.url.path, query]

@@ -85,3 +85,18 @@ def test_an_etag_is_of_query_and_media_type(http: httpx2.Client) -> None:
     tags = {http.get(address).headers["etag"] for address in addresses}
     tags.add(http.get("/results", headers={"Accept": "text/csv"}).headers["etag"])
     assert len(tags) == 5
+
+
+def test_the_order_of_a_repeated_parameter_counts(http: httpx2.Client) -> None:
+    etags = set()
+    for fields in (["seed", "method"], ["method", "seed"]):
+        query = [("fields", fields[0]), ("limit", "3"), ("fields", fields[1])]
+        response = http.get("/results", params=query)
+        assert [name for name in response.json()["items"][0] if name in fields] == fields
+        etags.add(response.headers["etag"])
+    assert len(etags) == 2
+
+
+def test_the_order_of_parameters_does_not_count(http: httpx2.Client) -> None:
+    first, second = http.get("/results?limit=3&seed=0"), http.get("/results?seed=0&limit=3")
+    assert first.headers["etag"] == second.headers["etag"]
