@@ -124,12 +124,15 @@ def _sorted_by(name: str, rows: Sequence[Row]) -> str | None:
 def _choices(snapshot: Snapshot) -> dict[str, Any]:
     """Choices of the filters: values that the store has, not all that there could be."""
     rows = snapshot.records.values()
+    stored = {
+        name: {row[name] for row in rows}
+        for name in ("profile", "setting", "method", "status", "group", "dataset")
+    }
     return {
         "sweeps": plans.sweep_names(snapshot),
         "present": {
             name: [value for value in NAMED_FILTERS[name] if value in values]
-            for name in ("profile", "setting", "method", "status", "group", "dataset")
-            if (values := {row[name] for row in rows})
+            for name, values in stored.items()
         },
         "groupings": GROUPINGS,
     }
@@ -144,7 +147,14 @@ def _groups(snapshot: Snapshot, filters: TrialFilters, by: Sequence[str]) -> dic
         # Two distances have no mean; what they fall into can still be counted.
         score, mixed = "best_fid", str(error)
     items = groups.groups(rows, score, names, [*groups.AGGREGATES])
-    return {"names": names, "score": score, "mixed": mixed, "groups": items, "n": len(rows)}
+    return {
+        "names": names,
+        "score": score,
+        "mixed": mixed,
+        "groups": items,
+        "n": len(rows),
+        "of": len(snapshot.records),
+    }
 
 
 def _address(request: Request, changes: Mapping[str, str | None]) -> str:

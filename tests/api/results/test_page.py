@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser
+
+from tests.api.servers import serving
 
 
 def rows(text: str) -> list[str]:
@@ -108,3 +111,13 @@ def test_trials_are_chosen_across_pages(browser: Browser, http: httpx2.Client) -
     query = httpx2.URL(page.url).params
     assert query.get_list("t") == chosen
     page.close()
+
+
+@pytest.mark.parametrize("root", ["empty", "absent"])
+@pytest.mark.parametrize("path", ["/", "/view/trials", "/view/trials?by=method", "/paper"])
+def test_a_page_without_any_trial_says_what_fills_it(tmp_path: Path, path: str, root: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with serving(tmp_path / root) as http:
+        response = http.get(path, headers={"Accept": "text/html"})
+    assert response.status_code == 200
+    assert "make demo" in response.text or "python -m sweep." in response.text
