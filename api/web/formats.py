@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import quote
 
 import pyarrow as pa
 from fastapi import Request
@@ -63,8 +64,16 @@ def json_response(model: BaseModel) -> Response:
 def file_response(media: str, table: pa.Table, name: str) -> Response:
     """The table as a CSV or Parquet file of that name."""
     content, ending = (csv_of(table), "csv") if media == CSV else (parquet_of(table), "parquet")
-    disposition = f'attachment; filename="{name}.{ending}"'
-    return Response(content, media_type=media, headers={"Content-Disposition": disposition})
+    headers = {"Content-Disposition": attachment(f"{name}.{ending}")}
+    return Response(content, media_type=media, headers=headers)
+
+
+def attachment(filename: str) -> str:
+    """Content-Disposition of a download: RFC 6266, with RFC 8187 where the name is not ASCII."""
+    quoted = quote(filename, safe="")
+    if quoted == filename:
+        return f'attachment; filename="{filename}"'
+    return f"attachment; filename*=UTF-8''{quoted}"
 
 
 def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -62,3 +62,16 @@ def test_a_score_that_is_not_finite(tmp_path: Path) -> None:
         (cell,) = http.get("/sweeps/s/matrix").json()["cells"]
         assert (cell["mean"], cell["nonfinite"]) == (None, {"mean": "nan"})
         assert cell["seeds"][0]["nonfinite"] == {"best": "nan"}
+
+
+@pytest.mark.parametrize("name", ["café", "实验"])
+def test_a_sweep_of_any_name_is_downloaded(tmp_path: Path, name: str) -> None:
+    store, who = Store(tmp_path), identity("C_32-32", "sn", 0)
+    write_trial(store, who)
+    write_plan(store, name, [who])
+    with serving(tmp_path) as http:
+        for _ in range(2):
+            response = http.get(f"/sweeps/{name}/matrix?format=csv")
+            assert response.status_code == 200
+            assert response.text.count("\r\n") == 2
+            assert response.headers["content-disposition"].startswith("attachment; filename*=")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from starlette.requests import Request
 
-from api.web.formats import CSV, JSON, PARQUET, csv_of, negotiate
+from api.web.formats import CSV, JSON, PARQUET, attachment, csv_of, negotiate
 
 
 def request(accept: str | None) -> Request:
@@ -55,3 +55,15 @@ def test_csv() -> None:
         ",-1.5,,,",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("filename", "header"),
+    [
+        ("demo.matrix.csv", 'attachment; filename="demo.matrix.csv"'),
+        ("café.csv", "attachment; filename*=UTF-8''caf%C3%A9.csv"),
+        ("实验.parquet", "attachment; filename*=UTF-8''%E5%AE%9E%E9%AA%8C.parquet"),
+    ],
+)
+def test_a_download_has_a_name_in_ascii(filename: str, header: str) -> None:
+    assert attachment(filename) == header
