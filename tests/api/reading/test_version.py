@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import api
+import sweep
+import trainer.config
 from api.reading import version
 
 
@@ -40,6 +42,17 @@ def test_compiled_files_do_not_count(package: Path) -> None:
     assert version.digest(package) == before
 
 
-def test_the_whole_package_is_walked() -> None:
-    assert Path(api.__file__).parent == version.PACKAGE
-    assert version.code_version() == version.digest(version.PACKAGE)
+def test_the_code_behind_answers_is_walked() -> None:
+    for module in (api, sweep, trainer.config):
+        assert module.__file__ is not None
+        assert Path(module.__file__).parent in version.FOLDERS
+
+
+def test_a_change_in_any_package_changes_it(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = (package / "pages", package / "paper")
+    monkeypatch.setattr(version, "FOLDERS", folders)
+    before = version.code_version.__wrapped__()
+    (package / "paper/figures/runs.py").write_text("changed")
+    assert version.code_version.__wrapped__() != before
