@@ -37,6 +37,7 @@ from api.web.etags import CachedResponse, NotModified, ResponseCache, ResponseCa
 from api.web.guard import Guard
 from api.web.latency import Latency
 from api.web.service import open_service
+from sweep.store.retry import READER_PATIENCE_SECONDS
 from sweep.store.store import Store
 
 # A small store is read before the first answer; a big one while the service answers 503.
@@ -78,7 +79,7 @@ def create_app(
     Raises StoreError if the root is no folder or URI.
     """
     tokens = tokens or Tokens()
-    service = open_service(Store(root), cache_folder)
+    service = open_service(Store(root, READER_PATIENCE_SECONDS), cache_folder)
 
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:

@@ -16,8 +16,9 @@ from sweep.paper.pairs import PairedDifference
 from sweep.paper.table2 import SettingRow, table2
 from sweep.paper.typeset import SIGNAL_MARKS, Sheet, comparison_sheet, latex, markdown
 from sweep.report.inventory import Inventory, inventory, skipped_lines
+from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store, StoreError
-from sweep.store.tables import columns, csv_of, parquet_of
+from sweep.store.tables import columns, csv_of, csv_of_columns, parquet_of
 from sweep.store.vocabulary import FINISHED, Row
 from trainer.config.lookup import UsageError, lookup
 
@@ -72,6 +73,10 @@ def _export(argv: list[str] | None) -> int:
 
 def _content(store: Store, stored: Inventory, name: str, format: str, table: str) -> bytes:
     records = stored.records(name)
+    if table == "trials" and format == "csv":
+        schema = SCHEMAS[table]
+        values = {column: [row[column] for row in records] for column in schema.names}
+        return csv_of_columns(schema, values, newline="\n")
     if table == "table2":
         comparison = table2(_begun_records(records), lambda i: store.read_rows("evaluations", i))
         if format in SHEETS:

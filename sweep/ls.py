@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +11,11 @@ from typing import Any
 from sweep.cli.commands import parser, run, store_of
 from sweep.report import text_tables
 from sweep.report.display import distance, plain
-from sweep.report.inventory import Inventory, inventory, planned, skipped_lines
+from sweep.report.inventory import Inventory, inventory, skipped_lines
+from sweep.report.states import status_counts
 from sweep.report.sweep_state import COLUMNS, TrialStanding, table_order, trial_standing
 from sweep.report.text_tables import Grid, Part
-from sweep.store.vocabulary import STATUSES, Row
+from sweep.store.vocabulary import SHOWN_STATUSES, Row
 from trainer.config.lookup import select
 from trainer.config.settings import ALL_SETTINGS, METHODS, PROFILES
 
@@ -31,7 +31,7 @@ exit code: 0, 2 bad input, 130 interrupted
 FILTERS: Mapping[str, Iterable[str]] = {
     "setting": ALL_SETTINGS,
     "method": METHODS,
-    "status": STATUSES,
+    "status": SHOWN_STATUSES,
     "profile": PROFILES,
 }
 
@@ -68,8 +68,12 @@ def _ls(argv: list[str] | None) -> int:
 
 def _all_records(stored: Inventory) -> list[Row]:
     """Every trial that has begun or is in a plan, once."""
-    waiting = {row["trial_id"]: planned(row) for plan in stored.plans.values() for row in plan}
-    return list((waiting | dict(stored.trials)).values())
+    by_id: dict[str, Row] = dict(stored.trials)
+    for plan in stored.plans.values():
+        for row in plan:
+            if row["trial_id"] not in by_id:
+                by_id[row["trial_id"]] = stored.planned(row)
+    return list(by_id.values())
 
 
 def matching_records(
@@ -127,8 +131,8 @@ def ago(moment: datetime | None, now: datetime) -> str:
 
 
 def _summary(trials: Sequence[TrialStanding], n: int) -> str:
-    counts = Counter(trial.status for trial in trials)
-    tally = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+    counts = status_counts(trial.status for trial in trials)
+    tally = ", ".join(f"{n} {status}" for status, n in counts.items())
     return f"{len(trials)} of {n} trials" + (f": {tally}" if tally else " match")
 
 

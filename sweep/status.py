@@ -18,11 +18,13 @@ from sweep.report.sweep_state import (
     COLUMNS,
     SweepStanding,
     TrialStanding,
+    lost_trials,
     sweep_standing,
     table_order,
 )
 from sweep.report.text_tables import Grid, Part
 from sweep.store.store import Store
+from sweep.store.vocabulary import UNREADABLE
 
 EXAMPLES = """\
   python -m sweep.status                       every sweep in ./results, newest first
@@ -42,6 +44,8 @@ MARKS = {
     "collapsed": "c",
     "failed": "x",
     "stopped": "s",
+    "unreadable": "!",
+    "other": "*",
 }
 MARK_STYLES = {mark: text_tables.STYLES[name] for name, mark in MARKS.items()}
 
@@ -72,8 +76,8 @@ def _status(argv: list[str] | None) -> int:
 def _look(store: Store, name: str | None) -> tuple[Inventory, list[SweepStanding]]:
     stored = inventory(store, columns=COLUMNS, sweep=name)
     names = stored.sweeps if name is None else [name]
-    now = datetime.now(UTC)
-    return stored, [sweep_standing(store, stored, each, now) for each in names]
+    now, lost = datetime.now(UTC), lost_trials(store, names, stored)
+    return stored, [sweep_standing(stored, each, now, lost) for each in names]
 
 
 def _say(
@@ -174,14 +178,16 @@ def _details(standing: SweepStanding) -> list[Part]:
     running = [trial for trial in trials if trial.status == "running"]
     if running:
         parts += ["", _running(running)]
-    failed = [trial for trial in trials if trial.status == "failed"]
-    if failed:
-        parts += ["", *map(_failure, failed)]
+    troubled = [trial for trial in trials if trial.status in ("failed", UNREADABLE)]
+    if troubled:
+        parts += ["", *map(_trouble, troubled)]
     return parts
 
 
 def _shown_status(trial: TrialStanding) -> str:
-    return "lost" if trial.lost else trial.status
+    """The status, `lost`, or `other` for one that this version does not know."""
+    status = "lost" if trial.lost else trial.status
+    return status if status in MARKS else "other"
 
 
 def _matrix(trials: Sequence[TrialStanding]) -> list[Part]:
@@ -246,9 +252,10 @@ def _running(trials: Sequence[TrialStanding]) -> Grid:
     return Grid(header=header, rows=rows, right=right, styles=text_tables.STYLES)
 
 
-def _failure(trial: TrialStanding) -> str:
+def _trouble(trial: TrialStanding) -> str:
     trial_name = f"{trial.setting} {trial.method_and_i} seed {trial.seed}"
-    return text_tables.wrapped(f"failed: {trial_name}: {trial.error or 'it left no traceback'}")
+    reason = trial.error or "it left no traceback"
+    return text_tables.wrapped(f"{trial.status}: {trial_name}: {reason}")
 
 
 if __name__ == "__main__":

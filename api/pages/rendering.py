@@ -26,7 +26,14 @@ GLYPHS = {
     "collapsed": "✕",
     "failed": "!",
     "stopped": "◼",
+    "unreadable": "?",
 }
+
+
+def glyph(status: str) -> str:
+    """The mark of a status; one that this version does not know has a mark of its own."""
+    return GLYPHS.get(status, "◇")
+
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
@@ -38,6 +45,7 @@ _environment = jinja2.Environment(
 _environment.filters |= {"number": number, "duration": duration, "verdict": verdict}
 _environment.globals |= {
     "GLYPHS": GLYPHS,
+    "glyph": glyph,
     "METHODS": METHODS,
     "MODES": {name: dataset.modes for name, dataset in DATASETS.items()},
     "SCORES": SCORE_TITLES,

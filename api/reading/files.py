@@ -1,19 +1,23 @@
-"""Parses the files of a store: rows of trials, plans of sweeps, heartbeats of drivers."""
+"""Files of a store as a snapshot keeps them: plans and trials as rows, drivers' heartbeats."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-import pyarrow as pa
 from pydantic import BaseModel
 
-from sweep.store.schemas import SCHEMAS
-from sweep.store.store import StoredFile
-from sweep.store.tables import parse, plan_of, pylist, trial_table
-from sweep.store.vocabulary import Row
+from sweep.store.compact_rows import CompactRow
+from sweep.store.index import INDEXED, is_settled
+from sweep.store.read_files import READ_ERRORS, ReadFile, read_files
+from sweep.store.store import Store, StoredFile
+from sweep.store.tables import first_line, planned_row
+
+# A file that could not be read is read again after so many s, doubled with each failure.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
 class Driver(BaseModel):
@@ -30,36 +34,107 @@ class Driver(BaseModel):
     eta_seconds: float | None = None
 
 
-def content_of(file: StoredFile, raw: bytes) -> pa.Table | Sequence[Row] | Driver:
-    """A trial as a table of one row, a sweep's plan in its order, or a driver's heartbeat.
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a file or part of it is left out, how often in a row, and when to look again although
+    it is unchanged (monotonic, s)."""
 
-    Raises OSError, ValueError or an Arrow error if the file is not what its name says.
+    problem: str
+    failures: int
+    read_again_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFile:
+    """A file of the store as it was last read.
+
+    `rows` are those of `trials` or of a plan, `planned` the rows of `trials` that a plan's stand
+    for until their trials begin.
     """
-    if file.path.startswith("trials/") and file.path.endswith(".parquet"):
-        return trial_table(file.key, raw)
-    if file.path.endswith(".parquet"):
-        return plan_of(file.key, raw)
-    if file.path.startswith("sweeps/") and file.path.endswith(".json"):
-        return _driver(raw)
-    raise ValueError("not a file of the store")
+
+    file: StoredFile
+    digest: str
+    settled: bool
+    rows: Sequence[CompactRow] = ()
+    planned: Mapping[str, CompactRow] = field(default_factory=dict)
+    driver: Driver | None = None
+    trouble: Trouble | None = None
+
+    @property
+    def problem(self) -> str | None:
+        return None if self.trouble is None else self.trouble.problem
+
+    def is_fresh(self, file: StoredFile, now: float) -> bool:
+        """Tells whether the file need not be read; `file` is what a listing shows now."""
+        if self.trouble is not None:
+            return self.file == file and now < self.trouble.read_again_at
+        return self.settled and self.file == file
 
 
-def rows_of(
-    table: str, raw: bytes, column_names: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
-    """The rows of a stored file, with these columns or all.
-
-    Raises an Arrow error or ValueError if it is not one.
-    """
-    return pylist(parse(raw, table, column_names))
+def table_of(file: StoredFile) -> str | None:
+    """`trials` or `sweeps` for a file of rows of that table, else None."""
+    folder, _, name = file.path.partition("/")
+    return folder if folder in INDEXED and name.endswith(".parquet") else None
 
 
-def with_interned_texts(row: Row) -> Row:
-    """Interns the names and texts of a row: those that many rows share are in memory once."""
-    return {
-        name: sys.intern(value) if isinstance(value := row[name], str) else value
-        for name in SCHEMAS["trials"].names
-    }
+def known_file(read: ReadFile, *, settled: bool, failures: int = 0) -> KnownFile:
+    """A file of rows as it was read; `failures` counts those before."""
+    planned = (
+        {row["trial_id"]: planned_row(row) for row in read.rows}
+        if table_of(read.file) == "sweeps"
+        else {}
+    )
+    return KnownFile(
+        file=read.file,
+        digest=read.digest,
+        settled=settled,
+        rows=read.rows,
+        planned=planned,
+        trouble=None if read.problem is None else _trouble(read.problem, failures),
+    )
+
+
+def read_known(
+    store: Store, files: Sequence[StoredFile], before: Mapping[str, KnownFile]
+) -> Iterator[KnownFile]:
+    """Reads these files; those that were deleted since they were listed are left out."""
+    now_ns = time.time_ns()
+
+    def failures(file: StoredFile) -> int:
+        known = before.get(file.path)
+        if known is None or known.trouble is None or known.file != file:
+            return 0
+        return known.trouble.failures
+
+    for table in INDEXED:
+        of_table = [file for file in files if table_of(file) == table]
+        for read in read_files(store, table, of_table):
+            settled = is_settled(read.file, now_ns)
+            yield known_file(read, settled=settled, failures=failures(read.file))
+    for file in files:
+        if table_of(file) is None and (known := _other(store, file, failures(file))) is not None:
+            yield known
+
+
+def _other(store: Store, file: StoredFile, failures: int) -> KnownFile | None:
+    settled, digest = is_settled(file, time.time_ns()), ""
+    try:
+        raw = store.read(file.path)
+        if raw is None:
+            return None
+        digest = hashlib.sha256(raw).hexdigest()
+        if not (file.path.startswith("sweeps/") and file.path.endswith(".json")):
+            raise ValueError("not a file of the store")
+        driver = _driver(raw)
+    except READ_ERRORS as error:
+        trouble = _trouble(first_line(error), failures)
+        return KnownFile(file=file, digest=digest, settled=settled, trouble=trouble)
+    return KnownFile(file=file, digest=digest, settled=settled, driver=driver)
+
+
+def _trouble(problem: str, failures: int) -> Trouble:
+    pause = min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE)
+    return Trouble(problem, failures + 1, time.monotonic() + pause)
 
 
 def _driver(raw: bytes) -> Driver:

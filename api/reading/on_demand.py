@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from api.reading.files import rows_of
 from api.reading.snapshot import log
 from sweep.paper.scores import SCORE_TITLES
-from sweep.store.store import Store, StoreError, first_line
+from sweep.store.store import Store, StoreError
+from sweep.store.tables import first_line, parse, pylist
 from sweep.store.vocabulary import Row
 from trainer.config.lookup import UsageError
 
@@ -114,7 +114,7 @@ def _rows(
     path = table_path(table, trial_id)
     try:
         raw = store.read(path)
-        rows = [] if raw is None else rows_of(table, raw, column_names)
+        rows = [] if raw is None else pylist(parse(raw, table, column_names))
         if any(row["trial_id"] != trial_id for row in rows):
             raise ValueError("it holds rows of another trial")
     except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:

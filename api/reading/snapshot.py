@@ -1,7 +1,8 @@
 """Snapshots of the store in memory, refreshed by a thread: requests never wait for it.
 
-A pass lists `trials/` and `sweeps/` and reads again only what changed (size or time) or is so
-young that its time could hide a second change. A file that cannot be read is skipped and named.
+A pass lists `trials/` and `sweeps/` and reads again only what changed (size or time), is so young
+that its time could hide a second change, or could not be read the last time. What is left out is
+named with the reason.
 """
 
 from __future__ import annotations
@@ -10,35 +11,29 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from api.reading import cache
-from api.reading.files import Driver, content_of, with_interned_texts
-from sweep.store.store import Store, StoredFile, first_line
-from sweep.store.tables import planned_row, rows_by_key
-from sweep.store.vocabulary import BESIDE_A_SWEEP, Row
+from api.reading.files import Driver, KnownFile, known_file, read_known
+from sweep.store import index
+from sweep.store.read_files import READ_ERRORS, ReadFile
+from sweep.store.store import Store, StoredFile
+from sweep.store.tables import planned_row
+from sweep.store.vocabulary import BESIDE_A_SWEEP, UNREADABLE, Row
 
 log = logging.getLogger("api")
 
-# File systems keep times as coarse as 2 s; a younger file may change again under the same time.
-YOUNG_NS = 2_000_000_000
 PERIOD = 1.0
 # A pass takes at most this share of the time, however slow the store is; but after a long one,
 # as the first, which reads everything, nobody waits much longer for the next.
 BUSY_SHARE = 0.2
 LONGEST_PAUSE = 20.0
-# Files whose content is in memory at once while they are read.
-BATCH_FILES = 512
-# The cache for the next start is written when this much of it is new, and at the end.
-NEW_SHARE = 0.05
-NEW_ROWS = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +41,8 @@ class Snapshot:
     """The store's content at one moment. `id` follows from the content of its files alone.
 
     `records` has every known trial by id, in the order of `ids`: its row of `trials`, or for one
-    that is only planned the same columns, null but for its identity and its status.
+    that is only planned, or whose file cannot be read, the same columns, null but for its identity
+    and its status. `skipped` says by path why a file or part of it is left out.
     """
 
     id: str
@@ -63,15 +59,6 @@ _NO_SWEEP = tuple(f"{ending}.json" for ending in BESIDE_A_SWEEP)
 
 
 @dataclass(slots=True)
-class _ReadFile:
-    file: StoredFile
-    settled: bool
-    digest: str
-    content: Any
-    problem: str | None
-
-
-@dataclass(slots=True)
 class Watcher:
     """Keeps `current` up to date from a thread of its own; `error` says why it cannot.
 
@@ -79,13 +66,13 @@ class Watcher:
     """
 
     store: Store
-    cache: Path | None = None
+    cache_folder: Path | None = None
     on_pass: Callable[[Snapshot, datetime], None] = lambda snapshot, now: None
     current: Snapshot | None = None
     error: str | None = None
     refreshed_at: datetime | None = None
-    _cached: dict[str, StoredFile] = field(default_factory=dict)
-    _files: dict[str, _ReadFile] = field(default_factory=dict)
+    _indexed: dict[str, set[str]] = field(default_factory=dict)
+    _files: dict[str, KnownFile] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _first: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -101,39 +88,54 @@ class Watcher:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        self._save_cache(at_least=1)
+        self._save_index(at_the_end=True)
 
-    def load_cache(self) -> None:
-        """Takes over the rows that an earlier service cached; a pass then reads the rest."""
-        if self.cache is None:
-            return
+    def load_index(self) -> None:
+        """Takes over the rows of the store's index, or a private copy; a pass reads the rest."""
+        for table in index.INDEXED:
+            files = self._private_index(table) | index.read_index(self.store, table)
+            self._indexed[table] = {file.digest for file in files.values()}
+            for path, read in files.items():
+                self._files[path] = known_file(read, settled=True)
+
+    def _private_index(self, table: str) -> dict[str, ReadFile]:
+        if self.cache_folder is None:
+            return {}
+        path = cache.cache_path(self.cache_folder, self.store, table)
         try:
-            for cached in cache.load(self.cache):
-                content = with_interned_texts(cached.row)
-                self._files[cached.file.path] = _ReadFile(
-                    cached.file, True, cached.digest, content, None
-                )
-                self._cached[cached.file.path] = cached.file
+            return index.decoded(table, path.read_bytes())
         except FileNotFoundError:
-            return
-        except (OSError, ValueError, pa.ArrowException) as error:
-            log.info("%s is not used, everything is read anew: %s", self.cache, error)
+            return {}
+        except READ_ERRORS as error:
+            log.info("%s is not used, everything is read anew: %s", path, error)
+            return {}
 
-    def _save_cache(self, at_least: int) -> None:
-        settled = [
-            cache.CachedRow(file.file, file.digest, file.content)
-            for path, file in self._files.items()
-            if path.startswith("trials/") and file.settled and file.problem is None
-        ]
-        new = sum(self._cached.get(row.file.path) != row.file for row in settled)
-        if self.cache is None or new < at_least:
+    def _save_index(self, *, at_the_end: bool = False) -> None:
+        """Writes what is new for the next start: into the store, else into the private folder."""
+        for table in index.INDEXED:
+            known_files = [
+                f for p, f in self._files.items() if p.startswith(f"{table}/") and f.rows
+            ]
+            believable = {f.digest for f in known_files if f.settled and f.problem is None}
+            new = len(believable - self._indexed.get(table, set()))
+            if not (new if at_the_end else index.enough_new(new, len(known_files))):
+                continue
+            files = [ReadFile(f.file, f.digest, f.rows) for f in known_files]
+            content = index.encoded(
+                table, [f if f.digest in believable else index.unbelievable(f) for f in files]
+            )
+            if not index.write(self.store, table, content):
+                self._save_privately(table, content)
+            self._indexed[table] = believable
+
+    def _save_privately(self, table: str, content: bytes) -> None:
+        if self.cache_folder is None:
             return
         try:
-            cache.save(self.cache, settled)
+            cache.save(cache.cache_path(self.cache_folder, self.store, table), content)
         except OSError as error:
             log.warning("nothing is kept for the next start: %s", error)
-            self.cache = None
-        self._cached = {row.file.path: row.file for row in settled}
+            self.cache_folder = None
 
     def refresh(self) -> None:
         """Makes one pass. If it cannot list the store, the snapshot stays and `error` says why."""
@@ -147,12 +149,12 @@ class Watcher:
             return
         exists = _exists(self.store)
         if changed or self.current is None or self.current.exists != exists:
-            self.current = _snapshot(exists, self._files.values())
+            self.current = _snapshot(exists, self._files, self.current)
         self.error = None
         self.refreshed_at = datetime.now(UTC)
 
     def _run(self) -> None:
-        self.load_cache()
+        self.load_index()
         while not self._stop.is_set():
             started = time.monotonic()
             try:
@@ -164,7 +166,7 @@ class Watcher:
                 self.error = f"cannot read {self.store.root}: {error}"
             self._first.set()
             seconds = time.monotonic() - started
-            self._save_cache(at_least=max(NEW_ROWS, int(NEW_SHARE * len(self._files))))
+            self._save_index()
             self._stop.wait(min(max(PERIOD, seconds / BUSY_SHARE), LONGEST_PAUSE))
 
     def _pass(self) -> bool:
@@ -174,65 +176,45 @@ class Watcher:
         for path in deleted:
             del self._files[path]
         changed = bool(deleted)
-        stale = [file for file in files.values() if not self._is_fresh(file)]
-        for start in range(0, len(stale), BATCH_FILES):
-            for fresh in _read_together(self.store, stale[start : start + BATCH_FILES]):
-                path = fresh.file.path
-                before = self._files.get(path)
-                if fresh.problem and (before is None or before.problem != fresh.problem):
-                    log.warning("skipped %s: %s", path, fresh.problem)
-                self._files[path] = fresh
-                changed |= before is None or before.digest != fresh.digest
+        now = time.monotonic()
+        stale = [file for path, file in files.items() if not self._is_fresh(path, file, now)]
+        for fresh in read_known(self.store, stale, self._files):
+            path = fresh.file.path
+            before = self._files.get(path)
+            if fresh.problem and (before is None or before.problem != fresh.problem):
+                log.warning("%s: %s", path, fresh.problem)
+            self._files[path] = fresh
+            changed |= (
+                before is None or before.digest != fresh.digest or before.problem != fresh.problem
+            )
         return changed
 
-    def _is_fresh(self, file: StoredFile) -> bool:
-        before = self._files.get(file.path)
-        return before is not None and before.settled and before.file == file
-
-
-def _read_together(store: Store, files: Iterable[StoredFile]) -> Sequence[_ReadFile]:
-    """Reads and parses each file. The rows of trials are made from their tables at once."""
-    by_path = {file.path: _read(store, file) for file in files}
-    tables = {
-        path: file.content for path, file in by_path.items() if isinstance(file.content, pa.Table)
-    }
-    rows, unreadable = rows_by_key(tables)
-    for path, row in rows.items():
-        by_path[path].content = with_interned_texts(row)
-    for path, error in unreadable.items():
-        by_path[path].content, by_path[path].problem = None, first_line(error)
-    return list(by_path.values())
-
-
-def _read(store: Store, file: StoredFile) -> _ReadFile:
-    settled = time.time_ns() - file.mtime_ns > YOUNG_NS
-    content, problem, digest = None, None, "unread"
-    try:
-        raw = store.read(file.path) or b""
-        digest = hashlib.sha256(raw).hexdigest()
-        content = content_of(file, raw)
-    except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
-        problem = first_line(error)
-    return _ReadFile(file, settled, digest, content, problem)
+    def _is_fresh(self, path: str, file: StoredFile, now: float) -> bool:
+        known = self._files.get(path)
+        return known is not None and known.is_fresh(file, now)
 
 
 def _exists(store: Store) -> bool:
     return store.fs.get_file_info(store.base).type == pafs.FileType.Directory
 
 
-def _snapshot(exists: bool, read_files: Iterable[_ReadFile]) -> Snapshot:
-    files = sorted(read_files, key=lambda read: read.file.path)
-    listing = "\n".join(f"{read.file.path} {read.digest}" for read in files)
-    good = [read for read in files if read.problem is None]
-    trials = {read.file.key: read.content for read in good if read.file.path.startswith("trials/")}
-    plans = {read.file.key: read.content for read in good if isinstance(read.content, list)}
-    planned = {
-        row["trial_id"]: planned_row(row)
-        for plan in plans.values()
-        for row in plan
-        if row["trial_id"] not in trials
-    }
-    records = planned | trials
+def _snapshot(exists: bool, files: Mapping[str, KnownFile], before: Snapshot | None) -> Snapshot:
+    """Puts the rows of all files together; `before` lends the rows that did not change."""
+    paths = sorted(files)
+    listing = "\n".join(f"{path} {files[path].digest} {files[path].problem}" for path in paths)
+    planned: dict[str, Row] = {}
+    trials: dict[str, Row] = {}
+    plans: dict[str, Sequence[Row]] = {}
+    for path in paths:
+        known = files[path]
+        if path.startswith("trials/"):
+            trials |= {row["trial_id"]: row for row in known.rows}
+        elif known.rows or known.planned or (known.problem is None and known.driver is None):
+            plans[known.file.key] = known.rows
+            planned |= known.planned
+    skipped = {path: files[path].problem for path in paths}
+    skipped = {path: problem for path, problem in skipped.items() if problem is not None}
+    records = planned | _unreadable(files, before.records if before else {}) | trials
     ids = sorted(records)
     return Snapshot(
         id=hashlib.sha256(f"{exists}\n{listing}".encode()).hexdigest()[:16],
@@ -240,9 +222,36 @@ def _snapshot(exists: bool, read_files: Iterable[_ReadFile]) -> Snapshot:
         ids=ids,
         records={trial_id: records[trial_id] for trial_id in ids},
         plans=plans,
-        drivers={read.file.key: read.content for read in good if isinstance(read.content, Driver)},
-        skipped={read.file.path: read.problem for read in files if read.problem is not None},
+        drivers={f.file.key: f.driver for f in files.values() if f.driver is not None},
+        skipped=skipped,
     )
+
+
+def _unreadable(files: Mapping[str, KnownFile], before: Mapping[str, Row]) -> dict[str, Row]:
+    """Rows of the planned trials whose files are there but cannot be read, with the reason as
+    their traceback; those of `before` that did not change are the same objects."""
+    problems = {
+        known.file.key: known.problem
+        for path, known in files.items()
+        if known.problem is not None and path.startswith("trials/")
+    }
+    rows: dict[str, Row] = {}
+    if not problems:
+        return rows
+    plan_rows = {
+        row["trial_id"]: row
+        for path, known in files.items()
+        if path.startswith("sweeps/")
+        for row in known.rows
+    }
+    for trial_id in problems.keys() & plan_rows.keys():
+        old, problem = before.get(trial_id), problems[trial_id]
+        if old is not None and (old["status"], old["traceback"]) == (UNREADABLE, problem):
+            rows[trial_id] = old
+        else:
+            row = planned_row(plan_rows[trial_id], status=UNREADABLE, traceback=problem)
+            rows[trial_id] = row
+    return rows
 
 
 class NotFound(LookupError):
@@ -251,6 +260,8 @@ class NotFound(LookupError):
 
 def trial_record(snapshot: Snapshot, trial_id: str) -> Row:
     """The trial's row. Raises NotFound."""
-    if trial_id not in snapshot.records:
-        raise NotFound(f"there is no trial {trial_id!r} in the store")
-    return snapshot.records[trial_id]
+    if trial_id in snapshot.records:
+        return snapshot.records[trial_id]
+    if problem := snapshot.skipped.get(f"trials/{trial_id}.parquet"):
+        raise NotFound(f"the file of trial {trial_id!r} cannot be read: {problem}")
+    raise NotFound(f"there is no trial {trial_id!r} in the store")

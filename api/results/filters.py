@@ -13,7 +13,7 @@ import pyarrow as pa
 from api.reading.memo import memoise
 from api.reading.snapshot import Row, Snapshot
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
-from sweep.store.vocabulary import STATUSES
+from sweep.store.vocabulary import SHOWN_STATUSES
 from trainer.config.lookup import UsageError, lookup, select
 from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS, PROFILES
 
@@ -64,7 +64,7 @@ NAMED_FILTERS: Mapping[str, Mapping[str, object]] = {
     "setting": ALL_SETTINGS,
     "group": {setting.group: None for setting in ALL_SETTINGS.values()},
     "method": METHODS,
-    "status": dict.fromkeys(STATUSES),
+    "status": dict.fromkeys(SHOWN_STATUSES),
     "profile": PROFILES,
     "dataset": DATASETS,
     "form": dict.fromkeys(sorted({m.form for m in METHODS.values() if m.form})),
@@ -121,18 +121,31 @@ def read_ranges(parameters: Iterable[tuple[str, str]]) -> dict[str, float]:
     return ranges
 
 
+@memoise(size=2)
+def filter_names(snapshot: Snapshot) -> Mapping[str, Mapping[str, object]]:
+    """Names that each filter may match: those that the code knows, then others in the store, as
+    of a method that only a colleague's branch has."""
+    rows = snapshot.records.values()
+    stored = {name: sorted({row[name] for row in rows} - {None}) for name in NAMED_FILTERS}
+    return {
+        name: {**known, **dict.fromkeys(stored[name])} for name, known in NAMED_FILTERS.items()
+    }
+
+
 def matching(snapshot: Snapshot, filters: Filters, rows: Iterable[Row] | None = None) -> list[Row]:
     """Rows that pass every filter, by default of all trials by id. Raises UsageError."""
     if rows is None:
-        rows = trials_of_settings(snapshot, selected_settings(filters))
+        rows = trials_of_settings(snapshot, selected_settings(snapshot, filters))
     for keep in _sieves(snapshot, filters):
         rows = keep(rows)
     return rows if isinstance(rows, list) else list(rows)
 
 
-def selected_settings(filters: Filters) -> tuple[str, ...] | None:
+def selected_settings(snapshot: Snapshot, filters: Filters) -> tuple[str, ...] | None:
     """Settings that the filters are restricted to, None for all. Raises UsageError."""
-    return tuple(select("setting", ALL_SETTINGS, filters.setting)) if filters.setting else None
+    if not filters.setting:
+        return None
+    return tuple(select("setting", filter_names(snapshot)["setting"], filters.setting))
 
 
 def trials_of_settings(snapshot: Snapshot, settings: tuple[str, ...] | None) -> Sequence[Row]:
@@ -159,7 +172,7 @@ Sieve = Callable[[Iterable[Row]], list[Row]]
 def _sieves(snapshot: Snapshot, filters: Filters) -> list[Sieve]:
     allowed: dict[str, set[Any]] = {
         name: set(select(name, names, patterns))
-        for name, names in NAMED_FILTERS.items()
+        for name, names in filter_names(snapshot).items()
         if (patterns := getattr(filters, name))
     }
     allowed |= {name: set(values) for name in EXACT_FILTERS if (values := getattr(filters, name))}

@@ -21,6 +21,7 @@ from api.results.filters import (
     NAMED_FILTERS,
     RANGES,
     column,
+    filter_names,
     matching,
 )
 from api.results.parameters import TrialFilters
@@ -131,7 +132,7 @@ def _choices(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "sweeps": plans.sweep_names(snapshot),
         "present": {
-            name: [value for value in NAMED_FILTERS[name] if value in values]
+            name: [value for value in filter_names(snapshot)[name] if value in values]
             for name, values in stored.items()
         },
         "groupings": GROUPINGS,

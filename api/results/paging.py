@@ -54,7 +54,7 @@ class Page:
 
 def page(snapshot: Snapshot, filters: Filters, sort: Sort, limit: int, cursor: str | None) -> Page:
     """Returns at most `limit` records behind the cursor. Raises UsageError and BadCursor."""
-    rows = _ordered(snapshot, sort, selected_settings(filters))
+    rows = _ordered(snapshot, sort, selected_settings(snapshot, filters))
     if cursor is not None:
         place = _read_cursor(cursor, sort)
         is_behind = functools.partial(_is_behind, sort=sort, place=place)

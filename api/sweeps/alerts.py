@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from api.reading.snapshot import Row
+from sweep.store.vocabulary import UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,14 @@ class Alert:
 
 
 def alerts(state: str, sentence: str, records: Sequence[Row]) -> list[Alert]:
-    """Alerts, serious ones first: a driver that is gone, failures, NaN; then collapses."""
+    """Alerts, serious ones first: a driver that is gone, failures, unreadable files, NaN; then
+    collapses."""
     urgent = [Alert(sentence, serious=True)] if state in ("stalled", "interrupted") else []
     urgent += _failed([row for row in records if row["status"] == "failed"])
+    unreadable = sum(row["status"] == UNREADABLE for row in records)
+    if unreadable:
+        text = f"{_trials(unreadable)} whose file cannot be read: how they stand is not known"
+        urgent.append(Alert(text, True, {"status": UNREADABLE}))
     diverged = _count(records, "diverged_at")
     if diverged:
         urgent.append(

@@ -53,7 +53,7 @@ def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
     driver = snapshot.drivers.get(name)
     times = [record["updated_at"] for record in records if record["updated_at"]]
     return {
-        "counts": status_counts(records),
+        "counts": status_counts(record["status"] for record in records),
         "progress": _progress(records),
         "time_left": time_left(
             snapshot.plans.get(name, ()), snapshot.records, driver.slots if driver else None

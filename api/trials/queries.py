@@ -15,7 +15,7 @@ from api.trials.series import Evaluation, Histogram, Spectrum
 from api.web import words
 from api.web.nonfinite import finite, without_nonfinite
 from sweep.store.schemas import SCORE_NAMES
-from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS
+from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS, UNREADABLE
 
 
 def trial(record: Row) -> Trial:
@@ -75,7 +75,7 @@ def verdict_on(trial: Trial, rules: Mapping[str, Any]) -> Verdict:
     return Verdict.model_validate(
         {
             "sentence": words.verdict(trial),
-            "healthy": None if trial.status == "planned" else not signals,
+            "healthy": None if trial.status in ("planned", UNREADABLE) else not signals,
             "signals": sorted(signals, key=lambda signal: signal["at"]),
         }
     )

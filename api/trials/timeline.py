@@ -10,6 +10,7 @@ from api.reading.snapshot import Row
 from api.trials.curve_figures import evaluation_text
 from api.trials.models import TrialDetail
 from api.web.words import duration
+from sweep.store.vocabulary import UNREADABLE
 
 # Evaluations shown before and after those that are folded.
 FIRST, LAST = 3, 6
@@ -33,6 +34,8 @@ def chronicle(trial: TrialDetail, rows: Sequence[Row]) -> list[Event]:
     """The trial's start, its evaluations, signals seen at them, and its end; oldest first."""
     if trial.status == "planned":
         return [Event(text="planned, not started", kind="state")]
+    if trial.status == UNREADABLE:
+        return [Event(text="its file cannot be read", kind="failure")]
     signals = trial.verdict.signals
     events = [_start(trial)]
     for row in rows:

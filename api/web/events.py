@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from api.reading.snapshot import NotFound, Snapshot
 from api.web.parameters import Serving, known_parameters
 from api.web.problems import RESPONSES
 from api.web.service import Service
-from sweep.store.vocabulary import STATUSES
+from sweep.report.states import status_counts
 
 router = APIRouter(tags=["live"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 
@@ -159,8 +158,7 @@ def _id(changes: Changes, history: History) -> str:
 @functools.lru_cache(maxsize=64)
 def _counts(snapshot: Snapshot, name: str | None) -> Mapping[str, int]:
     ids = snapshot.ids if name is None else _members(snapshot, name)
-    by_status = Counter(snapshot.records[trial_id]["status"] for trial_id in ids)
-    return {status: by_status[status] for status in STATUSES if by_status[status]}
+    return status_counts(snapshot.records[trial_id]["status"] for trial_id in ids)
 
 
 @functools.lru_cache(maxsize=64)

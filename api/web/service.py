@@ -13,7 +13,7 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.reading import cache, on_demand, plans
+from api.reading import on_demand, plans
 from api.reading.changes import Changes
 from api.reading.snapshot import Row, Snapshot, Watcher
 from api.web import formats
@@ -22,6 +22,7 @@ from api.web.latency import LatencyHistogram
 from api.web.streams import Streams
 from sweep.store.ownership import is_silent
 from sweep.store.store import Store
+from sweep.store.vocabulary import UNREADABLE
 
 NAMED_FILES = 20
 
@@ -54,6 +55,9 @@ class Service:
             trials=len(snapshot.records) if snapshot else 0,
             sweeps=len(plans.sweep_names(snapshot)) if snapshot else 0,
             skipped=len(skipped),
+            unreadable=sum(r["status"] == UNREADABLE for r in snapshot.records.values())
+            if snapshot
+            else 0,
             skipped_files=dict(list(skipped.items())[:NAMED_FILES]) if details else {},
             snapshot=snapshot.id if snapshot else None,
             refreshed_at=watcher.refreshed_at,
@@ -74,9 +78,8 @@ class Service:
 
 def open_service(store: Store, cache_folder: Path | None) -> Service:
     """A service over the store, not yet watching it; without a folder it caches nothing."""
-    cache_path = None if cache_folder is None else cache.cache_path(cache_folder, store)
     changes = Changes()
-    watcher = Watcher(store, cache_path, changes.look)
+    watcher = Watcher(store, cache_folder, changes.look)
     return Service(store, watcher, changes, functools.partial(on_demand.distances_or_none, store))
 
 
@@ -112,7 +115,8 @@ class Readiness(BaseModel):
     results: str | None = Field(description="root of the store; null without the token")
     trials: int
     sweeps: int
-    skipped: int = Field(description="files that could not be read")
+    skipped: int = Field(description="files that could not be read, as a whole or in part")
+    unreadable: int = Field(description="planned trials among them: begun, and not known how far")
     skipped_files: dict[str, str] = Field(description="why, of the first 20, with the token")
     snapshot: str | None
     refreshed_at: datetime | None

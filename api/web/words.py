@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sweep.store.vocabulary import SIGNALS
+from sweep.store.vocabulary import FINISHED, SIGNALS, UNREADABLE
 
 
 class Signals(Protocol):
@@ -60,13 +60,15 @@ def verdict(trial: Judged) -> str:
     """States the collapses in a sentence, and which of two came first."""
     if trial.status == "planned":
         return "Not started."
+    if trial.status == UNREADABLE:
+        return "Its file cannot be read: how it stands is not known."
     collapses = [
         f"{noun} from iteration {onset}"
         for name, noun in NOUNS.items()
         if (onset := getattr(trial, name)) is not None
     ]
     if not collapses:
-        so_far = " so far" if trial.status in ("running", "failed", "stopped") else ""
+        so_far = "" if trial.status in FINISHED else " so far"
         return f"No collapse was seen{so_far}."
     sentence = ", ".join(collapses)
     return f"{sentence[0].upper()}{sentence[1:]}.{_order(trial)}"

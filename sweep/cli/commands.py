@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweep.plan.remaining import results_root
+from sweep.store.retry import READER_PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
 
@@ -40,7 +41,8 @@ def parser(name: str, description: str, examples: str) -> Parser:
 
 def store_of(results: str | None) -> Store:
     """The store to read. In a Ray job that names none it is where such a job keeps it."""
-    return Store(results_root(results) or Path("~/sweep-results").expanduser())
+    root = results_root(results) or Path("~/sweep-results").expanduser()
+    return Store(root, READER_PATIENCE_SECONDS)
 
 
 def run(name: str, command: Callable[[], int]) -> int:

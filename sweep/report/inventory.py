@@ -6,37 +6,37 @@ Reads the store and nothing else. A file that cannot be read is skipped and name
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from sweep.report.states import latest_first
+from sweep.store.compact_rows import CompactRow
+from sweep.store.index import read_by_index
 from sweep.store.ownership import is_live
-from sweep.store.store import Store, StoredFile, StoreError, first_line
-from sweep.store.tables import plan_of, planned_row, rows_by_key, trial_table
-from sweep.store.vocabulary import BESIDE_A_SWEEP, Row
+from sweep.store.read_files import READ_ERRORS, ReadFile
+from sweep.store.store import Store, StoredFile, StoreError
+from sweep.store.tables import first_line, planned_row
+from sweep.store.vocabulary import BESIDE_A_SWEEP, UNREADABLE, Row
 from trainer.config.lookup import UsageError, lookup
 
 HOW_TO_MAKE_A_SWEEP = (
     "`python -m sweep.table1 --profile digits` makes a sweep on any machine (`make demo` a small "
     "one), and --results says where to look"
 )
-# A bucket answers in tens of milliseconds, so files are asked for side by side. A folder answers
-# at once, and more threads than two only wait for each other.
-BUCKET_READERS, FOLDER_READERS = 8, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """Contents of a store: `plans` and `drivers` by sweep, begun `trials` by id; `skipped` has
-    the reason by path. A driver's `live` says whether it can still be at work."""
+    by path the reason why a file or part of it is left out. A driver's `live` says whether it can
+    still be at work."""
 
     place: str
-    plans: Mapping[str, Sequence[Row]]
+    plans: Mapping[str, Sequence[CompactRow]]
     drivers: Mapping[str, Mapping[str, Any]]
     trials: Mapping[str, Row]
     skipped: Mapping[str, str]
@@ -48,15 +48,19 @@ class Inventory:
         return latest_first(self.plans.keys() | self.drivers.keys(), heartbeats)
 
     def records(self, sweep: str) -> list[Row]:
-        """A row of each planned trial, in the plan's order; one that has not begun is planned."""
+        """A row of each planned trial, in the plan's order; one that has not begun is planned,
+        and one whose file cannot be read unreadable."""
         return [
-            self.trials.get(row["trial_id"]) or planned(row) for row in self.plans.get(sweep, ())
+            self.trials.get(row["trial_id"]) or self.planned(row)
+            for row in self.plans.get(sweep, ())
         ]
 
-
-def planned(plan_row: Row) -> Row:
-    """Row of `trials` of a planned trial, at iteration 0."""
-    return planned_row(plan_row) | {"iteration": 0}
+    def planned(self, plan_row: CompactRow) -> Row:
+        """Row of `trials`, at iteration 0, of a planned trial that is not among `trials`."""
+        problem = self.skipped.get(f"trials/{plan_row['trial_id']}.parquet")
+        if problem is None:
+            return planned_row(plan_row, iteration=0)
+        return planned_row(plan_row, iteration=0, status=UNREADABLE, traceback=problem)
 
 
 def inventory(
@@ -71,7 +75,7 @@ def inventory(
     skipped: dict[str, str] = {}
     try:
         files = [file for file in store.list("sweeps") if not file.key.endswith(BESIDE_A_SWEEP)]
-        trial_files = store.list("trials")
+        trial_files = [file for file in store.list("trials") if file.path.endswith(".parquet")]
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"cannot list {place}: {first_line(error)}") from error
     by_key = {file.key: file for file in files if file.path.endswith((".parquet", ".json"))}
@@ -81,15 +85,13 @@ def inventory(
         lookup("sweep", by_key, sweep)
         files = [file for file in files if file.key == sweep]
     plan_files = [file for file in files if file.path.endswith(".parquet")]
-    driver_files = [file for file in files if file.path.endswith(".json")]
-    plans = _read(store, plan_files, plan_of, skipped)
-    drivers = _read(store, driver_files, _driver, skipped)
+    plans = _rows_by_key(read_by_index(store, "sweeps", plan_files), skipped)
+    drivers = _drivers(store, [file for file in files if file.path.endswith(".json")], skipped)
     if sweep is not None:
         planned_ids = {row["trial_id"] for row in plans.get(sweep, ())}
         trial_files = [file for file in trial_files if file.key in planned_ids]
-    tables = _read(store, trial_files, lambda key, raw: trial_table(key, raw, columns), skipped)
-    trials, unreadable = rows_by_key(tables)
-    skipped |= {f"trials/{key}.parquet": first_line(error) for key, error in unreadable.items()}
+    trial_rows = _rows_by_key(read_by_index(store, "trials", trial_files, columns), skipped)
+    trials = {key: row for key, (row,) in trial_rows.items()}
     return Inventory(place=place, plans=plans, drivers=drivers, trials=trials, skipped=skipped)
 
 
@@ -102,35 +104,34 @@ def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
     return [f"left out, as unreadable: {files} of the store", *each]
 
 
-def _read(
-    store: Store,
-    files: Iterable[StoredFile],
-    content_of: Callable[[str, bytes], Any],
-    skipped: dict[str, str],
-) -> dict[str, Any]:
-    """The content of each file by key. What cannot be read is put into `skipped`."""
+def _rows_by_key(
+    files: Mapping[str, ReadFile], skipped: dict[str, str]
+) -> dict[str, Sequence[CompactRow]]:
+    """The rows of each file by its key. What is wrong with a file is put into `skipped`."""
+    skipped |= {path: read.problem for path, read in files.items() if read.problem is not None}
+    return {read.file.key: read.rows for read in files.values() if read.rows or not read.problem}
 
-    def read_file(file: StoredFile) -> tuple[StoredFile, Any, str | None]:
+
+def _drivers(
+    store: Store, files: Iterable[StoredFile], skipped: dict[str, str]
+) -> dict[str, Mapping[str, Any]]:
+    drivers = {}
+    for file in files:
         try:
             raw = store.read(file.path)
-            return file, None if raw is None else content_of(file.key, raw), None
-        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-            return file, None, first_line(error)
-
-    contents = {}
-    with ThreadPoolExecutor(FOLDER_READERS if store.is_local else BUCKET_READERS) as pool:
-        for file, content, problem in pool.map(read_file, files):
-            if problem is not None:
-                skipped[file.path] = problem
-            elif content is not None:  # else it was removed since it was listed
-                contents[file.key] = content
-    return contents
+            if raw is not None:  # else it was removed since it was listed
+                drivers[file.key] = _driver(raw)
+        except READ_ERRORS as error:
+            skipped[file.path] = first_line(error)
+    return drivers
 
 
-def _driver(_: str, raw: bytes) -> Mapping[str, Any]:
+def _driver(raw: bytes) -> Mapping[str, Any]:
     record = json.loads(raw)
     if not isinstance(record, dict):
         raise ValueError("is not what a driver writes")
     optional = dict.fromkeys(("state", "started_at", "command", "slots", "eta_seconds", "host"))
     heartbeat = datetime.fromisoformat(record["heartbeat"])
+    if heartbeat.tzinfo is None:
+        heartbeat = heartbeat.replace(tzinfo=UTC)
     return optional | record | {"heartbeat": heartbeat, "live": is_live(record)}

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from sweep.store.vocabulary import FINISHED, STATUSES, Row
+from sweep.store.vocabulary import FINISHED, SHOWN_STATUSES, Row
 
 DRIVER_STATES = ("running", "interrupted", "failed", "finished")
 
@@ -33,10 +33,12 @@ def undriven_state(records: Iterable[Row]) -> str:
     return "unknown" if any(row["status"] != "planned" for row in records) else "planned"
 
 
-def status_counts(records: Iterable[Row]) -> dict[str, int]:
-    """Trials by status, in the order of STATUSES; a status without trials is left out."""
-    counts = Counter(record["status"] for record in records)
-    return {status: counts[status] for status in STATUSES if counts[status]}
+def status_counts(statuses: Iterable[str]) -> dict[str, int]:
+    """How many there are of each status: in the order of SHOWN_STATUSES, then by name those that
+    only another version writes."""
+    counts = Counter(statuses)
+    names = dict.fromkeys([*SHOWN_STATUSES, *sorted(counts)])
+    return {status: counts[status] for status in names if counts[status]}
 
 
 def finite_eta(eta: float | None, state: str) -> float | None:

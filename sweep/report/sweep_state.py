@@ -5,8 +5,10 @@ Reads the store and nothing else; what is worked out here is shown by `python -m
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +24,9 @@ from sweep.report.states import (
     undriven_state,
 )
 from sweep.store.ownership import is_live, read_owner
+from sweep.store.read_files import READ_ERRORS, readers
 from sweep.store.store import Store
+from sweep.store.tables import parse
 from sweep.store.vocabulary import Row
 from trainer.collapse import SIGNALS, in_words
 from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS
@@ -86,8 +90,10 @@ class SweepStanding:
     trials: list[TrialStanding]
 
 
-def sweep_standing(store: Store, stored: Inventory, name: str, now: datetime) -> SweepStanding:
-    """Standing of the sweep at `now`; asks the store for the owners of its running trials."""
+def sweep_standing(
+    stored: Inventory, name: str, now: datetime, lost: Collection[str]
+) -> SweepStanding:
+    """Standing of the sweep at `now`; `lost` are the trials that no process owns."""
     records = stored.records(name)
     driver = stored.drivers.get(name)
     state = _state(driver, records)
@@ -101,13 +107,15 @@ def sweep_standing(store: Store, stored: Inventory, name: str, now: datetime) ->
         name=name,
         state=state,
         sentence=_sentence(stored, name, state, eta),
-        counts=status_counts(records),
+        counts=status_counts(record["status"] for record in records),
         share=_share(stored, name, records),
         eta_seconds=eta,
         cpu_hours=hours["cpu"],
         gpu_hours=hours["cuda"],
         **{key: fields[key] for key in ("host", "slots", "command", "started_at", "heartbeat")},
-        trials=[trial_standing(record, now, lost=_is_lost(store, record)) for record in records],
+        trials=[
+            trial_standing(record, now, lost=record["trial_id"] in lost) for record in records
+        ],
     )
 
 
@@ -197,27 +205,49 @@ def _seconds_left(record: Row, now: datetime) -> float | None:
     return max(0.0, pace * (record["iterations"] - record["iteration"]) - elapsed)
 
 
-def _is_lost(store: Store, record: Row) -> bool:
+def lost_trials(store: Store, sweeps: Iterable[str], stored: Inventory) -> frozenset[str]:
+    """Ids of the sweeps' trials that are stored as running and have no live owner."""
+    ids = {row["trial_id"] for name in sweeps for row in stored.plans.get(name, ())}
+    running = [i for i in sorted(ids & stored.trials.keys()) if _runs(stored.trials[i])]
+    with ThreadPoolExecutor(readers(store)) as pool:
+        answers = pool.map(lambda trial_id: _is_lost(store, trial_id), running)
+        return frozenset(i for i, lost in zip(running, answers, strict=True) if lost)
+
+
+def _runs(record: Row) -> bool:
+    return record["status"] == "running"
+
+
+def _is_lost(store: Store, trial_id: str) -> bool:
     """Tells whether a trial stored as running has no live owner.
 
     A trial releases its ownership after its last row, so without one the row is read again.
     """
-    if record["status"] != "running":
-        return False
-    trial_id = record["trial_id"]
     owner = read_owner(store, f"claims/{trial_id}.json")
     try:
         if owner is not None and is_live(owner):
             return False
     except (KeyError, TypeError, ValueError):
         pass  # names no process that could own anything
-    reread = store.read_rows("trials", trial_id)
-    return bool(reread) and reread[0]["status"] == "running"
+    try:
+        raw = store.read(f"trials/{trial_id}.parquet")
+        reread = None if raw is None else parse(raw, "trials", ["status"])
+    except READ_ERRORS:
+        return False  # it cannot be said, and is not
+    return reread is not None and reread["status"].to_pylist() == ["running"]
 
 
 def _device(record: Row) -> tuple[str, float]:
     """`cpu` or `cuda`, and how many of it count: threads, or the share of a GPU."""
-    config = json.loads(record["config"] or "{}")
-    if config.get("device", "cpu") == "cpu":
-        return "cpu", config.get("threads", 1)
+    device, threads = _device_and_threads(record["config"])
+    if device == "cpu":
+        return "cpu", threads
     return "cuda", 1.0 if record["gpus"] is None else record["gpus"]
+
+
+# Sweeps share trials, and each is asked about all of its own.
+@functools.lru_cache(maxsize=16_384)
+def _device_and_threads(config_text: str | None) -> tuple[str, float]:
+    config = json.loads(config_text or "{}")
+    device, threads = config.get("device", "cpu"), config.get("threads")
+    return str(device), threads if isinstance(threads, int | float) else 1

@@ -19,6 +19,8 @@ STYLES = {
     "failed": "bold red",
     "stopped": "magenta",
     "lost": "bold red",
+    "unreadable": "bold red",
+    "other": "magenta",
 }
 
 

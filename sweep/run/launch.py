@@ -21,6 +21,7 @@ from sweep.run.driver import Driver, Nodes
 from sweep.run.queue import Suggestions
 from sweep.run.rows import plan_rows
 from sweep.store.filesystems import without_secrets
+from sweep.store.index import refresh
 from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
@@ -116,6 +117,7 @@ def _run(
         ownership.release(state)
         if state is None and before is not None:
             store.write(path, before)  # nothing has begun: the record of an earlier run stands
+        refresh(store)
 
 
 def _run_owned(

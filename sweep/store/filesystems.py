@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 from pathlib import Path
@@ -11,6 +13,8 @@ import pyarrow.fs as pafs
 # Times an object may be replaced while it is read: a store that tells wrong sizes never ends.
 READS = 5
 PARQUET_END = b"PAR1"
+# No writer takes as long for one file, also where its disk was full for a night.
+ABANDONED_SECONDS = 2 * 24 * 3600.0
 
 
 def open_root(text: str) -> tuple[pafs.FileSystem, str]:
@@ -38,25 +42,40 @@ def _single_put_uri(uri: str) -> str:
     return f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
 
 
-def replace(path: str, content: bytes) -> None:
-    """Replaces a local file whole: temporary file, fsync, rename, fsync of the folder."""
+def replace(path: str, content: bytes, temporary: str) -> None:
+    """Replaces a local file whole: temporary file, fsync, rename, fsync of the folder.
+
+    The temporary file stands in another folder, lest a reader of all files of a folder meet what
+    a killed writer left; only where that is another file system, it stands beside the file.
+    """
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    temporary = f"{folder}/.{name}.{os.getpid()}.tmp"
+    os.makedirs(os.path.dirname(temporary), exist_ok=True)
     try:
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        beside = f"{folder}/.{name}.{os.getpid()}.tmp"
+        if isinstance(error, OSError) and error.errno == errno.EXDEV and temporary != beside:
+            return replace(path, content, beside)
         raise
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_abandoned(folder: str, now: float) -> None:
+    """Removes what killed writers left in a folder of temporary files; `now` is in s of 1970."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if now - entry.stat().st_mtime > ABANDONED_SECONDS:
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def read_object(fs: pafs.FileSystem, path: str) -> bytes:

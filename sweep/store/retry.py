@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 # How long writers of a sweep retry while a store cannot be reached.
 PATIENCE_SECONDS = 300.0
+# How long readers do: a person waits, and a service that does not get through says so.
+READER_PATIENCE_SECONDS = 3.0
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 5.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -13,9 +14,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from sweep.store.filesystems import open_root, read_object, replace, without_secrets
+from sweep.store.filesystems import (
+    open_root,
+    read_object,
+    remove_abandoned,
+    replace,
+    without_secrets,
+)
 from sweep.store.retry import FULL, T, patiently, trouble
-from sweep.store.tables import columns, file_of, parse, pylist, rows_by_key
+from sweep.store.tables import columns, file_of, parse, pylist
+
+# Folder of files that are being written. Hidden: it holds no results.
+TEMPORARY = ".tmp"
 
 
 class StoreError(OSError):
@@ -32,7 +42,8 @@ class StoredFile:
 
     @property
     def key(self) -> str:
-        return Path(self.path).stem
+        name = self.path.rpartition("/")[2]
+        return name.rpartition(".")[0] or name
 
 
 class Store:
@@ -71,12 +82,15 @@ class Store:
 
         def replace_file() -> None:
             if self.is_local:
-                replace(full, content)
+                replace(full, content, self._temporary_path(path))
                 return
             with self.fs.open_output_stream(full) as stream:
                 stream.write(content)
 
         self._try(f"write {path}, {len(content)} bytes,", replace_file)
+
+    def _temporary_path(self, path: str) -> str:
+        return f"{self.base}/{TEMPORARY}/{path.replace('/', '.')}.{os.getpid()}"
 
     def read(self, path: str) -> bytes | None:
         """The file's bytes; None if there is none."""
@@ -118,13 +132,18 @@ class Store:
         )
 
     def check_writable(self) -> None:
-        """Writes, reads, lists and removes a probe, at once. Raises StoreError with the reason."""
+        """Writes, reads, lists and removes a probe, at once. Raises StoreError with the reason.
+
+        Also removes the temporary files of writers that were killed days ago.
+        """
         hasty = self.hasty()
         try:
             hasty.write(".writable", b"")
             hasty.read(".writable")
             hasty.list("trials")
             hasty.delete(".writable")
+            if self.is_local:
+                remove_abandoned(f"{self.base}/{TEMPORARY}", time.time())
         except StoreError as error:
             reason = error.__cause__ or error
             raise StoreError(f"cannot write results to {self.place}: {reason}") from error
@@ -161,15 +180,8 @@ class Store:
         """The single row of each key that has a file."""
         stored_tables = {key: self.read_table(table, key) for key in keys}
         tables = {key: stored.slice(0, 1) for key, stored in stored_tables.items() if stored}
-        rows, unreadable = rows_by_key(tables)
-        for error in unreadable.values():
-            raise error
-        return rows
-
-
-def first_line(error: BaseException) -> str:
-    """First line of the error's message, or its class if it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        rows = pylist(pa.concat_tables(tables.values())) if tables else []
+        return dict(zip(tables, rows, strict=True))
 
 
 def default_root() -> str:

@@ -9,32 +9,22 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweep.store.compact_rows import CompactRow, column_values, compact_rows
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
-
-_NO_TRIAL = dict.fromkeys(SCHEMAS["trials"].names)
-_IDENTITY = [name for name in SCHEMAS["sweeps"].names if name in _NO_TRIAL]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from sweep.store.validation import left_out, row_problem
 
 
 def pylist(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of a table whose times are in microseconds, UTC, as the store's are.
-
-    `to_pylist` imports pandas for a time, which takes longer than all else that a command does.
-    """
-    times = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
-    kinds = [(f.name, pa.int64() if f.name in times else f.type) for f in table.schema]
-    rows = table.cast(pa.schema(kinds)).to_pylist()
-    for row in rows:
-        for name in times:
-            if row[name] is not None:
-                row[name] = _EPOCH + timedelta(microseconds=row[name])
-    return rows
+    """The rows of a table whose times are in microseconds, UTC, as the store's are."""
+    names = table.column_names
+    columns = [column_values(table, name) for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def parquet_of(table: pa.Table, *, packed: bool = True) -> bytes:
@@ -50,10 +40,23 @@ def csv_of(table: pa.Table, *, newline: str = "\r\n") -> bytes:
     Null is empty, NaN is `nan`, a list is a JSON array, a time is ISO 8601. Times are in
     microseconds, UTC, as the store's are.
     """
+    columns = {name: column_values(table, name) for name in table.column_names}
+    return csv_of_columns(table.schema, columns, newline=newline)
+
+
+def csv_of_columns(
+    schema: pa.Schema, columns: Mapping[str, Sequence[Any]], *, newline: str = "\r\n"
+) -> bytes:
+    """The same of values by column of the schema."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator=newline)
-    writer.writerow(table.column_names)
-    writer.writerows([_cell(value) for value in row.values()] for row in pylist(table))
+    writer.writerow(schema.names)
+    # Numbers are most of it, and the writer prints them as they have to be.
+    cells = [
+        columns[field.name] if _is_number(field.type) else map(_cell, columns[field.name])
+        for field in schema
+    ]
+    writer.writerows(zip(*cells, strict=True))
     return text.getvalue().encode()
 
 
@@ -70,6 +73,10 @@ def _cell(value: Any) -> Any:
     return value
 
 
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
 # Tables of few rows or of numbers that never repeat: dictionaries and statistics would make up a
 # third of such a file, and a fifth of the time to read it.
 MEASURED = ("trials", "evaluations", "spectra")
@@ -78,11 +85,12 @@ MEASURED = ("trials", "evaluations", "spectra")
 def columns(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows as an Arrow table of the stored schema: a missing key is null, an unknown raises."""
     schema = SCHEMAS[table]
-    unknown = {key for row in rows for key in row} - set(schema.names)
+    unknown = set[str]().union(*rows) - set(schema.names)
     if unknown:
         raise KeyError(f"not in the schema of {table}: {', '.join(sorted(unknown))}")
     stamped = schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=stamped)
+    arrays = [pa.array([row.get(f.name) for row in rows], f.type) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=stamped)
 
 
 def file_of(table: str, rows: pa.Table) -> bytes:
@@ -127,33 +135,54 @@ def trial_table(key: str, content: bytes, names: Sequence[str] | None = None) ->
     return stored
 
 
-def plan_of(key: str, content: bytes) -> list[dict[str, Any]]:
-    """A stored plan in its order. Raises ValueError if it is that of another sweep."""
-    rows = pylist(parse(content, "sweeps"))
-    if any(row["sweep"] != key or not row["trial_id"] for row in rows):
+def plan_of(key: str, content: bytes) -> tuple[list[CompactRow], str | None]:
+    """A stored plan in its order, and why some of its rows are left out, if any are.
+
+    Raises ValueError if it is that of another sweep.
+    """
+    rows = compact_rows(parse(content, "sweeps"))
+    if any(row["sweep"] != key for row in rows):
         raise ValueError("is not the plan of the sweep that it is named after")
-    return sorted(rows, key=lambda row: row["position"])
+    planned: dict[str, CompactRow] = {}
+    problems = {}
+    for number, row in enumerate(rows, start=1):
+        if problem := row_problem("sweeps", row):
+            problems[f"row {number}"] = problem
+        elif row["trial_id"] in planned:
+            problems[f"row {number}"] = f"trial {row['trial_id']} stands in it twice"
+        else:
+            planned[row["trial_id"]] = row
+    in_order = sorted(planned.values(), key=lambda row: row["position"])
+    return in_order, left_out(problems, len(rows))
 
 
-def planned_row(plan_row: Mapping[str, Any]) -> dict[str, Any]:
-    """Row of `trials` of a planned trial that has not begun: its identity and status alone."""
-    identity = {name: plan_row[name] for name in _IDENTITY}
-    return _NO_TRIAL | identity | {"status": "planned"}
+def planned_row(plan_row: CompactRow, **values: Any) -> CompactRow:
+    """Row of `trials` of a planned trial that has not begun: its identity, status, `values`."""
+    return plan_row.projected(SCHEMAS["trials"].names, {"status": "planned", **values})
 
 
 def rows_by_key(
     tables: Mapping[str, pa.Table],
-) -> tuple[dict[str, dict[str, Any]], dict[str, Exception]]:
-    """The one row of each table, or why its values cannot be read. All are of the same columns.
+) -> tuple[dict[str, CompactRow], dict[str, str]]:
+    """The one row of each table of `trials`, or why it cannot be used. All have the same columns.
 
     Together, because hundreds of small tables one by one take ten times as long.
     """
     try:
-        rows = pylist(pa.concat_tables(tables.values())) if tables else []
-        return dict(zip(tables, rows, strict=True)), {}
+        rows = compact_rows(pa.concat_tables(tables.values())) if tables else []
     except (ArithmeticError, ValueError, pa.ArrowException) as error:
         if len(tables) == 1:
-            return {}, dict.fromkeys(tables, error)
-    each = [rows_by_key({key: table}) for key, table in tables.items()]
-    rows = {key: row for good, _ in each for key, row in good.items()}
-    return rows, {key: error for _, bad in each for key, error in bad.items()}
+            return {}, dict.fromkeys(tables, first_line(error))
+        each = [rows_by_key({key: table}) for key, table in tables.items()]
+        by_key = {key: row for good, _ in each for key, row in good.items()}
+        return by_key, {key: problem for _, bad in each for key, problem in bad.items()}
+    by_key = dict(zip(tables, rows, strict=True))
+    problems = {
+        key: problem for key, row in by_key.items() if (problem := row_problem("trials", row))
+    }
+    return {key: row for key, row in by_key.items() if key not in problems}, problems
+
+
+def first_line(error: BaseException) -> str:
+    """First line of the error's message, or its class if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -9,6 +9,9 @@ Row = Mapping[str, Any]
 
 STATUSES = ("planned", "running", "completed", "collapsed", "failed", "stopped")
 FINISHED = ("completed", "collapsed")
+# Never stored: of a planned trial whose file is there but cannot be read.
+UNREADABLE = "unreadable"
+SHOWN_STATUSES = (*STATUSES, UNREADABLE)
 # Endings of what stands beside a sweep's plan and heartbeat: requests, and what a search found.
 BESIDE_A_SWEEP = (".control", ".study")
 # Columns with the iteration at which a signal of a collapse began; null for one not seen.

@@ -90,6 +90,9 @@ def trial() -> Callable[..., dict[str, Any]]:
             "trial_id": f"{says.get('method', 'sn')}-{says.get('seed', 0)}",
             "profile": "digits",
             "setting": "C_32-32",
+            "group": "C",
+            "setting_batch_size": 32,
+            "setting_channels": 32,
             "method": "sn",
             "i_ratio": None,
             "seed": 0,
@@ -121,7 +124,8 @@ def trial() -> Callable[..., dict[str, Any]]:
 
 
 IDENTITY = (
-    "trial_id", "profile", "setting", "method", "i_ratio", "seed", "iterations", "dataset",
+    "trial_id", "profile", "setting", "group", "setting_batch_size", "setting_channels",
+    "batch_size", "channels", "method", "i_ratio", "seed", "iterations", "dataset",
 )  # fmt: skip
 
 

@@ -22,13 +22,13 @@ def lookup(kind: str, table: Mapping[str, T], name: str) -> T:
 
 
 def select(kind: str, table: Mapping[str, T], patterns: Sequence[str]) -> list[str]:
-    """Names of `table` that match any of the shell patterns, in the table's order.
+    """Names of `table` that are one of the shell patterns or match it, in the table's order.
 
     Raises UsageError for a pattern that matches nothing.
     """
     matched: set[str] = set()
     for pattern in patterns:
-        matches = fnmatch.filter(table, pattern)
+        matches = [pattern] if pattern in table else fnmatch.filter(table, pattern)
         if not matches:
             raise UsageError(_unknown(kind, pattern, table))
         matched.update(matches)

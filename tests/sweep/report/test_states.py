@@ -46,8 +46,13 @@ def test_the_state_without_a_driver() -> None:
 
 
 def test_counts_are_in_the_vocabularys_order() -> None:
-    counts = status_counts([trial("stopped"), trial("planned"), trial("stopped")])
-    assert list(counts.items()) == [("planned", 1), ("stopped", 2)]
+    counts = status_counts(["stopped", "paused", "unreadable", "planned", "stopped"])
+    assert list(counts.items()) == [
+        ("planned", 1),
+        ("stopped", 2),
+        ("unreadable", 1),
+        ("paused", 1),  # of a newer writer
+    ]
 
 
 @pytest.mark.parametrize("eta", [None, math.nan, math.inf])

@@ -12,6 +12,7 @@ from sweep.report.inventory import inventory
 from sweep.report.sweep_state import (
     COLUMNS,
     SweepStanding,
+    lost_trials,
     sweep_standing,
     table_order,
     trial_standing,
@@ -22,7 +23,7 @@ from sweep.store.store import Store
 
 def look(store: Store, name: str = "mixed") -> SweepStanding:
     stored = inventory(store, columns=COLUMNS, sweep=name)
-    return sweep_standing(store, stored, name, datetime.now(UTC))
+    return sweep_standing(stored, name, datetime.now(UTC), lost_trials(store, [name], stored))
 
 
 def driver(**changes) -> dict:

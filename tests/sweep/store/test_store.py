@@ -17,6 +17,7 @@ import pytest
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import columns, parse, rows_by_key
+from tests.sweep.store.rows import trial_row
 
 TIME = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -135,14 +136,30 @@ def test_some_columns_are_read_in_the_order_asked_for() -> None:
 @pytest.mark.parametrize("bad", [[], ["b"], ["a", "c"], ["a", "b", "c"]])
 def test_rows_of_many_tables_leave_out_what_cannot_be_read(bad: list[str], with_host) -> None:
     tables = {
-        key: with_host(columns("trials", [{"trial_id": key}]), b"\xff" if key in bad else b"here")
+        key: with_host(
+            columns("trials", [trial_row(trial_id=key)]), b"\xff" if key in bad else b"here"
+        )
         for key in "abc"
     }
     rows, unreadable = rows_by_key(tables)
     assert [*rows] == [key for key in "abc" if key not in bad]
     assert all(row["trial_id"] == key and row["host"] == "here" for key, row in rows.items())
     assert [*unreadable] == bad
-    assert all("utf-8" in str(error) for error in unreadable.values())
+    assert all("utf-8" in problem for problem in unreadable.values())
+
+
+def test_a_row_that_breaks_a_rule_is_left_out_with_the_reason() -> None:
+    odd = {"a": {}, "b": {"iterations": 0}, "c": {"config": "[1]"}}
+    tables = {
+        key: columns("trials", [trial_row(trial_id=key, **changes)])
+        for key, changes in odd.items()
+    }
+    rows, problems = rows_by_key(tables)
+    assert [*rows] == ["a"]
+    assert problems == {
+        "b": "iterations is 0, where a whole number from 1 is needed",
+        "c": "config is '[1]', where a JSON object, or null is needed",
+    }
 
 
 def test_rows_of_no_table_are_none() -> None:

@@ -1,0 +1,185 @@
+"""Derived index of a table: `index/<table>.parquet`, all rows of the table in one file and schema.
+
+Beside each row stand path, size, time and digest of the file that it comes from. A reader believes
+a row only while a listing of the store still shows that very file: an index that is lost, stale or
+of another version costs time and nothing else, and anyone may delete or rebuild it. A row whose
+file might still change under its time is in it for people, with the time 0: no reader believes it.
+Whoever reads everything anyway writes it; of two writers the later one wins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweep.store.compact_rows import column_values, compact_rows
+from sweep.store.read_files import READ_ERRORS, ReadFile, read_files
+from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
+from sweep.store.store import Store, StoredFile
+from sweep.store.validation import RULES_VERSION
+
+# The indexed tables, and the column by which their files are named.
+INDEXED = {"trials": "trial_id", "sweeps": "sweep"}
+FILE_COLUMNS = pa.schema(
+    [
+        ("file_path", pa.string()),
+        ("file_size", pa.int64()),
+        ("file_mtime_ns", pa.int64()),
+        ("file_digest", pa.string()),
+    ]
+)
+# Of what its rows have and keep to: with other versions they would have to be read anew.
+VERSIONS = {"schema_version": str(SCHEMA_VERSION), "rules_version": str(RULES_VERSION)}
+# File systems keep times as coarse as 2 s; a younger file may change again under the same time.
+YOUNG_NS = 2_000_000_000
+# An index is written again when this much of it is new.
+NEW_SHARE = 0.05
+NEW_FILES = 50
+
+
+def index_path(table: str) -> str:
+    return f"index/{table}.parquet"
+
+
+def is_settled(file: StoredFile, now_ns: int) -> bool:
+    """Tells whether a file's listed time can hide no second change any more."""
+    return now_ns - file.mtime_ns > YOUNG_NS
+
+
+def enough_new(new_files: int, files: int) -> bool:
+    """Tells whether it is worth to write an index of `files` files again."""
+    return new_files >= max(NEW_FILES, NEW_SHARE * files)
+
+
+def unbelievable(read: ReadFile) -> ReadFile:
+    """The same file with a time that no listing shows."""
+    file = StoredFile(read.file.path, read.file.size, 0)
+    return ReadFile(file, read.digest, read.rows, read.problem)
+
+
+def encoded(table: str, files: Iterable[ReadFile]) -> bytes:
+    """Bytes of the index of these files: the table's columns, then FILE_COLUMNS."""
+    by_path = sorted(files, key=lambda indexed: indexed.file.path)
+    pairs = [(indexed, row) for indexed in by_path for row in indexed.rows]
+    arrays = [
+        pa.array([row[field.name] for _, row in pairs], field.type) for field in SCHEMAS[table]
+    ]
+    origins = [
+        (each.file.path, each.file.size, each.file.mtime_ns, each.digest) for each, _ in pairs
+    ]
+    arrays += [
+        pa.array([origin[place] for origin in origins], field.type)
+        for place, field in enumerate(FILE_COLUMNS)
+    ]
+    schema = pa.schema([*SCHEMAS[table], *FILE_COLUMNS], VERSIONS)
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        pa.Table.from_arrays(arrays, schema=schema),
+        sink,
+        write_statistics=False,
+        write_page_checksum=True,
+    )
+    return sink.getvalue().to_pybytes()
+
+
+def decoded(table: str, content: bytes, names: Sequence[str] | None = None) -> dict[str, ReadFile]:
+    """The indexed files by path, their rows with the columns `names` or all.
+
+    Raises ValueError or an Arrow error for an index that is damaged or of another version.
+    """
+    parquet = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+    metadata = parquet.schema_arrow.metadata or {}
+    if any(metadata.get(name.encode()) != text.encode() for name, text in VERSIONS.items()):
+        raise ValueError("another version wrote it")
+    columns = SCHEMAS[table].names if names is None else list(names)
+    stored = parquet.read(columns=[*columns, *FILE_COLUMNS.names], use_threads=False)
+    rows = compact_rows(stored.select(columns))
+    origins = zip(*(column_values(stored, name) for name in FILE_COLUMNS.names), strict=True)
+    files: dict[str, ReadFile] = {}
+    for origin, pairs in itertools.groupby(zip(origins, rows, strict=True), lambda pair: pair[0]):
+        path, size, mtime_ns, digest = origin
+        file, own_rows = StoredFile(path, size, mtime_ns), [row for _, row in pairs]
+        if any(row[INDEXED[table]] != file.key for row in own_rows):
+            raise ValueError(f"{path} is not the file of its rows")
+        files[path] = ReadFile(file, digest, own_rows)
+    return files
+
+
+def read_index(
+    store: Store, table: str, names: Sequence[str] | None = None
+) -> dict[str, ReadFile]:
+    """The indexed files by path; none if the store has no index that can be used."""
+    try:
+        content = store.read(index_path(table))
+        return {} if content is None else decoded(table, content, names)
+    except READ_ERRORS:
+        return {}
+
+
+def read_by_index(
+    store: Store, table: str, files: Sequence[StoredFile], names: Sequence[str] | None = None
+) -> dict[str, ReadFile]:
+    """Listed files of an indexed table by path, without those that were deleted since.
+
+    Takes from the index what did not change, and reads the rest one by one; if that is much, it
+    writes the index anew. `names` restricts the columns.
+    """
+    unchanged = _unchanged(read_index(store, table, names), files)
+    others = [file for file in files if file.path not in unchanged]
+    if enough_new(len(others), len(files)):
+        return _read_and_index(store, table, files)
+    return unchanged | {read.file.path: read for read in read_files(store, table, others, names)}
+
+
+def refresh(store: Store) -> None:
+    """Brings every index up to date, as far as the store can be read and written."""
+    store = store.hasty()
+    for table in INDEXED:
+        with contextlib.suppress(OSError, pa.ArrowException):
+            files = [file for file in store.list(table) if file.path.endswith(".parquet")]
+            index = read_index(store, table)
+            if len(_unchanged(index, files)) < max(len(files), len(index)):
+                _read_and_index(store, table, files, complete=True)
+
+
+def _read_and_index(
+    store: Store, table: str, files: Sequence[StoredFile], *, complete: bool = False
+) -> dict[str, ReadFile]:
+    """Reads all columns of the files, and writes the index; `complete`: there are no others."""
+    started_ns = time.time_ns()
+    index = read_index(store, table)
+    unchanged = _unchanged(index, files)
+    others = [file for file in files if file.path not in unchanged]
+    fresh = {read.file.path: read for read in read_files(store, table, others)}
+    believable = {
+        path: read
+        if read.problem is None and is_settled(read.file, started_ns)
+        else unbelievable(read)
+        for path, read in fresh.items()
+    }
+    kept = unchanged if complete else index
+    write(store, table, encoded(table, (kept | believable).values()))
+    return unchanged | fresh
+
+
+def write(store: Store, table: str, content: bytes) -> bool:
+    """Replaces the index; returns whether it could, as a store may be there to be read alone."""
+    try:
+        store.hasty().write(index_path(table), content)
+    except OSError:
+        return False
+    return True
+
+
+def _unchanged(index: Mapping[str, ReadFile], files: Iterable[StoredFile]) -> dict[str, ReadFile]:
+    """Those of the indexed files that a listing shows as they were."""
+    return {
+        file.path: index[file.path]
+        for file in files
+        if file.path in index and index[file.path].file == file
+    }
