@@ -27,6 +27,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "default-src 'self'",
         "script-src 'self'",
         "connect-src 'self'",
+        "worker-src 'self'",
         f"style-src 'self' {PLOTLY_STYLES}",
         # Plotly styles the text of its figures by attributes, and swatches have theirs.
         "style-src-attr 'unsafe-inline'",

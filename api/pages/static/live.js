@@ -2,51 +2,60 @@
 
 import { draw, drawn } from "./figures.js";
 
-// A stream that says nothing for so long may be cut off without a sign; then, as without streams
-// (some proxies), the page asks by itself. An answer that has not changed is a 304 of no size.
-const SILENT_MS = 45_000;
+// The worker says something more often, unless it crashed with the tab that it shared a process
+// with; then, as in browsers without shared workers, the page asks by itself. An answer that has not
+// changed is a 304 of no size.
+const SILENT_MS = 60_000;
 const POLL_MS = 10_000;
 
 const offline = document.getElementById("offline");
-let stream = null;
+const { base, follows, of } = document.body.dataset;
+// By what the page is about: whether a change concerns it. `of` is the name of the sweep or trial.
+const concerned = {
+  store: () => true,
+  sweep: ({ sweeps }) => sweeps.includes(of),
+  trial: ({ changed, more }) => more > 0 || changed.includes(of),
+}[follows];
+let stream = null; // the way to the worker that has the stream of all tabs
 let heard = 0;
 
-function changed() {
+function refresh() {
   document.body.dispatchEvent(new CustomEvent("store-change"));
   drawn().filter((figure) => "live" in figure.dataset).forEach(draw);
 }
 
-function listen() {
-  stream = new EventSource(`${document.body.dataset.base}${document.body.dataset.events}`);
-  stream.addEventListener("open", () => { heard = Date.now(); offline.hidden = true; });
-  stream.addEventListener("reset", () => { heard = Date.now(); changed(); });
-  stream.addEventListener("change", ({ data }) => {
+function connect() {
+  const address = new URL("stream.js", import.meta.url);
+  stream = new SharedWorker(address, { name: `${base}/events` }).port;
+  stream.addEventListener("message", ({ data: { event, data } }) => {
     heard = Date.now();
-    const { of } = document.body.dataset; // the trial that the page is about, if it is about one
-    const { changed: trials, more } = JSON.parse(data);
-    if (!of || more || trials.includes(of)) changed();
+    if (event === "open") offline.hidden = true;
+    if (event === "reset" || (event === "change" && concerned(data))) refresh();
   });
+  stream.start();
 }
 
-function follow() {
-  // A hidden page holds no connection: a browser has few of them for one host.
-  if (document.hidden) {
-    stream?.close();
-    stream = null;
-  } else if (stream === null) {
-    listen();
-    changed();
-  }
+// A hidden page is told nothing, and asks for all when it is seen again.
+function follow(inView) {
+  heard = 0;
+  if (inView && !stream && "SharedWorker" in window) connect();
+  stream?.postMessage(inView);
 }
 
 document.addEventListener("htmx:sendError", () => { offline.hidden = false; });
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.xhr.status) offline.hidden = true;
 });
-if (document.body.dataset.events) {
-  listen();
-  document.addEventListener("visibilitychange", follow);
+if (follows) {
+  follow(!document.hidden);
+  document.addEventListener("visibilitychange", () => follow(!document.hidden));
+  addEventListener("pagehide", () => follow(false));
+  addEventListener("pageshow", ({ persisted }) => { if (persisted) follow(!document.hidden); });
   setInterval(() => {
-    if (!document.hidden && Date.now() - heard > SILENT_MS) changed();
+    if (document.hidden || Date.now() - heard < SILENT_MS) return;
+    stream?.postMessage(false);
+    stream = null;
+    follow(true);
+    refresh();
   }, POLL_MS);
 }
