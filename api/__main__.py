@@ -6,7 +6,6 @@ import argparse
 import ipaddress
 import json
 import logging
-import os
 import re
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ import uvicorn
 from api.app import create_app
 from api.reading.cache import default_folder
 from api.reading.snapshot import log
-from api.web.access import Tokens
+from api.web.access import Tokens, read_tokens
 from api.web.streams import Server
 from sweep.store.store import StoreError, default_root
 from trainer.config.lookup import UsageError
@@ -98,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         "--token-file",
         metavar="FILE",
         help="holds the token that reading asks for, which any address but the loopback needs "
-        "(else SWEEP_API_TOKEN; else everybody reads who can reach the service)",
+        "(else SWEEP_API_TOKEN; else everybody reads who can reach the service); 32 characters "
+        "or more",
     )
     access.add_argument(
         "--control-token-file",
@@ -141,37 +141,6 @@ def _parser() -> argparse.ArgumentParser:
 def description() -> str:
     """The text of api/openapi.json, made without a store."""
     return json.dumps(create_app("results").openapi(), indent=1, sort_keys=True) + "\n"
-
-
-def read_tokens(read: str | None, control: str | None) -> Tokens:
-    """Reads the tokens from files, else from the environment.
-
-    Raises UsageError for a file without a token.
-    """
-    tokens = Tokens(_token(read, "SWEEP_API_TOKEN"), _token(control, "SWEEP_API_CONTROL_TOKEN"))
-    if tokens.read is not None and tokens.read == tokens.control:
-        raise UsageError(
-            "the read token and the control token are equal, so whoever reads would control: "
-            "make two, `openssl rand -hex 32` prints one"
-        )
-    return tokens
-
-
-def _token(path: str | None, variable: str) -> str | None:
-    source = f"the token file {path}" if path else variable
-    try:
-        token = (Path(path).read_text() if path else os.environ.get(variable, "")).strip()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise UsageError(f"cannot read {source}: {reason}") from error
-    if path and not token:
-        raise UsageError(f"{source} is empty")
-    if not re.fullmatch(r"[!-~]*", token):
-        raise UsageError(
-            f"the token of {source} has spaces or letters beyond ASCII, which no header can "
-            "carry: `openssl rand -hex 32` prints a good one"
-        )
-    return token or None
 
 
 def check_bind(host: str, tokens: Tokens, *, insecure: bool) -> None:

@@ -11,16 +11,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.requests import Request
+
+from trainer.config.lookup import UsageError
 
 COOKIE_SECONDS = 30 * 24 * 3600
 # Compared in place of a token that is not set; nobody can know it.
 _NOBODY = secrets.token_hex(32)
+# Nobody guesses one of so many characters, however fast.
+SHORTEST_TOKEN = 32
+MAKE_TOKEN = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,2000}")
 
 
@@ -39,6 +46,43 @@ class Authority:
     reads: bool
     controls: bool
     by_cookie: bool = False
+
+
+def read_tokens(read: str | None, control: str | None) -> Tokens:
+    """Reads the tokens from files, else from the environment.
+
+    Raises UsageError for a file without a token, and a token that is short, equal to the other or
+    cannot be sent.
+    """
+    tokens = Tokens(_token(read, "SWEEP_API_TOKEN"), _token(control, "SWEEP_API_CONTROL_TOKEN"))
+    if tokens.read is not None and tokens.read == tokens.control:
+        raise UsageError(
+            "the read token and the control token are equal, so whoever reads would control: "
+            f"make two, each by {MAKE_TOKEN}"
+        )
+    return tokens
+
+
+def _token(path: str | None, variable: str) -> str | None:
+    source = f"the token file {path}" if path else variable
+    try:
+        token = (Path(path).read_text() if path else os.environ.get(variable, "")).strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"cannot read {source}: {reason}") from error
+    if path and not token:
+        raise UsageError(f"{source} is empty")
+    if not re.fullmatch(r"[!-~]*", token):
+        raise UsageError(
+            f"the token of {source} has spaces or letters beyond ASCII, which no header can "
+            f"carry: make a good one by {MAKE_TOKEN}"
+        )
+    if 0 < len(token) < SHORTEST_TOKEN:
+        raise UsageError(
+            f"the token of {source} can be guessed: it takes at least {SHORTEST_TOKEN} "
+            f"characters, make one by {MAKE_TOKEN}"
+        )
+    return token or None
 
 
 def authority(tokens: Tokens, request: Request) -> Authority:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,10 +22,9 @@ from api.__main__ import (
     check_proxies,
     main,
     read_root_path,
-    read_tokens,
 )
-from api.web.access import Tokens
-from tests.api.logins import bearer
+from api.web.access import Tokens, read_tokens
+from tests.api.logins import CONTROL, READ, bearer
 from tests.api.servers import wait_for
 from trainer.config.lookup import UsageError
 
@@ -49,6 +49,8 @@ def _no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--token-file", "{binary}"], "cannot read the token file {binary}: it is no text"),
         (["--token-file", "{good}", "--control-token-file", "{good}"], "are equal"),
         (["--host", "0.0.0.0", "--control-token-file", "{good}"], "needs a token to read"),
+        (["--token-file", "{short}"], "the token of the token file {short} can be guessed"),
+        (["--control-token-file", "{short}"], "print(secrets.token_urlsafe(32))"),
         (["--root-path", "lab"], "--root-path lab is no path"),
         (["--root-path", "/lab?x"], "--root-path /lab?x is no path"),
         (["--forwarded-allow-ips", "10.0.0.1,nginx"], "'nginx' is no address"),
@@ -61,8 +63,14 @@ def test_bad_input(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    files = {name: str(tmp_path / name) for name in ("good", "spaced", "binary")}
-    for name, content in (("good", b"abc\n"), ("spaced", b"two words"), ("binary", b"\xff\xfe")):
+    contents = {
+        "good": READ.encode() + b"\n",
+        "short": b"a" * 31 + b"\n",
+        "spaced": b"two words",
+        "binary": b"\xff\xfe",
+    }
+    files = {name: str(tmp_path / name) for name in contents}
+    for name, content in contents.items():
         Path(files[name]).write_bytes(content)
     assert main([argument.format(**files) for argument in arguments]) == 2
     said = capsys.readouterr().err
@@ -74,14 +82,25 @@ def test_bad_input(
 def test_tokens_come_from_files_or_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "control").write_text("from-file\n")
-    monkeypatch.setenv("SWEEP_API_TOKEN", "read")
-    monkeypatch.setenv("SWEEP_API_CONTROL_TOKEN", "control")
-    assert read_tokens(None, None) == Tokens("read", "control")
-    assert read_tokens(None, str(tmp_path / "control")) == Tokens("read", "from-file")
-    monkeypatch.setenv("SWEEP_API_TOKEN", "control")
+    of_file = "f" * 32
+    (tmp_path / "control").write_text(f"{of_file}\n")
+    monkeypatch.setenv("SWEEP_API_TOKEN", READ)
+    monkeypatch.setenv("SWEEP_API_CONTROL_TOKEN", CONTROL)
+    assert read_tokens(None, None) == Tokens(READ, CONTROL)
+    assert read_tokens(None, str(tmp_path / "control")) == Tokens(READ, of_file)
+    monkeypatch.setenv("SWEEP_API_TOKEN", CONTROL)
     with pytest.raises(UsageError, match="equal"):
         read_tokens(None, None)
+
+
+@pytest.mark.parametrize("variable", ["SWEEP_API_TOKEN", "SWEEP_API_CONTROL_TOKEN"])
+def test_a_short_token_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    for token in ("x", "x" * 31):
+        monkeypatch.setenv(variable, token)
+        with pytest.raises(UsageError, match=rf"{variable} .*at least 32.*token_urlsafe\(32\)"):
+            read_tokens(None, None)
+    monkeypatch.setenv(variable, secrets.token_urlsafe(24))
+    assert read_tokens(None, None) != Tokens()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
@@ -142,23 +161,23 @@ def serving(
 
 
 def test_serves_with_tokens(filled: Path, tmp_path: Path) -> None:
-    (tmp_path / "control").write_text("t0p")
+    (tmp_path / "control").write_text(CONTROL)
     arguments = ("--host=0.0.0.0", f"--control-token-file={tmp_path / 'control'}")
-    with serving(filled, *arguments, SWEEP_API_TOKEN="s3cret") as (http, said):
+    with serving(filled, *arguments, SWEEP_API_TOKEN=READ) as (http, said):
         refused = http.get("/results")
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"] == "Bearer"
         assert refused.headers["content-type"] == "application/problem+json"
-        assert http.get("/results", headers=bearer("s3cre")).status_code == 401
-        for token in ("s3cret", "t0p"):
+        assert http.get("/results", headers=bearer(READ[:-1])).status_code == 401
+        for token in (READ, CONTROL):
             answer = http.get("/results", headers=bearer(token))
             assert len(answer.json()["items"]) == 30
-        acted = http.post("/sweeps/demo/actions", json={"action": "stop"}, headers=bearer("t0p"))
+        acted = http.post("/sweeps/demo/actions", json={"action": "stop"}, headers=bearer(CONTROL))
         assert acted.status_code == 409
     text = "\n".join(said)
     assert "INSECURE" not in text
-    assert "s3cret" not in text
-    assert "t0p" not in text
+    assert READ not in text
+    assert CONTROL not in text
     assert "Traceback" not in text
 
 
@@ -174,14 +193,14 @@ def test_insecure_is_said_aloud(filled: Path) -> None:
 
 def test_below_a_path_of_a_proxy(filled: Path) -> None:
     proxy = ("--root-path=/lab/", "--forwarded-allow-ips=127.0.0.0/8")
-    with serving(filled, *proxy, SWEEP_API_TOKEN="s3cret") as (http, _):
+    with serving(filled, *proxy, SWEEP_API_TOKEN=READ) as (http, _):
         asked = http.get("/paper")
         assert asked.headers["location"] == "/lab/login?next=/lab/paper"
         headers = {
             "Origin": f"https://{http.base_url.netloc.decode()}",
             "X-Forwarded-Proto": "https",
         }
-        answer = http.post("/login", data={"token": "s3cret"}, headers=headers)
+        answer = http.post("/login", data={"token": READ}, headers=headers)
         assert "secure" in answer.headers["set-cookie"].lower()
 
 
