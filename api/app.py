@@ -37,6 +37,7 @@ from api.web.etags import CachedResponse, NotModified, ResponseCache, ResponseCa
 from api.web.guard import Guard
 from api.web.latency import Latency
 from api.web.service import open_service
+from api.web.slowdown import Slowdown
 from sweep.store.retry import READER_PATIENCE_SECONDS
 from sweep.store.store import Store
 
@@ -101,6 +102,7 @@ def create_app(
     )
     app.state.service = service
     app.state.tokens = tokens
+    app.state.slowdown = Slowdown()
     problems.install(app, _refuse)
     app.add_exception_handler(NotFound, _refused)
     app.add_exception_handler(HTTPException, _refused)
@@ -110,7 +112,7 @@ def create_app(
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
     app.state.response_cache = ResponseCache()
     app.add_middleware(ResponseCaching, response_cache=app.state.response_cache)
-    app.add_middleware(Guard, tokens=tokens)
+    app.add_middleware(Guard, tokens=tokens, slowdown=app.state.slowdown)
     app.add_middleware(Latency, histograms=service.latency)
     for router in ROUTERS:
         app.include_router(router)

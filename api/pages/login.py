@@ -27,12 +27,13 @@ def form(request: Request, next: str | None = None) -> Response:
 
 
 @router.post("/login")
-def log_in(request: Request, sent: Fields) -> Response:
+async def log_in(request: Request, sent: Fields) -> Response:
     """Leads to where the token was asked for; 401 for one that is not known."""
     token, next_page = str(sent.get("token", "")), str(sent.get("next", ""))
     authority = authority_of_token(request.app.state.tokens, token)
     if not (authority.reads or authority.controls):
         log.warning("login refused, from %s", request.client.host if request.client else "?")
+        await request.app.state.slowdown.after_wrong_token(request)
         return _form(request, next_page, 401)
     answer = RedirectResponse(_after_login(request, next_page), 303)
     # Strict: no other site's link or form sends it. The address bar does.

@@ -41,11 +41,16 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Rights of a request; `by_cookie` if a browser would have sent its proof unasked."""
+    """Rights of a request; `by_cookie` if a browser would have sent its proof unasked.
+
+    `wrong_token` and `wrong_cookie` are what was sent and proves nothing.
+    """
 
     reads: bool
     controls: bool
     by_cookie: bool = False
+    wrong_token: str = ""
+    wrong_cookie: str = ""
 
 
 def read_tokens(read: str | None, control: str | None) -> Tokens:
@@ -90,13 +95,18 @@ def authority(tokens: Tokens, request: Request) -> Authority:
     header = request.headers.get("authorization")
     cookie = request.cookies.get(cookie_name(request), "")
     if header is not None:
+        cookie = ""
         scheme, _, token = header.partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
         reads, controls = _matches(tokens, token, lambda token: token)
     else:
+        token = ""
         reads, controls = _matches(tokens, cookie, cookie_value)
-    proven = reads or controls
-    return Authority(proven or tokens.read is None, controls, proven and header is None)
+    if reads or controls:
+        return Authority(True, controls, by_cookie=header is None)
+    if tokens == Tokens():  # there is none to guess
+        return Authority(True, False)
+    return Authority(tokens.read is None, False, wrong_token=token, wrong_cookie=cookie)
 
 
 def authority_of_token(tokens: Tokens, typed: str) -> Authority:

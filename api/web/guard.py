@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.web.access import Authority, Tokens, authority, is_from_here
 from api.web.addresses import is_page, path_in, path_of, public_address
 from api.web.problems import problem
+from api.web.slowdown import Slowdown
 
 # The styles that Plotly adds to a page: an element that it fills rule by rule, which is empty when
 # the browser checks it, and the style of the maps of plotly.js 4.1.1. With another Plotly the
@@ -54,9 +55,10 @@ HARMLESS = ("GET", "HEAD", "OPTIONS")
 class Guard:
     """ASGI middleware: `trusted` and `may_control` in every request's state, and refusals."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, slowdown: Slowdown) -> None:
         self.app = app
         self.tokens = tokens
+        self.slowdown = slowdown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,8 +83,17 @@ class Guard:
                     out.update(state.get("headers", {}))
             await send(message)
 
+        await self._slow_down(request, rights)
         refused = _refusal(request, rights)
         await (refused or self.app)(scope, receive, send_guarded)
+
+    async def _slow_down(self, request: Request, rights: Authority) -> None:
+        if path_of(request).startswith(OPEN_FOLDERS):
+            return  # the answer does not depend on the token, and so tells nothing of it
+        if rights.wrong_token:
+            await self.slowdown.after_wrong_token(request)
+        elif rights.wrong_cookie:
+            await self.slowdown.after_wrong_cookie(request, rights.wrong_cookie)
 
 
 def _refusal(request: Request, rights: Authority) -> ASGIApp | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,25 @@ from api.web.access import Tokens
 from api.web.streams import Server
 
 
+async def no_sleep(seconds: float) -> None:
+    """Goes on at once."""
+
+
 @contextmanager
 def serving(
-    root: Path, token: str | None = None, control_token: str | None = None, **options: Any
+    root: Path,
+    token: str | None = None,
+    control_token: str | None = None,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = no_sleep,
+    **options: Any,
 ) -> Iterator[httpx2.Client]:
     """A real server in a thread, on a port of its own, and a client of it.
 
-    `options` are uvicorn's.
+    `sleep` is what answers to wrong tokens wait by; `options` are uvicorn's.
     """
     app = create_app(root, Tokens(token, control_token))
+    app.state.slowdown.sleep = sleep
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="warning", lifespan="on", **options
     )

@@ -27,7 +27,11 @@ def test_rows_are_what_arrow_holds() -> None:
     for row, line in zip(rows, table.drop_columns(["best_fid"]).to_pylist(), strict=True):
         assert {name: row[name] for name in line} == line
     assert list(rows[0]) == SCHEMAS["trials"].names
-    assert ("host" in rows[0], "hosts" in rows[0], len(rows[0])) == (True, False, table.num_columns)
+    assert ("host" in rows[0], "hosts" in rows[0], len(rows[0])) == (
+        True,
+        False,
+        table.num_columns,
+    )
     assert rows[0]["method"] is rows[1]["method"]
     with pytest.raises(KeyError):
         rows[0]["hosts"]
