@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import json
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from api.app import create_app
 from api.reading.cache import default_folder
 from api.reading.snapshot import log
 from api.web.access import Tokens, read_tokens
+from api.web.hosts import read_allowed_hosts
 from api.web.streams import Server
 from sweep.store.store import StoreError, default_root
 from trainer.config.lookup import UsageError
@@ -37,7 +39,7 @@ below a path of an nginx, which takes the path off:
                    proxy_set_header Host $http_host;
                    proxy_set_header X-Forwarded-Proto $scheme;
                    proxy_set_header X-Forwarded-For $remote_addr; }
-  python -m api --root-path /lab
+  python -m api --root-path /lab --allow-host NAME-OF-THE-PROXY
 """
 # Streams of events end at once, and a file is sent in less.
 SHUTDOWN_SECONDS = 5
@@ -55,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         check_bind(options.host, tokens, insecure=options.insecure)
         root_path = read_root_path(options.root_path)
         check_proxies(options.forwarded_allow_ips)
-        app = create_app(options.results, tokens, options.cache)
+        hosts = read_hosts(options.allow_host, options.host, tokens)
+        app = create_app(options.results, tokens, options.cache, hosts)
     except (UsageError, StoreError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -64,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         host=options.host,
         port=options.port,
         access_log=False,
+        ws="none",  # no route speaks it
         root_path=root_path,
         proxy_headers=True,
         forwarded_allow_ips=options.forwarded_allow_ips,
@@ -111,6 +115,16 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="bind any address without a read token: everybody who reaches it reads everything",
     )
+    access.add_argument(
+        "--allow-host",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="name by which browsers and programs may ask for the service, beside those of the "
+        "loopback and its own address; may be repeated (else SWEEP_API_ALLOW_HOSTS, with commas). "
+        "Every other one is refused while there is no read token, as any web page could have "
+        "its name lead here; with a read token every name is taken, unless one is allowed",
+    )
     proxy = parser.add_argument_group("behind a proxy")
     proxy.add_argument(
         "--root-path",
@@ -141,6 +155,17 @@ def _parser() -> argparse.ArgumentParser:
 def description() -> str:
     """The text of api/openapi.json, made without a store."""
     return json.dumps(create_app("results").openapi(), indent=1, sort_keys=True) + "\n"
+
+
+def read_hosts(given: list[str], bound: str, tokens: Tokens) -> tuple[str, ...]:
+    """Hosts to be asked as beside the loopback's; none if any will do, as with a read token.
+
+    Raises UsageError for one that is no host.
+    """
+    variable = os.environ.get("SWEEP_API_ALLOW_HOSTS", "")
+    names = given or [name.strip() for name in variable.split(",") if name.strip()]
+    allowed = read_allowed_hosts(names)
+    return (*allowed, bound) if allowed or tokens.read is None else ()
 
 
 def check_bind(host: str, tokens: Tokens, *, insecure: bool) -> None:

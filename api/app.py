@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from api.web import addresses, events, operation, problems
 from api.web.access import Tokens
 from api.web.etags import CachedResponse, NotModified, ResponseCache, ResponseCaching
 from api.web.guard import Guard
+from api.web.hosts import canonical_host
 from api.web.latency import Latency
 from api.web.service import open_service
 from api.web.slowdown import Slowdown
@@ -73,13 +74,20 @@ from the store has an ETag. Errors are `application/problem+json`.
 
 
 def create_app(
-    root: str | Path, tokens: Tokens | None = None, cache_folder: Path | None = None
+    root: str | Path,
+    tokens: Tokens | None = None,
+    cache_folder: Path | None = None,
+    allowed_hosts: Collection[str] = (),
 ) -> FastAPI:
     """The service over the store at `root`; without tokens everybody reads and nobody controls.
 
-    Raises StoreError if the root is no folder or URI.
+    Without a read token it is asked by names of the loopback, its address and `allowed_hosts`
+    alone; with one by any name, unless there are `allowed_hosts`. Raises StoreError if the root is
+    no folder or URI.
     """
     tokens = tokens or Tokens()
+    hosts_matter = tokens.read is None or allowed_hosts
+    hosts = frozenset(map(canonical_host, allowed_hosts)) if hosts_matter else None
     service = open_service(Store(root, READER_PATIENCE_SECONDS), cache_folder)
 
     @contextlib.asynccontextmanager
@@ -112,7 +120,7 @@ def create_app(
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
     app.state.response_cache = ResponseCache()
     app.add_middleware(ResponseCaching, response_cache=app.state.response_cache)
-    app.add_middleware(Guard, tokens=tokens, slowdown=app.state.slowdown)
+    app.add_middleware(Guard, tokens=tokens, slowdown=app.state.slowdown, allowed_hosts=hosts)
     app.add_middleware(Latency, histograms=service.latency)
     for router in ROUTERS:
         app.include_router(router)

@@ -1,9 +1,10 @@
-"""Middleware around every request: authority, request id, headers that keep a browser safe."""
+"""Middleware around every request: host, authority, request id, headers for browsers' safety."""
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Collection
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.web.access import Authority, Tokens, authority, is_from_here
 from api.web.addresses import is_page, path_in, path_of, public_address
+from api.web.hosts import unexpected_host
 from api.web.problems import problem
 from api.web.slowdown import Slowdown
 
@@ -53,12 +55,22 @@ HARMLESS = ("GET", "HEAD", "OPTIONS")
 
 
 class Guard:
-    """ASGI middleware: `trusted` and `may_control` in every request's state, and refusals."""
+    """ASGI middleware: `trusted` and `may_control` in every request's state, and refusals.
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, slowdown: Slowdown) -> None:
+    `allowed_hosts` are canonical; None if a request may name any host.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        tokens: Tokens,
+        slowdown: Slowdown,
+        allowed_hosts: Collection[str] | None,
+    ) -> None:
         self.app = app
         self.tokens = tokens
         self.slowdown = slowdown
+        self.allowed_hosts = allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,9 +95,23 @@ class Guard:
                     out.update(state.get("headers", {}))
             await send(message)
 
-        await self._slow_down(request, rights)
-        refused = _refusal(request, rights)
+        refused = self._misdirected(request)
+        if refused is None:
+            await self._slow_down(request, rights)
+            refused = _refusal(request, rights)
         await (refused or self.app)(scope, receive, send_guarded)
+
+    def _misdirected(self, request: Request) -> ASGIApp | None:
+        if self.allowed_hosts is None:
+            return None
+        host = unexpected_host(request, self.allowed_hosts)
+        if host is None:
+            return None
+        detail = (
+            f"this service was asked as host {host[:253]!r}, which it does not go by: "
+            f"if it should, start it with --allow-host {host[:253]}"
+        )
+        return problem(request, 421, detail)
 
     async def _slow_down(self, request: Request, rights: Authority) -> None:
         if path_of(request).startswith(OPEN_FOLDERS):

@@ -28,6 +28,7 @@ def serving(
     token: str | None = None,
     control_token: str | None = None,
     *,
+    allowed_hosts: tuple[str, ...] = (),
     sleep: Callable[[float], Awaitable[None]] = no_sleep,
     **options: Any,
 ) -> Iterator[httpx2.Client]:
@@ -35,7 +36,7 @@ def serving(
 
     `sleep` is what answers to wrong tokens wait by; `options` are uvicorn's.
     """
-    app = create_app(root, Tokens(token, control_token))
+    app = create_app(root, Tokens(token, control_token), allowed_hosts=allowed_hosts)
     app.state.slowdown.sleep = sleep
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="warning", lifespan="on", **options

@@ -21,6 +21,7 @@ from api.__main__ import (
     check_bind,
     check_proxies,
     main,
+    read_hosts,
     read_root_path,
 )
 from api.web.access import Tokens, read_tokens
@@ -35,6 +36,7 @@ ROOT = Path(__file__).parents[2]
 def _no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SWEEP_API_TOKEN", raising=False)
     monkeypatch.delenv("SWEEP_API_CONTROL_TOKEN", raising=False)
+    monkeypatch.delenv("SWEEP_API_ALLOW_HOSTS", raising=False)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,7 @@ def _no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--host", "0.0.0.0", "--control-token-file", "{good}"], "needs a token to read"),
         (["--token-file", "{short}"], "the token of the token file {short} can be guessed"),
         (["--control-token-file", "{short}"], "print(secrets.token_urlsafe(32))"),
+        (["--allow-host", "http://x"], "--allow-host 'http://x' is no host"),
         (["--root-path", "lab"], "--root-path lab is no path"),
         (["--root-path", "/lab?x"], "--root-path /lab?x is no path"),
         (["--forwarded-allow-ips", "10.0.0.1,nginx"], "'nginx' is no address"),
@@ -101,6 +104,19 @@ def test_a_short_token_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str
             read_tokens(None, None)
     monkeypatch.setenv(variable, secrets.token_urlsafe(24))
     assert read_tokens(None, None) != Tokens()
+
+
+def test_hosts_come_from_the_command_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_hosts([], "127.0.0.1", Tokens()) == ("127.0.0.1",)
+    assert read_hosts(["a", "b"], "c", Tokens()) == ("a", "b", "c")
+    assert read_hosts([], "0.0.0.0", Tokens(READ)) == (), "all will do"
+    assert read_hosts([], "0.0.0.0", Tokens(None, CONTROL)) == ("0.0.0.0",)
+    monkeypatch.setenv("SWEEP_API_ALLOW_HOSTS", "d, e.example,")
+    assert read_hosts([], "c", Tokens(READ)) == ("d", "e.example", "c")
+    assert read_hosts(["a"], "c", Tokens()) == ("a", "c")
+    monkeypatch.setenv("SWEEP_API_ALLOW_HOSTS", "d e")
+    with pytest.raises(UsageError, match="'d e' is no host"):
+        read_hosts([], "c", Tokens())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
@@ -182,10 +198,12 @@ def test_serves_with_tokens(filled: Path, tmp_path: Path) -> None:
 
 
 def test_insecure_is_said_aloud(filled: Path) -> None:
-    with serving(filled, "--host=0.0.0.0", "--insecure") as (http, said):
+    with serving(filled, "--host=0.0.0.0", "--insecure", "--allow-host=gpu1") as (http, said):
         assert http.get("/results").status_code == 200
         acted = http.post("/sweeps/demo/actions", json={"action": "stop"})
         assert acted.status_code == 403
+        assert http.get("/results", headers={"Host": "evil.example"}).status_code == 421
+        assert http.get("/results", headers={"Host": "gpu1"}).status_code == 200
     (line,) = (line for line in said if "INSECURE" in line)
     assert line.startswith("WARNING")
     assert "everybody" in line
@@ -209,7 +227,7 @@ def test_it_stops_while_pages_listen(filled: Path, stop: signal.Signals) -> None
     with serving(filled, stop=stop) as (http, said):
         port = http.base_url.port
         listener = socket.create_connection(("127.0.0.1", port))
-        listener.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        listener.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"200 OK" in listener.recv(4096)
         began = time.monotonic()
     assert time.monotonic() - began < SHUTDOWN_SECONDS
