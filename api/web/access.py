@@ -20,6 +20,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from api.web.addresses import base_of
 from trainer.config.lookup import UsageError
 
 COOKIE_SECONDS = 30 * 24 * 3600
@@ -136,9 +137,12 @@ def cookie_value(token: str) -> str:
 
 
 def cookie_name(request: Request) -> str:
-    """The cookie's name, with the port: a browser sends a host's cookies to all of its ports."""
+    """The cookie's name, with port and path.
+
+    A browser sends a host's cookies to all of its ports, and those of `/` to every path below.
+    """
     port = re.search(r":(\d{1,5})$", request.headers.get("host", ""))
-    return "sweep_login" + (f"_{port[1]}" if port else "")
+    return "sweep_login" + (f"_{port[1]}" if port else "") + base_of(request).replace("/", "_")
 
 
 def is_from_here(request: Request) -> bool:

@@ -28,6 +28,16 @@ def test_below_a_path(filled: Path) -> None:
         assert described["servers"] == [{"url": "/sweeps"}]
 
 
+def test_a_login_below_a_path_stands_beside_that_of_the_host(filled: Path) -> None:
+    """One proxy with two services: a browser sends both cookies to the one that is below."""
+    with serving(filled, READ, root_path="/lab/a") as http:
+        log_in(http, READ)
+        (cookie,) = http.cookies.jar
+        both = f"{cookie.name}={cookie.value}; sweep_login_{http.base_url.port}={'0' * 64}"
+        http.cookies.clear()
+        assert http.get("/results", headers={"Cookie": both}).status_code == 200
+
+
 @pytest.mark.parametrize(("believed", "secure"), [("127.0.0.1", True), ("10.0.0.0/8", False)])
 def test_only_known_proxies_tell_of_https(filled: Path, believed: str, secure: bool) -> None:
     with serving(filled, READ, forwarded_allow_ips=believed) as http:
