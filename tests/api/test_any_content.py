@@ -1,0 +1,218 @@
+"""A store with rows of any content that the schemas allow: no question falls over it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.app import create_app
+from sweep.store.schemas import SCHEMAS
+from sweep.store.store import Store
+from sweep.store.vocabulary import JSON_COLUMNS
+from tests.api.stores import identity, write_driver, write_plan, write_trial
+
+TABLES = ("trials", "evaluations", "spectra", "outputs", "sweeps")
+# What columns of text may hold beside any text: what the code knows, and what looks like it.
+TEXTS = (
+    "", "planned", "running", "completed", "failed", "paused", "sn", "sr-static", "my-sr",
+    "digits", "paper", "digits8", "ring", "cifar10", "C_32-32", "A_64-128", "U_7-7", "Z_1-1",
+    "E", "Z", "project", "training", "generated", "d", "d_loss", "<b>", "=1+1", "é\u2028",
+    "a/b", "%2e", "{}",
+)  # fmt: skip
+OBJECTS = (
+    "{}", "[]", "null", "1", '"text"', "{", "[" * 3000, '{"device": null, "threads": "x"}',
+    '{"device": ["cuda"], "gate_radius": NaN}', '{"extractor": {"a": [1e999]}, "splits": null}',
+    '{"mode_collapse": 5, "splits": [], "reason": {}}',
+)  # fmt: skip
+INTS = (-(2**63), -1, 0, 1, 2, 75, 1500, 2**31, 2**53 + 1, 2**63 - 1)
+FLOATS = (math.nan, math.inf, -math.inf, -1.0, -0.0, 5e-324, 1e-300, 0.5, 1.0, 1e308)
+MOMENT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+TIMES = (
+    MOMENT, MOMENT + timedelta(microseconds=1), datetime(1, 1, 1, tzinfo=UTC),
+    datetime(1969, 12, 31, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+)  # fmt: skip
+
+
+def values(name: str, kind: pa.DataType) -> st.SearchStrategy[Any]:
+    """Any value of a column, and what breaks code first more often."""
+    if name in JSON_COLUMNS:
+        return st.none() | st.sampled_from(OBJECTS)
+    if pa.types.is_string(kind):
+        return st.none() | st.sampled_from(TEXTS) | st.text(max_size=5).filter(_is_utf8)
+    if pa.types.is_integer(kind):
+        return st.none() | st.sampled_from(INTS) | st.integers(-(2**63), 2**63 - 1)
+    if pa.types.is_floating(kind):
+        return st.none() | st.sampled_from(FLOATS) | st.floats(width=16)
+    if pa.types.is_boolean(kind):
+        return st.none() | st.booleans()
+    if pa.types.is_timestamp(kind):
+        return st.none() | st.sampled_from(TIMES)
+    return st.none() | st.lists(values("", kind.value_type), max_size=4)
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or text.encode("utf-8", "ignore").decode() == text
+
+
+def changes(table: str) -> st.SearchStrategy[Mapping[str, Any]]:
+    """New values of a few columns of a row; one in ten times of all."""
+    fields = {f.name: values(f.name, f.type) for f in SCHEMAS[table] if f.name != "trial_id"}
+    few = st.lists(st.sampled_from(sorted(fields)), min_size=1, max_size=3, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: fields[name] for name in names})
+    )
+    return few | few | few | st.fixed_dictionaries(fields)
+
+
+DRIVERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "state": st.sampled_from(["running", "finished", "paused", "", 5, None]),
+        "heartbeat": st.sampled_from(["2026-03-01T12:00:00", "0001-01-01T00:00:00+00:00", 1e300]),
+        "started_at": st.sampled_from(["2026-03-01T12:00:00", "9999-12-31T23:59:59Z", None, "x"]),
+        "slots": st.sampled_from([None, 0, -1, 2**70, "2"]),
+        "eta_seconds": st.sampled_from([None, -1.0, 1e308, 0.0, "soon"]),
+        "host": st.sampled_from([None, "", "<b>"]),
+        "sweep": st.sampled_from(["demo", "another"]),
+    },
+)
+# Of each table: which of its rows are changed, and how.
+CONTENTS = st.fixed_dictionaries(
+    {
+        table: st.lists(st.tuples(st.integers(0, 40), changes(table)), max_size=3)
+        for table in TABLES
+    }
+    | {"driver": DRIVERS}
+)
+QUERIES = (
+    "/results", "/results?sort=-best_fid&limit=2", "/results?sort=updated_at&format=csv",
+    "/results?format=parquet", "/results?fields=*&sort=-method", "/results?fid_lt=20&seed=0",
+    "/results?method=sn&status=completed&collapsed=true", "/results?sweep=demo&setting=C_*",
+    "/groups", "/groups?by=method,i_ratio&score=best_fid", "/groups?by=setting&format=csv",
+    "/groups?agg=n,mean,sd,ci95,min,median,max&score=seconds", "/sweeps", "/sweeps/demo",
+    "/sweeps/demo/matrix", "/sweeps/demo/matrix?format=csv", "/sweeps/demo/actions",
+    "/trials/{id}", "/trials/{id}/evaluations", "/trials/{id}/evaluations?max_points=3",
+    "/trials/{id}/evaluations?keys=fid,gap", "/trials/{id}/evaluations?format=csv",
+    "/trials/{id}/spectra", "/trials/{id}/spectra?layer=0&points=3",
+    "/trials/{id}/spectra?format=parquet", "/trials/{id}/outputs",
+    "/trials/{id}/outputs?images=training&quantity=d", "/trials/{id}/samples",
+    "/table2", "/table2?format=csv", "/table2?format=parquet", "/claims", "/survival",
+    "/survival?setting=C_32-32", "/fig8", "/fig8?setting=C_32-32", "/fig12", "/healthz", "/readyz",
+    "/metrics", "/figures/sweeps/demo/best", "/figures/fig5", "/figures/fig8?setting=C_32-32",
+    "/figures/fig12", "/figures/survival", "/figures/seeds", "/figures/trials/{id}/curves",
+    "/figures/trials/{id}/strip", "/figures/trials/{id}/spectra", "/figures/trials/{id}/snapshots",
+    "/figures/trials/{id}/outputs", "/compare?t={id}&t={other}", "/compare/evaluations?t={id}&t={other}",
+    "/compare/spectra?t={id}&t={other}", "/figures/compare/curves?t={id}&t={other}",
+    "/figures/compare/spectra?t={id}&t={other}", "/figures/compare/outputs?t={id}&t={other}",
+    "/", "/paper", "/paper?profile=digits", "/view/trials", "/view/trials?by=method",
+    "/view/trials?sort=-best_fid", "/view/sweeps/demo", "/view/trials/{id}",
+    "/view/compare?t={id}&t={other}", "/view/compare",
+    *(f"/fig/{number}" for number in (2, 3, 4, 5, 6, 7, 9, 10, 11, 14)),
+    *(f"/figures/fig/{number}" for number in (2, 3, 4, 6, 7, 9, 10, 11, 14)),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a store of three trials, by file, before anything is changed."""
+    store = Store(tmp_path_factory.mktemp("original"))
+    trials = [
+        identity("C_32-32", "sn", 0), identity("C_32-32", "sr-static", 0),
+        identity("A_64-128", "sn", 1),
+    ]  # fmt: skip
+    for who, status in zip(trials, ("completed", "completed", "running"), strict=True):
+        write_trial(store, who, status)
+    write_plan(store, "demo", [*trials, identity("B_64-64", "sn", 2)])
+    return {
+        f"{table}/{file.key}": store.read_rows(table, file.key)
+        for table in TABLES
+        for file in store.list(table)
+        if file.path.endswith(".parquet")
+    }
+
+
+def write_changed(
+    store: Store, original: Mapping[str, list[dict[str, Any]]], contents: Mapping[str, Any]
+) -> None:
+    for path, rows in original.items():
+        table, _, key = path.partition("/")
+        changed = [dict(row) for row in rows]
+        for place, new_values in contents[table]:
+            # A change is of all trials' rows but the last one's.
+            if table != "trials" or "A_64-128" not in key:
+                changed[place % len(changed)] |= new_values
+        if table == "sweeps":
+            changed = [row | {"sweep": key} for row in changed]
+        store.write_rows(table, key, changed)
+    write_driver(store, "demo")
+    driver = json.loads(store.read("sweeps/demo.json") or b"{}")
+    store.write("sweeps/demo.json", json.dumps(driver | contents["driver"]).encode())
+
+
+def ask_everything(store: Store) -> Iterator[tuple[str, int, str]]:
+    """Address, status and text of every answer of a service over the store."""
+    app = create_app(store.root, allowed_hosts=("store",))
+    app.state.service.watcher.refresh()
+    ids = [file.key for file in store.list("trials")]
+    addresses = [
+        query.format(id=quote(trial_id), other=quote(ids[k - 1]))
+        for query in QUERIES
+        for k, trial_id in enumerate(ids)
+        if "{id}" in query or k == 0
+    ]
+
+    async def answers() -> list[tuple[str, int, str]]:
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://store") as client:
+            responses = [await client.get(address) for address in addresses]
+        return [(str(r.url), r.status_code, r.text[:500]) for r in responses]
+
+    yield from asyncio.run(answers())
+
+
+def check(examples: int, original: dict[str, list[dict[str, Any]]]) -> None:
+    @settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )  # fmt: skip
+    @given(contents=CONTENTS)
+    def no_answer_is_a_failure(contents: Mapping[str, Any]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(folder)
+            write_changed(store, original, contents)
+            for address, status, text in ask_everything(store):
+                assert status < 500, f"{address}: {text}"
+
+    no_answer_is_a_failure()
+
+
+def test_unchanged_everything_is_answered(
+    original: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    write_changed(store, original, {table: [] for table in TABLES} | {"driver": {}})
+    refused = [
+        f"{url} {status} {text}" for url, status, text in ask_everything(store) if status != 200
+    ]
+    assert not refused, "\n".join(refused)
+
+
+def test_no_content_is_a_failure(original: dict[str, list[dict[str, Any]]]) -> None:
+    check(6, original)
+
+
+@pytest.mark.slow
+def test_no_content_is_a_failure_at_length(original: dict[str, list[dict[str, Any]]]) -> None:
+    check(100, original)
