@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from api.reading.memo import memoise, memoise_by_rows
+from api.reading.memo import memoise, memoise_by_rows, memoise_by_weight
 
 
 def test_rows_are_remembered_as_long_as_they_are_the_same() -> None:
@@ -55,3 +55,76 @@ def test_several_wait_for_one() -> None:
         thread.join()
     assert results == [8] * 8
     assert calls == [4]
+
+
+def test_other_questions_do_not_wait() -> None:
+    asked, may_go_on = threading.Event(), threading.Event()
+
+    @memoise(size=4)
+    def answer(question: str) -> str:
+        if question == "slow":
+            asked.set()
+            assert may_go_on.wait(30)
+        return question
+
+    slow = threading.Thread(target=answer, args=("slow",))
+    slow.start()
+    assert asked.wait(30)
+    other: list[str] = []
+    quick = threading.Thread(target=lambda: other.append(answer("quick")), daemon=True)
+    quick.start()
+    quick.join(10)
+    assert other == ["quick"]
+    may_go_on.set()
+    slow.join(30)
+
+
+def test_a_failure_is_told_to_all_who_wait_and_forgotten() -> None:
+    calls: list[int] = []
+    asked, may_go_on = threading.Event(), threading.Event()
+
+    @memoise(size=1)
+    def fails_first(x: int) -> int:
+        calls.append(x)
+        asked.set()
+        assert may_go_on.wait(30)
+        if len(calls) == 1:
+            raise ValueError("not yet")
+        return x
+
+    errors: list[ValueError] = []
+
+    def ask() -> None:
+        try:
+            fails_first(3)
+        except ValueError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+        assert asked.wait(30)
+    may_go_on.set()
+    for thread in threads:
+        thread.join(30)
+    # A thread that was late may have asked again, and have the result.
+    assert 1 <= len(errors) <= 4
+    assert fails_first(3) == 3
+    assert calls == [3, 3]
+
+
+def test_results_are_bounded_by_their_weight() -> None:
+    calls: list[int] = []
+
+    @memoise_by_weight(100, len)
+    def zeros(n: int) -> bytes:
+        calls.append(n)
+        return bytes(n)
+
+    for n in (40, 50, 40, 30, 40, 50):
+        assert len(zeros(n)) == n
+    # 50 went to make room for 30, as it was asked for longest ago.
+    assert calls == [40, 50, 30, 50]
+    assert len(zeros(101)) == 101
+    assert len(zeros(101)) == 101
+    assert calls[-2:] == [101, 101]
