@@ -21,7 +21,6 @@ WITHOUT_A_FILE_OF_THEIR_NAME = frozenset(
         "api/pages/assets.py",
         "api/pages/rendering.py",
         "api/paper/figures/groups.py",
-        "api/reading/on_demand.py",
         "api/reading/plans.py",
         "api/results/parameters.py",
         "api/sweeps/action_routes.py",

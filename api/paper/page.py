@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,11 +13,12 @@ from api.pages.rendering import page
 from api.paper import claims, headline, pickers, protocol, table2
 from api.paper.page_figures import SECTIONS
 from api.reading.memo import memoise
-from api.reading.snapshot import Row, Snapshot
-from api.web.etags import not_modified_or_continue
+from api.reading.snapshot import Snapshot
 from api.web.parameters import Now, Serving
+from api.web.service import tag_curves
 from sweep.paper.claims import CONTROLS
 from sweep.paper.table2 import TABLE_II, published_sr
+from sweep.store.store import Store
 from trainer.config.settings import DATASETS, PROFILES, SETTINGS, Setting
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -35,11 +36,11 @@ def paper(
     print: Annotated[str | None, Query()] = None,
 ) -> Response:
     """Tables, claims and figures of the paper, published and measured."""
-    not_modified_or_continue(request, snapshot.id, "text/html")
-    rows = table2.setting_scores(snapshot, service.distances)
+    tag_curves(request, service, snapshot, "text/html")
+    rows = table2.setting_scores(snapshot, service.store)
     profiles = sorted({name for row in rows for name in row.measured})
     shown_profile = profile if profile in profiles else next(iter(profiles), "digits")
-    contents = _profile_contents(snapshot, service.distances, shown_profile)
+    contents = _profile_contents(snapshot, service.store, shown_profile)
     choices = {
         plate.id: pickers.choices(plate, contents["kinds"], request.query_params)
         for plates in SECTIONS.values()
@@ -71,11 +72,9 @@ def paper(
 
 # A snapshot is one object until the store changes, so this is worked out once for each.
 @memoise(size=4)
-def _profile_contents(
-    snapshot: Snapshot, curves: Callable[[str], Sequence[Row]], profile: str
-) -> Mapping[str, Any]:
+def _profile_contents(snapshot: Snapshot, store: Store, profile: str) -> Mapping[str, Any]:
     """Contents of the page that are the same for everyone who looks at the profile."""
-    rows = table2.setting_scores(snapshot, curves)
+    rows = table2.setting_scores(snapshot, store)
     started = [
         row
         for row in snapshot.records.values()
@@ -87,7 +86,7 @@ def _profile_contents(
         "answer": headline.standing(rows, profile),
         "facts": protocol.facts(of_table),
         "reasons": protocol.reasons_against(rows, profile),
-        "claims": claims.claims_of_rows(table2.table_rows(snapshot, curves), snapshot),
+        "claims": claims.claims_of_rows(table2.table_rows(snapshot, store), snapshot),
         "kinds": pickers.kinds(started),
         "methods": in_order({method for methods in measured.values() for method in methods}),
         "pairs": _pairs(rows, profile),

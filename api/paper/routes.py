@@ -20,6 +20,7 @@ from api.paper.figures.data import (
     part_rows,
 )
 from api.paper.table2 import Table2, method_rows, setting_scores, table_rows
+from api.reading.listings import versions
 from api.reading.snapshot import NotFound
 from api.results.filters import matching
 from api.results.parameters import RANGE_PARAMETERS, TrialFilters
@@ -36,7 +37,7 @@ from api.web.parameters import (
     whole_numbers,
 )
 from api.web.problems import RESPONSES
-from api.web.service import tag_files
+from api.web.service import tag_curves
 from sweep.paper import typeset
 from sweep.paper.table2 import SettingRow
 
@@ -60,11 +61,11 @@ def table2(
 ) -> Table2 | Response:
     """Table II: published, and measured by profile and method. As a table, a row per method."""
     if format is not None and format in PUBLICATIONS:
-        not_modified_or_continue(request, snapshot.id, format)
-        return _publication(table_rows(snapshot, service.distances), format)
+        tag_curves(request, service, snapshot, format)
+        return _publication(table_rows(snapshot, service.store), format)
     media = formats.negotiate(request, format)
-    not_modified_or_continue(request, snapshot.id, media)
-    rows = setting_scores(snapshot, service.distances)
+    tag_curves(request, service, snapshot, media)
+    rows = setting_scores(snapshot, service.store)
     if media == formats.JSON:
         return Table2(items=list(rows), snapshot=snapshot.id)
     lines = [line for row in rows for line in method_rows(row)]
@@ -90,8 +91,8 @@ def paper_claims(
     `holds` of another data set neither supports nor refutes the paper: see `comparable`.
     """
     media = formats.negotiate(request, format)
-    not_modified_or_continue(request, snapshot.id, media)
-    items = claims.claims_of_rows(table_rows(snapshot, service.distances), snapshot)
+    tag_curves(request, service, snapshot, media)
+    items = claims.claims_of_rows(table_rows(snapshot, service.store), snapshot)
     if media == formats.JSON:
         return claims.Claims(items=items, snapshot=snapshot.id)
     table = formats.table_of(claims.claim_rows(items), claims.CLAIM_SCHEMA)
@@ -188,9 +189,9 @@ def figure(
         iterations=whole_numbers("iterations", iterations),
     )
     selection = catalogue.select_trials(snapshot, view, query)
-    files = figure_files(view, selection.rows)
-    tag_files(request, service, snapshot.id, files, media)
-    data = figure_data(service.store, number, selection, query, snapshot.id)
+    files = versions(service.store, snapshot, figure_files(view, selection.rows))
+    not_modified_or_continue(request, " ".join([snapshot.id, *files.values()]), media)
+    data = figure_data(service.store, number, selection, query, snapshot.id, files)
     if media != formats.JSON:
         schema = OUTPUTS_SCHEMA if view.images else SPECTRA_SCHEMA
         table = formats.table_of(part_rows(data.trials), schema)

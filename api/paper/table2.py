@@ -9,50 +9,87 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
+from api.reading.distances import curves, rows_of_curve
+from api.reading.listings import listing
 from api.reading.memo import memoise, memoise_by_rows
-from api.reading.snapshot import Row, Snapshot
+from api.reading.snapshot import Row, Snapshot, log
 from api.web.nonfinite import Nonfinite, finite
 from api.web.service import Service
 from sweep.paper.pairs import PairedDifference
-from sweep.paper.table2 import TABLE_II, MethodResult, SettingRow, table2
+from sweep.paper.table2 import DEFAULT_I_RATIO, TABLE_II, MethodResult, SettingRow, table2
+from sweep.store.store import Store, StoreError
+from sweep.store.vocabulary import FINISHED
 
 # Between two looks whether there is a first snapshot, s.
 PERIOD = 0.2
+# Curves that are read before the next look whether the service stops.
+BATCH = 64
 
-Curves = Callable[[str], Sequence[Row]]
 M = TypeVar("M", bound=BaseModel)
 
 
-@memoise(size=2)
-def table_rows(snapshot: Snapshot, curves: Curves) -> Sequence[SettingRow]:
-    """Table II, published and measured: every row of the paper's, in its order."""
-    return [row for row, _ in _table(snapshot, curves)]
+def table_rows(snapshot: Snapshot, store: Store) -> Sequence[SettingRow]:
+    """Table II, published and measured: every row of the paper's, in its order.
+
+    Raises StoreError while the curves behind its pairs cannot be read.
+    """
+    return [row for row, _ in _table(snapshot, store)]
+
+
+def setting_scores(snapshot: Snapshot, store: Store) -> Sequence[SettingScores]:
+    """Table II as the service promises it. Raises StoreError as `table_rows` does."""
+    return [scores for _, scores in _table(snapshot, store)]
 
 
 @memoise(size=2)
-def setting_scores(snapshot: Snapshot, curves: Curves) -> Sequence[SettingScores]:
-    """Table II as the service promises it."""
-    return [scores for _, scores in _table(snapshot, curves)]
+def _table(snapshot: Snapshot, store: Store) -> Sequence[tuple[SettingRow, SettingScores]]:
+    evaluations = listing(store, snapshot, "evaluations")
+    return [
+        _row(rows, setting, tuple(evaluations.version(row["trial_id"]) for row in rows), store)
+        for setting, rows in _begun(snapshot).items()
+    ]
 
 
-def _table(snapshot: Snapshot, curves: Curves) -> list[tuple[SettingRow, SettingScores]]:
-    started: dict[str, list[Row]] = {setting: [] for setting in TABLE_II}
+def _begun(snapshot: Snapshot) -> Mapping[str, list[Row]]:
+    """Trials that have begun, by setting of Table II."""
+    begun: dict[str, list[Row]] = {setting: [] for setting in TABLE_II}
     for row in snapshot.records.values():
-        if row["status"] != "planned" and row["setting"] in started:
-            started[row["setting"]].append(row)
-    return [_row(rows, setting, curves) for setting, rows in started.items()]
+        if row["status"] != "planned" and row["setting"] in begun:
+            begun[row["setting"]].append(row)
+    return begun
 
 
-# A row of the table follows from the trials of its setting alone.
+# A row of the table follows from the trials of its setting, and the curves of those that pair.
 @memoise_by_rows(size=2 * len(TABLE_II))
-def _row(rows: Sequence[Row], setting: str, curves: Curves) -> tuple[SettingRow, SettingScores]:
-    (row,) = (row for row in table2(rows, curves) if row.setting == setting)
+def _row(
+    rows: Sequence[Row], setting: str, versions: tuple[str, ...], store: Store
+) -> tuple[SettingRow, SettingScores]:
+    version = {row["trial_id"]: key for row, key in zip(rows, versions, strict=True)}
+    read = curves(store, {trial_id: version[trial_id] for trial_id in _in_pairs(rows)})
+    (row,) = (
+        row
+        for row in table2(rows, lambda trial_id: rows_of_curve(read[trial_id]))
+        if row.setting == setting
+    )
     return row, SettingScores(
         setting=row.setting,
         published=PublishedRow.model_validate(dataclasses.asdict(row.published)),
         measured=_nested(row.measured, method_score),
         pairs=_nested(row.pairs, _pair),
     )
+
+
+def _in_pairs(rows: Sequence[Row]) -> list[str]:
+    """Trials of which the table may ask for the curve: finished, and SN has finished that seed."""
+    finished = [
+        row
+        for row in rows
+        if row["status"] in FINISHED
+        and row["i_ratio"] in (None, DEFAULT_I_RATIO)
+        and row["parent"] is None
+    ]
+    seeds = {(row["profile"], row["seed"]) for row in finished if row["method"] == "sn"}
+    return [row["trial_id"] for row in finished if (row["profile"], row["seed"]) in seeds]
 
 
 def _nested(
@@ -184,22 +221,22 @@ class Table2(BaseModel):
     snapshot: str
 
 
-class _Stopped(Exception):
-    """Signals that the service ends before all of it was read."""
-
-
 def warm(service: Service, stop: threading.Event) -> None:
     """Reads the curves that Table II's pairs rest on, as soon as there is a snapshot."""
-
-    def distances(trial_id: str) -> Sequence[Row]:
-        if stop.is_set():
-            raise _Stopped
-        return service.distances(trial_id)
-
     while service.watcher.current is None:
         if stop.wait(PERIOD):
             return
+    snapshot, store = service.watcher.current, service.store
     try:
-        table_rows(service.watcher.current, distances)
-    except _Stopped:
-        return
+        evaluations = listing(store, snapshot, "evaluations")
+        for rows in _begun(snapshot).values():
+            trial_ids = _in_pairs(rows)
+            for start in range(0, len(trial_ids), BATCH):
+                if stop.is_set():
+                    return
+                batch = trial_ids[start : start + BATCH]
+                curves(store, {name: evaluations.version(name) for name in batch})
+        if not stop.is_set():
+            table_rows(snapshot, store)
+    except StoreError as error:
+        log.warning("Table II was not read beforehand: %s", error)

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from api.reading.memo import memoise_by_weight
 from api.reading.snapshot import log
-from sweep.paper.scores import SCORE_TITLES
+from sweep.store.read_files import readers
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import first_line, parse, pylist
 from sweep.store.vocabulary import Row
 from trainer.config.lookup import UsageError
 
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+ENDING = ".parquet"
+OTHER_TRIAL = "it holds rows of another trial"
+# Evaluations in memory: whole ones of 75 trials with 50 each, twice what a page asks for.
+EVALUATION_BYTES = 16 * 2**20
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def side_by_side(store: Store, read: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """The result of `read` for each item, several at a time as the store is fast with.
+
+    Raises what `read` raises, of the first item for which it does.
+    """
+    side_by_side = min(readers(store), len(items))
+    if side_by_side < 2:
+        return [read(item) for item in items]
+    with ThreadPoolExecutor(side_by_side, "reading") as pool:
+        return list(pool.map(read, items))
 
 
 def stamp(store: Store, path: str) -> str:
@@ -27,7 +48,12 @@ def stamp(store: Store, path: str) -> str:
 
 
 def table_path(table: str, trial_id: str) -> str:
-    return f"{table}/{trial_id}.parquet"
+    return f"{table}/{trial_id}{ENDING}"
+
+
+def trial_id_of(path: str) -> str:
+    """The trial whose file of a table this is."""
+    return path.rpartition("/")[2].removesuffix(ENDING)
 
 
 def table_paths(records: Iterable[Row], *tables: str) -> list[str]:
@@ -35,19 +61,33 @@ def table_paths(records: Iterable[Row], *tables: str) -> list[str]:
     return [table_path(table, row["trial_id"]) for row in records for table in tables]
 
 
-def evaluations(store: Store, trial_id: str, keys: Sequence[str] | None = None) -> Sequence[Row]:
+def evaluations(
+    store: Store, trial_id: str, keys: Sequence[str] | None = None, version: str | None = None
+) -> Sequence[Row]:
     """Rows of evaluations, oldest first; with the columns `keys` alone it is much faster.
 
-    Raises StoreError if the file is not what it should be.
+    `version` is the file's as far as it is known, else the store is asked for it. Raises
+    StoreError if the file is not what it should be.
     """
-    version = stamp(store, table_path("evaluations", trial_id))
+    if version is None:
+        version = stamp(store, table_path("evaluations", trial_id))
+    if not version:
+        return []
     return _evaluations_at(store, trial_id, version, None if keys is None else tuple(keys))
 
 
-# About 60 KB each when whole: the figures and tables of a page ask for the same one.
-@functools.lru_cache(maxsize=512)
+def _weight(rows: Sequence[Row]) -> int:
+    """About the memory of such rows in B: 35 for a column, 32 for each number, as measured."""
+    if not rows:
+        return 0
+    numbers = sum(len(v) if isinstance(v, list) else 1 for v in rows[-1].values())
+    return len(rows) * (32 * numbers + 35 * len(rows[-1]))
+
+
+# The figures and tables of a page ask for the same one.
+@memoise_by_weight(EVALUATION_BYTES, _weight)
 def _evaluations_at(
-    store: Store, trial_id: str, _stamp: str, keys: tuple[str, ...] | None
+    store: Store, trial_id: str, version: str, keys: tuple[str, ...] | None
 ) -> Sequence[Row]:
     column_names = None if keys is None else ["trial_id", "iteration", *keys]
     rows = _rows(store, "evaluations", trial_id, column_names)
@@ -61,25 +101,6 @@ def evaluations_or_none(store: Store, trial_id: str) -> Sequence[Row]:
     except StoreError as error:
         log.warning("%s", error)
         return []
-
-
-def distances_or_none(store: Store, trial_id: str) -> Sequence[Row]:
-    """Iterations and distances, for a page of many trials: a file that cannot be read is logged
-    and has no rows."""
-    try:
-        return _distances_at(store, trial_id, stamp(store, table_path("evaluations", trial_id)))
-    except StoreError as error:
-        log.warning("%s", error)
-        return []
-
-
-# About 12 KB each: without it Table II of a big store would read thousands of files each time.
-@functools.lru_cache(maxsize=8192)
-def _distances_at(store: Store, trial_id: str, _stamp: str) -> Sequence[Row]:
-    column_names = ["trial_id", "iteration", *SCORE_TITLES]
-    rows = _rows(store, "evaluations", trial_id, column_names)
-    pairs = [{name: row[name] for name in column_names[1:]} for row in rows]
-    return sorted(pairs, key=lambda row: row["iteration"])
 
 
 def spectra(store: Store, trial_id: str, layer: int | None) -> list[dict[str, Any]]:
@@ -111,15 +132,23 @@ def outputs(
 def _rows(
     store: Store, table: str, trial_id: str, column_names: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    path = table_path(table, trial_id)
-    try:
-        raw = store.read(path)
+    with explained_failure(table_path(table, trial_id)):
+        raw = store.read(table_path(table, trial_id))
         rows = [] if raw is None else pylist(parse(raw, table, column_names))
         if any(row["trial_id"] != trial_id for row in rows):
-            raise ValueError("it holds rows of another trial")
+            raise ValueError(OTHER_TRIAL)
+        return rows
+
+
+@contextmanager
+def explained_failure(path: str) -> Iterator[None]:
+    """Raises StoreError, which names the file, for whatever a file that is none makes fail."""
+    try:
+        yield
     except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
-        raise StoreError(f"{path} cannot be read: {first_line(error)}") from error
-    return rows
+        failure = StoreError(f"{path} cannot be read: {first_line(error)}")
+        failure.errno = getattr(error, "errno", None)
+        raise failure from error
 
 
 def sample_iterations(store: Store, trial_id: str) -> list[int]:

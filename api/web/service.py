@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 
 from api.reading import on_demand, plans
 from api.reading.changes import Changes
-from api.reading.snapshot import Row, Snapshot, Watcher
+from api.reading.listings import listing
+from api.reading.snapshot import Snapshot, Watcher
 from api.web import formats
 from api.web.etags import not_modified_or_continue
 from api.web.latency import LatencyHistogram
@@ -34,7 +35,6 @@ class Service:
     store: Store
     watcher: Watcher
     changes: Changes
-    distances: Callable[[str], Sequence[Row]]
     latency: dict[tuple[str, str, str], LatencyHistogram] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
 
@@ -80,7 +80,7 @@ def open_service(store: Store, cache_folder: Path | None) -> Service:
     """A service over the store, not yet watching it; without a folder it caches nothing."""
     changes = Changes()
     watcher = Watcher(store, cache_folder, changes.look)
-    return Service(store, watcher, changes, functools.partial(on_demand.distances_or_none, store))
+    return Service(store, watcher, changes)
 
 
 def service_of(request: Request) -> Service:
@@ -129,10 +129,23 @@ def tag_files(
     paths: Iterable[str],
     media: str = formats.JSON,
 ) -> None:
-    """Gives the response an ETag over `version` and the stamps of these files of the store.
+    """Gives the response an ETag over `version` and the stamps of these few files of the store.
 
     Curves, spectra and samples are not in the snapshot, whose id `version` usually is. Ends the
     request if the response is not modified or cached.
     """
-    stamps = [on_demand.stamp(service.store, path) for path in paths]
+    stamp = functools.partial(on_demand.stamp, service.store)
+    stamps = on_demand.side_by_side(service.store, stamp, list(paths))
     not_modified_or_continue(request, " ".join([version, *stamps]), media)
+
+
+def tag_curves(
+    request: Request, service: Service, snapshot: Snapshot, media: str = formats.JSON
+) -> None:
+    """Gives the response an ETag over the snapshot and the evaluations of all trials.
+
+    Ends the request if the response is not modified or cached. Raises StoreError if the store
+    cannot be listed.
+    """
+    digest = listing(service.store, snapshot, "evaluations").digest
+    not_modified_or_continue(request, f"{snapshot.id} {digest}", media)

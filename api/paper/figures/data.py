@@ -32,11 +32,19 @@ def figure_files(view: View, rows: Iterable[Row]) -> list[str]:
 
 
 def figure_data(
-    store: Store, number: int, selection: Selection, query: FigureQuery, snapshot: str
+    store: Store,
+    number: int,
+    selection: Selection,
+    query: FigureQuery,
+    snapshot: str,
+    versions: Mapping[str, str],
 ) -> FigureData:
-    """Data of a figure, from which its picture is drawn too. Raises UsageError."""
+    """Data of a figure, from which its picture is drawn too. Raises UsageError.
+
+    `versions` are those of the figure's files.
+    """
     view = VIEWS[number]
-    trials, unread = figure_trials(store, view, selection.rows, query)
+    trials, unread = figure_trials(store, view, selection.rows, query, versions)
     return FigureData(
         figure=number,
         shows=view.shows,
@@ -49,36 +57,49 @@ def figure_data(
 
 
 def figure_trials(
-    store: Store, view: View, rows: Iterable[Row], query: FigureQuery
+    store: Store, view: View, rows: Iterable[Row], query: FigureQuery, versions: Mapping[str, str]
 ) -> tuple[list[FigureTrial], dict[str, str]]:
     """Each trial with its part of the figure; and why another has none. Raises UsageError."""
-    trials, missing = [], {}
-    for row in rows:
+
+    def part(row: Row) -> FigureTrial | str:
         try:
-            spectra = [] if view.images else _spectra(store, view, row, query)
-            histograms = _histograms(store, view, row, query) if view.images else []
+            return _figure_trial(store, view, row, query, versions)
         except StoreError as error:
-            missing[row["trial_id"]] = str(error)
-            continue
-        if not spectra and not histograms:
-            missing[row["trial_id"]] = f"nothing in its {tables_of(view)[0]} yet"
-            continue
-        row_fields = {name: row[name] for name in FigureTrial.model_fields if name in row}
-        trials.append(
-            FigureTrial.model_validate(
-                row_fields
-                | {
-                    "score": score_name(row),
-                    "verdict": words.verdict(trial(row)),
-                    "spectra": spectra,
-                    "histograms": histograms,
-                }
-            )
-        )
-    return trials, missing
+            return str(error)
+
+    drawn_rows = list(rows)
+    parts = on_demand.side_by_side(store, part, drawn_rows)
+    missing = {
+        row["trial_id"]: reason
+        for row, reason in zip(drawn_rows, parts, strict=True)
+        if isinstance(reason, str)
+    }
+    return [trial for trial in parts if isinstance(trial, FigureTrial)], missing
 
 
-def _spectra(store: Store, view: View, row: Row, query: FigureQuery) -> list[SpectrumAt]:
+def _figure_trial(
+    store: Store, view: View, row: Row, query: FigureQuery, versions: Mapping[str, str]
+) -> FigureTrial | str:
+    """The trial with its part of the figure, or why it has none."""
+    spectra = [] if view.images else _spectra(store, view, row, query, versions)
+    histograms = _histograms(store, view, row, query) if view.images else []
+    if not spectra and not histograms:
+        return f"nothing in its {tables_of(view)[0]} yet"
+    row_fields = {name: row[name] for name in FigureTrial.model_fields if name in row}
+    return FigureTrial.model_validate(
+        row_fields
+        | {
+            "score": score_name(row),
+            "verdict": words.verdict(trial(row)),
+            "spectra": spectra,
+            "histograms": histograms,
+        }
+    )
+
+
+def _spectra(
+    store: Store, view: View, row: Row, query: FigureQuery, versions: Mapping[str, str]
+) -> list[SpectrumAt]:
     rows = on_demand.spectra(store, row["trial_id"], None)
     layers = sorted({spectrum["layer"] for spectrum in rows})
     if query.layer is not None and layers and query.layer not in layers:
@@ -89,7 +110,8 @@ def _spectra(store: Store, view: View, row: Row, query: FigureQuery) -> list[Spe
         own = view.layer if view.layer is not None else max(layers, default=0)
         layers = [own if query.layer is None else query.layer]
     moments = _moments(rows, view, query, row["trial_id"])
-    curve = on_demand.evaluations(store, row["trial_id"])
+    version = versions[on_demand.table_path("evaluations", row["trial_id"])]
+    curve = on_demand.evaluations(store, row["trial_id"], version=version)
     evaluations = {evaluation["iteration"]: evaluation for evaluation in curve}
     return [
         _spectrum_at(

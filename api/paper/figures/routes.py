@@ -14,12 +14,13 @@ from api.paper.figures import catalogue, groups, outputs, runs, scores, spectra
 from api.paper.figures.data import FigureData, figure_data, figure_files, figure_trials
 from api.paper.figures.survival import survival_curves
 from api.paper.figures.trends import scores_over_i
+from api.reading.listings import versions
 from api.reading.snapshot import NotFound, Row, Snapshot, trial_record
 from api.results.filters import Filters, matching
 from api.web.etags import not_modified_or_continue
 from api.web.parameters import Now, Serving, known_parameters
 from api.web.problems import RESPONSES
-from api.web.service import tag_files
+from api.web.service import tag_curves
 from sweep.paper.table2 import DEFAULT_I_RATIO
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.settings import METHODS, PROFILES, SETTINGS
@@ -84,12 +85,13 @@ def fig(
     )
     view = catalogue.VIEWS[number]
     selection = catalogue.select_trials(snapshot, view, query)
-    tag_files(request, service, snapshot.id, figure_files(view, selection.rows))
+    files = versions(service.store, snapshot, figure_files(view, selection.rows))
+    not_modified_or_continue(request, " ".join([snapshot.id, *files.values()]))
     source = _source(
         f"/fig/{number}", profile=profile, setting=setting, group=group, seed=seed, layer=layer
     )
     try:
-        data = figure_data(service.store, number, selection, query, snapshot.id)
+        data = figure_data(service.store, number, selection, query, snapshot.id, files)
     except UsageError as error:
         return captioned(request, snapshot, no_figure(f"{error}.", source))
     if data.trials and not (number == 6 and not any(trial.parent for trial in data.trials)):
@@ -134,11 +136,12 @@ def fig5(
             reason = f"There are its seeds {seeds}." if candidates else "There is no such run yet."
             run = command(5, profile, [setting] if setting else [])
             return captioned(request, snapshot, no_figure(reason, source, run))
-    tag_files(request, service, snapshot.id, figure_files(view, [record]))
+    files = versions(service.store, snapshot, figure_files(view, [record]))
+    not_modified_or_continue(request, " ".join([snapshot.id, *files.values()]))
     source = _source(f"/trials/{record['trial_id']}/spectra", layer=layer)
     query = catalogue.FigureQuery(layer=layer, points=2 * POINTS)
     try:
-        trials, missing = figure_trials(service.store, view, [record], query)
+        trials, missing = figure_trials(service.store, view, [record], query, files)
     except UsageError as error:
         return captioned(request, snapshot, no_figure(f"{error}.", source))
     if not trials:
@@ -217,9 +220,9 @@ def seeds(
     request: Request, snapshot: Now, service: Serving, profile: Profile = "digits"
 ) -> Figure:
     """Every seed's best score by setting and method."""
-    not_modified_or_continue(request, snapshot.id)
+    tag_curves(request, service, snapshot)
     lookup("profile", PROFILES, profile)
-    rows = table2.setting_scores(snapshot, service.distances)
+    rows = table2.setting_scores(snapshot, service.store)
     if not any(profile in row.measured for row in rows):
         reason = f"Nothing has been measured in the {profile} profile yet."
         return captioned(

@@ -1,0 +1,84 @@
+"""Versions of the files of a table: size and time of each, by one listing for many trials.
+
+A version is a key and no more: a file may be newer than its version, for it is read later. What
+was read under a version is never older than it, and the next snapshot's listing has the new one.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from api.reading.memo import memoise
+from api.reading.on_demand import ENDING, side_by_side, stamp, trial_id_of
+from api.reading.snapshot import Snapshot
+from sweep.store.store import Store, StoredFile
+
+# File systems keep times as coarse as 2 s; a younger file may change again under the same time.
+YOUNG_NS = 2_000_000_000
+# Files that are asked for one by one, which is current; of more the listing is asked.
+FEW_FILES = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """Versions by trial of a table's files, as far as there are any, and a digest of them all."""
+
+    versions: Mapping[str, str]
+    digest: str
+
+    def version(self, trial_id: str) -> str:
+        """Size and time of the trial's file, empty if there is none."""
+        return self.versions.get(trial_id, "")
+
+
+def listing(store: Store, snapshot: Snapshot, table: str) -> Listing:
+    """The table's files: the store is asked once for each snapshot, whoever asks.
+
+    Raises StoreError if the store cannot be listed.
+    """
+    return _LISTINGS[table](store, snapshot)
+
+
+def _listed(table: str, store: Store, snapshot: Snapshot) -> Listing:
+    now = time.time_ns()
+    # The id is the same text as in the rows: in memory once.
+    by_trial = {
+        sys.intern(trial_id_of(file.path)): _version(file, snapshot, now)
+        for file in store.list(table)
+        if file.path.endswith(ENDING)
+    }
+    lines = "\n".join(f"{trial_id} {version}" for trial_id, version in by_trial.items())
+    return Listing(by_trial, hashlib.sha256(lines.encode()).hexdigest()[:16])
+
+
+def _version(file: StoredFile, snapshot: Snapshot, now: int) -> str:
+    # A young file may change again under the same size and time: its version ends with the
+    # snapshot.
+    young = f"-{snapshot.id}" if now - file.mtime_ns < YOUNG_NS else ""
+    return f"{file.size}-{file.mtime_ns}{young}"
+
+
+# Requests that began before the latest snapshot still ask for the one before.
+_LISTINGS: Mapping[str, Callable[[Store, Snapshot], Listing]] = {
+    table: memoise(size=2)(functools.partial(_listed, table))
+    for table in ("evaluations", "spectra", "outputs")
+}
+
+
+def versions(store: Store, snapshot: Snapshot, paths: Iterable[str]) -> dict[str, str]:
+    """The version of each of these files of tables, by path: of many by the snapshot's listing.
+
+    Raises StoreError if the store cannot be listed, OSError if a file cannot be asked for.
+    """
+    asked_paths = list(paths)
+    if len(asked_paths) <= FEW_FILES:
+        stamps = side_by_side(store, functools.partial(stamp, store), asked_paths)
+        return dict(zip(asked_paths, stamps, strict=True))
+    tables = {path: path.partition("/")[0] for path in asked_paths}
+    listed = {table: listing(store, snapshot, table) for table in set(tables.values())}
+    return {path: listed[table].version(trial_id_of(path)) for path, table in tables.items()}
