@@ -19,6 +19,7 @@ from api.trials.models import Trial
 from api.trials.neighbours import neighbours
 from api.web.parameters import Now, Serving
 from api.web.service import Service, tag_files
+from api.web.workers import heavy
 from trainer.config.lookup import UsageError
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -33,6 +34,7 @@ KEYS = {
 
 
 @router.get("/view/compare")
+@heavy
 def compare(
     request: Request,
     snapshot: Now,

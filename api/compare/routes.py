@@ -20,6 +20,7 @@ from api.web import formats
 from api.web.parameters import TABLES, Format, LayerIndex, Now, Serving, known_parameters
 from api.web.problems import RESPONSES
 from api.web.service import Service, tag_files
+from api.web.workers import heavy
 from sweep.store.tables import columns
 from trainer.config.lookup import UsageError
 
@@ -33,6 +34,7 @@ Table = Literal["evaluations", "spectra", "outputs"]
 
 
 @router.get("/compare")
+@heavy
 def compare(
     request: Request,
     snapshot: Now,
@@ -49,6 +51,7 @@ def compare(
 
 
 @router.get("/compare/{table}", response_model=ComparedRows, responses=TABLES)
+@heavy
 def rows(
     request: Request,
     snapshot: Now,
@@ -89,6 +92,7 @@ def _layer_spectra(service: Service, trial_id: str, layer: int) -> Sequence[Row]
 
 
 @router.get("/figures/compare/curves", tags=["figures"])
+@heavy
 def curves(
     request: Request,
     snapshot: Now,
@@ -116,6 +120,7 @@ def curves(
 
 
 @router.get("/figures/compare/spectra", tags=["figures"])
+@heavy
 def spectra(
     request: Request,
     snapshot: Now,
@@ -138,6 +143,7 @@ def spectra(
 
 
 @router.get("/figures/compare/outputs", tags=["figures"])
+@heavy
 def outputs(
     request: Request,
     snapshot: Now,

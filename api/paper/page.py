@@ -16,6 +16,7 @@ from api.reading.memo import memoise
 from api.reading.snapshot import Snapshot
 from api.web.parameters import Now, Serving
 from api.web.service import tag_curves
+from api.web.workers import heavy
 from sweep.paper.claims import CONTROLS
 from sweep.paper.table2 import TABLE_II, published_sr
 from sweep.store.store import Store
@@ -28,6 +29,7 @@ NAMED_SEEDS = 6
 
 
 @router.get("/paper")
+@heavy
 def paper(
     request: Request,
     snapshot: Now,

@@ -38,6 +38,7 @@ from api.web.parameters import (
 )
 from api.web.problems import RESPONSES
 from api.web.service import tag_curves
+from api.web.workers import heavy
 from sweep.paper import typeset
 from sweep.paper.table2 import SettingRow
 
@@ -50,6 +51,7 @@ PUBLICATIONS: Mapping[str, Callable[[typeset.Sheet], str]] = {
 
 
 @router.get("/table2", response_model=Table2, responses=TABLES)
+@heavy
 def table2(
     request: Request,
     snapshot: Now,
@@ -83,6 +85,7 @@ def _publication(rows: Sequence[SettingRow], format: str) -> Response:
 
 
 @router.get("/claims", response_model=claims.Claims, responses=TABLES)
+@heavy
 def paper_claims(
     request: Request, snapshot: Now, service: Serving, format: Format = None
 ) -> claims.Claims | Response:
@@ -152,6 +155,7 @@ def fig12(
 
 
 @router.get("/fig/{number}", response_model=FigureData, responses=TABLES)
+@heavy
 def figure(
     request: Request,
     snapshot: Now,

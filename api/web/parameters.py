@@ -18,7 +18,7 @@ MAX_LIMIT = 1000
 async def known_parameters(request: Request) -> None:
     """Refuses a query parameter that the route does not have: a typo would select everything."""
     path, method = request.scope["route"].path, request.method.lower()
-    operation = request.app.openapi()["paths"][path][method]
+    operation = request.app.openapi()["paths"][path]["get" if method == "head" else method]
     names = [
         name
         for parameter in operation.get("parameters", [])

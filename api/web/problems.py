@@ -11,10 +11,13 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from api.reading.snapshot import log
+from sweep.store.retry import trouble
 from sweep.store.store import StoreError
 from trainer.config.lookup import UsageError
 
 MEDIA_TYPE = "application/problem+json"
+# After a store could not be reached.
+RETRY_SECONDS = "5"
 
 
 class Problem(BaseModel):
@@ -65,9 +68,12 @@ class Refuse(Protocol):
 
 
 def install(app: FastAPI, refuse: Refuse) -> None:
-    """Handlers that answer every error but HTTP's own by `refuse`."""
+    """Handlers that answer every error but HTTP's own by `refuse`.
 
-    def invalid(request: Request, error: Any) -> Response:
+    They are asynchronous, to need no thread: an error has to be told also when all are at work.
+    """
+
+    async def invalid(request: Request, error: Any) -> Response:
         errors = [
             {
                 "parameter": ".".join(map(str, e["loc"][1:])),
@@ -79,11 +85,18 @@ def install(app: FastAPI, refuse: Refuse) -> None:
         detail = "; ".join(f"{e['parameter']}: {e['says']} (got {e['value']!r})" for e in errors)
         return refuse(request, 422, detail, errors=errors)
 
-    def unreadable(request: Request, error: Exception) -> Response:
+    async def unreadable(request: Request, error: Exception) -> Response:
         log.warning("%s", error)
-        return refuse(request, 500, str(error))
+        if not isinstance(error, StoreError) or trouble(error) is None:
+            return refuse(request, 500, str(error))
+        response = refuse(request, 503, str(error))
+        response.headers["Retry-After"] = RETRY_SECONDS
+        return response
 
-    def unexpected(request: Request, error: Exception) -> Response:
+    async def unusable(request: Request, error: Exception) -> Response:
+        return refuse(request, 400 if isinstance(error, BadCursor) else 422, str(error))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
         # The traceback goes to the log; the answer must not carry what it may contain.
         log.error(
             "%s %s failed, request %s", request.method, request.url.path, request.state.request_id
@@ -91,8 +104,8 @@ def install(app: FastAPI, refuse: Refuse) -> None:
         return refuse(request, 500, "the service failed; its log says why under this id")
 
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(UsageError, lambda r, e: refuse(r, 422, str(e)))
-    app.add_exception_handler(BadCursor, lambda r, e: refuse(r, 400, str(e)))
+    app.add_exception_handler(UsageError, unusable)
+    app.add_exception_handler(BadCursor, unusable)
     app.add_exception_handler(StoreError, unreadable)
     app.add_exception_handler(Exception, unexpected)
 

@@ -21,6 +21,7 @@ from api.web import formats
 from api.web.etags import not_modified_or_continue
 from api.web.latency import LatencyHistogram
 from api.web.streams import Streams
+from api.web.workers import Workers
 from sweep.store.ownership import is_silent
 from sweep.store.store import Store
 from sweep.store.vocabulary import UNREADABLE
@@ -30,13 +31,15 @@ NAMED_FILES = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
-    """The store, the thread that keeps a snapshot of it, and streams that tell its changes."""
+    """The store, the thread that keeps a snapshot of it, streams that tell its changes, and the
+    threads that answer heavy questions."""
 
     store: Store
     watcher: Watcher
     changes: Changes
     latency: dict[tuple[str, str, str], LatencyHistogram] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    workers: Workers = field(default_factory=Workers)
 
     @property
     def root(self) -> str:

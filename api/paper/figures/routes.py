@@ -21,6 +21,7 @@ from api.web.etags import not_modified_or_continue
 from api.web.parameters import Now, Serving, known_parameters
 from api.web.problems import RESPONSES
 from api.web.service import tag_curves
+from api.web.workers import heavy
 from sweep.paper.table2 import DEFAULT_I_RATIO
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.settings import METHODS, PROFILES, SETTINGS
@@ -59,6 +60,7 @@ OneNumber = Annotated[int | None, Query(ge=0)]
 
 
 @router.get("/fig/{number}")
+@heavy
 def fig(
     request: Request,
     snapshot: Now,
@@ -110,6 +112,7 @@ def _source(path: str, **parameters: str | int | None) -> str:
 
 
 @router.get("/fig5")
+@heavy
 def fig5(
     request: Request,
     snapshot: Now,
@@ -216,6 +219,7 @@ def kaplan_meier(request: Request, snapshot: Now, profile: Profile = "digits") -
 
 
 @router.get("/seeds")
+@heavy
 def seeds(
     request: Request, snapshot: Now, service: Serving, profile: Profile = "digits"
 ) -> Figure:
