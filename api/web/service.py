@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from anyio import CapacityLimiter
 from fastapi import Request
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -40,6 +41,8 @@ class Service:
     latency: dict[tuple[str, str, str], LatencyHistogram] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     workers: Workers = field(default_factory=Workers)
+    # Of the one thread that counts the rows of a new snapshot for the metrics.
+    metrics_thread: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
     @property
     def root(self) -> str:

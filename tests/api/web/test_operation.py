@@ -1,43 +1,10 @@
-"""What Prometheus reads."""
+"""Probes and metrics: who may ask, and what they say to whom."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import httpx2
-import pytest
-
-from sweep.store.store import Store
 from tests.api.servers import serving
-from tests.api.stores import identity, write_trial
-from tests.api.web.metrics import series
-
-
-def test_the_store(http: httpx2.Client) -> None:
-    found = series(http)
-    states = {"planned": 1, "running": 1, "completed": 23, "collapsed": 4, "failed": 1}
-    for status, n in (states | {"stopped": 0}).items():
-        assert found[f'sweep_trials{{status="{status}"}}'] == n
-    assert found['sweep_collapsed_trials{method="sn",signal="mode_collapse"}'] == 2
-    assert found['sweep_collapsed_trials{method="sn",signal="spectral_collapse"}'] == 2
-    assert found['sweep_compute_hours{device="gpu"}'] == 0
-    assert found['sweep_compute_hours{device="cpu"}'] > 0
-    assert 0 <= found["sweep_snapshot_age_seconds{}"] < 30
-    assert found["sweep_store_error{}"] == 0
-    assert found["sweep_skipped_files{}"] == 0
-
-
-def test_a_gpu_and_a_file_that_is_none(tmp_path: Path) -> None:
-    store, who = Store(tmp_path), identity("C_32-32", "sn", 0)
-    write_trial(store, who)
-    (row,) = store.read_rows("trials", who["trial_id"])
-    row |= {"config": '{"batch": 1, "device": "cuda"}', "seconds": 7200.0}
-    store.write_rows("trials", who["trial_id"], [row])
-    store.write("trials/odd.parquet", b"nothing")
-    with serving(tmp_path) as http:
-        found = series(http)
-        assert found['sweep_compute_hours{device="gpu"}'] == pytest.approx(2)
-        assert found["sweep_skipped_files{}"] == 1
 
 
 def test_probes_need_no_token_and_tell_counts_only(filled: Path) -> None:
