@@ -28,8 +28,9 @@ DOCKERFILES = ("trainer", "api")
 SERVICE_KEYS = {
     "build": dict, "cap_drop": list, "command": str, "depends_on": dict, "deploy": dict,
     "env_file": list, "environment": dict, "healthcheck": dict, "image": str, "init": bool,
-    "ports": list, "profiles": list, "read_only": bool, "restart": str, "security_opt": list,
-    "shm_size": str, "stop_grace_period": str, "tmpfs": list, "volumes": list,
+    "ports": list, "profiles": list, "read_only": bool, "restart": str, "secrets": list,
+    "security_opt": list, "shm_size": str, "stop_grace_period": str, "tmpfs": list,
+    "volumes": list,
 }  # fmt: skip
 COMPOSE_SCHEMA = {
     "type": "object",
@@ -39,6 +40,15 @@ COMPOSE_SCHEMA = {
     "properties": {
         "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$"},
         "volumes": {"type": "object", "additionalProperties": {"type": "null"}},
+        "secrets": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["environment"],
+                "additionalProperties": False,
+                "properties": {"environment": {"type": "string"}},
+            },
+        },
         "services": {
             "type": "object",
             "additionalProperties": {
@@ -266,6 +276,7 @@ def test_compose() -> None:
         assert set(service.get("depends_on", {})) <= set(compose["services"]), name
         named = {v.split(":")[0] for v in service["volumes"] if not v.startswith((".", "/"))}
         assert named <= set(compose["volumes"]), name
+        assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
         if "build" in service:
             context = DEPLOY / service["build"]["context"]
             assert context.resolve() == ROOT
@@ -280,6 +291,7 @@ def test_compose() -> None:
         (("services", "api"), "read_only", "yes"),
         (("services", "api", "environment"), "A", 1),
         (("services", "ray-head", "healthcheck"), "retry", 3),
+        (("secrets", "sweep_api_token"), "env", "SWEEP_API_TOKEN"),
     ],
 )
 def test_a_typo_in_compose_is_caught(path: tuple[str, ...], key: str, value: Any) -> None:
@@ -292,15 +304,35 @@ def test_a_typo_in_compose_is_caught(path: tuple[str, ...], key: str, value: Any
 # What the files say of each other
 
 
+def scrape_job(name: str) -> dict[str, Any]:
+    jobs = documents("prometheus.yml")[0]["scrape_configs"]
+    return next(job for job in jobs if job["job_name"] == name)
+
+
 def test_prometheus_scrapes_the_metrics_port_of_every_ray_node() -> None:
     services = documents("compose.yaml")[0]["services"]
-    (job,) = documents("prometheus.yml")[0]["scrape_configs"]
+    job = scrape_job("ray")
     (found,) = job["dns_sd_configs"]
     nodes = {name for name, s in services.items() if "ray start" in s.get("command", "")}
     assert set(found["names"]) == nodes
     for name in nodes:
         assert f"--metrics-export-port={found['port']}" in services[name]["command"]
         assert not any(p.endswith(f":{found['port']}") for p in services[name].get("ports", []))
+
+
+def test_prometheus_scrapes_the_api_with_its_token() -> None:
+    compose = documents("compose.yaml")[0]
+    job = scrape_job("sweep")
+    (secret,) = compose["services"]["prometheus"]["secrets"]
+    assert job["authorization"] == {"credentials_file": f"/run/secrets/{secret}"}
+    variable = compose["secrets"][secret]["environment"]
+    assert variable in compose["services"]["api"]["environment"]
+    said = dict(dockerfile("api"))
+    assert job["static_configs"] == [{"targets": [f"api:{said['EXPOSE']}"]}]
+    mounted = [v.split(":")[:2] for v in compose["services"]["prometheus"]["volumes"]]
+    for name in documents("prometheus.yml")[0]["rule_files"]:
+        assert [f"./{name}", f"/etc/prometheus/{name}"] in mounted
+        assert (DEPLOY / name).is_file()
 
 
 def test_what_is_published_is_on_the_loopback() -> None:
