@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
-import pyarrow as pa
 import pyarrow.fs as pafs
 
 from api.reading.memo import memoise_by_weight
 from api.reading.snapshot import log
-from sweep.store.read_files import readers
+from sweep.store.read_files import READ_ERRORS, readers
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import first_line, parse, pylist
+from sweep.store.validation import valid_rows
 from sweep.store.vocabulary import Row
 from trainer.config.lookup import UsageError
 
@@ -34,10 +34,10 @@ def side_by_side(store: Store, read: Callable[[T], R], items: Sequence[T]) -> li
 
     Raises what `read` raises, of the first item for which it does.
     """
-    side_by_side = min(readers(store), len(items))
-    if side_by_side < 2:
+    threads = min(readers(store), len(items))
+    if threads < 2:
         return [read(item) for item in items]
-    with ThreadPoolExecutor(side_by_side, "reading") as pool:
+    with ThreadPoolExecutor(threads, "reading") as pool:
         return list(pool.map(read, items))
 
 
@@ -137,7 +137,10 @@ def _rows(
         rows = [] if raw is None else pylist(parse(raw, table, column_names))
         if any(row["trial_id"] != trial_id for row in rows):
             raise ValueError(OTHER_TRIAL)
-        return rows
+        valid, problem = valid_rows(table, rows)
+        if problem is not None:
+            log.warning("%s: %s", table_path(table, trial_id), problem)
+        return valid
 
 
 @contextmanager
@@ -145,7 +148,7 @@ def explained_failure(path: str) -> Iterator[None]:
     """Raises StoreError, which names the file, for whatever a file that is none makes fail."""
     try:
         yield
-    except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
+    except READ_ERRORS as error:
         failure = StoreError(f"{path} cannot be read: {first_line(error)}")
         failure.errno = getattr(error, "errno", None)
         raise failure from error

@@ -11,9 +11,11 @@ import functools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS, Row
+
+R = TypeVar("R", bound=Row)
 
 # Whether a value may stand in a column, and what is needed there.
 Rule = tuple[Callable[[Any], bool], str]
@@ -88,7 +90,7 @@ def row_problem(table: str, row: Row) -> str | None:
     return None
 
 
-def valid_rows(table: str, rows: Sequence[Row]) -> tuple[list[Row], str | None]:
+def valid_rows(table: str, rows: Sequence[R]) -> tuple[list[R], str | None]:
     """The rows that break no rule, and in a sentence which others there are, by their number."""
     problems = {n: row_problem(table, row) for n, row in enumerate(rows, start=1)}
     return (
