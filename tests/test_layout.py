@@ -14,10 +14,8 @@ PACKAGES = ("api", "sweep", "trainer")
 WITHOUT_A_FILE_OF_THEIR_NAME = frozenset(
     [
         "api/compare/models.py",
-        "api/drawing/figure.py",
         "api/drawing/lines.py",
         "api/drawing/panels.py",
-        "api/drawing/spectra.py",
         "api/pages/assets.py",
         "api/pages/rendering.py",
         "api/paper/figures/groups.py",

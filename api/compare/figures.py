@@ -74,12 +74,12 @@ def curves(
         if panel_strokes
     ]
     title = "iteration" if scale == "iteration" else "share of the planned iterations"
-    figure = stacked(panels, title, logarithmic=logarithmic)
+    drawing = stacked(panels, title, logarithmic=logarithmic)
     if scale == "iteration":
         steps = {row["iteration"]: row for _, _, rows in trials for row in rows}
-        figure.update_layout(meta=cursor_meta([steps[iteration] for iteration in sorted(steps)]))
+        drawing.layout["meta"] = cursor_meta([steps[iteration] for iteration in sorted(steps)])
     drawn_trials = sum(bool(rows) for _, _, rows in trials)
-    result = styled_figure(figure, source, height_of(panels) + 40, trials=drawn_trials)
+    result = styled_figure(drawing, source, height_of(panels) + 40, trials=drawn_trials)
     # Above the title of the first panel.
     result.layout["legend"] |= {"y": 1 + 22 / (height_of(panels) - EDGES)}
     result.layout["margin"] |= {"t": 76}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import plotly.graph_objects as go
 from fastapi import Request
-from plotly.subplots import make_subplots
 from pydantic import BaseModel, Field
 
+from api.drawing.panel_grid import Drawing
 from api.reading.snapshot import Snapshot
 from api.web.addresses import public_address
 from api.web.nonfinite import without_nonfinite
@@ -24,42 +22,32 @@ def no_figure(reason: str, source: str, command: str | None = None) -> Figure:
 
 
 def styled_figure(
-    figure: go.Figure, source: str, height: int, *, trials: int = 1, says: str | None = None
+    drawing: Drawing, source: str, height: int, *, trials: int = 1, says: str | None = None
 ) -> Figure:
-    """The figure as a response, in the look that all share.
+    """The drawing as a response, in the look that all share.
 
     `trials` is the number of trials in it, `says` its content in words.
     """
-    figure.update_layout(
-        template="none",
-        height=height,
-        margin={"l": 64, "r": 16, "t": 36, "b": 48},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 13},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        hoverlabel={"namelength": -1},
-    )
-    look = {"standoff": 6, "font": {"size": 13}}
-    figure.update_xaxes(zeroline=False, automargin=True, title=look)
-    figure.update_yaxes(zeroline=False, automargin=True, title=look)
-    plain = without_nonfinite(_plain(figure.to_plotly_json()))
+    layout = drawing.layout | {
+        "height": height,
+        "margin": {"l": 64, "r": 16, "t": 36, "b": 48},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 13},
+        "legend": drawing.layout.get("legend", {})
+        | {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "hoverlabel": {"namelength": -1},
+    }
+    for axis in [name for name in layout if name.startswith(("xaxis", "yaxis"))]:
+        title = {"standoff": 6, "font": {"size": 13}} | layout[axis].get("title", {})
+        layout[axis] |= {"zeroline": False, "automargin": True, "title": title}
     return Figure(
-        data=plain["data"], layout=plain["layout"], source=source, trials=trials, says=says
+        data=without_nonfinite(drawing.data),
+        layout=without_nonfinite(layout),
+        source=source,
+        trials=trials,
+        says=says,
     )
-
-
-def _plain(value: Any) -> Any:
-    """Replaces NumPy's values, which Plotly makes of its input, by Python's."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
 
 
 class Figure(BaseModel):
@@ -83,11 +71,6 @@ def below_legend(figure: Figure) -> Figure:
     return figure.model_copy(
         update={"layout": figure.layout | {"margin": margin, "legend": legend}}
     )
-
-
-def subplots(**options: Any) -> go.Figure:
-    """Plotly's, whose types know fewer options than it has."""
-    return make_subplots(**options)
 
 
 def captioned(request: Request, snapshot: Snapshot, figure: Figure) -> Figure:

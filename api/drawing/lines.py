@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from api.drawing import thinning
 from api.reading.snapshot import Row
 
@@ -109,12 +107,21 @@ def bounds(sound: Iterable[Curve], unsound: Iterable[Curve] = ()) -> tuple[float
 
 
 def _extent(values: Sequence[float]) -> tuple[float, float]:
-    low, high = (float(v) for v in np.quantile(values, (0.1, 0.9)))
+    ascending = sorted(values)
+    low, high = _quantile(ascending, 0.1), _quantile(ascending, 0.9)
     reach = REACH * (high - low)
     if reach == 0:
-        return min(values), max(values)
-    in_reach = [v for v in values if low - reach <= v <= high + reach]
-    return min(in_reach), max(in_reach)
+        return ascending[0], ascending[-1]
+    in_reach = [v for v in ascending if low - reach <= v <= high + reach]
+    return in_reach[0], in_reach[-1]
+
+
+def _quantile(ascending: Sequence[float], share: float) -> float:
+    """The value below which that share of the values lies, between two of them interpolated."""
+    position = share * (len(ascending) - 1)
+    before = int(position)
+    low, high = ascending[before], ascending[min(before + 1, len(ascending) - 1)]
+    return low + (high - low) * (position - before)
 
 
 def iteration_axis(first: int, last: int, share: float = ITERATION_PAD) -> list[float]:

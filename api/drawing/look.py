@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
-
+from api.drawing.panel_grid import Drawing, add_annotation, add_shape
 from api.web.words import Signals
 from sweep.store.vocabulary import SIGNALS as SIGNAL_COLUMNS
 
@@ -51,9 +49,14 @@ IMAGE_DASHES = {"training": "solid", "test": "dash", "generated": "solid"}
 SIGNAL_NAMES = ("mode collapse", "spectral collapse", "dead D", "diverged")
 SIGNAL_DASHES = ("solid", "dash", "dot", "dashdot")
 SIGNALS = tuple(zip(SIGNAL_NAMES, SIGNAL_COLUMNS, SIGNAL_DASHES, strict=True))
+VIRIDIS = (
+    "#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58",
+    "#b5de2b", "#fde725",
+)  # fmt: skip
+# As a colour scale of plotly.js, whose own Viridis has other steps.
+VIRIDIS_SCALE = [[k / (len(VIRIDIS) - 1), step] for k, step in enumerate(VIRIDIS)]
 # Viridis without its ends: the dark one is lost on a dark page, the yellow one on a light page.
-SHARES = [0.25 + 0.65 * k / 8 for k in range(9)]
-SCALE = sample_colorscale("Viridis", SHARES)
+DARKEST, BRIGHTEST = 0.25, 0.9
 
 
 def colour(method: str) -> str:
@@ -62,8 +65,12 @@ def colour(method: str) -> str:
 
 def translucent(hex_colour: str, opacity: float) -> str:
     """The colour with an opacity of 0 to 1, as a fill below a line of the colour itself."""
-    red, green, blue = (int(hex_colour[k : k + 2], 16) for k in (1, 3, 5))
+    red, green, blue = _red_green_blue(hex_colour)
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def _red_green_blue(hex_colour: str) -> list[int]:
+    return [int(hex_colour[k : k + 2], 16) for k in (1, 3, 5)]
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
@@ -78,13 +85,14 @@ def marks_of(trial: Signals) -> list[tuple[str, int, str]]:
     return [(name, onset, dash) for name, onset, dash in onsets if onset is not None]
 
 
-def mark_collapses(figure: go.Figure, trial: Run) -> None:
+def mark_collapses(drawing: Drawing, trial: Run) -> None:
     """Draws a line over a spectrum at the onset of each signal: solid for mode collapse, dashed
     for spectral, dotted for a dead D, both for divergence."""
     heights = {name: 1 - 0.07 * place for place, (name, _, _) in enumerate(SIGNALS)}
     for name, onset, dash in marks_of(trial):
         right = onset >= 0.5 * (trial.iteration or trial.iterations)
-        figure.add_shape(
+        add_shape(
+            drawing,
             type="line",
             x0=onset,
             x1=onset,
@@ -95,13 +103,13 @@ def mark_collapses(figure: go.Figure, trial: Run) -> None:
             name="mark",
             line={"dash": dash, "width": 2, "color": "white"},
         )
-        figure.add_annotation(
+        add_annotation(
+            drawing,
             x=onset,
             y=heights[name],
             yref="paper",
             xref="x",
             text=f"{name}, {onset}",
-            showarrow=False,
             xanchor="right" if right else "left",
             xshift=-5 if right else 5,
             yanchor="top",
@@ -119,4 +127,11 @@ def by_depth(n: int) -> list[str]:
 
 def shade(share: float) -> str:
     """The colour of a place between first and last, 0 to 1."""
-    return str(sample_colorscale("Viridis", [SHARES[0] + share * (SHARES[-1] - SHARES[0])])[0])
+    position = (DARKEST + share * (BRIGHTEST - DARKEST)) * (len(VIRIDIS) - 1)
+    step = min(int(position), len(VIRIDIS) - 2)
+    ends = zip(_red_green_blue(VIRIDIS[step]), _red_green_blue(VIRIDIS[step + 1]), strict=True)
+    red, green, blue = (round(low + (position - step) * (high - low)) for low, high in ends)
+    return f"rgb({red}, {green}, {blue})"
+
+
+SCALE = by_depth(9)

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
 from api.drawing.lines import Curve, axis, bounds
+from api.drawing.panel_grid import (
+    Drawing,
+    add_annotation,
+    add_scatter,
+    panel_grid,
+    references,
+    set_x_axes,
+    set_y_axes,
+)
 
 PANEL_HEIGHT = 150
 EDGES = 84
@@ -45,21 +51,20 @@ class CurvePanel:
     strokes: Sequence[Stroke]
 
 
-def stacked(panels: Sequence[CurvePanel], x_title: str, *, logarithmic: bool = False) -> go.Figure:
+def stacked(panels: Sequence[CurvePanel], x_title: str, *, logarithmic: bool = False) -> Drawing:
     """The panels, each with an axis of its own; values beyond it are marked at its edge."""
-    figure = make_subplots(
+    drawing = panel_grid(
         rows=len(panels),
-        cols=1,
-        shared_xaxes=True,
+        shared_x="columns",
         vertical_spacing=min(0.05, 30 / height_of(panels)),
-        subplot_titles=[panel.title for panel in panels],
+        titles=[panel.title for panel in panels],
+        title_look={"x": 0, "xanchor": "left"},
     )
-    figure.update_annotations(x=0, xanchor="left", font={"size": 13})
     legends: set[str] = set()
     for row, panel in enumerate(panels, start=1):
-        _draw(figure, row, panel, logarithmic, legends)
-    figure.update_xaxes(title_text=x_title, row=len(panels), col=1)
-    return figure
+        _draw(drawing, row, panel, logarithmic, legends)
+    set_x_axes(drawing, row=len(panels), title=x_title)
+    return drawing
 
 
 def height_of(panels: Sequence[CurvePanel]) -> int:
@@ -67,7 +72,7 @@ def height_of(panels: Sequence[CurvePanel]) -> int:
 
 
 def _draw(
-    figure: go.Figure, row: int, panel: CurvePanel, wants_log: bool, legends: set[str]
+    drawing: Drawing, row: int, panel: CurvePanel, wants_log: bool, legends: set[str]
 ) -> None:
     sound = [stroke.line for stroke in panel.strokes if stroke.sound]
     limits = bounds(sound, [stroke.line for stroke in panel.strokes if not stroke.sound])
@@ -76,9 +81,11 @@ def _draw(
     markers = all(len(stroke.line.x) <= 60 for stroke in panel.strokes)
     for stroke in panel.strokes:
         if stroke.line.low:
-            _band(figure, row, stroke)
+            _band(drawing, row, stroke)
         first = stroke.legend is not None and stroke.legend not in legends
-        figure.add_scatter(
+        add_scatter(
+            drawing,
+            (row, 1),
             x=stroke.places,
             y=stroke.line.y,
             name=stroke.name,
@@ -88,27 +95,27 @@ def _draw(
             connectgaps=False,
             showlegend=first,
             legendgroup=stroke.legend,
-            row=row,
-            col=1,
         )
         if stroke.legend is not None:
             legends.add(stroke.legend)
     if limits is None:
         return
     axis_range = axis(limits, logarithmic=logarithmic)
-    figure.update_yaxes(
-        range=axis_range, type="log" if logarithmic else "linear", nticks=5, row=row, col=1
+    set_y_axes(
+        drawing, row=row, range=axis_range, type="log" if logarithmic else "linear", nticks=5
     )
     low, high = (10**end for end in axis_range) if logarithmic else axis_range
-    beyond = [_marks(figure, row, stroke, (low, high)) for stroke in panel.strokes]
-    _note(figure, row, sum(n for n, _ in beyond), sum(n for _, n in beyond))
+    beyond = [_marks(drawing, row, stroke, (low, high)) for stroke in panel.strokes]
+    _note(drawing, row, sum(n for n, _ in beyond), sum(n for _, n in beyond))
 
 
-def _band(figure: go.Figure, row: int, stroke: Stroke) -> None:
+def _band(drawing: Drawing, row: int, stroke: Stroke) -> None:
     x = [*stroke.places, *reversed(stroke.places)]
     y = [*stroke.line.high, *reversed(stroke.line.low)]
     points = [(position, value) for position, value in zip(x, y, strict=True) if value is not None]
-    figure.add_scatter(
+    add_scatter(
+        drawing,
+        (row, 1),
         x=[position for position, _ in points],
         y=[value for _, value in points],
         fill="toself",
@@ -119,13 +126,11 @@ def _band(figure: go.Figure, row: int, stroke: Stroke) -> None:
         showlegend=False,
         legendgroup=stroke.legend,
         name=f"{stroke.name}: range",
-        row=row,
-        col=1,
     )
 
 
 def _marks(
-    figure: go.Figure, row: int, stroke: Stroke, edges: tuple[float, float]
+    drawing: Drawing, row: int, stroke: Stroke, edges: tuple[float, float]
 ) -> tuple[int, int]:
     """Marks values off the axis at the edge of the panel; returns how many, and how many odd.
 
@@ -149,7 +154,9 @@ def _marks(
     odd = [(place[x], high, "x", "not finite") for x in line.odd]
     marks: list[tuple[Any, ...]] = beyond + odd
     if marks:
-        figure.add_scatter(
+        add_scatter(
+            drawing,
+            (row, 1),
             x=[mark[0] for mark in marks],
             y=[mark[1] for mark in marks],
             mode="markers",
@@ -160,25 +167,20 @@ def _marks(
             showlegend=False,
             legendgroup=stroke.legend,
             name=f"{stroke.name}: off the axis",
-            row=row,
-            col=1,
         )
     return len(beyond), len(odd)
 
 
-def _note(figure: go.Figure, row: int, beyond: int, odd: int) -> None:
+def _note(drawing: Drawing, row: int, beyond: int, odd: int) -> None:
     notes = [f"▲ {beyond} off the axis"] * bool(beyond) + [f"✕ {odd} not finite"] * bool(odd)
     if notes:
-        figure.add_annotation(
+        add_annotation(
+            drawing,
             x=1,
             y=1,
-            xref="x domain",
-            yref="y domain",
+            **references(drawing, (row, 1), "domain", "domain"),
             xanchor="right",
             yanchor="bottom",
             text=", ".join(notes),
-            showarrow=False,
             font={"size": 11},
-            row=row,
-            col=1,
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import gzip
-from importlib.resources import files
+from importlib import metadata
+from pathlib import Path
 
-import plotly
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api.pages.rendering import page
+from api.pages.rendering import PLOTLY_VERSION, page
 from api.reading.snapshot import NotFound
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -25,8 +25,8 @@ def docs(request: Request) -> Response:
 @router.get("/assets/plotly-{version}.min.js", response_class=Response)
 def plotly_script(request: Request, version: str) -> Response:
     """Plotly's script as its wheel ships it; the address has its version, so it never changes."""
-    if version != plotly.__version__:
-        raise NotFound(f"this service has Plotly {plotly.__version__}")
+    if version != PLOTLY_VERSION:
+        raise NotFound(f"this service has Plotly {PLOTLY_VERSION}")
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     if "gzip" not in request.headers.get("accept-encoding", ""):
         return Response(_plotly_raw(), media_type="text/javascript", headers=headers)
@@ -35,7 +35,8 @@ def plotly_script(request: Request, version: str) -> Response:
 
 
 def _plotly_raw() -> bytes:
-    return files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
+    script = metadata.distribution("plotly").locate_file("plotly/package_data/plotly.min.js")
+    return Path(str(script)).read_bytes()
 
 
 @functools.cache

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
 from api.drawing.figure import Figure, no_figure, styled_figure
 from api.drawing.look import colour, in_order
+from api.drawing.panel_grid import add_scatter, panel_grid, set_x_axes, set_y_axes
 from api.reading.snapshot import Row
 from sweep.paper.scores import SCORE_TITLES, score_name
 from sweep.store.vocabulary import FINISHED
@@ -17,40 +15,45 @@ from sweep.store.vocabulary import FINISHED
 
 def best_so_far(records: Sequence[Row], source: str) -> Figure:
     """A panel per data set, a line per method that steps down where a trial ended better."""
-    scored = [row for row in records if row["status"] in FINISHED and _best(row) is not None]
+    scored: dict[str, dict[str, list[tuple[Row, float]]]] = {}
+    for row in records:
+        if row["status"] in FINISHED and (best := _best(row)) is not None:
+            by_method = scored.setdefault(row["dataset"], {})
+            by_method.setdefault(row["method"], []).append((row, best))
     if not scored:
         return no_figure("No trial of this sweep has ended with a score yet.", source)
-    start = min(row["started_at"] or row["updated_at"] for row in scored)
-    datasets = sorted({row["dataset"] for row in scored})
-    figure = make_subplots(rows=len(datasets), cols=1, shared_xaxes=True, vertical_spacing=0.06)
-    longest = max((row["updated_at"] - start).total_seconds() for row in scored)
+    ended = [
+        row for by_method in scored.values() for pairs in by_method.values() for row, _ in pairs
+    ]
+    start = min(row["started_at"] or row["updated_at"] for row in ended)
+    datasets = sorted(scored)
+    drawing = panel_grid(rows=len(datasets), shared_x="columns", vertical_spacing=0.06)
+    longest = (max(row["updated_at"] for row in ended) - start).total_seconds()
     size, unit = (3600.0, "h") if longest > 5400 else (60.0, "min")
     in_legend: set[str] = set()
     for panel, dataset in enumerate(datasets, start=1):
-        of_dataset = [row for row in scored if row["dataset"] == dataset]
-        for method in in_order({row["method"] for row in of_dataset}):
-            steps = _steps([row for row in of_dataset if row["method"] == method])
-            figure.add_trace(
-                go.Scatter(
-                    x=[(row["updated_at"] - start).total_seconds() / size for row in steps]
-                    + [longest / size],
-                    y=[_best(row) for row in [*steps, steps[-1]]],
-                    text=[row["trial_id"] for row in [*steps, steps[-1]]],
-                    mode="lines+markers",
-                    line={"shape": "hv", "color": colour(method)},
-                    name=method,
-                    legendgroup=method,
-                    showlegend=method not in in_legend,
-                    hovertemplate="%{text}<br>%{y:.4g}<extra></extra>",
-                ),
-                row=panel,
-                col=1,
+        for method in in_order(scored[dataset]):
+            steps = _steps(scored[dataset][method])
+            steps.append(steps[-1])
+            add_scatter(
+                drawing,
+                (panel, 1),
+                x=[(row["updated_at"] - start).total_seconds() / size for row, _ in steps[:-1]]
+                + [longest / size],
+                y=[best for _, best in steps],
+                text=[row["trial_id"] for row, _ in steps],
+                mode="lines+markers",
+                line={"shape": "hv", "color": colour(method)},
+                name=method,
+                legendgroup=method,
+                showlegend=method not in in_legend,
+                hovertemplate="%{text}<br>%{y:.4g}<extra></extra>",
             )
             in_legend.add(method)
-        title = f"{SCORE_TITLES[score_name(of_dataset[0])]}<br>{dataset}"
-        figure.update_yaxes(title_text=title, type="log", row=panel, col=1)
-    figure.update_xaxes(title_text=f"{unit} since the first trial", row=len(datasets), col=1)
-    return styled_figure(figure, source, 140 + 280 * len(datasets), trials=len(scored))
+        title = f"{SCORE_TITLES[score_name({'dataset': dataset})]}<br>{dataset}"
+        set_y_axes(drawing, row=panel, title=title, type="log")
+    set_x_axes(drawing, row=len(datasets), title=f"{unit} since the first trial")
+    return styled_figure(drawing, source, 140 + 280 * len(datasets), trials=len(ended))
 
 
 def _best(row: Row) -> float | None:
@@ -58,13 +61,12 @@ def _best(row: Row) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _steps(rows: Sequence[Row]) -> list[Row]:
-    """Rows that ended with a lower score than all before them."""
-    steps: list[Row] = []
+def _steps(scored: Sequence[tuple[Row, float]]) -> list[tuple[Row, float]]:
+    """Rows that ended with a lower score than all before them, with it."""
+    steps: list[tuple[Row, float]] = []
     lowest = math.inf
-    for row in sorted(rows, key=lambda row: row["updated_at"]):
-        value = _best(row)
-        if value is not None and value < lowest:
-            steps.append(row)
-            lowest = value
+    for row, best in sorted(scored, key=lambda pair: pair[0]["updated_at"]):
+        if best < lowest:
+            steps.append((row, best))
+            lowest = best
     return steps

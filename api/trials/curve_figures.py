@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import plotly.graph_objects as go
-
 from api.drawing.figure import Figure, no_figure, styled_figure
 from api.drawing.lines import Curve, iteration_axis, layer_lines, lines
 from api.drawing.look import by_depth, colour, marks_of
+from api.drawing.panel_grid import Drawing, add_annotation, add_shape, set_x_axes
 from api.drawing.panels import EDGES, CurvePanel, Stroke, height_of, stacked
 from api.reading.snapshot import Row
 from api.trials.dataset_facts import score_of
@@ -76,8 +75,8 @@ def curves(
         )
         for title, columns in titled
     ]
-    figure = stacked(panels, "iteration", logarithmic=logarithmic)
-    return _with_signals(figure, trial, rows, source, height_of(panels))
+    drawing = stacked(panels, "iteration", logarithmic=logarithmic)
+    return _with_signals(drawing, trial, rows, source, height_of(panels))
 
 
 def _usual_panels(trial: Trial, rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
@@ -113,9 +112,9 @@ def strip(
         CurvePanel(title=TITLES["gap"], strokes=[stroke("gap")]),
         CurvePanel(title=LOSSES, strokes=[stroke("d_loss"), stroke("g_loss", "dot")]),
     ]
-    figure = stacked(panels, "iteration")
-    figure.update_layout(legend={"title": {"text": "layer"}})
-    return _with_signals(figure, trial, rows, source, height_of(panels))
+    drawing = stacked(panels, "iteration")
+    drawing.layout["legend"] = {"title": {"text": "layer"}}
+    return _with_signals(drawing, trial, rows, source, height_of(panels))
 
 
 def _stroke(trial: Trial, name: str, line: Curve, dash: str) -> Stroke:
@@ -137,13 +136,13 @@ def _layer_strokes(layers: Sequence[Curve], shortcuts: Sequence[int]) -> list[St
 
 
 def _with_signals(
-    figure: go.Figure, trial: Trial, rows: Sequence[Row], source: str, height: int
+    drawing: Drawing, trial: Trial, rows: Sequence[Row], source: str, height: int
 ) -> Figure:
     """Finishes the figure: its signals marked, and a text for its cursor at every iteration."""
-    figure.update_xaxes(range=iteration_axis(rows[0]["iteration"], rows[-1]["iteration"]))
-    figure.update_layout(meta=cursor_meta(rows, lambda row: evaluation_text(trial, row)))
-    names = mark_signals(figure, trial, height - EDGES)
-    answer = styled_figure(figure, source, height + names)
+    set_x_axes(drawing, range=iteration_axis(rows[0]["iteration"], rows[-1]["iteration"]))
+    drawing.layout["meta"] = cursor_meta(rows, lambda row: evaluation_text(trial, row))
+    names = mark_signals(drawing, trial, height - EDGES)
+    answer = styled_figure(drawing, source, height + names)
     answer.layout["margin"] |= {"t": answer.layout["margin"]["t"] + names}
     return answer
 
@@ -169,7 +168,7 @@ def evaluation_text(trial: Trial, row: Row) -> str:
     return ", ".join(parts)
 
 
-def mark_signals(figure: go.Figure, trial: Trial, panels_height: int) -> int:
+def mark_signals(drawing: Drawing, trial: Trial, panels_height: int) -> int:
     """Draws a line through every panel where a signal began, its name above them all.
 
     Returns the height of the names; both heights are in pixels.
@@ -177,7 +176,8 @@ def mark_signals(figure: go.Figure, trial: Trial, panels_height: int) -> int:
     signals = marks_of(trial)
     for place, (name, onset, dash) in enumerate(sorted(signals, key=lambda signal: -signal[1])):
         above = NAME_ABOVE + NAME_HEIGHT * place
-        figure.add_shape(
+        add_shape(
+            drawing,
             type="line",
             x0=onset,
             x1=onset,
@@ -189,7 +189,8 @@ def mark_signals(figure: go.Figure, trial: Trial, panels_height: int) -> int:
             line={"dash": dash, "width": 1.8, "color": SIGNAL_COLOUR},
         )
         right = onset >= 0.5 * (trial.iteration or trial.iterations)
-        figure.add_annotation(
+        add_annotation(
+            drawing,
             x=onset,
             y=1,
             yref="paper",
@@ -198,7 +199,6 @@ def mark_signals(figure: go.Figure, trial: Trial, panels_height: int) -> int:
             yanchor="bottom",
             xanchor="right" if right else "left",
             text=f"{name}, {onset}",
-            showarrow=False,
             name="mark",
             bgcolor=SIGNAL_COLOUR,
             font={"color": "black", "size": 12},

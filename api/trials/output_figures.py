@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
 from api.drawing.figure import Figure, no_figure, styled_figure
 from api.drawing.lines import Curve, bounds
 from api.drawing.look import IMAGE_COLOURS, IMAGE_DASHES, translucent
+from api.drawing.panel_grid import (
+    Cell,
+    Drawing,
+    add_annotation,
+    add_scatter,
+    panel_grid,
+    set_x_axes,
+    set_y_axes,
+)
 from api.trials.series import Histogram
 
 NOTHING = "No histogram of D's outputs has been written."
@@ -38,18 +44,19 @@ def histograms(rows: Sequence[Histogram], iteration: int | None, source: str) ->
     at_iteration = at_or_before(rows, iteration)
     if not at_iteration:
         return no_figure(NOTHING, source)
-    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.26)
+    drawing = panel_grid(rows=2, vertical_spacing=0.26)
     for row, (quantity, title) in enumerate(QUANTITIES.items(), start=1):
         of_quantity = [h for h in at_iteration if h.quantity == quantity]
-        _draw(figure, row, 1, of_quantity, legend=row == 1)
-        figure.update_xaxes(title_text=title, range=_range(rows, quantity), row=row, col=1)
-    figure.update_yaxes(title_text="images", rangemode="tozero", nticks=4)
-    _title(figure, f"iteration {at_iteration[0].iteration}")
-    return styled_figure(figure, source, 400)
+        _draw(drawing, (row, 1), of_quantity, legend=row == 1)
+        set_x_axes(drawing, row=row, title=title, range=_range(rows, quantity))
+    set_y_axes(drawing, title="images", rangemode="tozero", nticks=4)
+    _title(drawing, f"iteration {at_iteration[0].iteration}")
+    return styled_figure(drawing, source, 400)
 
 
-def _title(figure: go.Figure, text: str) -> None:
-    figure.add_annotation(
+def _title(drawing: Drawing, text: str) -> None:
+    add_annotation(
+        drawing,
         x=1,
         y=1,
         xref="paper",
@@ -58,7 +65,6 @@ def _title(figure: go.Figure, text: str) -> None:
         yanchor="bottom",
         yshift=6,
         text=text,
-        showarrow=False,
         font={"size": 13},
     )
 
@@ -83,38 +89,38 @@ def side_by_side(
         f"{title}<br>iteration {rows[0].iteration}"
         for (title, _), rows in zip(of_quantity, histograms_of_trials, strict=True)
     ]
-    figure = make_subplots(
+    drawing = panel_grid(
         rows=down,
-        cols=across,
+        columns=across,
         horizontal_spacing=0.05,
         vertical_spacing=min(0.3, 92 / (height - 132)) if down > 1 else 0,
-        subplot_titles=titles,
+        titles=titles,
+        title_look={"font": {"size": 12}},
     )
-    figure.update_annotations(font={"size": 12})
     for place, rows in enumerate(histograms_of_trials):
         row, column = divmod(place, across)
-        _draw(figure, row + 1, column + 1, rows, legend=place == 0)
+        _draw(drawing, (row + 1, column + 1), rows, legend=place == 0)
     every = [row for _, rows in of_quantity for row in rows]
-    figure.update_xaxes(range=_range(every, quantity), matches="x")
-    figure.update_xaxes(title_text=QUANTITIES[quantity], row=down)
-    figure.update_yaxes(rangemode="tozero", nticks=4)
-    figure.update_yaxes(title_text="images", col=1)
-    answer = styled_figure(figure, source, height, trials=len(of_quantity))
+    set_x_axes(drawing, range=_range(every, quantity), matches="x")
+    set_x_axes(drawing, row=down, title=QUANTITIES[quantity])
+    set_y_axes(drawing, rangemode="tozero", nticks=4)
+    set_y_axes(drawing, column=1, title="images")
+    answer = styled_figure(drawing, source, height, trials=len(of_quantity))
     # Above the titles, which take two lines.
     answer.layout["margin"] |= {"t": 84}
     answer.layout["legend"] |= {"y": 1 + 42 / (height - 132)}
     return answer
 
 
-def _draw(
-    figure: go.Figure, row: int, column: int, rows: Sequence[Histogram], *, legend: bool
-) -> None:
+def _draw(drawing: Drawing, cell: Cell, rows: Sequence[Histogram], *, legend: bool) -> None:
     for histogram in rows:
         x, y = _steps(histogram)
         images = histogram.images
         ink = IMAGE_COLOURS[images]
         hidden = f", {histogram.not_finite} not finite" if histogram.not_finite else ""
-        figure.add_scatter(
+        add_scatter(
+            drawing,
+            cell,
             x=x,
             y=y,
             name=images + hidden,
@@ -125,8 +131,6 @@ def _draw(
             fillcolor=translucent(ink, FILL_OPACITY),
             showlegend=legend or bool(hidden),
             hovertemplate="%{x:.3g}: %{y}",
-            row=row,
-            col=column,
         )
 
 

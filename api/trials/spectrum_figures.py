@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
 from api.drawing import thinning
 from api.drawing.figure import Figure, no_figure, styled_figure
-from api.drawing.look import by_depth, mark_collapses
-from api.drawing.spectra import SNAPSHOTS, heat, span
+from api.drawing.look import VIRIDIS_SCALE, by_depth, mark_collapses
+from api.drawing.panel_grid import (
+    Drawing,
+    add_heatmap,
+    add_scatter,
+    panel_grid,
+    set_x_axes,
+    set_y_axes,
+)
+from api.drawing.spectra import COLOUR_BAR, SNAPSHOTS, heat, heat_colours, span
 from api.trials.models import Trial
 from api.trials.series import Spectrum
 
@@ -37,12 +42,13 @@ def heat_map(
     """All singular values of a layer over iterations, each collapse a vertical line."""
     if not rows:
         return no_figure(NOTHING, source)
-    figure = go.Figure(heat(thinned(rows)))
-    figure.update_xaxes(title_text="iteration", range=span(rows))
-    figure.update_yaxes(title_text=f"{layer_title(layer, names)}: index / r")
-    mark_collapses(figure, trial)
-    figure.update_layout(meta={"cursor": True})
-    return styled_figure(figure, source, 380)
+    drawing = panel_grid()
+    add_heatmap(drawing, **heat(thinned(rows)), **heat_colours())
+    set_x_axes(drawing, title="iteration", range=span(rows))
+    set_y_axes(drawing, title=f"{layer_title(layer, names)}: index / r")
+    mark_collapses(drawing, trial)
+    drawing.layout["meta"] = {"cursor": True}
+    return styled_figure(drawing, source, 380)
 
 
 def snapshots(
@@ -62,20 +68,20 @@ def snapshots(
     spread = [row.iteration for row in thinned(rows, SNAPSHOTS)]
     drawn_iterations = sorted({_nearest(rows, k).iteration for k in iterations or spread})
     shades = dict(zip(drawn_iterations, by_depth(len(drawn_iterations)), strict=True))
-    figure = go.Figure()
+    drawing = panel_grid()
     for row in rows:
         if row.iteration in shades:
             line = {"color": shades[row.iteration], "width": 2}
-            figure.add_trace(_sorted(row, str(row.iteration), line))
+            _add_sorted(drawing, row, str(row.iteration), line)
     if cursor is not None:
         row = _nearest(rows, cursor)
-        figure.add_trace(
-            _sorted(row, f"cursor, {row.iteration}", {"color": CURSOR_COLOUR, "width": 3})
-        )
-    figure.update_xaxes(title_text="index of the singular value, the largest first")
-    figure.update_yaxes(title_text=f"{layer_title(layer, names)}: σ", range=_axis(rows), nticks=6)
-    figure.update_layout(legend={"title": {"text": "iteration"}}, hovermode="x unified")
-    return styled_figure(figure, source, 380)
+        line = {"color": CURSOR_COLOUR, "width": 3}
+        _add_sorted(drawing, row, f"cursor, {row.iteration}", line)
+    set_x_axes(drawing, title="index of the singular value, the largest first")
+    set_y_axes(drawing, title=f"{layer_title(layer, names)}: σ", range=_axis(rows), nticks=6)
+    drawing.layout["legend"] = {"title": {"text": "iteration"}}
+    drawing.layout["hovermode"] = "x unified"
+    return styled_figure(drawing, source, 380)
 
 
 def _nearest(rows: Sequence[Spectrum], iteration: int) -> Spectrum:
@@ -87,11 +93,11 @@ def _closeness(row: Spectrum, iteration: int) -> int:
     return row.iteration if row.iteration <= iteration else -row.iteration
 
 
-def _sorted(row: Spectrum, name: str, line: Mapping[str, Any]) -> go.Scatter:
+def _add_sorted(drawing: Drawing, row: Spectrum, name: str, line: Mapping[str, Any]) -> None:
     values = row.singular_values
-    index = [k + 1 for k in range(len(values))]
-    return go.Scatter(
-        x=index,
+    add_scatter(
+        drawing,
+        x=[k + 1 for k in range(len(values))],
         y=values,
         name=name,
         mode="lines",
@@ -120,27 +126,22 @@ def heat_maps(
     across = min(columns, len(maps))
     down = -(-len(maps) // across)
     height = (250 if across > 1 else 190) * down + 70
-    figure = make_subplots(
+    drawing = panel_grid(
         rows=down,
-        cols=across,
-        shared_yaxes=True,
+        columns=across,
+        shared_y="rows",
         horizontal_spacing=0.03,
         vertical_spacing=min(0.2, 62 / height) if down > 1 else 0,
-        subplot_titles=[title for title, _ in maps],
+        titles=[title for title, _ in maps],
     )
-    figure.update_annotations(font={"size": 13})
     for place, (title, rows) in enumerate(maps):
-        row, column = divmod(place, across)
+        cell = place // across + 1, place % across + 1
         trace = heat(thinned(rows, HEAT_COLUMNS // len(maps)))
-        trace.update(coloraxis="coloraxis", zmin=None, zmax=None, colorscale=None, colorbar=None)
-        trace.update(name=title)
-        figure.add_trace(trace, row=row + 1, col=column + 1)
-        figure.update_xaxes(range=span(rows), nticks=5, row=row + 1, col=column + 1)
-    bar = {"title": {"text": "σ / σ₁"}, "thickness": 12, "outlinewidth": 0}
-    figure.update_layout(
-        coloraxis={"cmin": 0, "cmax": 1, "colorscale": "Viridis", "colorbar": bar},
-        meta={"cursor": True},
-    )
-    figure.update_xaxes(title_text="iteration", row=down)
-    figure.update_yaxes(title_text=f"layer_{layer}: index / r", col=1)
-    return styled_figure(figure, source, height, trials=len(maps))
+        add_heatmap(drawing, cell, name=title, coloraxis="coloraxis", **trace)
+        set_x_axes(drawing, row=cell[0], column=cell[1], range=span(rows), nticks=5)
+    scale = {"cmin": 0, "cmax": 1, "colorscale": VIRIDIS_SCALE, "colorbar": COLOUR_BAR}
+    drawing.layout["coloraxis"] = scale
+    drawing.layout["meta"] = {"cursor": True}
+    set_x_axes(drawing, row=down, title="iteration")
+    set_y_axes(drawing, column=1, title=f"layer_{layer}: index / r")
+    return styled_figure(drawing, source, height, trials=len(maps))

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
-from api.drawing.figure import Figure, below_legend, styled_figure, subplots
+from api.drawing.figure import Figure, below_legend, styled_figure
 from api.drawing.look import IMAGE_COLOURS, IMAGE_DASHES, shade, translucent
+from api.drawing.panel_grid import Cell, Drawing, add_scatter, panel_grid, set_x_axes, set_y_axes
 from api.paper.figures.data import FigureData, FigureTrial, HistogramAt
 
 # The set of images that the others are compared with is filled.
@@ -26,12 +25,12 @@ def over_i(data: FigureData, source: str) -> Figure:
     """Fig. 9: D(x) and L_D on each set of images, a curve per i."""
     trials = _by_i(data)
     kinds = sorted({(h.quantity, h.images) for t in trials for h in t.histograms})
-    figure = subplots(
+    drawing = panel_grid(
         rows=math.ceil(len(kinds) / 2),
-        cols=2,
+        columns=2,
         horizontal_spacing=0.07,
         vertical_spacing=0.2,
-        subplot_titles=[f"{QUANTITIES[name]} on {images} images" for name, images in kinds],
+        titles=[f"{QUANTITIES[name]} on {images} images" for name, images in kinds],
     )
     for k, kind in enumerate(kinds):
         cell = k // 2 + 1, k % 2 + 1
@@ -40,17 +39,14 @@ def over_i(data: FigureData, source: str) -> Figure:
             for histogram in trial.histograms:
                 if (histogram.quantity, histogram.images) == kind:
                     line = {"color": shade(rank / max(1, len(trials) - 1)), "width": 2}
-                    _add(figure, histogram, line, _ratio_label(trial), None, cell, first=k == 0)
+                    _add(drawing, histogram, line, _ratio_label(trial), None, cell, first=k == 0)
                     panel_histograms.append(histogram)
-        place: Any = {"row": cell[0], "col": cell[1]}
-        figure.update_xaxes(
-            title_text=QUANTITIES[kind[0]], range=_reach(panel_histograms), **place
-        )
+        place: Any = {"row": cell[0], "column": cell[1]}
+        set_x_axes(drawing, title=QUANTITIES[kind[0]], range=_reach(panel_histograms), **place)
         # Where D is sure its loss is 0: most of the mass lies in the first bin.
         scale = {"type": "log", "dtick": 1} if kind[0] == "d_loss" else {"type": "linear"}
-        figure.update_yaxes(**scale, **place)
-    figure.update_yaxes(title_text="density", col=1, rangemode="tozero")
-    figure.update_annotations(font={"size": 13})
+        set_y_axes(drawing, **scale, **place)
+    set_y_axes(drawing, column=1, title="density", rangemode="tozero")
     gaps = {
         trial.i_ratio: _mean(trial, "training") - _mean(trial, "generated") for trial in trials
     }
@@ -61,7 +57,7 @@ def over_i(data: FigureData, source: str) -> Figure:
         summary += f" The text has it grow with i; here it does{'' if rising else ' not'}."
     height = 320 * math.ceil(len(kinds) / 2) + 60
     summary += _not_finite(trials)
-    return below_legend(styled_figure(figure, source, height, trials=len(trials), says=summary))
+    return below_legend(styled_figure(drawing, source, height, trials=len(trials), says=summary))
 
 
 def by_images(data: FigureData, source: str) -> Figure:
@@ -69,13 +65,13 @@ def by_images(data: FigureData, source: str) -> Figure:
     trials = _by_i(data)
     columns = min(COLUMNS, len(trials))
     rows = math.ceil(len(trials) / columns)
-    figure = subplots(
+    drawing = panel_grid(
         rows=rows,
-        cols=columns,
-        shared_xaxes="all",
+        columns=columns,
+        shared_x="all",
         horizontal_spacing=0.05,
         vertical_spacing=0 if rows == 1 else 0.5 / rows,
-        subplot_titles=[f"<b>{_ratio_label(trial)}</b>" for trial in trials],
+        titles=[f"<b>{_ratio_label(trial)}</b>" for trial in trials],
     )
     for k, trial in enumerate(trials):
         cell = k // columns + 1, k % columns + 1
@@ -83,11 +79,10 @@ def by_images(data: FigureData, source: str) -> Figure:
             for histogram in trial.histograms:
                 if histogram.images == images and histogram.quantity == "d":
                     line = {"color": ink, "dash": IMAGE_DASHES[images], "width": 2}
-                    _add(figure, histogram, line, images, FILLS.get(images), cell, first=k == 0)
+                    _add(drawing, histogram, line, images, FILLS.get(images), cell, first=k == 0)
     every = [histogram for trial in trials for histogram in trial.histograms]
-    figure.update_xaxes(title_text="D(x)", range=_reach(every), showticklabels=True)
-    figure.update_yaxes(title_text="density", col=1, rangemode="tozero")
-    figure.update_annotations(font={"size": 13})
+    set_x_axes(drawing, title="D(x)", range=_reach(every), showticklabels=True)
+    set_y_axes(drawing, column=1, title="density", rangemode="tozero")
     gaps = [_mean(trial, "training") - _mean(trial, "test") for trial in trials]
     gap_text = ", ".join(
         f"{gap:.3g} at {_ratio_label(t)}" for t, gap in zip(trials, gaps, strict=True)
@@ -95,7 +90,7 @@ def by_images(data: FigureData, source: str) -> Figure:
     summary = f"Mean D(x) on training less that on test images, 0 without overfitting: {gap_text}."
     summary += _not_finite(trials)
     return below_legend(
-        styled_figure(figure, source, 300 * rows + 60, trials=len(trials), says=summary)
+        styled_figure(drawing, source, 300 * rows + 60, trials=len(trials), says=summary)
     )
 
 
@@ -110,12 +105,12 @@ def _ratio_label(trial: FigureTrial) -> str:
 
 
 def _add(
-    figure: go.Figure,
+    drawing: Drawing,
     histogram: HistogramAt,
     line: dict[str, object],
     name: str,
     fill: str | None,
-    cell: tuple[int, int],
+    cell: Cell,
     *,
     first: bool,
 ) -> None:
@@ -126,7 +121,9 @@ def _add(
         half = (edges[1] - edges[0]) / 2
         edges = [round(edge + half, 5) for edge in (edges[0] - 2 * half, *edges)]
         density, shape = [0.0, *density], "linear"
-    figure.add_scatter(
+    add_scatter(
+        drawing,
+        cell,
         x=edges,
         y=density,
         mode="lines",
@@ -137,8 +134,6 @@ def _add(
         fill="tozeroy" if fill else None,
         fillcolor=fill,
         hovertemplate="%{fullData.name}: %{x:.3g}<extra></extra>",
-        row=cell[0],
-        col=cell[1],
     )
 
 

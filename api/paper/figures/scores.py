@@ -7,11 +7,19 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from api.drawing import thinning
-from api.drawing.figure import Figure, styled_figure, subplots
+from api.drawing.figure import Figure, styled_figure
 from api.drawing.look import colour, in_order
+from api.drawing.panel_grid import (
+    FIRST,
+    Cell,
+    Drawing,
+    add_scatter,
+    add_vertical,
+    panel_grid,
+    set_x_axes,
+    set_y_axes,
+)
 from api.paper.table2 import MethodScore, SeedScore, SettingScores
 from api.paper.trends import StaticDynamic
 from sweep.paper.scores import SCORE_TITLES
@@ -53,7 +61,7 @@ def _scores_by_setting(
     methods = in_order(cell.method for cell in cells)
     scores = [s.best for cell in cells for s in cell.seeds if s.best is not None]
     top, share = ceiling(scores), max(1, MOST_MARKS // len(cells))
-    figure, beyond = subplots(), 0
+    drawing, beyond = panel_grid(), 0
     for place, method in enumerate(methods):
         shift = (place - (len(methods) - 1) / 2) * min(0.17, 0.8 / len(methods))
         marks = [
@@ -62,20 +70,21 @@ def _scores_by_setting(
             if method in cells_by_method
             for seed, best in _even_choice(cells_by_method[method].seeds, share)
         ]
-        beyond += add_marks(figure, method, marks, top)
+        beyond += add_marks(drawing, method, marks, top)
     names = [*measured]
-    figure.update_xaxes(
+    set_x_axes(
+        drawing,
         tickvals=list(range(len(names))),
         ticktext=names,
         range=[-0.6, len(names) - 0.4],
         tickangle=-60 if len(names) > 8 else 0,
         showgrid=False,
     )
-    figure.update_yaxes(
-        title_text=f"best {SCORE_TITLES[cells[0].score]} (lower is better)", rangemode="tozero"
+    set_y_axes(
+        drawing, title=f"best {SCORE_TITLES[cells[0].score]} (lower is better)", rangemode="tozero"
     )
     for a, b in itertools.pairwise(range(len(names))):
-        figure.add_vline(x=(a + b) / 2, line={"width": 1, "color": "rgba(128,128,128,0.25)"})
+        add_vertical(drawing, (a + b) / 2, {"width": 1, "color": "rgba(128,128,128,0.25)"})
     trials = sum(len(cell.seeds) for cell in cells)
     if trials > len(cells) * share:
         summary += (
@@ -83,7 +92,7 @@ def _scores_by_setting(
         )
     collapsed = sum(s.mode_collapse_at is not None for cell in cells for s in cell.seeds)
     summary += f" Mode collapse was seen in {collapsed} of {trials} runs.{left_out(cells, beyond)}"
-    return styled_figure(figure, source, 440, trials=trials, says=summary.strip())
+    return styled_figure(drawing, source, 440, trials=trials, says=summary.strip())
 
 
 def _even_choice(seeds: Sequence[SeedScore], most: int) -> list[tuple[SeedScore, float]]:
@@ -116,13 +125,12 @@ def ceiling(values: Sequence[float]) -> float | None:
 
 
 def add_marks(
-    figure: go.Figure,
+    drawing: Drawing,
     method: str,
     marks: Sequence[Mark],
     top: float | None,
     *,
-    row: int = 1,
-    col: int = 1,
+    cell: Cell = FIRST,
     legend: bool = True,
 ) -> int:
     """A trace per kind of mark; returns how many are beyond `top` and drawn at it."""
@@ -136,7 +144,9 @@ def add_marks(
             continue
         ink = colour(method)
         width = 3 if kind == "mode collapse" else 2 if kind == "not finished" else 0
-        figure.add_scatter(
+        add_scatter(
+            drawing,
+            cell,
             x=[point.x for point in kinds[kind]],
             y=[point.y if top is None else min(point.y, top) for point in kinds[kind]],
             mode="markers",
@@ -152,8 +162,6 @@ def add_marks(
             },
             text=[f"{point.text}: {point.y:.4g}" for point in kinds[kind]],
             hovertemplate="%{text}<extra></extra>",
-            row=row,
-            col=col,
         )
     return len(kinds.get("beyond the axis", ()))
 

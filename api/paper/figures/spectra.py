@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
-
-from api.drawing.figure import Figure, styled_figure, subplots
+from api.drawing.figure import Figure, styled_figure
 from api.drawing.look import SCALE, shade
+from api.drawing.panel_grid import Cell, Drawing, add_scatter, panel_grid, set_x_axes, set_y_axes
 from api.paper.figures.data import FigureData, FigureTrial, SpectrumAt
 
 PANEL_HEIGHT, TITLE_HEIGHT = 190, 52
@@ -68,11 +67,12 @@ def grid(panels: Sequence[SpectraPanel], summary: str, source: str, trials: int)
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     height = rows * (PANEL_HEIGHT + TITLE_HEIGHT) + 60
-    figure = subplots(
+    drawing = panel_grid(
         rows=rows,
-        cols=columns,
-        shared_yaxes="all",
-        subplot_titles=[p.title for p in panels],
+        columns=columns,
+        shared_y="all",
+        titles=[panel.title for panel in panels],
+        title_look={"font": {"size": 12}, "align": "left"},
         horizontal_spacing=0.025,
         vertical_spacing=0 if rows == 1 else TITLE_HEIGHT / height,
     )
@@ -80,30 +80,30 @@ def grid(panels: Sequence[SpectraPanel], summary: str, source: str, trials: int)
     span = span_of(every)
     for k, panel in enumerate(panels):
         cell = k // columns + 1, k % columns + 1
-        add_curves(figure, panel.spectra, span, panel.fell, *cell)
-    add_iterations(figure, span)
-    figure.update_annotations(font={"size": 12}, align="left")
-    figure.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], showticklabels=False)
-    figure.update_yaxes(**sigma_axis(every))
-    figure.update_yaxes(title_text="σ", col=1)
+        add_curves(drawing, panel.spectra, span, panel.fell, cell)
+    add_iterations(drawing, span)
+    set_x_axes(drawing, range=[-0.02, 1.02], tickvals=[0, 0.5, 1], showticklabels=False)
+    set_y_axes(drawing, **sigma_axis(every))
+    set_y_axes(drawing, column=1, title="σ")
     for column in range(1, columns + 1):
         last = rows if rows * columns - len(panels) <= columns - column else rows - 1
-        figure.update_xaxes(title_text="index / r", showticklabels=True, row=last, col=column)
-    return styled_figure(figure, source, height, trials=trials, says=summary)
+        set_x_axes(drawing, title="index / r", showticklabels=True, row=last, column=column)
+    return styled_figure(drawing, source, height, trials=trials, says=summary)
 
 
 def add_curves(
-    figure: go.Figure,
+    drawing: Drawing,
     spectra: Sequence[SpectrumAt],
     span: tuple[int, int],
     fell: int | None,
-    row: int,
-    col: int,
+    cell: Cell,
 ) -> None:
     """A curve per iteration over index / r."""
     for spectrum in spectra:
         dash = "dash" if fell is not None and spectrum.iteration >= fell else "solid"
-        figure.add_scatter(
+        add_scatter(
+            drawing,
+            cell,
             x=places(spectrum),
             y=heights(spectrum),
             mode="lines",
@@ -112,8 +112,6 @@ def add_curves(
             connectgaps=False,
             line={"color": colour_at(spectrum.iteration, span), "width": 1.6, "dash": dash},
             hovertemplate="%{fullData.name}<br>index/r %{x:.2f}, σ %{y:.3f}<extra></extra>",
-            row=row,
-            col=col,
         )
 
 
@@ -136,9 +134,10 @@ def colour_at(iteration: int, span: tuple[int, int]) -> str:
     return shade((iteration - first) / (last - first))
 
 
-def add_iterations(figure: go.Figure, span: tuple[int, int], **bar: float | str) -> None:
+def add_iterations(drawing: Drawing, span: tuple[int, int], **bar: float | str) -> None:
     """The scale of the colours, by a mark that is nowhere."""
-    figure.add_scatter(
+    add_scatter(
+        drawing,
         x=[None],
         y=[None],
         mode="markers",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
 from api.drawing.figure import Figure, styled_figure
 from api.drawing.look import colour, in_order
+from api.drawing.panel_grid import Drawing, add_scatter, panel_grid, set_x_axes, set_y_axes
 from api.paper.survival import Step, Survival
 
 MOMENTS = 6
+CURVES, NUMBERS = (1, 1), (2, 1)
 TRANSLUCENT = "26"
 
 
@@ -20,27 +19,26 @@ def survival_curves(items: Sequence[Survival], source: str) -> Figure:
     by_method = {item.method: item for item in items}
     methods = in_order(by_method)
     last = max(step.iteration for item in items for step in item.steps)
-    figure = make_subplots(
+    drawing = panel_grid(
         rows=2,
-        cols=1,
-        shared_xaxes=True,
+        shared_x="columns",
         vertical_spacing=0.16,
         row_heights=[1, 0.09 + 0.075 * len(methods)],
     )
     for method in methods:
-        _add_band(figure, by_method[method], last)
+        _add_band(drawing, by_method[method], last)
     for method in methods:
-        _add_steps(figure, by_method[method], last)
-    _add_at_risk(figure, [by_method[method] for method in methods], last)
-    figure.update_yaxes(
-        title_text="share without mode collapse",
+        _add_steps(drawing, by_method[method], last)
+    _add_at_risk(drawing, [by_method[method] for method in methods], last)
+    set_y_axes(
+        drawing,
+        title="share without mode collapse",
         range=[-0.03, 1.05],
         tickformat=".0%",
         row=1,
-        col=1,
     )
-    figure.update_xaxes(range=[-0.03 * last, 1.04 * last])
-    figure.update_xaxes(title_text="iteration", showticklabels=True, row=1, col=1)
+    set_x_axes(drawing, range=[-0.03 * last, 1.04 * last])
+    set_x_axes(drawing, title="iteration", showticklabels=True, row=1)
     shares = "; ".join(
         f"{item.method} {item.steps[-1].share:.0%} ({item.collapsed} of {item.trials} collapsed)"
         for item in (by_method[method] for method in methods)
@@ -48,7 +46,7 @@ def survival_curves(items: Sequence[Survival], source: str) -> Figure:
     trials = sum(item.trials for item in items)
     height = 400 + 26 * len(methods)
     summary = f"Share without mode collapse at the end: {shares}."
-    return styled_figure(figure, source, height, trials=trials, says=summary)
+    return styled_figure(drawing, source, height, trials=trials, says=summary)
 
 
 def _corners(item: Survival, last: int, field: str) -> tuple[list[int], list[float]]:
@@ -61,12 +59,14 @@ def _corners(item: Survival, last: int, field: str) -> tuple[list[int], list[flo
     return x, y
 
 
-def _add_band(figure: go.Figure, item: Survival, last: int) -> None:
+def _add_band(drawing: Drawing, item: Survival, last: int) -> None:
     if not any(step.low is not None for step in item.steps):
         return
     for field, fill in (("low", None), ("high", "tonexty")):
         x, y = _corners(item, last, field)
-        figure.add_scatter(
+        add_scatter(
+            drawing,
+            CURVES,
             x=x,
             y=y,
             mode="lines",
@@ -76,28 +76,28 @@ def _add_band(figure: go.Figure, item: Survival, last: int) -> None:
             hoverinfo="skip",
             showlegend=False,
             legendgroup=item.method,
-            row=1,
-            col=1,
         )
 
 
-def _add_steps(figure: go.Figure, item: Survival, last: int) -> None:
+def _add_steps(drawing: Drawing, item: Survival, last: int) -> None:
     x, y = _corners(item, last, "share")
     label = f"{item.method}: {item.collapsed} of {item.trials} collapsed"
-    figure.add_scatter(
+    add_scatter(
+        drawing,
+        CURVES,
         x=x,
         y=y,
         mode="lines",
         line={"width": 2.5, "shape": "hv", "color": colour(item.method)},
         name=label,
         legendgroup=item.method,
-        row=1,
-        col=1,
         hovertemplate=f"{item.method}, iteration %{{x:,}}: %{{y:.1%}}<extra></extra>",
     )
     censorings = [step for step in item.steps if step.censored]
     line = {"width": 2, "color": colour(item.method)}
-    figure.add_scatter(
+    add_scatter(
+        drawing,
+        CURVES,
         x=[step.iteration for step in censorings],
         y=[round(step.share, 4) for step in censorings],
         mode="markers",
@@ -106,16 +106,16 @@ def _add_steps(figure: go.Figure, item: Survival, last: int) -> None:
         marker={"symbol": "line-ns", "size": 13, "line": line},
         text=[f"{step.censored} last seen" for step in censorings],
         hovertemplate=f"{item.method}, %{{x:,}}: %{{text}}, not collapsed<extra></extra>",
-        row=1,
-        col=1,
     )
 
 
-def _add_at_risk(figure: go.Figure, items: Sequence[Survival], last: int) -> None:
+def _add_at_risk(drawing: Drawing, items: Sequence[Survival], last: int) -> None:
     """A row of numbers per method below the axis."""
     moments = [round(last * k / (MOMENTS - 1)) for k in range(MOMENTS)]
     for item in items:
-        figure.add_scatter(
+        add_scatter(
+            drawing,
+            NUMBERS,
             x=moments,
             y=[item.method] * MOMENTS,
             mode="text",
@@ -123,15 +123,11 @@ def _add_at_risk(figure: go.Figure, items: Sequence[Survival], last: int) -> Non
             showlegend=False,
             text=[str(at_risk(item.steps, moment)) for moment in moments],
             textfont={"color": colour(item.method), "size": 13},
-            row=2,
-            col=1,
         )
     span = [len(items) - 0.4, -0.6]
-    figure.update_yaxes(row=2, col=1, range=span, showgrid=False, type="category", ticks="")
-    figure.update_xaxes(
-        row=2, col=1, showgrid=False, showticklabels=False, ticks="", showline=False
-    )
-    figure.update_xaxes(title_text="runs still at risk", row=2, col=1)
+    set_y_axes(drawing, row=2, range=span, showgrid=False, type="category", ticks="")
+    set_x_axes(drawing, row=2, showgrid=False, showticklabels=False, ticks="", showline=False)
+    set_x_axes(drawing, title="runs still at risk", row=2)
 
 
 def at_risk(steps: Sequence[Step], moment: int) -> int:

@@ -6,10 +6,19 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
-from api.drawing.figure import Figure, below_legend, styled_figure, subplots
+from api.drawing.figure import Figure, below_legend, styled_figure
 from api.drawing.look import colour, in_order
+from api.drawing.panel_grid import (
+    FIRST,
+    Cell,
+    Drawing,
+    add_scatter,
+    add_shape,
+    panel_grid,
+    references,
+    set_x_axes,
+    set_y_axes,
+)
 from api.paper.figures.scores import add_marks, ceiling, left_out, mark
 from api.paper.table2 import MethodScore, SeedScore
 from api.paper.trends import OverI
@@ -34,47 +43,46 @@ def scores_over_i(items: Sequence[OverI], records: Mapping[str, Row], source: st
         seconds.get(s.trial_id) is not None for i in items for p in i.points for s in p.seeds
     )
     titles = [f"best {SCORE_TITLES[score]} (lower is better)", *([second] if has_second else [])]
-    figure = subplots(rows=1, cols=len(titles), subplot_titles=titles, horizontal_spacing=0.07)
+    drawing = panel_grid(columns=len(titles), titles=titles, horizontal_spacing=0.07)
     beyond = 0
-    for col in range(1, len(titles) + 1):
-        beyond += _panel(figure, items, seconds if col > 1 else None, col)
-    figure.update_xaxes(title_text="i / r, share of singular values lifted", range=[0, 1.05])
-    figure.update_yaxes(rangemode="tozero")
-    figure.update_annotations(font={"size": 13})
+    for column in range(1, len(titles) + 1):
+        beyond += _panel(drawing, items, seconds if column > 1 else None, (1, column))
+    set_x_axes(drawing, title="i / r, share of singular values lifted", range=[0, 1.05])
+    set_y_axes(drawing, rangemode="tozero")
     cells = [cell for item in items for cell in item.points]
     cells += [cell for cell in items[0].beside.values()]
     drawn_seeds = sum(len(cell.seeds) for cell in cells)
     summary = " ".join(_trend(item) for item in items) + left_out(cells, beyond)
-    return below_legend(styled_figure(figure, source, 460, trials=drawn_seeds, says=summary))
+    return below_legend(styled_figure(drawing, source, 460, trials=drawn_seeds, says=summary))
 
 
 def _panel(
-    figure: go.Figure, items: Sequence[OverI], values: Mapping[str, Any] | None, col: int
+    drawing: Drawing, items: Sequence[OverI], values: Mapping[str, Any] | None, cell: Cell
 ) -> int:
     """Draws a panel and returns the number of marks beyond its axis. `values` None: distances."""
-    bands = {method: _values(cell, values) for method, cell in items[0].beside.items()}
+    bands = {method: _values(scores, values) for method, scores in items[0].beside.items()}
     dots = {
         item.method: [
-            [(seed, value) for seed in cell.seeds if (value := _value(seed, values)) is not None]
-            for cell in item.points
+            [(seed, value) for seed in point.seeds if (value := _value(seed, values)) is not None]
+            for point in item.points
         ]
         for item in items
     }
-    every = [v for cells in dots.values() for cell in cells for _, v in cell]
+    every = [v for points in dots.values() for seeds in points for _, v in seeds]
     top = ceiling(every + [v for band in bands.values() for v in band])
     for method in in_order(bands):
-        _band(figure, method, bands[method], col)
+        _add_band(drawing, method, bands[method], cell)
     beyond = 0
     for place, item in enumerate(items):
         # Methods at the same i stand beside one another.
         shift = round(METHOD_SHIFT * (place - (len(items) - 1) / 2), 4)
         marks = []
-        for cell, seeds in zip(item.points, dots[item.method], strict=True):
-            label = f"{item.method}, i {cell.i_ratio:g} r,"
-            x = (cell.i_ratio or 0.0) + shift
+        for point, seeds in zip(item.points, dots[item.method], strict=True):
+            label = f"{item.method}, i {point.i_ratio:g} r,"
+            x = (point.i_ratio or 0.0) + shift
             marks += [mark(x, value, seed, label) for seed, value in seeds]
-        beyond += add_marks(figure, item.method, marks, top, col=col, legend=col == 1)
-        _means(figure, item, dots[item.method], shift, col)
+        beyond += add_marks(drawing, item.method, marks, top, cell=cell, legend=cell == FIRST)
+        _add_means(drawing, item, dots[item.method], shift, cell)
     return beyond
 
 
@@ -82,51 +90,62 @@ def _value(seed: SeedScore, values: Mapping[str, Any] | None) -> float | None:
     return seed.best if values is None else values.get(seed.trial_id)
 
 
-def _values(cell: MethodScore, values: Mapping[str, Any] | None) -> list[float]:
-    values_or_none = (_value(s, values) for s in cell.seeds if s.status in FINISHED)
+def _values(scores: MethodScore, values: Mapping[str, Any] | None) -> list[float]:
+    values_or_none = (_value(s, values) for s in scores.seeds if s.status in FINISHED)
     return [value for value in values_or_none if value is not None]
 
 
-def _band(figure: go.Figure, method: str, values: Sequence[float], col: int) -> None:
+def _add_band(drawing: Drawing, method: str, values: Sequence[float], cell: Cell) -> None:
     """Draws a band from the lowest to the highest seed, and a line at the mean."""
     if not values:
         return
     mean = statistics.fmean(values)
-    figure.add_scatter(
+    add_scatter(
+        drawing,
+        cell,
         x=[0, 1.05],
         y=[mean, mean],
         mode="lines",
         line={"color": colour(method), "width": 2},
         name=f"{method}: mean and range of {len(values)} seed{'s' if len(values) > 1 else ''}",
         legendgroup=method,
-        showlegend=col == 1,
-        row=1,
-        col=col,
+        showlegend=cell == FIRST,
         hovertemplate=f"{method} mean %{{y:.4g}}<extra></extra>",
     )
     if len(values) > 1:
-        place: Any = {"row": 1, "col": col}
-        look: Any = {"fillcolor": colour(method), "opacity": 0.16, "line_width": 0}
-        figure.add_hrect(y0=min(values), y1=max(values), **look, **place)
+        add_shape(
+            drawing,
+            type="rect",
+            x0=0,
+            x1=1,
+            y0=min(values),
+            y1=max(values),
+            fillcolor=colour(method),
+            opacity=0.16,
+            line={"width": 0},
+            **references(drawing, cell, x="domain"),
+        )
 
 
-def _means(
-    figure: go.Figure,
+def _add_means(
+    drawing: Drawing,
     item: OverI,
-    cells: Sequence[Sequence[tuple[SeedScore, float]]],
+    values_by_point: Sequence[Sequence[tuple[SeedScore, float]]],
     shift: float,
-    col: int,
+    cell: Cell,
 ) -> None:
     """A line through the means of the finished seeds, with a t interval from three on."""
     x, y, half = [], [], []
-    for cell, seeds in zip(item.points, cells, strict=True):
+    for point, seeds in zip(item.points, values_by_point, strict=True):
         values = [value for seed, value in seeds if seed.status in FINISHED]
         if values:
-            x.append((cell.i_ratio or 0.0) + shift)
+            x.append((point.i_ratio or 0.0) + shift)
             y.append(statistics.fmean(values))
             half.append(t_interval(values)[1] - y[-1] if len(values) > 2 else 0)
     if len(x) > 1 or any(half):
-        figure.add_scatter(
+        add_scatter(
+            drawing,
+            cell,
             x=x,
             y=y,
             mode="lines",
@@ -134,8 +153,6 @@ def _means(
             error_y={"array": half, "visible": any(half), "color": colour(item.method)},
             legendgroup=item.method,
             showlegend=False,
-            row=1,
-            col=col,
             hovertemplate=f"{item.method} mean %{{y:.4g}}<extra></extra>",
         )
 
