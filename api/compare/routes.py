@@ -83,10 +83,12 @@ def _stored(service: Service, record: Row, table: Table, layer: int) -> Sequence
     return on_demand.outputs(store, trial_id, None, None, None)
 
 
-def _layer_spectra(service: Service, trial_id: str, layer: int) -> Sequence[Row]:
+def _layer_spectra(
+    service: Service, trial_id: str, layer: int, column_names: Sequence[str] | None = None
+) -> Sequence[Row]:
     """Spectra of a layer; none for a trial whose discriminator is not so deep."""
     try:
-        return on_demand.spectra(service.store, trial_id, layer)
+        return on_demand.spectra(service.store, trial_id, layer, column_names)
     except UsageError:
         return []
 
@@ -134,7 +136,13 @@ def spectra(
     tag_files(request, service, snapshot.id, on_demand.table_paths(records, "spectra"))
     source = _source("spectra", records) + f"&layer={layer}"
     labelled_spectra = [
-        (label, [queries.spectrum(row) for row in _stored(service, record, "spectra", layer)])
+        (
+            label,
+            [
+                queries.spectrum(row)
+                for row in _layer_spectra(service, record["trial_id"], layer, on_demand.SPECTRUM)
+            ],
+        )
         for label, record in zip(_labels(records), records, strict=True)
     ]
     if not any(rows for _, rows in labelled_spectra):
@@ -157,7 +165,15 @@ def outputs(
     records = comparison.selected_records(snapshot, comparison.ids_of(t))
     tag_files(request, service, snapshot.id, on_demand.table_paths(records, "outputs"))
     labelled_histograms = [
-        (label, [queries.histogram(row) for row in _stored(service, record, "outputs", 0)])
+        (
+            label,
+            [
+                queries.histogram(row)
+                for row in on_demand.outputs(
+                    service.store, record["trial_id"], None, quantity, None
+                )
+            ],
+        )
         for label, record in zip(_labels(records), records, strict=True)
     ]
     source = _source("outputs", records)

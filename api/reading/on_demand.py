@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from api.reading.memo import memoise_by_weight
@@ -15,7 +16,7 @@ from api.reading.snapshot import log
 from sweep.store.read_files import READ_ERRORS, readers
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import first_line, parse, pylist
-from sweep.store.validation import valid_rows
+from sweep.store.validation import left_out, row_problem, valid_rows
 from sweep.store.vocabulary import Row
 from trainer.config.lookup import UsageError
 
@@ -103,17 +104,69 @@ def evaluations_or_none(store: Store, trial_id: str) -> Sequence[Row]:
         return []
 
 
-def spectra(store: Store, trial_id: str, layer: int | None) -> list[dict[str, Any]]:
+# A spectrum without its stable ranks: one per iteration of training, and in no picture.
+SPECTRUM = ("trial_id", "layer", "iteration", "singular_values")
+# Layer and iteration of a spectrum.
+Moment = tuple[int, int]
+
+
+def spectra(
+    store: Store, trial_id: str, layer: int | None, column_names: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     """Rows of spectra by layer and iteration; of all layers if `layer` is None.
 
     Raises StoreError, and UsageError for a layer that the trial's discriminator does not have.
     """
-    rows = _rows(store, "spectra", trial_id)
-    of_layer = [row for row in rows if layer is None or row["layer"] == layer]
-    if rows and not of_layer:
-        last = max(row["layer"] for row in rows)
-        raise UsageError(f"there is no layer {layer}: {trial_id} has layers 0 to {last}")
-    return sorted(of_layer, key=lambda row: (row["layer"], row["iteration"]))
+
+    def of_layer(moments: Sequence[Moment]) -> set[Moment]:
+        chosen = {moment for moment in moments if layer in (None, moment[0])}
+        if moments and not chosen:
+            last = max(moments)[0]
+            raise UsageError(f"there is no layer {layer}: {trial_id} has layers 0 to {last}")
+        return chosen
+
+    return chosen_spectra(store, trial_id, of_layer, column_names)
+
+
+def chosen_spectra(
+    store: Store,
+    trial_id: str,
+    choose: Callable[[Sequence[Moment]], Container[Moment]],
+    column_names: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Rows of the spectra that are chosen of all (layer, iteration), in that order.
+
+    The others never become Python's, which takes most of the time. Raises StoreError, and what
+    `choose` raises.
+    """
+    path = table_path("spectra", trial_id)
+    with explained_failure(path):
+        raw = store.read(path)
+        if raw is None:
+            return []
+        stored = parse(raw, "spectra", column_names)
+        _check_trial(stored["trial_id"].unique().to_pylist(), trial_id)
+        moments = _moments(path, stored)
+    chosen = choose(list(moments.values()))
+    order = [place for place, moment in moments.items() if moment in chosen]
+    with explained_failure(path):
+        return pylist(stored.take(sorted(order, key=moments.__getitem__)))
+
+
+def _moments(path: str, stored: pa.Table) -> dict[int, Moment]:
+    """Layer and iteration of each row by its place, of those that break no rule."""
+    layers, iterations = stored["layer"].to_pylist(), stored["iteration"].to_pylist()
+    moments: dict[int, Moment] = {}
+    problems: dict[str, str] = {}
+    for place, (layer, iteration) in enumerate(zip(layers, iterations, strict=True)):
+        problem = row_problem("spectra", {"layer": layer, "iteration": iteration})
+        if problem is None:
+            moments[place] = layer, iteration
+        else:
+            problems[f"row {place + 1}"] = problem
+    if sentence := left_out(problems, len(stored)):
+        log.warning("%s: %s", path, sentence)
+    return moments
 
 
 def outputs(
@@ -135,8 +188,7 @@ def _rows(
     with explained_failure(table_path(table, trial_id)):
         raw = store.read(table_path(table, trial_id))
         rows = [] if raw is None else pylist(parse(raw, table, column_names))
-        if any(row["trial_id"] != trial_id for row in rows):
-            raise ValueError(OTHER_TRIAL)
+        _check_trial((row["trial_id"] for row in rows), trial_id)
         valid, problem = valid_rows(table, rows)
         if problem is not None:
             log.warning("%s: %s", table_path(table, trial_id), problem)
@@ -152,6 +204,11 @@ def explained_failure(path: str) -> Iterator[None]:
         failure = StoreError(f"{path} cannot be read: {first_line(error)}")
         failure.errno = getattr(error, "errno", None)
         raise failure from error
+
+
+def _check_trial(ids: Iterable[str], trial_id: str) -> None:
+    if any(other != trial_id for other in ids):
+        raise ValueError(OTHER_TRIAL)
 
 
 def sample_iterations(store: Store, trial_id: str) -> list[int]:

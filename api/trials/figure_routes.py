@@ -128,4 +128,5 @@ def outputs(
 
 
 def _spectra(service: Service, trial_id: str, layer: int) -> list[Spectrum]:
-    return [queries.spectrum(row) for row in on_demand.spectra(service.store, trial_id, layer)]
+    rows = on_demand.spectra(service.store, trial_id, layer, on_demand.SPECTRUM)
+    return [queries.spectrum(row) for row in rows]

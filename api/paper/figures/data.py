@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -20,6 +21,9 @@ from api.web.nonfinite import Nonfinite, finite
 from sweep.paper.scores import score_name
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
+
+# Scores that collapse with the modes, beside the distance.
+SECOND_SCORES = ("inception_score", "modes")
 
 
 def tables_of(view: View) -> Sequence[str]:
@@ -100,37 +104,48 @@ def _figure_trial(
 def _spectra(
     store: Store, view: View, row: Row, query: FigureQuery, versions: Mapping[str, str]
 ) -> list[SpectrumAt]:
-    rows = on_demand.spectra(store, row["trial_id"], None)
-    layers = sorted({spectrum["layer"] for spectrum in rows})
-    if query.layer is not None and layers and query.layer not in layers:
-        raise UsageError(
-            f"there is no layer {query.layer}: {row['trial_id']} has layers 0 to {layers[-1]}"
-        )
-    if query.layer is not None or view.layers == "one":
-        own = view.layer if view.layer is not None else max(layers, default=0)
-        layers = [own if query.layer is None else query.layer]
-    moments = _moments(rows, view, query, row["trial_id"])
-    version = versions[on_demand.table_path("evaluations", row["trial_id"])]
-    curve = on_demand.evaluations(store, row["trial_id"], version=version)
+    trial_id = row["trial_id"]
+
+    def choose(moments: Sequence[on_demand.Moment]) -> set[on_demand.Moment]:
+        layers = _layers({layer for layer, _ in moments}, view, query, trial_id)
+        iterations = _iterations({iteration for _, iteration in moments}, view, query, trial_id)
+        return set(itertools.product(layers, iterations))
+
+    spectra = on_demand.chosen_spectra(store, trial_id, choose, on_demand.SPECTRUM)
+    score = score_name(row)
+    version = versions[on_demand.table_path("evaluations", trial_id)]
+    curve = on_demand.evaluations(store, trial_id, (score, *SECOND_SCORES), version)
     evaluations = {evaluation["iteration"]: evaluation for evaluation in curve}
     return [
-        _spectrum_at(
-            spectrum, evaluations.get(spectrum["iteration"], {}), score_name(row), query.points
-        )
-        for spectrum in moments
-        if spectrum["layer"] in layers
+        _spectrum_at(spectrum, evaluations.get(spectrum["iteration"], {}), score, query.points)
+        for spectrum in spectra
     ]
 
 
-def _moments(rows: Sequence[Row], view: View, query: FigureQuery, trial_id: str) -> list[Row]:
+def _layers(stored: Set[int], view: View, query: FigureQuery, trial_id: str) -> Iterable[int]:
+    if query.layer is not None and stored and query.layer not in stored:
+        raise UsageError(
+            f"there is no layer {query.layer}: {trial_id} has layers 0 to {max(stored)}"
+        )
+    if query.layer is not None:
+        return [query.layer]
+    if view.layers == "all":
+        return stored
+    return [max(stored, default=0) if view.layer is None else view.layer]
+
+
+def _iterations(stored: Set[int], view: View, query: FigureQuery, trial_id: str) -> Sequence[int]:
+    """Iterations of those that are stored that the figure shows, oldest first."""
+    iterations = sorted(stored)
     if query.iterations:
-        return thinning.at_iterations(rows, query.iterations, trial_id)
-    iterations = sorted({row["iteration"] for row in rows})
+        rows = [{"iteration": iteration} for iteration in iterations]
+        chosen = thinning.at_iterations(rows, query.iterations, trial_id)
+        return [row["iteration"] for row in chosen]
     if view.moments == "last" or view.images:
-        iterations = iterations[-1:]
-    elif view.moments == "snapshots":
-        iterations = [iterations[k] for k in thinning.indices(len(iterations), SNAPSHOTS)]
-    return [row for row in rows if row["iteration"] in iterations]
+        return iterations[-1:]
+    if view.moments == "snapshots":
+        return [iterations[k] for k in thinning.indices(len(iterations), SNAPSHOTS)]
+    return iterations
 
 
 def _spectrum_at(row: Row, evaluation: Mapping[str, Any], score: str, points: int) -> SpectrumAt:
@@ -140,7 +155,7 @@ def _spectrum_at(row: Row, evaluation: Mapping[str, Any], score: str, points: in
         "iteration": row["iteration"],
         "layer": row["layer"],
         "distance": evaluation.get(score),
-        **{name: evaluation.get(name) for name in ("inception_score", "modes")},
+        **{name: evaluation.get(name) for name in SECOND_SCORES},
         "indices": indices,
         "singular_values": [values[k] for k in indices],
     }
@@ -148,11 +163,15 @@ def _spectrum_at(row: Row, evaluation: Mapping[str, Any], score: str, points: in
 
 
 def _histograms(store: Store, view: View, row: Row, query: FigureQuery) -> list[HistogramAt]:
-    rows = on_demand.outputs(store, row["trial_id"], None, None, None)
+    trial_id = row["trial_id"]
+    rows = on_demand.outputs(store, trial_id, None, None, None)
+    iterations = _iterations({output["iteration"] for output in rows}, view, query, trial_id)
     return [
         HistogramAt.model_validate(finite({k: v for k, v in output.items() if k != "trial_id"}))
-        for output in _moments(rows, view, query, row["trial_id"])
-        if output["images"] in view.images and output["quantity"] in view.quantities
+        for output in rows
+        if output["iteration"] in iterations
+        and output["images"] in view.images
+        and output["quantity"] in view.quantities
     ]
 
 

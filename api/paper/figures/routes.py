@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -23,6 +26,7 @@ from api.web.problems import RESPONSES
 from api.web.service import tag_curves
 from api.web.workers import heavy
 from sweep.paper.table2 import DEFAULT_I_RATIO
+from sweep.store.store import Store
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.settings import METHODS, PROFILES, SETTINGS
 
@@ -54,6 +58,8 @@ DRAWINGS: Mapping[int, Callable[[FigureData, str], Figure]] = {
     11: outputs.by_images,
     14: spectra.every_layer,
 }
+# Their pictures show the trials of one setting, the first that has any.
+OF_ONE_SETTING = (7, 9, 10, 11, 14)
 Profile = Annotated[str, Query()]
 OneName = Annotated[str | None, Query()]
 OneNumber = Annotated[int | None, Query(ge=0)]
@@ -93,7 +99,7 @@ def fig(
         f"/fig/{number}", profile=profile, setting=setting, group=group, seed=seed, layer=layer
     )
     try:
-        data = figure_data(service.store, number, selection, query, snapshot.id, files)
+        data = _pictured_data(service.store, number, selection, query, snapshot.id, files)
     except UsageError as error:
         return captioned(request, snapshot, no_figure(f"{error}.", source))
     if data.trials and not (number == 6 and not any(trial.parent for trial in data.trials)):
@@ -102,6 +108,24 @@ def fig(
     reasons = "; ".join(f"{name}: {reason}" for name, reason in first_missing)
     run = command(number, selection.profile, selection.settings)
     return captioned(request, snapshot, no_figure(f"Nothing to show yet. {reasons}.", source, run))
+
+
+def _pictured_data(
+    store: Store,
+    number: int,
+    selection: catalogue.Selection,
+    query: catalogue.FigureQuery,
+    snapshot: str,
+    files: Mapping[str, str],
+) -> FigureData:
+    """Data of the figure; of its first setting that has any, where no other is drawn."""
+    if number in OF_ONE_SETTING:
+        for _, rows in itertools.groupby(selection.rows, key=itemgetter("setting")):
+            part = dataclasses.replace(selection, rows=list(rows))
+            data = figure_data(store, number, part, query, snapshot, files)
+            if data.trials:
+                return data
+    return figure_data(store, number, selection, query, snapshot, files)
 
 
 def _source(path: str, **parameters: str | int | None) -> str:
@@ -207,9 +231,12 @@ def kaplan_meier(request: Request, snapshot: Now, profile: Profile = "digits") -
     """The share of runs without mode collapse over iterations, of Table II's runs by method."""
     not_modified_or_continue(request, snapshot.id)
     source = _source("/survival", profile=profile)
-    rows = [r for r in _runs(snapshot, profile, None, None, None) if r["setting"] in SETTINGS]
     of_table = [
-        row for row in rows if row["i_ratio"] in (None, DEFAULT_I_RATIO) and row["parent"] is None
+        row
+        for row in _runs(snapshot, profile, None, None, None)
+        if row["setting"] in SETTINGS
+        and row["i_ratio"] in (None, DEFAULT_I_RATIO)
+        and row["parent"] is None
     ]
     items = [item for item in survival.survival(of_table) if item.steps]
     if not items:
