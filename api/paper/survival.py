@@ -8,6 +8,7 @@ at risk from its branch on. Bands are Greenwood's, on the scale of log(-log), 95
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -82,11 +83,13 @@ def _run(row: Row) -> tuple[int, int, bool]:
 def steps(runs: Sequence[tuple[int, int, bool]]) -> Iterator[Step]:
     """Estimates after every end, from (first, last, collapsed) of each run."""
     share, variance = 1.0, 0.0
-    for iteration in sorted({end for _, end, _ in runs}):
+    ends = Counter(end for _, end, _ in runs)
+    collapses = Counter(end for _, end, fell in runs if fell)
+    for iteration in sorted(ends):
         at_risk = sum(
             start < iteration <= end or start == iteration == end for start, end, _ in runs
         )
-        events = sum(end == iteration and fell for _, end, fell in runs)
+        events = collapses[iteration]
         share *= 1 - events / at_risk
         surviving = at_risk - events
         variance += events / (at_risk * surviving) if surviving else 0.0
@@ -95,7 +98,7 @@ def steps(runs: Sequence[tuple[int, int, bool]]) -> Iterator[Step]:
             iteration=iteration,
             at_risk=at_risk,
             events=events,
-            censored=sum(end == iteration and not fell for _, end, fell in runs),
+            censored=ends[iteration] - events,
             share=share,
             low=low,
             high=high,

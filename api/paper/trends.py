@@ -15,7 +15,7 @@ from api.reading.snapshot import Row
 from api.web.formats import schema_of
 from api.web.nonfinite import finite
 from sweep.paper.table2 import TABLE_II, MethodResult, table2
-from sweep.paper.trends import Compensation, Trend, fig8, fig12
+from sweep.paper.trends import COMPARED, Compensation, Trend, fig8, fig12
 
 
 class OverI(BaseModel):
@@ -59,7 +59,9 @@ def all_over_i(rows: Iterable[Row]) -> list[OverI]:
 def all_static_dynamic(rows: Iterable[Row]) -> list[StaticDynamic]:
     """Fig. 12 of the trials that have begun, in the order of Table II."""
     positions = {setting: position for position, setting in enumerate(TABLE_II)}
-    parts = _by_setting(row for row in rows if row["setting"] in positions)
+    parts = _by_setting(
+        row for row in rows if row["setting"] in positions and row["method"] in COMPARED
+    )
     parts.sort(key=lambda part: (positions[part[0]["setting"]], part[0]["profile"]))
     return [item for part in parts for item in _static_dynamic_in(part)]
 

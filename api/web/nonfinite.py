@@ -14,6 +14,10 @@ Nonfinite = Annotated[
 ]
 
 
+# Types of which every value is JSON as it is.
+_ALWAYS_JSON = frozenset([int, str, bool, type(None)])
+
+
 def without_nonfinite(value: Any) -> Any:
     """Replaces every number that is not finite by null, at any depth."""
     match value:
@@ -22,7 +26,14 @@ def without_nonfinite(value: Any) -> Any:
         case dict():
             return {key: without_nonfinite(item) for key, item in value.items()}
         case list() | tuple():
-            return [without_nonfinite(item) for item in value]
+            # Most are long lists of numbers: a call for each would take five times as long.
+            return [
+                item
+                if (kind := item.__class__) in _ALWAYS_JSON
+                or (kind is float and math.isfinite(item))
+                else without_nonfinite(item)
+                for item in value
+            ]
     return value
 
 

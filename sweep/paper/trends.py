@@ -18,6 +18,8 @@ STEADY = "better with every step of i"
 TEXT_OF_FIG_8 = {"A": PEAK, "B": STEADY, "D": PEAK, "E": PEAK}
 STEPS = (0.25, 0.5, 1.0)
 STATIC, DYNAMIC = "sr-static", ("sr-dynamic", "sr-dynamic-renorm")
+# The methods of Fig. 12.
+COMPARED = ("sn", STATIC, *DYNAMIC)
 TEXT_OF_FIG_12 = {
     "A_128-128": "static", "B_16-64": "dynamic", "C_64-32": "dynamic", "D_128-256": "static",
     "E_512-64": "dynamic",
@@ -119,7 +121,7 @@ def fig12(rows: Sequence[SettingRow]) -> list[Compensation]:
         Compensation(
             profile=profile,
             setting=row.setting,
-            methods={m: r for m, r in measured.items() if m in ("sn", STATIC, *DYNAMIC)},
+            methods={m: r for m, r in measured.items() if m in COMPARED},
             text=TEXT_OF_FIG_12.get(row.setting),
             agrees={m: _better(row.setting, measured, m) for m in DYNAMIC if m in measured},
         )

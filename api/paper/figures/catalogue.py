@@ -11,7 +11,7 @@ from api.results.filters import Filters, matching
 from sweep.paper import trends
 from sweep.paper.claims import CONTROLS
 from sweep.paper.contingency import sr_of
-from sweep.paper.table2 import TABLE_II, MethodResult, table2
+from sweep.paper.table2 import TABLE_II, MethodResult, published_sr, table2
 from trainer.config.lookup import select
 from trainer.config.settings import PROFILES, SETTINGS
 
@@ -137,7 +137,9 @@ def rows_of(
     records, missing = [], {}
     filters = Filters(profile=[profile], setting=settings)
     started = [row for row in matching(snapshot, filters) if row["status"] != "planned"]
-    by_setting = {name: [row for row in started if row["setting"] == name] for name in settings}
+    by_setting: dict[str, list[Row]] = {name: [] for name in settings}
+    for row in started:
+        by_setting[row["setting"]].append(row)
     for name, rows in by_setting.items():
         ids = [pick for result in _results(view, rows, profile) if (pick := _pick(result, seed))]
         if view.methods == "sn and branches" and ids:
@@ -153,12 +155,22 @@ def rows_of(
 
 
 def _results(view: View, rows: Sequence[Row], profile: str) -> list[MethodResult]:
+    """The methods of a setting as Table II and Fig. 8 have them, seed by seed.
+
+    The others are left out before, because each takes as long as those that are drawn.
+    """
     if not rows:
         return []
+    setting = rows[0]["setting"]
     if view.methods == "sr over i":
-        of_sr = [trend for trend in trends.fig8(rows) if trend.method == trends.STATIC]
-        return [point for trend in of_sr for point in trend.points]
-    (table,) = [row for row in table2(rows, _no_curve) if row.setting == rows[0]["setting"]]
+        of_sr = [row for row in rows if row["method"] == trends.STATIC]
+        return [point for trend in trends.fig8(of_sr) for point in trend.points]
+    if view.methods == "sn and sr":
+        candidates = ["sn", published_sr(setting), trends.STATIC, *CONTROLS]
+    else:
+        candidates = ["sn"]
+    of_methods = [row for row in rows if row["method"] in candidates]
+    (table,) = [row for row in table2(of_methods, _no_curve) if row.setting == setting]
     methods = ["sn"]
     if view.methods == "sn and sr":
         methods += [sr_of(table, profile), *CONTROLS]
