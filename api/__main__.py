@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
+from api.preload import keep_arrow_from_pandas
 from api.reading.cache import default_folder
 from api.reading.snapshot import log
 from api.web.access import Tokens, read_tokens
@@ -73,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         forwarded_allow_ips=options.forwarded_allow_ips,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    keep_arrow_from_pandas()
     try:
         Server(config, app.state.service.streams).run()
     except KeyboardInterrupt:  # which uvicorn raises again once it has ended

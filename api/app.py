@@ -10,10 +10,12 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
+from api import preload
 from api.compare import page as compare_page
 from api.compare import routes as compare_routes
 from api.pages import assets, login, rendering
@@ -92,6 +94,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def watching(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(preload.load)
         service.watcher.start(FIRST_PASS_SECONDS)
         stop = threading.Event()
         warmer = threading.Thread(target=warm, args=(service, stop), name="warming", daemon=True)

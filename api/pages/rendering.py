@@ -72,6 +72,12 @@ def page(request: Request, template: str, code: int = 200, **context: Any) -> Re
     return _templates.TemplateResponse(request, template, context, status_code=code)
 
 
+def compile_templates() -> None:
+    """Compiles all templates, which takes the first request of each page as long as its answer."""
+    for name in _environment.list_templates():
+        _environment.get_template(name)
+
+
 def refusal(request: Request, status: int, detail: str) -> Response:
     """Renders a problem as a page."""
     title = HTTPStatus(status).phrase

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_imports_are_light() -> None:
-    heavy = "torch ray pandas optuna sklearn torchvision"
+    heavy = "torch ray pandas plotly optuna sklearn torchvision"
     script = f"import sys, api.app; print(sorted(set({heavy.split()}) & sys.modules.keys()))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT
