@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
@@ -39,7 +40,7 @@ from api.web.etags import CachedResponse, NotModified, ResponseCache, ResponseCa
 from api.web.guard import Guard
 from api.web.hosts import canonical_host
 from api.web.latency import Latency
-from api.web.service import open_service
+from api.web.service import Service, open_service
 from api.web.slowdown import Slowdown
 from sweep.store.retry import READER_PATIENCE_SECONDS
 from sweep.store.store import Store
@@ -97,7 +98,7 @@ def create_app(
         await run_in_threadpool(preload.load)
         service.watcher.start(FIRST_PASS_SECONDS)
         stop = threading.Event()
-        warmer = threading.Thread(target=warm, args=(service, stop), name="warming", daemon=True)
+        warmer = threading.Thread(target=_warm, args=(service, stop), name="warming", daemon=True)
         warmer.start()
         yield
         stop.set()
@@ -132,6 +133,13 @@ def create_app(
     static = StaticFiles(directory=Path(__file__).parent / "pages" / "static")
     app.mount(f"/static/{code_version()}", static, name="static")
     return app
+
+
+def _warm(service: Service, stop: threading.Event) -> None:
+    warm(service, stop)
+    # The snapshot stays: a full collection that passes over it takes 150 ms at 10,000 trials,
+    # every dozenth request.
+    gc.freeze()
 
 
 # Asynchronous, to need no thread: see `problems.install`.
