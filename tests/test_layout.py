@@ -48,7 +48,6 @@ WITHOUT_A_FILE_OF_THEIR_NAME = frozenset(
         "sweep/store/lazy_rows.py",
         "sweep/store/reader.py",
         "sweep/store/schemas.py",
-        "sweep/store/tables.py",
         "sweep/store/vocabulary.py",
         "trainer/data/sources.py",
     ]

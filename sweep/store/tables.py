@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,10 +28,38 @@ def pylist(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def parquet_of(table: pa.Table, *, packed: bool = True) -> bytes:
-    """Bytes of a Parquet file; `packed`: with dictionaries and statistics."""
+    """Bytes of a Parquet file; `packed`: with dictionaries, and statistics but of NaN."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, use_dictionary=packed, write_statistics=packed)
+    # False, or the paths of columns, which pyarrow takes and its types do not know.
+    statistics: Any = packed and columns_without_nan([table])
+    pq.write_table(table, sink, use_dictionary=packed, write_statistics=statistics)
     return sink.getvalue().to_pybytes()
+
+
+def columns_without_nan(tables: Iterable[pa.Table]) -> list[str]:
+    """The Parquet paths of columns that hold no NaN in any of the tables, all of one schema.
+
+    These alone may have statistics: a minimum and a maximum leave NaN out, and a reader to which
+    NaN is the greatest number, as DuckDB 2, skips by them the rows that hold it.
+    """
+    holds_nan: dict[str, bool] = {}
+    for table in tables:
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            for chunk in column.chunks:
+                path, values = _leaf(name, chunk)
+                holds_nan[path] = holds_nan.get(path, False) or _holds_nan(values)
+    return [path for path, holds in holds_nan.items() if not holds]
+
+
+def _leaf(path: str, values: pa.Array) -> tuple[str, pa.Array]:
+    """The Parquet path and the values of a column, or of what its lists hold."""
+    if not pa.types.is_list(values.type):
+        return path, values
+    return _leaf(f"{path}.list.element", values.flatten())
+
+
+def _holds_nan(values: pa.Array) -> bool:
+    return pa.types.is_floating(values.type) and values.is_nan().true_count > 0
 
 
 def csv_of(table: pa.Table, *, newline: str = "\r\n") -> bytes:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pandas as pd
+import polars
 import pytest
 
 from sweep.export import flat_rows, main
@@ -51,6 +53,17 @@ def test_trials_are_the_default_and_nan_is_not_null(measured: Store, tmp_path: P
     assert [line.split(",")[0] for line in lines[-1:]] == [
         "digits.B_64-64.sr-static.0.5.s1-00000000"
     ], "a planned trial is a row too"
+
+
+def test_readers_of_parquet_find_nan(measured: Store, tmp_path: Path) -> None:
+    file = export(measured, tmp_path / "t.parquet", "--format=parquet")
+    frame = pd.read_parquet(file, dtype_backend="pyarrow")
+    nan = [name for name in frame.select_dtypes("number") if (frame[name] != frame[name]).any()]
+    assert nan
+    for name in nan:
+        found = duckdb.execute(f"SELECT count(*) FROM '{file}' WHERE isnan(\"{name}\")").fetchall()
+        scanned = polars.scan_parquet(file).filter(polars.col(name).is_nan()).collect()
+        assert found == [(len(scanned),)] != [(0,)]
 
 
 @pytest.mark.parametrize(("format", "says"), [("latex", r"C\_32-32"), ("markdown", "C_32-32")])
