@@ -38,6 +38,7 @@ from api.web import addresses, events, operation, problems
 from api.web.access import Tokens
 from api.web.etags import CachedResponse, NotModified, ResponseCache, ResponseCaching
 from api.web.guard import Guard
+from api.web.head import Head
 from api.web.hosts import canonical_host
 from api.web.latency import Latency
 from api.web.service import Service, open_service
@@ -125,6 +126,7 @@ def create_app(
     app.state.response_cache = ResponseCache()
     app.add_middleware(ResponseCaching, response_cache=app.state.response_cache)
     app.add_middleware(Guard, tokens=tokens, slowdown=app.state.slowdown, allowed_hosts=hosts)
+    app.add_middleware(Head)
     app.add_middleware(Latency, histograms=service.latency)
     for router in ROUTERS:
         app.include_router(router)
