@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m api",
-        description="Serves a results store: JSON, CSV and Parquet for programs, pages for "
+        description="Serves a results store: JSON, CSV, Parquet and Arrow for programs, pages for "
         "people. May be started before, during or after a sweep. Reads only, unless it is given "
         "a control token: then whoever has that can stop sweeps, and stop and retry trials.",
         epilog=EPILOG,

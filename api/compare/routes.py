@@ -60,17 +60,20 @@ def rows(
     t: Trials = (),
     layer: LayerIndex = 4,
     format: Format = None,
-) -> ComparedRows | Response:
+) -> Response:
     """What is stored of the trials' evaluations, of a layer's spectra or of D's outputs."""
     media = formats.negotiate(request, format)
     records = comparison.selected_records(snapshot, comparison.ids_of(t))
     tag_files(request, service, snapshot.id, on_demand.table_paths(records, table), media)
     stored_rows = [row for record in records for row in _stored(service, record, table, layer)]
-    if media != formats.JSON:
-        return formats.file_response(media, columns(table, stored_rows), f"compared.{table}")
-    ids = [record["trial_id"] for record in records]
-    return ComparedRows(
-        trials=ids, items=[queries.stored_values(row, [*row]) for row in stored_rows]
+    return formats.json_or_file(
+        media,
+        f"compared.{table}",
+        lambda: ComparedRows(
+            trials=[record["trial_id"] for record in records],
+            items=[queries.stored_values(row, [*row]) for row in stored_rows],
+        ),
+        lambda: columns(table, stored_rows),
     )
 
 

@@ -58,9 +58,11 @@ def table2(
     service: Serving,
     format: Annotated[
         str | None,
-        Query(description="json, csv, parquet, or to paste latex or markdown; else by Accept"),
+        Query(
+            description="json, csv, parquet, arrow, or to paste latex or markdown; else by Accept"
+        ),
     ] = None,
-) -> Table2 | Response:
+) -> Response:
     """Table II: published, and measured by profile and method. As a table, a row per method."""
     if format is not None and format in PUBLICATIONS:
         tag_curves(request, service, snapshot, format)
@@ -68,10 +70,12 @@ def table2(
     media = formats.negotiate(request, format)
     tag_curves(request, service, snapshot, media)
     rows = setting_scores(snapshot, service.store)
-    if media == formats.JSON:
-        return Table2(items=list(rows), snapshot=snapshot.id)
-    lines = [line for row in rows for line in method_rows(row)]
-    return formats.file_response(media, pa.Table.from_pylist(lines), "table2")
+    return formats.json_or_file(
+        media,
+        "table2",
+        lambda: Table2(items=list(rows), snapshot=snapshot.id),
+        lambda: pa.Table.from_pylist([line for row in rows for line in method_rows(row)]),
+    )
 
 
 def _publication(rows: Sequence[SettingRow], format: str) -> Response:
@@ -88,7 +92,7 @@ def _publication(rows: Sequence[SettingRow], format: str) -> Response:
 @heavy
 def paper_claims(
     request: Request, snapshot: Now, service: Serving, format: Format = None
-) -> claims.Claims | Response:
+) -> Response:
     """What the paper claims in numbers: what its own Table II gives, and what was measured here.
 
     `holds` of another data set neither supports nor refutes the paper: see `comparable`.
@@ -96,10 +100,12 @@ def paper_claims(
     media = formats.negotiate(request, format)
     tag_curves(request, service, snapshot, media)
     items = claims.claims_of_rows(table_rows(snapshot, service.store), snapshot)
-    if media == formats.JSON:
-        return claims.Claims(items=items, snapshot=snapshot.id)
-    table = formats.table_of(claims.claim_rows(items), claims.CLAIM_SCHEMA)
-    return formats.file_response(media, table, "claims")
+    return formats.json_or_file(
+        media,
+        "claims",
+        lambda: claims.Claims(items=items, snapshot=snapshot.id),
+        lambda: formats.table_of(claims.claim_rows(items), claims.CLAIM_SCHEMA),
+    )
 
 
 @router.get(
@@ -110,7 +116,7 @@ def paper_claims(
 )
 def kaplan_meier(
     request: Request, snapshot: Now, filters: TrialFilters, format: Format = None
-) -> survival.Survivals | Response:
+) -> Response:
     """The share of runs without mode collapse over iterations, by profile, method and i.
 
     A run that ended or still goes on without one is censored where it was last seen.
@@ -118,24 +124,28 @@ def kaplan_meier(
     media = formats.negotiate(request, format)
     not_modified_or_continue(request, snapshot.id, media)
     items = survival.survival(matching(snapshot, filters))
-    if media == formats.JSON:
-        return survival.Survivals(items=items, snapshot=snapshot.id)
-    table = formats.table_of(survival.step_rows(items), survival.STEP_SCHEMA)
-    return formats.file_response(media, table, "survival")
+    return formats.json_or_file(
+        media,
+        "survival",
+        lambda: survival.Survivals(items=items, snapshot=snapshot.id),
+        lambda: formats.table_of(survival.step_rows(items), survival.STEP_SCHEMA),
+    )
 
 
 @router.get("/fig8", response_model=trends.Fig8, responses=TABLES, openapi_extra=RANGE_PARAMETERS)
 def fig8(
     request: Request, snapshot: Now, filters: TrialFilters, format: Format = None
-) -> trends.Fig8 | Response:
+) -> Response:
     """The best distance over i, every seed; the paper's words on it, and whether they hold."""
     media = formats.negotiate(request, format)
     not_modified_or_continue(request, snapshot.id, media)
     items = trends.all_over_i(matching(snapshot, filters))
-    if media == formats.JSON:
-        return trends.Fig8(items=items, snapshot=snapshot.id)
-    table = formats.table_of(trends.over_i_rows(items), trends.SEED_SCHEMA)
-    return formats.file_response(media, table, "fig8")
+    return formats.json_or_file(
+        media,
+        "fig8",
+        lambda: trends.Fig8(items=items, snapshot=snapshot.id),
+        lambda: formats.table_of(trends.over_i_rows(items), trends.SEED_SCHEMA),
+    )
 
 
 @router.get(
@@ -143,15 +153,17 @@ def fig8(
 )
 def fig12(
     request: Request, snapshot: Now, filters: TrialFilters, format: Format = None
-) -> trends.Fig12 | Response:
+) -> Response:
     """Static against dynamic compensation; the paper's words on it, and whether they hold."""
     media = formats.negotiate(request, format)
     not_modified_or_continue(request, snapshot.id, media)
     items = trends.all_static_dynamic(matching(snapshot, filters))
-    if media == formats.JSON:
-        return trends.Fig12(items=items, snapshot=snapshot.id)
-    table = formats.table_of(trends.static_dynamic_rows(items), trends.SEED_SCHEMA)
-    return formats.file_response(media, table, "fig12")
+    return formats.json_or_file(
+        media,
+        "fig12",
+        lambda: trends.Fig12(items=items, snapshot=snapshot.id),
+        lambda: formats.table_of(trends.static_dynamic_rows(items), trends.SEED_SCHEMA),
+    )
 
 
 @router.get("/fig/{number}", response_model=FigureData, responses=TABLES)
@@ -173,7 +185,7 @@ def figure(
     ] = (),
     points: Annotated[int, Query(ge=2, le=4096, description="of each spectrum")] = 128,
     format: Format = None,
-) -> FigureData | Response:
+) -> Response:
     """Figs. 2 to 7, 9 to 11 and 14 over any settings; Figs. 8 and 12 are `/fig8` and `/fig12`.
 
     As a table, a row per spectrum or histogram.
@@ -196,8 +208,10 @@ def figure(
     files = versions(service.store, snapshot, figure_files(view, selection.rows))
     not_modified_or_continue(request, " ".join([snapshot.id, *files.values()]), media)
     data = figure_data(service.store, number, selection, query, snapshot.id, files)
-    if media != formats.JSON:
-        schema = OUTPUTS_SCHEMA if view.images else SPECTRA_SCHEMA
-        table = formats.table_of(part_rows(data.trials), schema)
-        return formats.file_response(media, table, f"fig{number}")
-    return data
+    schema = OUTPUTS_SCHEMA if view.images else SPECTRA_SCHEMA
+    return formats.json_or_file(
+        media,
+        f"fig{number}",
+        lambda: data,
+        lambda: formats.table_of(part_rows(data.trials), schema),
+    )

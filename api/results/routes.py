@@ -53,7 +53,7 @@ def results(
     limit: Annotated[int, Query(ge=1, le=parameters.MAX_LIMIT)] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
     format: Format = None,
-) -> models.TrialPage | models.TrialRows | Response:
+) -> Response:
     """Trials, planned ones too. The Link header leads to the next page.
 
     What has no value to sort by comes last. A page goes on where the one before ended, whatever
@@ -68,13 +68,15 @@ def results(
         request.state.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
     fields_shown = list(dict.fromkeys([paging.BY_ID, *names]))
     if media != formats.JSON:
-        table = columns("trials", page.records).select(fields_shown if names else LISTED)
-        return formats.file_response(media, table, "results")
+        file_columns = fields_shown if names else LISTED
+        table = columns("trials", page.records).select(file_columns)
+        return formats.file_response(media, "results", lambda: [table])
     page_facts = {"next_cursor": page.next_cursor, "snapshot": snapshot.id}
     if names:
         rows = [queries.stored_values(record, fields_shown) for record in page.records]
-        return models.TrialRows(items=rows, **page_facts)
-    return models.TrialPage(items=[queries.trial(r) for r in page.records], **page_facts)
+        return formats.json_response(models.TrialRows(items=rows, **page_facts))
+    items = [queries.trial(record) for record in page.records]
+    return formats.json_response(models.TrialPage(items=items, **page_facts))
 
 
 @router.get(
@@ -93,7 +95,7 @@ def grouped(
         str | None, Query(description="any number of a trial; else the best distance")
     ] = None,
     format: Format = None,
-) -> groups.Groups | Response:
+) -> Response:
     """A score by method and i, or by anything else: mean, sd, n and interval over the trials.
 
     The interval is Student's, as if the trials were independent: group by setting to have it
@@ -105,7 +107,12 @@ def grouped(
     columns_by, aggregates = groups.read_by(separated(by)), groups.read_aggregates(separated(agg))
     score_column = groups.read_score(score, rows)
     items = groups.groups(rows, score_column, columns_by, aggregates)
-    if media == formats.JSON:
-        return groups.Groups(score=score_column, by=columns_by, items=items, snapshot=snapshot.id)
-    lines = formats.table_of(map(groups.group_row, items), groups.schema(columns_by, aggregates))
-    return formats.file_response(media, lines, "groups")
+    facts = {"score": score_column, "by": columns_by, "snapshot": snapshot.id}
+    return formats.json_or_file(
+        media,
+        "groups",
+        lambda: groups.Groups(items=items, **facts),
+        lambda: formats.table_of(
+            map(groups.group_row, items), groups.schema(columns_by, aggregates)
+        ),
+    )

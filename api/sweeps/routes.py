@@ -40,23 +40,23 @@ def sweep(request: Request, snapshot: Now, name: str) -> models.SweepDetail:
 
 
 @router.get("/sweeps/{name}/matrix", response_model=models.Matrix, responses=TABLES)
-def sweep_matrix(
-    request: Request, snapshot: Now, name: str, format: Format = None
-) -> models.Matrix | Response:
+def sweep_matrix(request: Request, snapshot: Now, name: str, format: Format = None) -> Response:
     """Settings by methods, every seed in its cell. As a table, a row per trial."""
     media = formats.negotiate(request, format)
     records = plans.plan_records(snapshot, name)
     not_modified_or_continue(request, snapshot.id, media)
     cells = matrix.cells(records)
-    if media != formats.JSON:
-        table = formats.table_of(matrix.trial_rows(cells), matrix.TRIAL_SCHEMA)
-        return formats.file_response(media, table, f"{name}.matrix")
-    return models.Matrix(
-        sweep=name,
-        settings=list(dict.fromkeys(cell.setting for cell in cells)),
-        columns=matrix.columns_of(cells),
-        cells=cells,
-        snapshot=snapshot.id,
+    return formats.json_or_file(
+        media,
+        f"{name}.matrix",
+        lambda: models.Matrix(
+            sweep=name,
+            settings=list(dict.fromkeys(cell.setting for cell in cells)),
+            columns=matrix.columns_of(cells),
+            cells=cells,
+            snapshot=snapshot.id,
+        ),
+        lambda: formats.table_of(matrix.trial_rows(cells), matrix.TRIAL_SCHEMA),
     )
 
 

@@ -74,21 +74,28 @@ def evaluations(
     file_name = f"{trial_id}.evaluations"
     if max_points is not None:
         parts = thinning.buckets(rows, selected, max_points)
-        if media == formats.JSON:
-            return formats.json_response(
-                series.EvaluationBuckets(trial_id=trial_id, buckets=parts)
-            )
-        table = pa.Table.from_pylist([thinning.flat_bucket(part) for part in parts])
-        return formats.file_response(media, table, file_name)
-    if media != formats.JSON:
-        table = columns("evaluations", rows)
-        part = table.select(["iteration", *selected]) if names else table
-        return formats.file_response(media, part, file_name)
+        return formats.json_or_file(
+            media,
+            file_name,
+            lambda: series.EvaluationBuckets(trial_id=trial_id, buckets=parts),
+            lambda: pa.Table.from_pylist([thinning.flat_bucket(part) for part in parts]),
+        )
     if names:
-        values = [queries.evaluation_values(row, selected) for row in rows]
-        return formats.json_response(series.EvaluationRows(trial_id=trial_id, items=values))
-    items = [queries.evaluation(row) for row in rows]
-    return formats.json_response(series.Evaluations(trial_id=trial_id, items=items))
+        return formats.json_or_file(
+            media,
+            file_name,
+            lambda: series.EvaluationRows(
+                trial_id=trial_id,
+                items=[queries.evaluation_values(row, selected) for row in rows],
+            ),
+            lambda: columns("evaluations", rows).select(["iteration", *selected]),
+        )
+    return formats.json_or_file(
+        media,
+        file_name,
+        lambda: series.Evaluations(trial_id=trial_id, items=list(map(queries.evaluation, rows))),
+        lambda: columns("evaluations", rows),
+    )
 
 
 @router.get("/trials/{trial_id}/spectra", response_model=series.Spectra, responses=TABLES)
@@ -109,7 +116,7 @@ def spectra(
 ) -> Response:
     """All singular values by layer and iteration; without `layer`, of all layers.
 
-    As CSV or Parquet always whole, and with the stable ranks.
+    As a file always whole, and with the stable ranks.
     """
     media = formats.negotiate(request, format)
     trial_record(snapshot, trial_id)
@@ -118,10 +125,15 @@ def spectra(
     not_modified_or_continue(request, version, media)
     rows = on_demand.spectra(service.store, trial_id, layer)
     rows = thinning.at_iterations(rows, selected, trial_id)
-    if media == formats.JSON:
-        items = [queries.spectrum(r, stable_ranks=stable_ranks, points=points) for r in rows]
-        return formats.json_response(series.Spectra(trial_id=trial_id, items=items))
-    return formats.file_response(media, columns("spectra", rows), f"{trial_id}.spectra")
+    return formats.json_or_file(
+        media,
+        f"{trial_id}.spectra",
+        lambda: series.Spectra(
+            trial_id=trial_id,
+            items=[queries.spectrum(r, stable_ranks=stable_ranks, points=points) for r in rows],
+        ),
+        lambda: columns("spectra", rows),
+    )
 
 
 @router.get("/trials/{trial_id}/outputs", response_model=series.Outputs, responses=TABLES)
@@ -141,10 +153,12 @@ def outputs(
     version = on_demand.stamp(service.store, on_demand.table_path("outputs", trial_id))
     not_modified_or_continue(request, version, media)
     rows = on_demand.outputs(service.store, trial_id, images, quantity, iteration)
-    if media == formats.JSON:
-        items = [queries.histogram(row) for row in rows]
-        return formats.json_response(series.Outputs(trial_id=trial_id, items=items))
-    return formats.file_response(media, columns("outputs", rows), f"{trial_id}.outputs")
+    return formats.json_or_file(
+        media,
+        f"{trial_id}.outputs",
+        lambda: series.Outputs(trial_id=trial_id, items=list(map(queries.histogram, rows))),
+        lambda: columns("outputs", rows),
+    )
 
 
 @router.get("/trials/{trial_id}/samples")

@@ -1,22 +1,31 @@
-"""Negotiates the format of a table, and writes it as JSON, CSV or Parquet."""
+"""Negotiates the format of a table, and answers it as JSON, CSV, Parquet or Arrow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+import io
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, BinaryIO, Literal, get_args, get_origin
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from sweep.store.tables import csv_of, parquet_of
+from sweep.store.tables import columns_without_nan, csv_of
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
-FORMATS = {"json": JSON, "csv": CSV, "parquet": PARQUET}
+ARROW = "application/vnd.apache.arrow.stream"
+FORMATS = {"json": JSON, "csv": CSV, "parquet": PARQUET, "arrow": ARROW}
+# A stream of Arrow's ends with the length of no further message.
+END_OF_ARROW = b"\xff\xff\xff\xff\0\0\0\0"
+
+Tables = Callable[[], Iterable[pa.Table]]
 
 
 def negotiate(request: Request, format: str | None) -> str:
@@ -61,11 +70,61 @@ def json_response(model: BaseModel) -> Response:
     return Response(model.__pydantic_serializer__.to_json(model), media_type=JSON)
 
 
-def file_response(media: str, table: pa.Table, name: str) -> Response:
-    """The table as a CSV or Parquet file of that name."""
-    content, ending = (csv_of(table), "csv") if media == CSV else (parquet_of(table), "parquet")
+def json_or_file(
+    media: str,
+    name: str,
+    model: Callable[[], BaseModel],
+    table: Callable[[], pa.Table],
+) -> Response:
+    """The model as JSON, or the table as a file of that name; the other one is not made."""
+    if media == JSON:
+        return json_response(model())
+    return file_response(media, name, functools.cache(lambda: [table()]))
+
+
+def file_response(media: str, name: str, tables: Tables) -> Response:
+    """A table as a CSV, Parquet or Arrow file of that name, made table by table of `tables`.
+
+    These have one schema and are one at least; more than one are streamed as they are made. An
+    error in the middle of that breaks the transfer, so that nobody takes a part for the whole.
+    """
+    ending = next(ending for ending, of_media in FORMATS.items() if of_media == media)
     headers = {"Content-Disposition": attachment(f"{name}.{ending}")}
-    return Response(content, media_type=media, headers=headers)
+    if media == PARQUET:
+        file = io.BytesIO()
+        _write(file, tables)
+        return Response(file.getvalue(), headers=headers, media_type=media)
+    parts_of = _csv_parts if media == CSV else _arrow_parts
+    made = iter(tables())
+    first = list(itertools.islice(made, 2))
+    if len(first) == 1:
+        return Response(b"".join(parts_of(first)), headers=headers, media_type=media)
+    parts = parts_of(itertools.chain(first, made))
+    return StreamingResponse(parts, headers=headers, media_type=media)
+
+
+def _csv_parts(tables: Iterable[pa.Table]) -> Iterator[bytes]:
+    for k, table in enumerate(tables):
+        content = csv_of(table)
+        yield content if k == 0 else content.partition(b"\r\n")[2]
+
+
+def _arrow_parts(tables: Iterable[pa.Table]) -> Iterator[bytes]:
+    for k, table in enumerate(tables):
+        if k == 0:
+            yield table.schema.serialize().to_pybytes()
+        yield from (batch.serialize().to_pybytes() for batch in table.to_batches())
+    yield END_OF_ARROW
+
+
+def _write(file: BinaryIO, tables: Tables) -> None:
+    """Writes a Parquet file with a row group for each table, made twice: first to look for NaN."""
+    statistics: Any = columns_without_nan(tables())
+    made = iter(tables())
+    first = next(made)
+    with pq.ParquetWriter(file, first.schema, write_statistics=statistics) as writer:
+        for table in itertools.chain([first], made):
+            writer.write_table(table)
 
 
 def attachment(filename: str) -> str:

@@ -43,7 +43,7 @@ async def _serving(request: Request) -> Service:
 
 Now = Annotated[Snapshot, Depends(_now)]
 Serving = Annotated[Service, Depends(_serving)]
-Format = Annotated[str | None, Query(description="json, csv or parquet; else by Accept")]
+Format = Annotated[str | None, Query(description="json, csv, parquet or arrow; else by Accept")]
 Layer = Annotated[
     int | None, Query(ge=0, description="of the paper's ten, on ImageNet of seventeen")
 ]
@@ -56,7 +56,7 @@ Names = Annotated[
     Sequence[str], Query(description="repeatable; shell patterns such as B_* allowed")
 ]
 TABLES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {formats.CSV: {}, formats.PARQUET: {}}},
+    200: {"content": {formats.CSV: {}, formats.PARQUET: {}, formats.ARROW: {}}},
     406: {"model": problems.Problem, "description": "Not Acceptable"},
 }
 
