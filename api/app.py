@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from api import preload
@@ -36,7 +36,9 @@ from api.trials import page as trial_page
 from api.trials import routes as trial_routes
 from api.web import addresses, events, operation, problems
 from api.web.access import Tokens
+from api.web.downloads import Downloads
 from api.web.etags import CachedResponse, NotModified, ResponseCache, ResponseCaching
+from api.web.formats import PARQUET
 from api.web.guard import Guard
 from api.web.head import Head
 from api.web.hosts import canonical_host
@@ -122,7 +124,14 @@ def create_app(
     app.add_exception_handler(NotModified, _not_modified)
     app.add_exception_handler(CachedResponse, _cached_response)
     # More compression takes as long as all the rest of an answer, and saves a tenth of its size.
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=1000,
+        compresslevel=4,
+        # Compressed inside, and asked for by parts, which have to be of the same bytes.
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, PARQUET),
+    )
+    app.state.downloads = Downloads()
     app.state.response_cache = ResponseCache()
     app.add_middleware(ResponseCaching, response_cache=app.state.response_cache)
     app.add_middleware(Guard, tokens=tokens, slowdown=app.state.slowdown, allowed_hosts=hosts)

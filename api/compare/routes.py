@@ -67,6 +67,7 @@ def rows(
     tag_files(request, service, snapshot.id, on_demand.table_paths(records, table), media)
     stored_rows = [row for record in records for row in _stored(service, record, table, layer)]
     return formats.json_or_file(
+        request,
         media,
         f"compared.{table}",
         lambda: ComparedRows(

@@ -71,6 +71,7 @@ def table2(
     tag_curves(request, service, snapshot, media)
     rows = setting_scores(snapshot, service.store)
     return formats.json_or_file(
+        request,
         media,
         "table2",
         lambda: Table2(items=list(rows), snapshot=snapshot.id),
@@ -101,6 +102,7 @@ def paper_claims(
     tag_curves(request, service, snapshot, media)
     items = claims.claims_of_rows(table_rows(snapshot, service.store), snapshot)
     return formats.json_or_file(
+        request,
         media,
         "claims",
         lambda: claims.Claims(items=items, snapshot=snapshot.id),
@@ -125,6 +127,7 @@ def kaplan_meier(
     not_modified_or_continue(request, snapshot.id, media)
     items = survival.survival(matching(snapshot, filters))
     return formats.json_or_file(
+        request,
         media,
         "survival",
         lambda: survival.Survivals(items=items, snapshot=snapshot.id),
@@ -141,6 +144,7 @@ def fig8(
     not_modified_or_continue(request, snapshot.id, media)
     items = trends.all_over_i(matching(snapshot, filters))
     return formats.json_or_file(
+        request,
         media,
         "fig8",
         lambda: trends.Fig8(items=items, snapshot=snapshot.id),
@@ -159,6 +163,7 @@ def fig12(
     not_modified_or_continue(request, snapshot.id, media)
     items = trends.all_static_dynamic(matching(snapshot, filters))
     return formats.json_or_file(
+        request,
         media,
         "fig12",
         lambda: trends.Fig12(items=items, snapshot=snapshot.id),
@@ -210,6 +215,7 @@ def figure(
     data = figure_data(service.store, number, selection, query, snapshot.id, files)
     schema = OUTPUTS_SCHEMA if view.images else SPECTRA_SCHEMA
     return formats.json_or_file(
+        request,
         media,
         f"fig{number}",
         lambda: data,

@@ -70,7 +70,7 @@ def results(
     if media != formats.JSON:
         file_columns = fields_shown if names else LISTED
         table = columns("trials", page.records).select(file_columns)
-        return formats.file_response(media, "results", lambda: [table])
+        return formats.file_response(request, media, "results", lambda: [table])
     page_facts = {"next_cursor": page.next_cursor, "snapshot": snapshot.id}
     if names:
         rows = [queries.stored_values(record, fields_shown) for record in page.records]
@@ -109,6 +109,7 @@ def grouped(
     items = groups.groups(rows, score_column, columns_by, aggregates)
     facts = {"score": score_column, "by": columns_by, "snapshot": snapshot.id}
     return formats.json_or_file(
+        request,
         media,
         "groups",
         lambda: groups.Groups(items=items, **facts),

@@ -47,6 +47,7 @@ def sweep_matrix(request: Request, snapshot: Now, name: str, format: Format = No
     not_modified_or_continue(request, snapshot.id, media)
     cells = matrix.cells(records)
     return formats.json_or_file(
+        request,
         media,
         f"{name}.matrix",
         lambda: models.Matrix(

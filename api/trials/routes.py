@@ -75,6 +75,7 @@ def evaluations(
     if max_points is not None:
         parts = thinning.buckets(rows, selected, max_points)
         return formats.json_or_file(
+            request,
             media,
             file_name,
             lambda: series.EvaluationBuckets(trial_id=trial_id, buckets=parts),
@@ -82,6 +83,7 @@ def evaluations(
         )
     if names:
         return formats.json_or_file(
+            request,
             media,
             file_name,
             lambda: series.EvaluationRows(
@@ -91,6 +93,7 @@ def evaluations(
             lambda: columns("evaluations", rows).select(["iteration", *selected]),
         )
     return formats.json_or_file(
+        request,
         media,
         file_name,
         lambda: series.Evaluations(trial_id=trial_id, items=list(map(queries.evaluation, rows))),
@@ -126,6 +129,7 @@ def spectra(
     rows = on_demand.spectra(service.store, trial_id, layer)
     rows = thinning.at_iterations(rows, selected, trial_id)
     return formats.json_or_file(
+        request,
         media,
         f"{trial_id}.spectra",
         lambda: series.Spectra(
@@ -154,6 +158,7 @@ def outputs(
     not_modified_or_continue(request, version, media)
     rows = on_demand.outputs(service.store, trial_id, images, quantity, iteration)
     return formats.json_or_file(
+        request,
         media,
         f"{trial_id}.outputs",
         lambda: series.Outputs(trial_id=trial_id, items=list(map(queries.histogram, rows))),

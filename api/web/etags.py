@@ -31,6 +31,7 @@ def not_modified_or_continue(
 
     Ends the request by raising NotModified if the client has the response, and CachedResponse if
     the response cache has it. The ETag is weak, because the bytes depend on compression.
+    What is never compressed has a strong one once its bytes are known: see `set_strong_etag`.
     """
     # Of a parameter that is repeated, such as `sort`, the order counts: a stable sort keeps it.
     query = "&".join(sorted(request.url.query.split("&"), key=lambda part: part.partition("=")[0]))
@@ -44,9 +45,23 @@ def not_modified_or_continue(
         "Vary": "Accept, Accept-Encoding, Authorization, Cookie",
     }
     client_tags = [tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")]
-    if f'"{digest}"' in client_tags or "*" in client_tags:
-        raise NotModified
+    for tag in client_tags:
+        if tag.startswith(f'"{digest}-'):
+            request.state.headers["ETag"] = tag
+        if tag in ("*", f'"{digest}"') or tag.startswith(f'"{digest}-'):
+            raise NotModified
     _raise_if_cached(request, request.state.headers["ETag"])
+
+
+def set_strong_etag(request: Request, content_digest: str) -> str:
+    """Gives the response an ETag over its very bytes, which parts of it are put together by.
+
+    It begins with the one that `not_modified_or_continue` gave it, for the client to come back
+    with.
+    """
+    version = request.state.headers["ETag"].removeprefix("W/").strip('"')
+    request.state.headers["ETag"] = f'"{version}-{content_digest}"'
+    return request.state.headers["ETag"]
 
 
 def _if_none_match(request: Request) -> str:

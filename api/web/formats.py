@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -17,6 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from api.web.downloads import download_response
 from sweep.store.tables import columns_without_nan, csv_of
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
@@ -71,6 +71,7 @@ def json_response(model: BaseModel) -> Response:
 
 
 def json_or_file(
+    request: Request,
     media: str,
     name: str,
     model: Callable[[], BaseModel],
@@ -79,10 +80,10 @@ def json_or_file(
     """The model as JSON, or the table as a file of that name; the other one is not made."""
     if media == JSON:
         return json_response(model())
-    return file_response(media, name, functools.cache(lambda: [table()]))
+    return file_response(request, media, name, functools.cache(lambda: [table()]))
 
 
-def file_response(media: str, name: str, tables: Tables) -> Response:
+def file_response(request: Request, media: str, name: str, tables: Tables) -> Response:
     """A table as a CSV, Parquet or Arrow file of that name, made table by table of `tables`.
 
     These have one schema and are one at least; more than one are streamed as they are made. An
@@ -91,9 +92,7 @@ def file_response(media: str, name: str, tables: Tables) -> Response:
     ending = next(ending for ending, of_media in FORMATS.items() if of_media == media)
     headers = {"Content-Disposition": attachment(f"{name}.{ending}")}
     if media == PARQUET:
-        file = io.BytesIO()
-        _write(file, tables)
-        return Response(file.getvalue(), headers=headers, media_type=media)
+        return download_response(request, media, headers, lambda file: _write(file, tables))
     parts_of = _csv_parts if media == CSV else _arrow_parts
     made = iter(tables())
     first = list(itertools.islice(made, 2))

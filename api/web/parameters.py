@@ -57,7 +57,9 @@ Names = Annotated[
 ]
 TABLES: dict[int | str, dict[str, Any]] = {
     200: {"content": {formats.CSV: {}, formats.PARQUET: {}, formats.ARROW: {}}},
+    206: {"content": {formats.PARQUET: {}}, "description": "A part of a Parquet file, by Range"},
     406: {"model": problems.Problem, "description": "Not Acceptable"},
+    416: {"model": problems.Problem, "description": "Range Not Satisfiable"},
 }
 
 

@@ -66,7 +66,7 @@ def test_the_cache_is_bounded() -> None:
     "path",
     ["/results?group=C", "/sweeps", "/sweeps/demo", "/table2", "/trials/{id}", "/paper",
      "/trials/{id}/evaluations", "/trials/{id}/spectra?layer=1", "/trials/{id}/samples",
-     "/trials/{id}/outputs?images=test",
+     "/trials/{id}/outputs?images=test", "/results?format=parquet", "/results?format=arrow",
      "/figures/seeds", "/figures/trials/{id}/spectra"],
 )  # fmt: skip
 def test_etags(http: httpx2.Client, path: str) -> None:

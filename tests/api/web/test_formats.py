@@ -107,7 +107,7 @@ def test_tables_are_streamed_as_they_are_made(media: str) -> None:
             made.append(k)
             yield table
 
-    response = file_response(media, "all", tables)
+    response = file_response(request(None), media, "all", tables)
     assert isinstance(response, StreamingResponse)
     assert made == [0, 1], "not more than is needed to know that there is more than one"
     content = asyncio.run(streamed(response))
@@ -118,7 +118,7 @@ def test_tables_are_streamed_as_they_are_made(media: str) -> None:
 
 @pytest.mark.parametrize("media", [CSV, ARROW])
 def test_one_table_is_answered_with_its_length(media: str) -> None:
-    response = file_response(media, "one", lambda: [PARTS[0]])
+    response = file_response(request(None), media, "one", lambda: [PARTS[0]])
     assert response.headers["content-length"] == str(len(response.body))
     if media == ARROW:
         assert pa.ipc.open_stream(response.body).read_all().equals(PARTS[0])
