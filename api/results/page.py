@@ -105,7 +105,9 @@ def trial_list(
         next_page=listed.next_cursor and _address(request, {"cursor": listed.next_cursor}),
         first_page=cursor and _address(request, {"cursor": None}),
         sorted_by=lambda name: _address(request, {"sort": name, "cursor": None}),
-        export=urlencode([(n, v) for n, v in request.query_params.multi_items() if n in FILTERS]),
+        export=urlencode(
+            [(n, v) for n, v in request.query_params.multi_items() if n in (*FILTERS, "sort")]
+        ),
     )
 
 

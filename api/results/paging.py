@@ -52,15 +52,20 @@ class Page:
     next_cursor: str | None
 
 
-def page(snapshot: Snapshot, filters: Filters, sort: Sort, limit: int, cursor: str | None) -> Page:
-    """Returns at most `limit` records behind the cursor. Raises UsageError and BadCursor."""
+def page(
+    snapshot: Snapshot, filters: Filters, sort: Sort, limit: int | None, cursor: str | None
+) -> Page:
+    """Returns at most `limit` records behind the cursor, by None all of them.
+
+    Raises UsageError and BadCursor.
+    """
     rows = _ordered(snapshot, sort, selected_settings(snapshot, filters))
     if cursor is not None:
         place = _read_cursor(cursor, sort)
         is_behind = functools.partial(_is_behind, sort=sort, place=place)
         rows = rows[bisect.bisect_left(rows, True, key=is_behind) :]
     matches = matching(snapshot, filters, rows)
-    if len(matches) > limit:
+    if limit is not None and len(matches) > limit:
         return Page(matches[:limit], _write_cursor(matches[limit - 1], sort))
     return Page(matches, None)
 

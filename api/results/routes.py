@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
+import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
+from api.reading.snapshot import Row
 from api.results import groups, paging
 from api.results.filters import columns_like, matching
 from api.results.parameters import RANGE_PARAMETERS, TrialFilters
@@ -21,6 +23,8 @@ from sweep.store.tables import columns
 
 router = APIRouter(tags=["results"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 
+# Trials of a page of JSON, and of the part of a file that is in memory at once.
+PAGE, ROWS_AT_ONCE = 50, 1000
 LISTS = {
     **TABLES,
     400: {"model": problems.Problem, "description": "A cursor that is none of this list's"},
@@ -50,18 +54,28 @@ def results(
         Sequence[str],
         Query(description="stored columns or `*` patterns, repeatable or by commas; flat"),
     ] = (),
-    limit: Annotated[int, Query(ge=1, le=parameters.MAX_LIMIT)] = 50,
+    limit: Annotated[
+        int | None,
+        Query(
+            ge=1,
+            le=parameters.MAX_LIMIT,
+            description=f"trials of a page, of JSON {PAGE} if not given; else all",
+        ),
+    ] = None,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
     format: Format = None,
 ) -> Response:
     """Trials, planned ones too. The Link header leads to the next page.
 
     What has no value to sort by comes last. A page goes on where the one before ended, whatever
-    was written since: no trial that keeps its place is shown twice or left out.
+    was written since: no trial that keeps its place is shown twice or left out. CSV, Parquet and
+    Arrow have all trials as they were when the answer began, unless a `limit` is given.
     """
     media = formats.negotiate(request, format)
     not_modified_or_continue(request, snapshot.id, media)
     names = columns_like(separated(fields))
+    if limit is None and media == formats.JSON:
+        limit = PAGE
     page = paging.page(snapshot, filters, paging.read_sort(sort), limit, cursor)
     if page.next_cursor:
         url = request.url.include_query_params(cursor=page.next_cursor)
@@ -69,14 +83,22 @@ def results(
     fields_shown = list(dict.fromkeys([paging.BY_ID, *names]))
     if media != formats.JSON:
         file_columns = fields_shown if names else LISTED
-        table = columns("trials", page.records).select(file_columns)
-        return formats.file_response(request, media, "results", lambda: [table])
+        return formats.file_response(
+            request, media, "results", lambda: _tables(page.records, file_columns)
+        )
     page_facts = {"next_cursor": page.next_cursor, "snapshot": snapshot.id}
     if names:
         rows = [queries.stored_values(record, fields_shown) for record in page.records]
         return formats.json_response(models.TrialRows(items=rows, **page_facts))
     items = [queries.trial(record) for record in page.records]
     return formats.json_response(models.TrialPage(items=items, **page_facts))
+
+
+def _tables(records: Sequence[Row], names: Sequence[str]) -> Iterator[pa.Table]:
+    """The trials in tables of at most ROWS_AT_ONCE, one at least."""
+    for first in range(0, max(len(records), 1), ROWS_AT_ONCE):
+        rows = [{n: row[n] for n in names} for row in records[first : first + ROWS_AT_ONCE]]
+        yield columns("trials", rows).select(names)
 
 
 @router.get(

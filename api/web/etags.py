@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.reading.version import code_version
 
 MOST_BYTES = 32 * 2**20
+MOST_BYTES_OF_ONE = MOST_BYTES // 4
 CACHED_TYPES = ("application/json", "text/csv")
 # ETag, whether it is compressed, and where a proxy says that the service is.
 Key = tuple[str, bool, str]
@@ -91,7 +92,7 @@ class ResponseCache:
 
     def put(self, key: Key, response: Response) -> None:
         with self._lock:
-            if key in self._responses or len(response.body) > MOST_BYTES // 4:
+            if key in self._responses or len(response.body) > MOST_BYTES_OF_ONE:
                 return
             self._responses[key] = response
             self.size += len(response.body)
@@ -124,16 +125,23 @@ class ResponseCaching:
             await self.app(scope, receive, send)
             return
         start: Message = {}
-        body = b""
+        parts: list[bytes] = []
+        size = 0
 
         async def send_cached(message: Message) -> None:
-            nonlocal start, body
+            nonlocal start, size
             if message["type"] == "http.response.start":
                 start = message
             elif _is_cacheable(start):
-                body += message.get("body", b"")
-                if not message.get("more_body"):
-                    self._cache_response(scope, start, body)
+                part = message.get("body", b"")
+                size += len(part)
+                # Of a stream that will be too big nothing is collected any more.
+                if size > MOST_BYTES_OF_ONE:
+                    parts.clear()
+                else:
+                    parts.append(part)
+                    if not message.get("more_body"):
+                        self._cache_response(scope, start, b"".join(parts))
             await send(message)
 
         await self.app(scope, receive, send_cached)

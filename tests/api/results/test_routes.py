@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from api.results import routes
 from sweep.store.store import Store
 from tests.api.servers import result_items, serving, wait_for
 from tests.api.stores import identity, write_plan, write_trial
@@ -143,3 +146,123 @@ def test_csv_and_parquet(http: httpx2.Client) -> None:
     assert table.column("trial_id").to_pylist() == names
     assert table.column("best_fd_digits").null_count == 1
     assert b"G updates done" in (table.schema.field("iteration").metadata or {})[b"says"]
+
+
+MANY = 2100
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+    """A service over a store of more trials than a page or a part of a file has."""
+    root = tmp_path_factory.mktemp("many")
+    write_plan(Store(root), "many", [identity("C_32-32", "sn", seed) for seed in range(MANY)])
+    with serving(root) as http:
+        yield http
+
+
+def seeds(response: httpx2.Response) -> list[int]:
+    """The seeds of the trials in a file, in its order."""
+    assert response.status_code == 200, response.text
+    match response.headers["content-type"].partition(";")[0]:
+        case "text/csv":
+            header, *lines = response.text.splitlines()
+            column = header.split(",").index("seed")
+            return [int(line.split(",")[column]) for line in lines]
+        case "application/vnd.apache.parquet":
+            return pq.read_table(io.BytesIO(response.content))["seed"].to_pylist()
+        case "application/vnd.apache.arrow.stream":
+            return pa.ipc.open_stream(response.content).read_all()["seed"].to_pylist()
+        case _:
+            return [item["seed"] for item in response.json()["items"]]
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet", "arrow"])
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_file_has_every_trial_in_order(many: httpx2.Client, format: str, coding: str) -> None:
+    headers = {"Accept-Encoding": coding}
+    query = {"format": format, "sort": "-seed"}
+    whole = many.get("/results", params=query, headers=headers)
+    assert seeds(whole) == list(range(MANY))[::-1]
+    assert "link" not in whole.headers
+    again = many.get("/results", params=query, headers=headers)
+    assert again.content == whole.content
+    part = many.get("/results", params=query | {"limit": 3}, headers=headers)
+    assert seeds(part) == [MANY - 1, MANY - 2, MANY - 3]
+    rest = many.get(part.links["next"]["url"].replace("limit=3&", ""), headers=headers)
+    assert seeds(rest)[0] == MANY - 4
+    assert len(seeds(many.get("/results", params=query | {"seed": [5, 6]}))) == 2
+
+
+def test_json_stays_paged(many: httpx2.Client) -> None:
+    response = many.get("/results")
+    assert len(seeds(response)) == 50
+    assert "next" in response.links
+    accepted = {"Accept": "application/vnd.apache.arrow.stream"}
+    assert len(seeds(many.get("/results", headers=accepted))) == MANY
+
+
+def test_the_page_leads_to_every_trial(many: httpx2.Client) -> None:
+    page = many.get("/view/trials?sort=-seed&method=sn").text
+    for format in ("csv", "parquet", "arrow"):
+        (address,) = [
+            part for part in page.replace("&amp;", "&").split('"')
+            if part.startswith("/results") and part.endswith(f"format={format}")
+        ]  # fmt: skip
+        assert seeds(many.get(address)) == list(range(MANY))[::-1]
+
+
+@pytest.mark.parametrize("format", ["csv", "arrow"])
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_an_error_in_the_middle_breaks_the_transfer(
+    many: httpx2.Client, monkeypatch: pytest.MonkeyPatch, format: str, coding: str
+) -> None:
+    original, made = routes.columns, []
+
+    def failing(table: str, rows: list[Any]) -> pa.Table:
+        made.append(table)
+        if len(made) == 3:
+            raise ValueError("broken")
+        return original(table, rows)
+
+    monkeypatch.setattr(routes, "columns", failing)
+    address = f"/results?format={format}&sort=iteration&seed_gt=-{len(coding)}"
+    with many.stream("GET", address, headers={"Accept-Encoding": coding}) as answer:
+        assert answer.status_code == 200
+        with pytest.raises(httpx2.RemoteProtocolError, match="incomplete"):
+            answer.read()
+    monkeypatch.undo()
+    assert len(seeds(many.get(address))) == MANY, "nothing of it is remembered"
+
+
+def test_a_file_of_parts_that_cannot_be_made_is_an_error(
+    many: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(table: str, rows: list[Any]) -> pa.Table:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(routes, "columns", failing)
+    for format in ("csv", "parquet", "arrow"):
+        # The server ends a connection behind an error.
+        with httpx2.Client(base_url=many.base_url) as http:
+            assert http.get(f"/results?format={format}&sort=method").status_code == 500
+
+
+def test_a_file_is_of_the_snapshot_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    write_plan(store, "few", [identity("C_32-32", "sn", seed) for seed in range(5)])
+    monkeypatch.setattr(routes, "ROWS_AT_ONCE", 1)
+    original, made = routes.columns, []
+    with serving(tmp_path) as http:
+
+        def slow(table: str, rows: list[Any]) -> pa.Table:
+            made.append(table)
+            if len(made) == 3:
+                write_plan(store, "more", [identity("C_16-32", "sn", seed) for seed in range(9)])
+                wait_for(lambda: len(result_items(http)) == 14)
+            return original(table, rows)
+
+        monkeypatch.setattr(routes, "columns", slow)
+        assert seeds(http.get("/results?format=csv")) == [0, 1, 2, 3, 4]
+        assert len(seeds(http.get("/results?format=csv"))) == 14

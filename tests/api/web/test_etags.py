@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx2
 import pytest
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
 
-from api.web.etags import MOST_BYTES, ResponseCache
+from api.web import etags
+from api.web.etags import MOST_BYTES, ResponseCache, ResponseCaching
 from sweep.store.store import Store
 from tests.api.servers import result_items, serving, wait_for
 from tests.api.stores import identity, write_trial
@@ -60,6 +63,32 @@ def test_the_cache_is_bounded() -> None:
     assert responses.get(("11", False, "")) is None
     responses.put(("big", True, ""), Response(bytes(MOST_BYTES // 4 + 1)))
     assert responses.get(("big", True, "")) is None
+
+
+@pytest.mark.parametrize("size", [1000, 5000])
+def test_a_stream_that_is_too_big_is_not_collected(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(etags, "MOST_BYTES_OF_ONE", 4000)
+    responses, sent = ResponseCache(), []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["headers"] = {"ETag": "one"}
+        parts = iter([b"x" * 1000] * (size // 1000))
+        await StreamingResponse(parts, media_type="text/csv")(scope, receive, send)
+
+    async def send(message: Message) -> None:
+        sent.append(message.get("body", b""))
+
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        return {}
+
+    scope = {"type": "http", "headers": [], "state": {}}
+    asyncio.run(ResponseCaching(app, responses)(scope, receive, send))
+    assert b"".join(sent) == b"x" * size
+    cached = responses.get(("one", False, ""))
+    assert (None if cached is None else cached.body) == (b"x" * size if size < 4000 else None)
 
 
 @pytest.mark.parametrize(
