@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.reading.snapshot import Row, Snapshot
 from api.web.formats import schema_of
-from api.web.nonfinite import finite
+from api.web.nonfinite import finite, stored_fields
 from sweep.paper import claims as audit
 from sweep.paper.table2 import SettingRow
 
@@ -86,4 +86,4 @@ def claim_rows(claims: Sequence[Claim]) -> Iterator[dict[str, Any]]:
             for method, answer in methods.items()
         ]
         for source, method, answer in answers:
-            yield claim_fields | {"source": source, "method": method} | answer.model_dump()
+            yield claim_fields | {"source": source, "method": method} | stored_fields(answer)

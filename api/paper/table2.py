@@ -13,7 +13,7 @@ from api.reading.distances import curves, rows_of_curve
 from api.reading.listings import listing
 from api.reading.memo import memoise, memoise_by_rows
 from api.reading.snapshot import Row, Snapshot, log
-from api.web.nonfinite import Nonfinite, finite
+from api.web.nonfinite import Nonfinite, finite, stored_fields
 from api.web.service import Service
 from sweep.paper.pairs import PairedDifference
 from sweep.paper.table2 import DEFAULT_I_RATIO, TABLE_II, MethodResult, SettingRow, table2
@@ -125,10 +125,10 @@ def method_rows(row: SettingScores) -> list[dict[str, Any]]:
     lines = [
         {
             "profile": profile,
-            **score.model_dump(exclude={"seeds", "nonfinite", "reasons"}),
+            **stored_fields(score, {"seeds", "reasons"}),
             "not_comparable": "; ".join(score.reasons),
             "seeds": [seed.seed for seed in score.seeds],
-            "best": [seed.best for seed in score.seeds],
+            "best": [stored_fields(seed)["best"] for seed in score.seeds],
             "mode_collapse_at": [seed.mode_collapse_at for seed in score.seeds],
             "spectral_collapse_at": [seed.spectral_collapse_at for seed in score.seeds],
         }

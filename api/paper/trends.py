@@ -13,7 +13,7 @@ from api.paper.table2 import MethodScore, SeedScore, method_score
 from api.reading.memo import memoise_by_rows
 from api.reading.snapshot import Row
 from api.web.formats import schema_of
-from api.web.nonfinite import finite
+from api.web.nonfinite import finite, stored_fields
 from sweep.paper.table2 import TABLE_II, MethodResult, table2
 from sweep.paper.trends import COMPARED, Compensation, Trend, fig8, fig12
 
@@ -151,4 +151,4 @@ def _seed_rows(
             "i_ratio": score.i_ratio,
             "score": score.score,
         }
-        yield from (score_fields | seed.model_dump() for seed in score.seeds)
+        yield from (score_fields | stored_fields(seed) for seed in score.seeds)

@@ -123,10 +123,12 @@ def group_row(group: Group) -> dict[str, Any]:
     line = {**group.by, "trials": group.trials, "settings": group.settings, "seeds": group.seeds}
     for name, value in group.values.items():
         if name == "ci95":
-            low, high = value if isinstance(value, tuple) else (None, None)
+            bounds = value if isinstance(value, tuple) else ()
+            # A bound is null where the interval is there and is not finite.
+            low, high = (math.nan if b is None else b for b in bounds) if bounds else (None, None)
             line |= {"ci95_low": low, "ci95_high": high}
         else:
-            line[name] = math.nan if name in group.nonfinite else value
+            line[name] = float(group.nonfinite[name]) if name in group.nonfinite else value
     return line
 
 

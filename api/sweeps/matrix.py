@@ -10,7 +10,7 @@ from api.reading.memo import memoise_by_rows
 from api.reading.snapshot import Row
 from api.sweeps.models import Cell, Column, Seed
 from api.web.formats import schema_of
-from api.web.nonfinite import finite
+from api.web.nonfinite import finite, stored_fields
 from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED
 from trainer.config.settings import METHODS, SETTINGS
@@ -81,4 +81,4 @@ def trial_rows(matrix_cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
     for cell in matrix_cells:
         cell_fields = cell.model_dump(exclude=CELL_ONLY)
         for seed in cell.seeds:
-            yield cell_fields | seed.model_dump(exclude={"nonfinite"})
+            yield cell_fields | stored_fields(seed)

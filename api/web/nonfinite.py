@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 Nonfinite = Annotated[
     dict[str, Literal["nan", "inf", "-inf"]],
@@ -49,3 +49,10 @@ def finite(fields: Mapping[str, Any]) -> dict[str, Any]:
         finite_fields[name] = value
     finite_fields["nonfinite"] = nonfinite
     return finite_fields
+
+
+def stored_fields(model: BaseModel, excluded: Iterable[str] = ()) -> dict[str, Any]:
+    """The fields of a model for a table, which can hold them as they were before `finite`."""
+    fields = model.model_dump(exclude={"nonfinite", *excluded})
+    nonfinite: Mapping[str, str] = getattr(model, "nonfinite", {})
+    return fields | {name: float(text) for name, text in nonfinite.items() if name in fields}

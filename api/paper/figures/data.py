@@ -17,7 +17,7 @@ from api.trials.queries import trial
 from api.trials.series import Histogram
 from api.web import words
 from api.web.formats import schema_of
-from api.web.nonfinite import Nonfinite, finite
+from api.web.nonfinite import Nonfinite, finite, stored_fields
 from sweep.paper.scores import score_name
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
@@ -183,7 +183,7 @@ def part_rows(trials: Iterable[FigureTrial]) -> Iterator[dict[str, Any]]:
     for figure_trial in trials:
         trial_fields = figure_trial.model_dump(exclude=PARTS)
         for part in (*figure_trial.spectra, *figure_trial.histograms):
-            yield trial_fields | part.model_dump(exclude={"nonfinite"})
+            yield trial_fields | stored_fields(part)
 
 
 class SpectrumAt(BaseModel):

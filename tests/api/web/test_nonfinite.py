@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import httpx2
+import pyarrow as pa
 import pytest
 
 from sweep.store.store import Store
 from tests.api.servers import result_items, serving
-from tests.api.stores import identity, write_trial
+from tests.api.stores import identity, write_plan, write_trial
 
 
 def test_nan_end_to_end(http: httpx2.Client, filled: Path) -> None:
@@ -46,5 +49,35 @@ def test_infinity_is_told_apart(tmp_path: Path) -> None:
         final = http.get(f"/trials/{who['trial_id']}").json()["final"]
         assert final["fd_digits"] is None
         assert final["nonfinite"]["fd_digits"] == "nan"
+        file = tmp_path / "results.parquet"
+        file.write_bytes(http.get("/results?format=parquet").content)
+        query = f"SELECT trial_id FROM '{file}' WHERE isnan(final_fd_digits)"
+        assert duckdb.execute(query).fetchall() == [(who["trial_id"],)]
         for address in ("/table2", "/", "/paper", f"/figures/trials/{who['trial_id']}/curves"):
             assert http.get(address).status_code == 200
+
+
+def test_a_file_has_what_is_not_finite(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    trials = [identity("C_32-32", "sr-static", seed) for seed in range(3)]
+    for who in trials:
+        write_trial(store, who)
+    first = trials[0]["trial_id"]
+    (row,) = store.read_rows("trials", first)
+    store.write_rows("trials", first, [row | {"best_fd_digits": math.inf}])
+    write_plan(store, "few", trials)
+
+    def rows(address: str) -> list[dict[str, Any]]:
+        content = http.get(address, params={"format": "arrow"}).content
+        return pa.ipc.open_stream(content).read_all().to_pylist()
+
+    with serving(tmp_path) as http:
+        (group,) = rows("/groups")
+        assert group["mean"] == math.inf
+        assert math.isnan(group["ci95_low"])
+        assert math.isnan(group["ci95_high"])
+        (measured,) = (row for row in rows("/table2") if row["mean"] is not None)
+        assert measured["mean"] == math.inf
+        assert measured["best"][0] == math.inf
+        assert rows("/sweeps/few/matrix")[0]["best"] == math.inf
+        assert rows("/fig8")[0]["best"] == math.inf
