@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal
 
+import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from api.compare import comparison, figures
-from api.compare.models import ComparedRows, Comparison
+from api.compare.models import ComparedRows, ComparedTrial, Comparison
 from api.drawing.figure import Figure, captioned, no_figure
 from api.reading import on_demand
 from api.reading.snapshot import Row
 from api.trials import output_figures, queries
 from api.trials.spectrum_figures import heat_maps
 from api.web import formats
+from api.web.flattening import flat_table, json_text
 from api.web.parameters import TABLES, Format, LayerIndex, Now, Serving, known_parameters
 from api.web.problems import RESPONSES
 from api.web.service import Service, tag_files
@@ -33,7 +35,7 @@ Columns = Annotated[int, Query(ge=1, le=4, description="pictures side by side")]
 Table = Literal["evaluations", "spectra", "outputs"]
 
 
-@router.get("/compare")
+@router.get("/compare", response_model=Comparison, responses=TABLES)
 @heavy
 def compare(
     request: Request,
@@ -41,13 +43,32 @@ def compare(
     service: Serving,
     t: Trials = (),
     all: Annotated[bool, Query(description="every key, not only those that differ")] = False,
-) -> Comparison:
-    """2 to 8 trials: what differs in what they ran, their verdicts and scores."""
+    format: Format = None,
+) -> Response:
+    """2 to 8 trials: what differs in what they ran, their verdicts and scores.
+
+    As a file a row per trial, with its values of these keys as a JSON object in `keys`.
+    """
+    media = formats.negotiate(request, format)
     records = comparison.selected_records(snapshot, comparison.ids_of(t))
-    tag_files(request, service, snapshot.id, on_demand.table_paths(records, "evaluations"))
-    return comparison.compare_records(
+    paths = on_demand.table_paths(records, "evaluations")
+    tag_files(request, service, snapshot.id, paths, media)
+    compared = comparison.compare_records(
         snapshot, records, partial(on_demand.evaluations_or_none, service.store), every=all
     )
+    return formats.json_or_file(
+        request, media, "compared", lambda: compared, lambda: _trial_table(compared)
+    )
+
+
+def _trial_table(compared: Comparison) -> pa.Table:
+    """A row per trial, with what it has stored of the keys by `part.key`."""
+    values = [
+        {f"{d.part}.{d.key}": d.values[k] for d in compared.keys if d.recorded[k]}
+        for k in range(len(compared.trials))
+    ]
+    texts = pa.array(list(map(json_text, values)), pa.string())
+    return flat_table(ComparedTrial, compared.trials).append_column("keys", texts)
 
 
 @router.get("/compare/{table}", response_model=ComparedRows, responses=TABLES)

@@ -15,12 +15,13 @@ from api.reading import on_demand
 from api.reading.plans import plan_records
 from api.sweeps import actions
 from api.sweeps.actions import Accepted, SweepAction, TrialAction
-from api.web import problems
+from api.web import formats, problems
 from api.web.access import local_address_or
 from api.web.addresses import path_in, public_address
 from api.web.bodies import FORM, JSON, Fields, media_of
 from api.web.etags import not_modified_or_continue
-from api.web.parameters import Now, Serving, known_parameters
+from api.web.flattening import flat_table
+from api.web.parameters import TABLES, Format, Now, Serving, known_parameters
 from api.web.problems import RESPONSES
 from sweep.store import requests
 
@@ -70,14 +71,23 @@ Model = TypeVar("Model", bound=BaseModel)
 CONTROL = [Depends(in_control)]
 
 
-@router.get("/sweeps/{name}/actions")
+@router.get("/sweeps/{name}/actions", response_model=actions.AskedList, responses=TABLES)
 def sweep_actions(
-    request: Request, snapshot: Now, service: Serving, name: str
-) -> actions.AskedList:
+    request: Request, snapshot: Now, service: Serving, name: str, format: Format = None
+) -> Response:
     """What was asked of the sweep's present or last run, and stands until its next start."""
+    media = formats.negotiate(request, format)
     plan_records(snapshot, name)
-    not_modified_or_continue(request, on_demand.stamp(service.store, requests.path(name)))
-    return actions.AskedList(sweep=name, items=actions.pending_requests(service.store, name))
+    stamp = on_demand.stamp(service.store, requests.path(name))
+    not_modified_or_continue(request, stamp, media)
+    items = actions.pending_requests(service.store, name)
+    return formats.json_or_file(
+        request,
+        media,
+        f"{name}.actions",
+        lambda: actions.AskedList(sweep=name, items=items),
+        lambda: flat_table(actions.Asked, items),
+    )
 
 
 @router.post(

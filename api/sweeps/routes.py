@@ -12,6 +12,7 @@ from api.reading import plans
 from api.sweeps import figures, matrix, models, progress
 from api.web import formats
 from api.web.etags import not_modified_or_continue
+from api.web.flattening import flat_table
 from api.web.parameters import MAX_LIMIT, TABLES, Format, Now, known_parameters
 from api.web.problems import RESPONSES
 from api.web.service import tag_sweeps
@@ -25,18 +26,30 @@ figure_router = APIRouter(
 )
 
 
-@router.get("/sweeps")
-def sweeps(request: Request, snapshot: Now) -> models.SweepList:
+@router.get("/sweeps", response_model=models.SweepList, responses=TABLES)
+def sweeps(request: Request, snapshot: Now, format: Format = None) -> Response:
     """Every sweep, the last one to be heard of first."""
-    now = tag_sweeps(request, snapshot)
+    media = formats.negotiate(request, format)
+    now = tag_sweeps(request, snapshot, media=media)
     items = [progress.sweep(snapshot, name, now) for name in plans.sweep_names(snapshot)]
-    return models.SweepList(items=items, snapshot=snapshot.id)
+    return formats.json_or_file(
+        request,
+        media,
+        "sweeps",
+        lambda: models.SweepList(items=items, snapshot=snapshot.id),
+        lambda: flat_table(models.Sweep, items),
+    )
 
 
-@router.get("/sweeps/{name}")
-def sweep(request: Request, snapshot: Now, name: str) -> models.SweepDetail:
+@router.get("/sweeps/{name}", response_model=models.SweepDetail, responses=TABLES)
+def sweep(request: Request, snapshot: Now, name: str, format: Format = None) -> Response:
     """A sweep: its state in words, counts, progress and trials."""
-    return progress.sweep_detail(snapshot, name, tag_sweeps(request, snapshot))
+    media = formats.negotiate(request, format)
+    now = tag_sweeps(request, snapshot, media=media)
+    detail = progress.sweep_detail(snapshot, name, now)
+    return formats.json_or_file(
+        request, media, name, lambda: detail, lambda: flat_table(models.SweepDetail, [detail])
+    )
 
 
 @router.get("/sweeps/{name}/matrix", response_model=models.Matrix, responses=TABLES)

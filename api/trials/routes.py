@@ -12,11 +12,12 @@ from fastapi.responses import Response
 
 from api.drawing import thinning
 from api.reading import on_demand
-from api.reading.snapshot import NotFound, trial_record
+from api.reading.snapshot import NotFound, Row, trial_record
 from api.trials import models, queries, series
 from api.web import formats
 from api.web.addresses import public_address
 from api.web.etags import not_modified_or_continue
+from api.web.flattening import flat_columns, flat_row, flat_table
 from api.web.parameters import (
     TABLES,
     Format,
@@ -32,14 +33,34 @@ from api.web.parameters import (
 from api.web.problems import RESPONSES
 from sweep.store.tables import columns
 
+# Of a trial as a file the columns that the store does not have.
+ADDED = ("sweeps", "verdict_sentence", "verdict_healthy", "ancestors", "children")
+
 router = APIRouter(tags=["trials"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 
 
-@router.get("/trials/{trial_id}")
-def trial(request: Request, snapshot: Now, trial_id: str) -> models.TrialDetail:
-    """Everything that is stored of a trial but its curves, spectra and samples."""
-    not_modified_or_continue(request, snapshot.id)
-    return queries.trial_detail(snapshot, trial_record(snapshot, trial_id))
+@router.get("/trials/{trial_id}", response_model=models.TrialDetail, responses=TABLES)
+def trial(request: Request, snapshot: Now, trial_id: str, format: Format = None) -> Response:
+    """Everything that is stored of a trial but its curves, spectra and samples.
+
+    As a file one row, under the names that the store has.
+    """
+    media = formats.negotiate(request, format)
+    not_modified_or_continue(request, snapshot.id, media)
+    record = trial_record(snapshot, trial_id)
+    detail = queries.trial_detail(snapshot, record)
+    return formats.json_or_file(
+        request, media, trial_id, lambda: detail, lambda: _detail_table(record, detail)
+    )
+
+
+def _detail_table(record: Row, detail: models.TrialDetail) -> pa.Table:
+    """One row: the trial as it is stored, and what the service adds to that."""
+    stored, row = columns("trials", [record]), flat_row(detail)
+    for column in flat_columns(models.TrialDetail):
+        if column.name in ADDED:
+            stored = stored.append_column(column, pa.array([row.get(column.name)], column.type))
+    return stored
 
 
 @router.get(
@@ -166,19 +187,28 @@ def outputs(
     )
 
 
-@router.get("/trials/{trial_id}/samples")
-def samples(request: Request, snapshot: Now, service: Serving, trial_id: str) -> series.Samples:
+@router.get("/trials/{trial_id}/samples", response_model=series.Samples, responses=TABLES)
+def samples(
+    request: Request, snapshot: Now, service: Serving, trial_id: str, format: Format = None
+) -> Response:
     """The iterations that have a grid of generated images."""
+    media = formats.negotiate(request, format)
     trial_record(snapshot, trial_id)
     iterations = on_demand.sample_iterations(service.store, trial_id)
-    not_modified_or_continue(request, str(iterations))
+    not_modified_or_continue(request, str(iterations), media)
     items = [
         series.Sample(
             iteration=k, url=public_address(request, f"/trials/{quote(trial_id)}/samples/{k}")
         )
         for k in iterations
     ]
-    return series.Samples(trial_id=trial_id, items=items)
+    return formats.json_or_file(
+        request,
+        media,
+        f"{trial_id}.samples",
+        lambda: series.Samples(trial_id=trial_id, items=items),
+        lambda: flat_table(series.Sample, items),
+    )
 
 
 @router.get(

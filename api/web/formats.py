@@ -155,7 +155,9 @@ def schema_of(*parts: tuple[type[BaseModel], set[str]]) -> pa.Schema:
     """Makes columns of the fields of models; each part is a model and the fields to leave out."""
     return pa.schema(
         [
-            pa.field(name, _arrow(field.annotation), metadata={"says": field.description or ""})
+            pa.field(
+                name, arrow_type(field.annotation), metadata={"says": field.description or ""}
+            )
             for model, excluded in parts
             for name, field in model.model_fields.items()
             if name not in excluded
@@ -163,12 +165,13 @@ def schema_of(*parts: tuple[type[BaseModel], set[str]]) -> pa.Schema:
     )
 
 
-def _arrow(annotation: Any) -> pa.DataType:
+def arrow_type(annotation: Any) -> pa.DataType:
+    """The type of a column of values so annotated."""
     if annotation in _ARROW:
         return _ARROW[annotation]
     if get_origin(annotation) is list:
-        return pa.list_(_arrow(get_args(annotation)[0]))
+        return pa.list_(arrow_type(get_args(annotation)[0]))
     if get_origin(annotation) is Literal:
         return pa.string()
     (value_type,) = (part for part in get_args(annotation) if part is not type(None))
-    return _arrow(value_type)
+    return arrow_type(value_type)

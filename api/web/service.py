@@ -102,7 +102,9 @@ def now_serving(request: Request) -> Snapshot:
     return watcher.current
 
 
-def tag_sweeps(request: Request, snapshot: Snapshot, version: str = "") -> datetime:
+def tag_sweeps(
+    request: Request, snapshot: Snapshot, version: str = "", media: str = formats.JSON
+) -> datetime:
     """Gives the response an ETag over the states of sweeps; returns the time that they hold for.
 
     A sweep becomes stalled by the clock, with nothing written to the store. `version` is of other
@@ -110,7 +112,7 @@ def tag_sweeps(request: Request, snapshot: Snapshot, version: str = "") -> datet
     """
     now = datetime.now(UTC)
     not_modified_or_continue(
-        request, f"{snapshot.id} {plans.states(snapshot, now)} {version}".rstrip()
+        request, f"{snapshot.id} {plans.states(snapshot, now)} {version}".rstrip(), media
     )
     return now
 
