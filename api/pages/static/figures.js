@@ -57,7 +57,10 @@ export function tell(figure, { source, trials, snapshot, says, empty }) {
   for (const link of figure.querySelectorAll(".behind a")) {
     if (!source) break;
     const address = new URL(source, location.href);
-    if (link.dataset.format !== "json") address.searchParams.set("format", link.dataset.format);
+    if (link.dataset.format !== "json") {
+      address.searchParams.set("format", link.dataset.format);
+      address.searchParams.delete("limit"); // of a page of JSON: a file has everything
+    }
     link.href = address;
   }
   const n = trials === 1 ? "1 trial" : `${trials} trials`;

@@ -47,6 +47,19 @@ def test_a_page(
     page.close()
 
 
+def test_files_behind_a_figure_have_every_trial(browser: Browser, http: httpx2.Client) -> None:
+    page = browser.new_page()
+    page.goto(f"{str(http.base_url).rstrip('/')}/view/sweeps/fig8")
+    draw_all(page)
+    for format in ("csv", "parquet"):
+        link = page.locator(f".behind a[data-format={format}]").first
+        address = httpx2.URL(link.get_attribute("href") or "")
+        assert address.params["format"] == format
+        assert "limit" not in address.params
+        assert http.get(address).status_code == 200
+    page.close()
+
+
 def test_the_first_page_is_live(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path / "results") as http:
         page = browser.new_page()
