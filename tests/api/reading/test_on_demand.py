@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.reading import on_demand
-from sweep.report.inventory import BUCKET_READERS
+from sweep.store.read_files import BUCKET_READERS
 from sweep.store.store import Store
 from tests.api.counting import counting_store
 from tests.api.stores import identity, write_trial
