@@ -12,7 +12,7 @@ from api.drawing.look import in_order
 from api.pages.rendering import page
 from api.paper import claims, headline, pickers, protocol, table2
 from api.paper.page_figures import SECTIONS
-from api.reading.memo import memoise
+from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Snapshot
 from api.web.parameters import Now, Serving
 from api.web.service import tag_curves
@@ -73,7 +73,7 @@ def paper(
 
 
 # A snapshot is one object until the store changes, so this is worked out once for each.
-@memoise(size=4)
+@memoise_by_snapshot(size=4)
 def _profile_contents(snapshot: Snapshot, store: Store, profile: str) -> Mapping[str, Any]:
     """Contents of the page that are the same for everyone who looks at the profile."""
     rows = table2.setting_scores(snapshot, store)

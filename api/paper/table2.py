@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from api.reading.distances import curves, rows_of_curve
 from api.reading.listings import listing
-from api.reading.memo import memoise, memoise_by_rows
+from api.reading.memo import memoise_by_rows, memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot, log
 from api.web.nonfinite import Nonfinite, finite, stored_fields
 from api.web.service import Service
@@ -41,7 +41,7 @@ def setting_scores(snapshot: Snapshot, store: Store) -> Sequence[SettingScores]:
     return [scores for _, scores in _table(snapshot, store)]
 
 
-@memoise(size=2)
+@memoise_by_snapshot()
 def _table(snapshot: Snapshot, store: Store) -> Sequence[tuple[SettingRow, SettingScores]]:
     evaluations = listing(store, snapshot, "evaluations")
     return [

@@ -10,16 +10,15 @@ import functools
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from api.reading.memo import memoise
+from api.reading.memo import memoise_by_snapshot
 from api.reading.on_demand import ENDING, side_by_side, stamp, trial_id_of
 from api.reading.snapshot import Snapshot
+from sweep.store.index import is_settled
 from sweep.store.store import Store, StoredFile
 
-# File systems keep times as coarse as 2 s; a younger file may change again under the same time.
-YOUNG_NS = 2_000_000_000
 # Files that are asked for one by one, which is current; of more the listing is asked.
 FEW_FILES = 16
 
@@ -41,10 +40,11 @@ def listing(store: Store, snapshot: Snapshot, table: str) -> Listing:
 
     Raises StoreError if the store cannot be listed.
     """
-    return _LISTINGS[table](store, snapshot)
+    return _listed(snapshot, store, table)
 
 
-def _listed(table: str, store: Store, snapshot: Snapshot) -> Listing:
+@memoise_by_snapshot(size=3)
+def _listed(snapshot: Snapshot, store: Store, table: str) -> Listing:
     now = time.time_ns()
     # The id is the same text as in the rows: in memory once.
     by_trial = {
@@ -59,15 +59,8 @@ def _listed(table: str, store: Store, snapshot: Snapshot) -> Listing:
 def _version(file: StoredFile, snapshot: Snapshot, now: int) -> str:
     # A young file may change again under the same size and time: its version ends with the
     # snapshot.
-    young = f"-{snapshot.id}" if now - file.mtime_ns < YOUNG_NS else ""
+    young = "" if is_settled(file, now) else f"-{snapshot.id}"
     return f"{file.size}-{file.mtime_ns}{young}"
-
-
-# Requests that began before the latest snapshot still ask for the one before.
-_LISTINGS: Mapping[str, Callable[[Store, Snapshot], Listing]] = {
-    table: memoise(size=2)(functools.partial(_listed, table))
-    for table in ("evaluations", "spectra", "outputs")
-}
 
 
 def versions(store: Store, snapshot: Snapshot, paths: Iterable[str]) -> dict[str, str]:

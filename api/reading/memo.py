@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from api.reading.snapshot import Row
+from api.reading.snapshot import Row, Snapshot
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -95,9 +95,28 @@ def memoise_by_rows(
     return decorate
 
 
-def memoise(size: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Memoises a slow function of a snapshot: keeps the last `size` results."""
-    return memoise_by_weight(size, lambda result: 1)
+def memoise_by_snapshot(
+    size: int = 1,
+) -> Callable[[Callable[Concatenate[Snapshot, P], R]], Callable[Concatenate[Snapshot, P], R]]:
+    """Memoises a slow function of a snapshot and of hashable values.
+
+    Its last `size` results stay with the snapshot and go with it: nothing else keeps an old one.
+    """
+
+    def decorate(
+        function: Callable[Concatenate[Snapshot, P], R],
+    ) -> Callable[Concatenate[Snapshot, P], R]:
+        @functools.wraps(function)
+        def memoised(snapshot: Snapshot, *args: P.args, **kwargs: P.kwargs) -> R:
+            results: Results[R] = snapshot.results.get(function) or snapshot.results.setdefault(
+                function, Results(size, lambda result: 1)
+            )
+            key = (args, tuple(kwargs.items()))
+            return results.get(key, lambda: function(snapshot, *args, **kwargs))
+
+        return memoised
+
+    return decorate
 
 
 def memoise_by_weight(

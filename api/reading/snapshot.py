@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -36,7 +37,7 @@ BUSY_SHARE = 0.2
 LONGEST_PAUSE = 20.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Snapshot:
     """The store's content at one moment. `id` follows from the content of its files alone.
 
@@ -52,6 +53,8 @@ class Snapshot:
     plans: Mapping[str, Sequence[Row]]
     drivers: Mapping[str, Driver]
     skipped: Mapping[str, str]
+    # What was worked out from it, which goes when it goes: api/reading/memo.py.
+    results: dict[Any, Any] = field(default_factory=dict, repr=False)
 
 
 # Beside a sweep's plan and heartbeat: requests to its driver, and what a search has found.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from api.reading.memo import memoise
+from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.vocabulary import SHOWN_STATUSES
@@ -121,7 +121,7 @@ def read_ranges(parameters: Iterable[tuple[str, str]]) -> dict[str, float]:
     return ranges
 
 
-@memoise(size=2)
+@memoise_by_snapshot()
 def filter_names(snapshot: Snapshot) -> Mapping[str, Mapping[str, object]]:
     """Names that each filter may match: those that the code knows, then others in the store, as
     of a method that only a colleague's branch has."""
@@ -157,7 +157,7 @@ def trials_of_settings(snapshot: Snapshot, settings: tuple[str, ...] | None) -> 
     return sorted(rows, key=itemgetter("trial_id"))
 
 
-@memoise(size=2)
+@memoise_by_snapshot()
 def _by_setting(snapshot: Snapshot) -> Mapping[str, Sequence[Row]]:
     by_setting: dict[str, list[Row]] = {}
     for row in snapshot.records.values():

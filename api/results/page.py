@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from api.pages.rendering import page
 from api.reading import plans
+from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from api.results import groups, paging
 from api.results.filters import (
@@ -123,7 +123,7 @@ def _sorted_by(name: str, rows: Sequence[Row]) -> str | None:
     return None if name == SEEN_COLUMN else name
 
 
-@functools.lru_cache(maxsize=2)
+@memoise_by_snapshot()
 def _choices(snapshot: Snapshot) -> dict[str, Any]:
     """Choices of the filters: values that the store has, not all that there could be."""
     rows = snapshot.records.values()

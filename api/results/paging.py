@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from api.reading.memo import memoise
+from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from api.results.filters import (
     STORED,
@@ -71,7 +71,7 @@ def page(
 
 
 # A snapshot is one object until the store changes: a list is sorted once for each.
-@memoise(size=64)
+@memoise_by_snapshot(size=32)
 def _ordered(snapshot: Snapshot, sort: Sort, settings: tuple[str, ...] | None) -> Sequence[Row]:
     by_rank: tuple[list[Row], ...] = ([], [], [])
     for row in trials_of_settings(snapshot, settings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from api.drawing.look import in_order
 from api.pages.rendering import page
 from api.reading import on_demand, plans
+from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from api.sweeps import actions, matrix, progress
 from api.sweeps.alerts import alerts
@@ -52,7 +52,7 @@ def home(request: Request, snapshot: Now, service: Serving) -> Response:
     )
 
 
-@functools.lru_cache(maxsize=2)
+@memoise_by_snapshot()
 def _store_matrices(snapshot: Snapshot) -> Mapping[str, Mapping[str, Any]]:
     return matrices(list(snapshot.records.values()))
 
@@ -101,6 +101,6 @@ def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Respo
     )
 
 
-@functools.lru_cache(maxsize=8)
+@memoise_by_snapshot(size=8)
 def _sweep_matrices(snapshot: Snapshot, name: str) -> Mapping[str, Mapping[str, Any]]:
     return matrices(plans.plan_records(snapshot, name))

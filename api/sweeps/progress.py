@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api.reading.memo import memoise_by_snapshot
 from api.reading.plans import _state, hours, on_gpu, plan_records
 from api.reading.snapshot import Driver, Row, Snapshot
 from api.sweeps.models import Best, Progress, Sweep, SweepDetail, TimeLeft
@@ -47,7 +47,7 @@ def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
 
 
 # What follows from the store alone is counted once for each snapshot.
-@functools.lru_cache(maxsize=32)
+@memoise_by_snapshot(size=32)
 def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
     records = plan_records(snapshot, name)
     driver = snapshot.drivers.get(name)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from api.drawing.look import in_order
+from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from api.trials import queries
 from api.trials.models import Trial
@@ -56,7 +56,7 @@ def _method(row: Row) -> tuple[str, str | None]:
     return row["method"], row["form"]
 
 
-@functools.lru_cache(maxsize=2)
+@memoise_by_snapshot()
 def _by_profile_and_setting(snapshot: Snapshot) -> Mapping[tuple[str, str], Sequence[Row]]:
     by_setting: dict[tuple[str, str], list[Row]] = {}
     for row in snapshot.records.values():

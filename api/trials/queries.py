@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.drawing import thinning
-from api.reading.memo import memoise, memoise_by_rows
+from api.reading.memo import memoise_by_rows, memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from api.trials.models import Relative, ScoresAt, Trial, TrialDetail, Verdict
 from api.trials.series import Evaluation, Histogram, Spectrum
@@ -56,7 +56,7 @@ def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
     )
 
 
-@memoise(size=2)
+@memoise_by_snapshot()
 def _sweeps_by_trial(snapshot: Snapshot) -> Mapping[str, list[str]]:
     sweeps: dict[str, list[str]] = {}
     for name, plan in snapshot.plans.items():
@@ -167,7 +167,7 @@ def children(snapshot: Snapshot, record: Row) -> list[Relative]:
     return sorted(relatives, key=lambda child: (child.at or 0, child.trial_id))
 
 
-@memoise(size=2)
+@memoise_by_snapshot()
 def _branches(snapshot: Snapshot) -> Mapping[str, list[Row]]:
     branches: dict[str, list[Row]] = {}
     for row in snapshot.records.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -80,8 +80,8 @@ class Histogram(BaseModel):
     """D's outputs on 512 fixed images, or its loss on each, in bins of equal width."""
 
     iteration: int
-    images: Literal["training", "test", "generated"]
-    quantity: Literal["d", "d_loss"] = Field(description="D(x), or D's loss without penalty")
+    images: str = Field(description="training, test or generated")
+    quantity: str = Field(description="d: D(x); d_loss: D's loss without penalty")
     low: float | None = Field(description="lower edge of the first bin")
     high: float | None = Field(description="upper edge of the last bin")
     counts: list[int] = Field(description="images per bin")

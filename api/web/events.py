@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import Annotated
@@ -14,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.reading.changes import Change, Changes, History
+from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import NotFound, Snapshot
 from api.web.parameters import Serving, known_parameters
 from api.web.problems import RESPONSES
@@ -155,12 +155,12 @@ def _id(changes: Changes, history: History) -> str:
 
 
 # Counted once for all clients.
-@functools.lru_cache(maxsize=64)
+@memoise_by_snapshot(size=64)
 def _counts(snapshot: Snapshot, name: str | None) -> Mapping[str, int]:
     ids = snapshot.ids if name is None else _members(snapshot, name)
     return status_counts(snapshot.records[trial_id]["status"] for trial_id in ids)
 
 
-@functools.lru_cache(maxsize=64)
+@memoise_by_snapshot(size=64)
 def _members(snapshot: Snapshot, name: str) -> frozenset[str]:
     return frozenset(row["trial_id"] for row in snapshot.plans.get(name, ()))

@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib import metadata
 
 from api.reading import plans
-from api.reading.memo import memoise
+from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from api.reading.version import code_version
 from api.web.latency import BOUNDS, LatencyHistogram
@@ -42,7 +42,7 @@ class StoreMetrics:
     named_sweeps: Sequence[str]
 
 
-@memoise(size=1)
+@memoise_by_snapshot()
 def store_metrics(snapshot: Snapshot) -> StoreMetrics:
     """Counts the rows of a snapshot, which takes a moment when there are many."""
     names = plans.sweep_names(snapshot)[:MOST_SWEEPS]

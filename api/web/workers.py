@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -28,7 +28,7 @@ MOST_RUNNING = 4
 MOST_REQUESTS = 200
 RETRY_SECONDS = "2"
 # Headers that an answer depends on, beside the address and the client's rights.
-HEADERS = ("accept", "accept-encoding", "if-none-match")
+HEADERS = ("accept", "accept-encoding", "if-none-match", "if-range", "range")
 RIGHTS = ("trusted", "may_control", "logged_in", "can_log_in")
 
 
@@ -68,6 +68,10 @@ class Workers:
         finally:
             self.requests -= 1
 
+    async def alone(self, compute: Callable[[], Answer]) -> Answer:
+        """What `compute` gives, for one request alone."""
+        return await anyio.to_thread.run_sync(compute, limiter=self._limiter)
+
     async def _computed(self, question: Hashable, compute: Callable[[], Answer]) -> Answer:
         try:
             return await anyio.to_thread.run_sync(compute, limiter=self._limiter)
@@ -87,10 +91,15 @@ def heavy(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         compute = functools.partial(_compute, endpoint, request, arguments)
         question = _question(endpoint, request, arguments["snapshot"])
         answer = await workers.answer(question, compute)
+        if isinstance(answer.response, StreamingResponse):
+            # A stream can be sent once: each has its own, of the file that is made by now.
+            answer = await workers.alone(compute)
         request.state.headers = dict(answer.headers)
         if answer.error is not None:
             raise answer.error
         assert answer.response is not None
+        if isinstance(answer.response, StreamingResponse):
+            return answer.response
         return _copied(answer.response)
 
     return answered

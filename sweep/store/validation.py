@@ -48,6 +48,10 @@ _AMOUNT: Rule = (
 _OBJECT: Rule = (is_json_object, "a JSON object, or null")
 _TIME: Rule = (lambda value: value is not None, "a time")
 _LIST: Rule = (lambda value: value is not None, "a list")
+_NUMBERS: Rule = (
+    lambda value: value is not None and all(n is not None and n >= 0 for n in value),
+    "a list of whole numbers from 0",
+)
 
 _IDENTITY: Mapping[str, Rule] = {
     **dict.fromkeys(("trial_id", "profile", "setting", "group", "dataset", "method"), _TEXT),
@@ -73,7 +77,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "outputs": {
         "iteration": _ITERATION,
         **dict.fromkeys(("images", "quantity"), _TEXT),
-        **dict.fromkeys(("low", "high"), _FINITE),
+        "counts": _NUMBERS,
+        "not_finite": _ITERATION,
     },
 }  # fmt: skip
 

@@ -175,7 +175,7 @@ def ask_everything(store: Store) -> Iterator[tuple[str, int, str]]:
     ]
 
     async def answers() -> list[tuple[str, int, str]]:
-        transport = httpx2.ASGITransport(app=app)
+        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://store") as client:
             responses = [await client.get(address) for address in addresses]
         return [(str(r.url), r.status_code, r.text[:500]) for r in responses]

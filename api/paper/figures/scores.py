@@ -119,7 +119,11 @@ def mark(x: float, y: float, seed: SeedScore, label: str) -> Mark:
 
 def ceiling(values: Sequence[float]) -> float | None:
     """The upper end of an axis that one value would squash; None where none would."""
-    if not values or max(values) <= SQUASHED * (middle := statistics.median(values)):
+    if not values:
+        return None
+    middle = statistics.median(values)
+    # Of a distance below 0, which is none, there is no multiple that would say anything.
+    if middle <= 0 or max(values) <= SQUASHED * middle:
         return None
     return 1.15 * max(value for value in values if value <= SQUASHED * middle)
 

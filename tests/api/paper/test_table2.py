@@ -113,7 +113,7 @@ def test_routes_of_many_trials_list_and_ask_for_no_file_alone(
 ) -> None:
     fill(tmp_path)
     store, fs = counting_store(tmp_path)
-    monkeypatch.setattr("api.app.Store", lambda root: store)
+    monkeypatch.setattr("api.app.Store", lambda root, patience: store)
     monkeypatch.setattr("api.app.warm", lambda service, stop: None)
     with serving(tmp_path) as http:
         wait_for(lambda: http.get("/readyz").status_code == 200)

@@ -24,13 +24,14 @@ def seen(store: Store, folder: Path) -> Snapshot:
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The trials that have been read from the store so far."""
+def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The trials that have been read from the test's store so far: other tests' services live on."""
     paths: list[str] = []
     original = Store.read
 
     def counted(self: Store, path: str) -> bytes | None:
-        paths.extend([path] if path.startswith("trials/") else [])
+        if path.startswith("trials/") and self.base.startswith(str(tmp_path)):
+            paths.append(path)
         return original(self, path)
 
     monkeypatch.setattr(Store, "read", counted)

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from api.reading.memo import memoise, memoise_by_rows, memoise_by_weight
+from api.reading.memo import memoise_by_rows, memoise_by_snapshot, memoise_by_weight
+from api.reading.snapshot import Snapshot
+
+
+def weight_of_one(result: object) -> int:
+    return 1
+
+
+def snapshot_of_nothing() -> Snapshot:
+    return Snapshot("id", True, (), {}, {}, {}, {})
+
+
+def test_results_of_a_snapshot_go_with_it() -> None:
+    calls: list[str] = []
+
+    class Result:
+        """What weak references can be made to."""
+
+    @memoise_by_snapshot(size=2)
+    def work(snapshot: Snapshot, name: str) -> Result:
+        calls.append(name)
+        return Result()
+
+    first, second = snapshot_of_nothing(), snapshot_of_nothing()
+    assert work(first, "a") is work(first, "a")
+    assert work(second, "a") is not work(first, "a")
+    assert calls == ["a", "a"]
+    gone = [weakref.ref(first), weakref.ref(work(first, "a"))]
+    del first
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]
+    # Of one snapshot the last two questions are kept.
+    work(second, "b")
+    work(second, "c")
+    work(second, "a")
+    assert calls == ["a", "a", "b", "c", "a"]
 
 
 def test_rows_are_remembered_as_long_as_they_are_the_same() -> None:
@@ -41,7 +78,7 @@ def test_rows_that_are_gone_do_not_lend_their_ids() -> None:
 def test_several_wait_for_one() -> None:
     calls: list[int] = []
 
-    @memoise(size=1)
+    @memoise_by_weight(1, weight_of_one)
     def slow(x: int) -> int:
         calls.append(x)
         time.sleep(0.1)
@@ -60,7 +97,7 @@ def test_several_wait_for_one() -> None:
 def test_other_questions_do_not_wait() -> None:
     asked, may_go_on = threading.Event(), threading.Event()
 
-    @memoise(size=4)
+    @memoise_by_weight(4, weight_of_one)
     def answer(question: str) -> str:
         if question == "slow":
             asked.set()
@@ -83,7 +120,7 @@ def test_a_failure_is_told_to_all_who_wait_and_forgotten() -> None:
     calls: list[int] = []
     asked, may_go_on = threading.Event(), threading.Event()
 
-    @memoise(size=1)
+    @memoise_by_weight(1, weight_of_one)
     def fails_first(x: int) -> int:
         calls.append(x)
         asked.set()

@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 
 from api.paper.table2 import setting_scores
 from api.web import workers
-from api.web.service import Service, open_service
+from api.web.formats import negotiate
+from api.web.service import Service, open_service, tag_curves
 from api.web.workers import MOST_RUNNING, Answer, Workers
 from sweep.store.store import StoreError
 from tests.api.servers import serving, wait_for
@@ -48,13 +49,13 @@ class Gate:
 
 @contextmanager
 def crowd(
-    http: httpx2.Client, gate: Gate, path: str, clients: int = CLIENTS
+    http: httpx2.Client, gate: Gate, path: str, clients: int = CLIENTS, **options: Any
 ) -> Iterator[list[Future[httpx2.Response]]]:
     """So many clients that ask for the path at once; the gate is opened at the end."""
     url = f"{http.base_url}{path}"
     with ThreadPoolExecutor(clients) as pool:
         try:
-            yield [pool.submit(httpx2.get, url, timeout=60) for _ in range(clients)]
+            yield [pool.submit(httpx2.get, url, timeout=60, **options) for _ in range(clients)]
         finally:
             gate.opened.set()
 
@@ -116,13 +117,22 @@ def test_all_get_the_304_or_the_refusal_of_the_one(
 ) -> None:
     with serving(filled) as http:
         wait_for(lambda: http.get("/readyz").status_code == 200)
-        refused = http.get("/fig/13")
-        assert refused.status_code == 404
-        assert "no data view of Fig. 13" in refused.json()["detail"]
         etag = http.get("/claims").headers["etag"]
-        again = http.get("/claims", headers={"If-None-Match": etag})
-        assert (again.status_code, again.content) == (304, b"")
-        assert again.headers["etag"] == etag
+        for headers, path, status in (
+            ({"If-None-Match": etag}, "/claims", 304),
+            ({}, "/table2?format=odd", 406),
+        ):
+            gate = Gate(tag_curves if status == 304 else negotiate)
+            place = "tag_curves" if status == 304 else "formats.negotiate"
+            monkeypatch.setattr(f"api.paper.routes.{place}", gate)
+            with crowd(http, gate, path, clients=8, headers=headers) as asked:
+                wait_for(lambda: service[0].workers.requests == 8)
+            responses = [future.result() for future in asked]
+            monkeypatch.undo()
+            assert gate.entered == 1
+            assert {response.status_code for response in responses} == {status}
+            tags = {response.headers.get("etag") for response in responses}
+            assert tags == {etag if status == 304 else None}
 
 
 def test_beyond_the_bound_a_client_is_told_to_come_again(
