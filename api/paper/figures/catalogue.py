@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from api.reading.memo import memoise_by_rows
 from api.reading.snapshot import Row, Snapshot
 from api.results.filters import Filters, matching
 from sweep.paper import trends
 from sweep.paper.claims import CONTROLS
 from sweep.paper.contingency import sr_of
-from sweep.paper.table2 import TABLE_II, MethodResult, published_sr, table2
+from sweep.paper.table2 import TABLE_II, MethodResult, SettingRow, published_sr, table2
 from trainer.config.lookup import select
 from trainer.config.settings import PROFILES, SETTINGS
 
@@ -163,19 +164,27 @@ def _results(view: View, rows: Sequence[Row], profile: str) -> list[MethodResult
         return []
     setting = rows[0]["setting"]
     if view.methods == "sr over i":
-        of_sr = [row for row in rows if row["method"] == trends.STATIC]
-        return [point for trend in trends.fig8(of_sr) for point in trend.points]
+        return _over_i([row for row in rows if row["method"] == trends.STATIC])
+    candidates = {"sn"}
     if view.methods == "sn and sr":
-        candidates = ["sn", published_sr(setting), trends.STATIC, *CONTROLS]
-    else:
-        candidates = ["sn"]
-    of_methods = [row for row in rows if row["method"] in candidates]
-    (table,) = [row for row in table2(of_methods, _no_curve) if row.setting == setting]
+        candidates |= {published_sr(setting), trends.STATIC, *CONTROLS}
+    table = _table_row([row for row in rows if row["method"] in candidates], setting)
     methods = ["sn"]
     if view.methods == "sn and sr":
         methods += [sr_of(table, profile), *CONTROLS]
     measured = table.measured.get(profile, {})
     return [measured[method] for method in methods if method in measured]
+
+
+@memoise_by_rows(size=64)
+def _over_i(rows: Sequence[Row]) -> list[MethodResult]:
+    return [point for trend in trends.fig8(rows) for point in trend.points]
+
+
+@memoise_by_rows(size=128)
+def _table_row(rows: Sequence[Row], setting: str) -> SettingRow:
+    (table,) = [row for row in table2(rows, _no_curve) if row.setting == setting]
+    return table
 
 
 def _no_curve(trial_id: str) -> Sequence[Row]:
