@@ -25,7 +25,7 @@ def seen(store: Store, folder: Path) -> Snapshot:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """The trials that have been read from the test's store so far: other tests' services live on."""
+    """The trials that were read from the test's store so far; services of other tests live on."""
     paths: list[str] = []
     original = Store.read
 
