@@ -13,7 +13,7 @@ from api.reading.memo import memoise_by_rows, memoise_by_snapshot, memoise_by_we
 from api.reading.snapshot import Snapshot
 
 
-def weight_of_one(result: object) -> int:
+def weight_of_one(result: Any) -> int:
     return 1
 
 
