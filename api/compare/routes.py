@@ -16,6 +16,8 @@ from api.drawing.figure import Figure, captioned, no_figure
 from api.reading import on_demand
 from api.reading.snapshot import Row
 from api.trials import output_figures, queries
+from api.trials.figure_routes import drawn_or_why_not
+from api.trials.series import Histogram
 from api.trials.spectrum_figures import heat_maps
 from api.web import formats
 from api.web.flattening import flat_table, json_text
@@ -160,19 +162,20 @@ def spectra(
     records = comparison.selected_records(snapshot, comparison.ids_of(t))
     tag_files(request, service, snapshot.id, on_demand.table_paths(records, "spectra"))
     source = _source("spectra", records) + f"&layer={layer}"
-    labelled_spectra = [
-        (
-            label,
-            [
-                queries.spectrum(row)
-                for row in _layer_spectra(service, record["trial_id"], layer, on_demand.SPECTRUM)
-            ],
-        )
-        for label, record in zip(_labels(records), records, strict=True)
-    ]
-    if not any(rows for _, rows in labelled_spectra):
-        return captioned(request, snapshot, no_figure(f"No trial has a layer_{layer}.", source))
-    return captioned(request, snapshot, heat_maps(labelled_spectra, layer, columns, source))
+
+    def draw() -> Figure:
+        labelled_rows = [
+            (label, _layer_spectra(service, record["trial_id"], layer, on_demand.SPECTRUM))
+            for label, record in zip(_labels(records), records, strict=True)
+        ]
+        labelled_spectra = [
+            (label, [queries.spectrum(row) for row in rows]) for label, rows in labelled_rows
+        ]
+        if not any(rows for _, rows in labelled_spectra):
+            return no_figure(f"No trial has a layer_{layer}.", source)
+        return heat_maps(labelled_spectra, layer, columns, source)
+
+    return captioned(request, snapshot, drawn_or_why_not(draw, source))
 
 
 @router.get("/figures/compare/outputs", tags=["figures"])
@@ -189,21 +192,21 @@ def outputs(
     """D's outputs of each trial at an iteration, on one axis."""
     records = comparison.selected_records(snapshot, comparison.ids_of(t))
     tag_files(request, service, snapshot.id, on_demand.table_paths(records, "outputs"))
-    labelled_histograms = [
-        (
-            label,
-            [
-                queries.histogram(row)
-                for row in on_demand.outputs(
-                    service.store, record["trial_id"], None, quantity, None
-                )
-            ],
-        )
-        for label, record in zip(_labels(records), records, strict=True)
-    ]
     source = _source("outputs", records)
-    figure = output_figures.side_by_side(labelled_histograms, quantity, at, columns, source)
-    return captioned(request, snapshot, figure)
+
+    def draw() -> Figure:
+        labelled_histograms = [
+            (label, _histograms(service, record["trial_id"], quantity))
+            for label, record in zip(_labels(records), records, strict=True)
+        ]
+        return output_figures.side_by_side(labelled_histograms, quantity, at, columns, source)
+
+    return captioned(request, snapshot, drawn_or_why_not(draw, source))
+
+
+def _histograms(service: Service, trial_id: str, quantity: str) -> list[Histogram]:
+    rows = on_demand.outputs(service.store, trial_id, None, quantity, None)
+    return [queries.histogram(row) for row in rows]
 
 
 def _labels(records: Sequence[Row]) -> list[str]:

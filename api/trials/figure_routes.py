@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -16,6 +16,8 @@ from api.trials.series import Spectrum
 from api.web.parameters import LayerIndex, Now, Serving, known_parameters, separated, whole_numbers
 from api.web.problems import RESPONSES
 from api.web.service import Service, tag_files
+from sweep.store.retry import trouble
+from sweep.store.store import StoreError
 from trainer.config.lookup import UsageError
 
 router = APIRouter(
@@ -46,12 +48,14 @@ def curves(
     names = separated(keys)
     columns = thinning.curve_keys(names, scalar=True) if names else []
     tag_files(request, service, snapshot.id, [on_demand.table_path("evaluations", trial_id)])
-    rows = on_demand.evaluations(service.store, trial_id)
     source = f"/trials/{trial_id}/evaluations" + (f"?keys={','.join(columns)}" if columns else "")
     trial = queries.trial(record)
-    return captioned(
-        request, snapshot, curve_figures.curves(trial, rows, columns, source, logarithmic=log)
-    )
+
+    def draw() -> Figure:
+        rows = on_demand.evaluations(service.store, trial_id)
+        return curve_figures.curves(trial, rows, columns, source, logarithmic=log)
+
+    return captioned(request, snapshot, drawn_or_why_not(draw, source))
 
 
 @router.get("/strip")
@@ -65,10 +69,14 @@ def strip(
     """Quality, spectrum and game on one axis, each collapse marked."""
     trial = queries.trial(trial_record(snapshot, trial_id))
     tag_files(request, service, snapshot.id, [on_demand.table_path("evaluations", trial_id)])
-    rows = on_demand.evaluations(service.store, trial_id)
     source = f"/trials/{trial_id}/evaluations"
-    shortcuts = dataset_facts.shortcuts(trial)
-    return captioned(request, snapshot, curve_figures.strip(trial, rows, rank, shortcuts, source))
+
+    def draw() -> Figure:
+        rows = on_demand.evaluations(service.store, trial_id)
+        shortcuts = dataset_facts.shortcuts(trial)
+        return curve_figures.strip(trial, rows, rank, shortcuts, source)
+
+    return captioned(request, snapshot, drawn_or_why_not(draw, source))
 
 
 @router.get("/spectra")
@@ -79,12 +87,13 @@ def spectra(
     trial = queries.trial(trial_record(snapshot, trial_id))
     tag_files(request, service, snapshot.id, [on_demand.table_path("spectra", trial_id)])
     source = f"/trials/{trial_id}/spectra?layer={layer}"
-    try:
+
+    def draw() -> Figure:
         rows = _spectra(service, trial_id, layer)
         names = dataset_facts.layers(trial)
-        figure = spectrum_figures.heat_map(trial, rows, layer, names, source)
-    except UsageError as error:
-        figure = no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
+        return spectrum_figures.heat_map(trial, rows, layer, names, source)
+
+    figure = drawn_or_why_not(draw, f"/trials/{trial_id}/spectra")
     return captioned(request, snapshot, figure)
 
 
@@ -105,12 +114,13 @@ def snapshots(
     pinned = whole_numbers("iterations", iterations)
     tag_files(request, service, snapshot.id, [on_demand.table_path("spectra", trial_id)])
     source = f"/trials/{trial_id}/spectra?layer={layer}"
-    try:
+
+    def draw() -> Figure:
         rows = _spectra(service, trial_id, layer)
         names = dataset_facts.layers(trial)
-        figure = spectrum_figures.snapshots(rows, pinned, at, layer, names, source)
-    except UsageError as error:
-        figure = no_figure(f"{error}.", f"/trials/{trial_id}/spectra")
+        return spectrum_figures.snapshots(rows, pinned, at, layer, names, source)
+
+    figure = drawn_or_why_not(draw, f"/trials/{trial_id}/spectra")
     return captioned(request, snapshot, figure)
 
 
@@ -121,10 +131,29 @@ def outputs(
     """D(x) and D's loss on training, test and generated images, as histograms."""
     trial_record(snapshot, trial_id)
     tag_files(request, service, snapshot.id, [on_demand.table_path("outputs", trial_id)])
-    stored = on_demand.outputs(service.store, trial_id, None, None, None)
-    rows = [queries.histogram(row) for row in stored]
     source = f"/trials/{trial_id}/outputs"
-    return captioned(request, snapshot, output_figures.histograms(rows, at, source))
+
+    def draw() -> Figure:
+        stored = on_demand.outputs(service.store, trial_id, None, None, None)
+        rows = [queries.histogram(row) for row in stored]
+        return output_figures.histograms(rows, at, source)
+
+    return captioned(request, snapshot, drawn_or_why_not(draw, source))
+
+
+def drawn_or_why_not(draw: Callable[[], Figure], data: str) -> Figure:
+    """The figure, or an empty one with the reason why there is none; `data` leads to its data.
+
+    Raises StoreError while the store cannot be reached: asked again there may be a figure.
+    """
+    try:
+        return draw()
+    except UsageError as error:
+        return no_figure(f"{error}.", data)
+    except StoreError as error:
+        if trouble(error) is not None:
+            raise
+        return no_figure(f"{error}.", data)
 
 
 def _spectra(service: Service, trial_id: str, layer: int) -> list[Spectrum]:
