@@ -1,9 +1,11 @@
 """A store as big as the service is built for, seeded: 10,000 trials, 50 evaluations, 10 layers.
 
-Configurations, plans and schemas are the real ones; the numbers are drawn. Every trial has its
-curve, all spectra and D's histograms, about 0.2 MB; there are no samples and no checkpoints.
+Configurations, plans and schemas are the real ones; the numbers are drawn. All trials are planned,
+and nine of ten have begun: those have their curve, all spectra and D's histograms, about 0.2 MB;
+there are no samples and no checkpoints. Some files are odd, as odd_rows.py says.
 
-    python tests/benchmarks/store.py /tmp/store [--trials 10000] [--seed 0] [--rows-only]
+    python tests/benchmarks/store.py /tmp/store [--trials 10000] [--seed 0]
+        [--rows-only | --evaluations-only]
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from drawn import EVALUATIONS, Columns, curve, outputs, spectra, table_of
+from odd_rows import CURVES, spoil
 
 from sweep.run.rows import identity_row, plan_rows
 from sweep.store.schemas import SCORE_NAMES
@@ -33,9 +36,11 @@ from trainer.config.settings import METHODS, SETTINGS
 from trainer.config.trial import TrialConfig, trial_config
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+# The evaluation at which trials that collapse begin to.
+FELL_AT = 20
 RATIOS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 # Of a hundred trials; the rest has ended, collapsed where its numbers say so.
-STATUSES = {"planned": 2, "running": 2, "failed": 4, "stopped": 2}
+STATUSES = {"planned": 10, "running": 2, "failed": 4, "stopped": 2}
 SCORER = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 PROTOCOL = {
     "extractor": "reference network of the profile", "weights_sha256": SCORER, "splits": 10,
@@ -93,27 +98,46 @@ def sweeps(configs: Sequence[TrialConfig]) -> Mapping[str, list[TrialConfig]]:
     }
 
 
-def write(root: Path, trials: int, seed: int, *, rows_only: bool = False) -> None:
-    """Fills the folder; files are written plainly, for nothing else looks at them yet."""
+def write(
+    root: Path, trials: int, seed: int, *, curves: Sequence[str] = CURVES, odd: bool = True
+) -> None:
+    """Fills the folder, with these tables of curves; files are written plainly, for nothing else
+    looks at them yet. `odd`: some of them are made odd."""
     configs = configurations(trials)
     for table in ("trials", "evaluations", "spectra", "outputs", "sweeps"):
         (root / table).mkdir(parents=True, exist_ok=True)
     for name, planned in sweeps(configs).items():
-        _put(root / f"sweeps/{name}.parquet", columns("sweeps", plan_rows(name, planned)))
+        put(root / f"sweeps/{name}.parquet", columns("sweeps", plan_rows(name, planned)))
         state = "running" if name == "everything" else "finished"
-        (root / f"sweeps/{name}.json").write_text(json.dumps(_driver(name, state)))
-    rng, dice = np.random.default_rng(seed), random.Random(seed)
+        # Ahead of the clock, so that it still counts as heard of however long a benchmark takes.
+        heard = datetime.now(UTC) + timedelta(hours=6) if state == "running" else START
+        (root / f"sweeps/{name}.json").write_text(json.dumps(driver(name, state, heard)))
+    rng = np.random.default_rng(seed)
+    statuses = first_statuses(configs, seed)
+    for config, status in zip(configs, statuses, strict=True):
+        if status != "planned":
+            _write_trial(root, config, status, rng, curves)
+    if odd:
+        spoil(root, begun(configs, seed))
+
+
+def first_statuses(configs: Sequence[TrialConfig], seed: int) -> list[str]:
+    """The status that each trial has at first; `ended` is completed or collapsed."""
+    dice = random.Random(seed)
     marks = [status for status, count in STATUSES.items() for _ in range(count)]
     marks += ["ended"] * (100 - len(marks))
-    for config in configs:
-        status = dice.choice(marks)
-        if status != "planned":
-            _write_trial(root, config, status, rng, rows_only=rows_only)
+    return [dice.choice(marks) for _ in configs]
 
 
-def _driver(name: str, state: str) -> dict[str, Any]:
-    # Ahead of the clock, so that it still counts as heard of however long a benchmark takes.
-    heard = datetime.now(UTC) + timedelta(hours=6) if state == "running" else START
+def begun(configs: Sequence[TrialConfig], seed: int) -> list[str]:
+    """Ids of the trials that have begun at first."""
+    statuses = first_statuses(configs, seed)
+    pairs = zip(configs, statuses, strict=True)
+    return [config.trial_id for config, status in pairs if status != "planned"]
+
+
+def driver(name: str, state: str, heard: datetime) -> dict[str, Any]:
+    """The driver's account of itself, with the time of its last heartbeat."""
     return {
         "sweep": name, "state": state, "host": "head", "pid": 4242, "pid_started": 1.0,
         "attempt": "a1", "started_at": START.isoformat(), "heartbeat": heard.isoformat(),
@@ -122,30 +146,38 @@ def _driver(name: str, state: str) -> dict[str, Any]:
 
 
 def _write_trial(
-    root: Path, config: TrialConfig, status: str, rng: np.random.Generator, *, rows_only: bool
+    root: Path,
+    config: TrialConfig,
+    status: str,
+    rng: np.random.Generator,
+    curves: Sequence[str],
 ) -> None:
-    lifts = METHODS[config.method].lifts
-    sick = not lifts and config.channels <= 32 and rng.random() < 0.6
-    fell = 20 if sick else None
+    sick = can_collapse(config) and rng.random() < 0.6
+    fell = FELL_AT if sick else None
     if status == "ended":
         status = "collapsed" if sick else "completed"
     n = {"running": 25, "failed": 12, "stopped": 30, "collapsed": 40}.get(status, EVALUATIONS)
     held = curve(config, n, fell, rng)
-    row = columns("trials", [_trial(config, status, held, fell)])
-    _put(root / f"trials/{config.trial_id}.parquet", row)
-    if rows_only:
-        return
-    tables = {
-        "evaluations": held,
-        "spectra": spectra(config, held, rng),
-        "outputs": outputs(held, rng),
-    }
-    for name, drawn in tables.items():
-        _put(root / f"{name}/{config.trial_id}.parquet", table_of(name, config.trial_id, drawn))
+    put(root / f"trials/{config.trial_id}.parquet", trial_table(config, status, held, fell))
+    for name in curves:
+        drawn = {
+            "evaluations": lambda: held,
+            "spectra": lambda: spectra(config, held, rng),
+            "outputs": lambda: outputs(held, rng),
+        }[name]()
+        put(root / f"{name}/{config.trial_id}.parquet", table_of(name, config.trial_id, drawn))
+
+
+def can_collapse(config: TrialConfig) -> bool:
+    return not METHODS[config.method].lifts and config.channels <= 32
+
+
+def trial_table(config: TrialConfig, status: str, held: Columns, fell: int | None) -> pa.Table:
+    """The row of `trials` that sums the curve up; it collapsed at the evaluation `fell`."""
+    return columns("trials", [_trial(config, status, held, fell)])
 
 
 def _trial(config: TrialConfig, status: str, held: Columns, fell: int | None) -> Mapping[str, Any]:
-    """The row that sums the curve up."""
     at = held["iteration"]
     score = "fid" if "fid" in held else "fd_digits"
     best = int(np.argmin(held[score][:fell]))
@@ -187,7 +219,8 @@ def _trial(config: TrialConfig, status: str, held: Columns, fell: int | None) ->
     }
 
 
-def _put(path: Path, table: pa.Table) -> None:
+def put(path: Path, table: pa.Table) -> None:
+    """Writes the file of the table that its folder is named after."""
     path.write_bytes(file_of(path.parent.name, table))
 
 
@@ -196,10 +229,13 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="folder to fill; what is in it stays")
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rows-only", action="store_true", help="no curves, spectra, histograms")
+    less = parser.add_mutually_exclusive_group()
+    less.add_argument("--rows-only", action="store_true", help="no curves, spectra, histograms")
+    less.add_argument("--evaluations-only", action="store_true", help="no spectra, histograms")
     args = parser.parse_args()
     started = time.monotonic()
-    write(args.root, args.trials, args.seed, rows_only=args.rows_only)
+    curves = () if args.rows_only else CURVES[: 1 if args.evaluations_only else None]
+    write(args.root, args.trials, args.seed, curves=curves)
     sys.stdout.write(f"{args.trials} trials in {time.monotonic() - started:.0f} s\n")
 
 

@@ -37,7 +37,7 @@ def by_trials(folder: Path, sizes: Sequence[int], repetitions: int) -> list[Curv
     times: dict[str, list[float]] = {}
     for size in sizes:
         root = folder / f"{size}"
-        store.write(root, size, 0, rows_only=True)
+        store.write(root, size, 0, curves=(), odd=False)
         parts = {
             "sweep.status": partial(_quietly, status.main, root),
             "sweep.ls": partial(_quietly, ls.main, root),
