@@ -1,9 +1,9 @@
 """The service over 10,000 trials: start, refresh, latency of every route, memory; and its peers.
 
 The service runs alone on one core, its clients on another where there is one. While the routes are
-timed a writer replaces the file of one trial every second. Absolute times are of this machine and
-its load; beside them, with --peers, stand the times of MLflow's tracking server and of
-optuna-dashboard for the same work on the same data, as ratios.
+timed writer.py lets trials go on; what is asked of odd ones must be answered, too. Absolute times
+are of this machine and its load; beside them, with --peers, stand the times of MLflow's tracking
+server and of optuna-dashboard for the same work on the same data, as ratios.
 
     python tests/benchmarks/service.py [--store DIR] [--trials 10000] [--clients 1,8,32]
         [--core] [--peers]
@@ -21,8 +21,8 @@ import random
 import statistics
 import sys
 import tempfile
-import threading
 import time
+import urllib.error
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -33,7 +33,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import store
 from ledger import record, say
+from odd_rows import Odd, odd_trials
 from processes import Server, free_port, start
+from writer import replace, writing
 
 from sweep.store.tables import file_of
 from trainer.config.settings import SETTINGS
@@ -56,6 +58,10 @@ ROUTES = (
     "/figures/fig8?setting={setting}", "/figures/seeds",
 )  # fmt: skip
 PAGES = ("/", "/paper", "/view/sweeps/everything", "/view/trials/{id}")
+OF_ODD_TRIALS = (
+    *PAGES[:3], "/view/trials?status=unreadable", "/results?status=unreadable", "/view/sweeps/odd",
+    "/sweeps/odd", "/sweeps/odd/matrix", "/table2", "/claims", "/fig8", "/fig12", "/survival",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -64,7 +70,9 @@ def main() -> None:
         root = args.store or Path(scratch) / "store"
         if not (root / "trials").is_dir():
             store.write(root, args.trials, seed=0)
-        ids = sorted(path.stem for path in (root / "trials").iterdir())
+        begun = store.begun(store.configurations(args.trials), seed=0)
+        odd = odd_trials(begun)
+        ids = sorted({*begun} - {each.trial_id for each in odd})
         say(f"{len(ids)} trials with files, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         with start_ups(root, Path(scratch) / "cache") as (server, figures):
             began = time.perf_counter()
@@ -72,13 +80,17 @@ def main() -> None:
             say(f"the first Table II after it {time.perf_counter() - began:.1f} s")
             time_refresh(server, root, ids)
             routes = (LIST, CURVE) if args.core else (*ROUTES, *PAGES)
-            own = time_routes(server, root, ids, routes, args.clients, args.seconds)
+            with writing(root, args.trials):
+                own = time_routes(server, ids, routes, args.clients, args.seconds)
             figures |= {
                 "list p50 (ms)": quantile(own[LIST], 0.5),
                 "curve p50 (ms)": quantile(own[CURVE], 0.5),
                 "memory (MiB)": memory(server),
             }
+            failed = failures(server, odd)
         record(f"service, {args.trials} trials", figures)
+        if failed:
+            raise RuntimeError(f"the service fails over odd rows: {failed[0]}")
         if args.peers:
             peers.compare(root, ids, {"list": own[LIST], "curve": own[CURVE]})
 
@@ -132,31 +144,25 @@ def touch_up(root: Path, trial_id: str) -> None:
     table = pq.ParquetFile(path).read(use_threads=False)
     at = table.column_names.index("seconds")
     longer = pa.array([value + 1 for value in table.column(at).to_pylist()])
-    fresh = path.with_name(f".{path.name}.tmp")
-    fresh.write_bytes(file_of("trials", table.set_column(at, table.schema.field(at), longer)))
-    fresh.replace(path)
+    replace(path, file_of("trials", table.set_column(at, table.schema.field(at), longer)))
 
 
-@contextmanager
-def writing(root: Path, ids: Sequence[str]) -> Iterator[None]:
-    stop = threading.Event()
-
-    def write() -> None:
-        for trial_id in itertools.cycle(ids):
-            touch_up(root, trial_id)
-            if stop.wait(1):
-                return
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    yield
-    stop.set()
-    thread.join()
+def failures(server: Server, odd: Sequence[Odd]) -> list[str]:
+    """Addresses that an odd trial, or a whole with odd trials in it, breaks."""
+    ids = {each.trial_id for each in odd}
+    addresses = [f"{prefix}/trials/{each}" for each in ids for prefix in ("", "/view")]
+    failed = []
+    for address in (*addresses, *OF_ODD_TRIALS):
+        try:
+            server.fetch(address)
+        except urllib.error.HTTPError as error:
+            failed.append(f"{address}: {error.code}")
+    say(f"odd rows: of {len(addresses) + len(OF_ODD_TRIALS)} addresses {len(failed)} fail")
+    return failed
 
 
 def time_routes(
     server: Server,
-    root: Path,
     ids: Sequence[str],
     routes: Sequence[str],
     clients: Sequence[int],
@@ -166,15 +172,14 @@ def time_routes(
     head = "".join(f"{n:>5} p50 {n:>5} p95" for n in clients)
     say(f"{'route (ms, by clients)':62} {'KB':>7}{head}")
     alone = {}
-    with writing(root, ids):
-        for route in routes:
-            cells = []
-            size = len(server.fetch(next(addresses(route, ids))))
-            for n in clients:
-                times = timed(server.port, route, ids, n, seconds)
-                alone.setdefault(route, times)
-                cells.append(f"{quantile(times, 0.5):10.1f}{quantile(times, 0.95):10.1f}")
-            say(f"{route[:62]:62} {size / 1000:7.1f}{''.join(cells)}")
+    for route in routes:
+        cells = []
+        size = len(server.fetch(next(addresses(route, ids))))
+        for n in clients:
+            times = timed(server.port, route, ids, n, seconds)
+            alone.setdefault(route, times)
+            cells.append(f"{quantile(times, 0.5):10.1f}{quantile(times, 0.95):10.1f}")
+        say(f"{route[:62]:62} {size / 1000:7.1f}{''.join(cells)}")
     return alone
 
 
