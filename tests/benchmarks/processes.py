@@ -58,6 +58,11 @@ class Server:
         (kilobytes,) = re.findall(rf"{name}:\s+(\d+) kB", status)
         return int(kilobytes) / 1024
 
+    def rollup(self) -> dict[str, float]:
+        """Rss, Pss (its part of what it shares) and their kin, now, in MiB."""
+        text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return {name: int(kb) / 1024 for name, kb in re.findall(r"(\w+):\s+(\d+) kB", text)}
+
 
 @contextmanager
 def start(command: Sequence[str], port: int, log: Path | None = None) -> Iterator[Server]:
