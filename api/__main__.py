@@ -14,7 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
-from api.preload import keep_arrow_from_pandas
+from api.preload import keep_arrow_from_pandas, keep_memory_small, settle
 from api.reading.cache import default_folder
 from api.reading.snapshot import log
 from api.web.access import Tokens, read_tokens
@@ -75,6 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     keep_arrow_from_pandas()
+    keep_memory_small()
+    app.state.after_warming = settle
     try:
         Server(config, app.state.service.streams).run()
     except KeyboardInterrupt:  # which uvicorn raises again once it has ended
@@ -86,8 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m api",
         description="Serves a results store: JSON, CSV, Parquet and Arrow for programs, pages for "
-        "people. May be started before, during or after a sweep. Reads only, unless it is given "
-        "a control token: then whoever has that can stop sweeps, and stop and retry trials.",
+        "people. May be started before, during or after a sweep. Writes nothing but the store's "
+        "index, where it may, unless it is given a control token: then whoever has that can stop "
+        "sweeps, and stop and retry trials.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import threading
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
@@ -43,7 +42,7 @@ from api.web.guard import Guard
 from api.web.head import Head
 from api.web.hosts import canonical_host
 from api.web.latency import Latency
-from api.web.service import Service, open_service
+from api.web.service import open_service
 from api.web.slowdown import Slowdown
 from sweep.store.retry import READER_PATIENCE_SECONDS
 from sweep.store.store import Store
@@ -101,7 +100,12 @@ def create_app(
         await run_in_threadpool(preload.load)
         service.watcher.start(FIRST_PASS_SECONDS)
         stop = threading.Event()
-        warmer = threading.Thread(target=_warm, args=(service, stop), name="warming", daemon=True)
+
+        def warm_up() -> None:
+            warm(service, stop)
+            app.state.after_warming()
+
+        warmer = threading.Thread(target=warm_up, name="warming", daemon=True)
         warmer.start()
         yield
         stop.set()
@@ -118,6 +122,8 @@ def create_app(
     app.state.service = service
     app.state.tokens = tokens
     app.state.slowdown = Slowdown()
+    # What a process that is there for this service alone does then: see `preload.settle`.
+    app.state.after_warming = lambda: None
     problems.install(app, _refuse)
     app.add_exception_handler(NotFound, _refused)
     app.add_exception_handler(HTTPException, _refused)
@@ -144,13 +150,6 @@ def create_app(
     static = StaticFiles(directory=Path(__file__).parent / "pages" / "static")
     app.mount(f"/static/{code_version()}", static, name="static")
     return app
-
-
-def _warm(service: Service, stop: threading.Event) -> None:
-    warm(service, stop)
-    # The snapshot stays: a full collection that passes over it takes 150 ms at 10,000 trials,
-    # every dozenth request.
-    gc.freeze()
 
 
 # Asynchronous, to need no thread: see `problems.install`.

@@ -44,7 +44,7 @@ def _index_in(table: Mapping[str, object], name: str) -> int:
     return list(table).index(name) if name in table else len(table)
 
 
-@memoise_by_rows(size=4096)
+@memoise_by_rows(size=2048)
 def _cell(rows: Sequence[Row], key: Key) -> Cell:
     profile, setting, method, i_ratio = key
     score = score_name(rows[0])

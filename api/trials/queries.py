@@ -23,7 +23,7 @@ def trial(record: Row) -> Trial:
 
 
 # About 8 KB each.
-@memoise_by_rows(size=4096)
+@memoise_by_rows(size=1024)
 def _trial(records: Sequence[Row]) -> Trial:
     (record,) = records
     return Trial.model_validate(_trial_fields(record))

@@ -134,3 +134,19 @@ def test_arrow_does_not_load_pandas() -> None:
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment
     )
     assert (run.stdout, run.stderr) == ("False\n(1, 1)\n", "")
+
+
+def test_a_process_that_is_there_for_the_service_bounds_its_memory() -> None:
+    program = (
+        "import gc, pyarrow as pa\n"
+        "from api import preload\n"
+        "preload.keep_memory_small()\n"
+        "preload.settle()\n"
+        "preload.give_back()\n"
+        "print(pa.default_memory_pool().backend_name, gc.get_freeze_count() > 1000, "
+        "gc.get_threshold() == preload.COLLECTIONS)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["system", "True", "True"], done.stderr
