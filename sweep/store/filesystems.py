@@ -7,9 +7,12 @@ import errno
 import os
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow.fs as pafs
 
+# Times a folder may be removed before a file in it is created.
+CREATIONS = 10
 # Times an object may be replaced while it is read: a store that tells wrong sizes never ends.
 READS = 5
 PARQUET_END = b"PAR1"
@@ -50,9 +53,8 @@ def replace(path: str, content: bytes, temporary: str) -> None:
     """
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    os.makedirs(os.path.dirname(temporary), exist_ok=True)
     try:
-        with open(temporary, "wb") as file:
+        with _created(temporary) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -70,12 +72,24 @@ def replace(path: str, content: bytes, temporary: str) -> None:
         os.close(descriptor)
 
 
+def _created(path: str) -> BinaryIO:
+    """Creates a file and its folder, which another process may remove while it is empty."""
+    for _ in range(CREATIONS):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            return open(path, "wb")
+    raise FileNotFoundError(errno.ENOENT, "its folder is removed again and again", path)
+
+
 def remove_abandoned(folder: str, now: float) -> None:
-    """Removes what killed writers left in a folder of temporary files; `now` is in s of 1970."""
+    """Removes what killed writers left in a folder of temporary files, and the folder if nothing
+    is in it; `now` is in s of 1970."""
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if now - entry.stat().st_mtime > ABANDONED_SECONDS:
                 Path(entry.path).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
 
 
 def read_object(fs: pafs.FileSystem, path: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ Planned = Callable[..., dict[str, Any]]
 def stored(config: TrialConfig, at: int | None) -> dict[str, Any]:
     row = {**identity_row(config), "status": "collapsed" if at else "completed"}
     text = json.dumps(asdict(config))
-    return row | {"iteration": 80, "mode_collapse_at": at, "config": text}
+    facts = {"iteration": 80, "mode_collapse_at": at, "config": text}
+    return row | facts | {"updated_at": datetime(2026, 1, 1, tzinfo=UTC)}
 
 
 @pytest.fixture

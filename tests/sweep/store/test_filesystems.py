@@ -1,8 +1,11 @@
-"""An object that another process replaces or deletes between two requests of one read."""
+"""Files replaced whole, and objects that others replace between two requests of one read."""
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -95,3 +98,37 @@ def test_an_object_that_never_stands_still_is_given_up(bucket: Store) -> None:
     with pytest.raises(StoreError, match=r"cannot read sweeps/a\.json .* replaced each of the 5"):
         reader.read("sweeps/a.json")
     assert fs.opened == READS
+
+
+def test_a_folder_of_temporary_files_that_is_removed_meanwhile_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    original = os.makedirs
+
+    def makedirs(folder: str, exist_ok: bool) -> None:
+        original(folder, exist_ok=exist_ok)
+        made.append(folder)
+        if made.count(f"{tmp_path}/.tmp") in (1, 2) and folder.endswith(".tmp"):
+            os.rmdir(folder)
+
+    monkeypatch.setattr(os, "makedirs", makedirs)
+    Store(tmp_path).write("trials/a.parquet", b"x")
+    assert made.count(f"{tmp_path}/.tmp") == 3
+    assert Store(tmp_path).read("trials/a.parquet") == b"x"
+
+
+def test_a_file_on_another_file_system_than_the_temporary_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = os.replace
+
+    def replace(source: str, target: str) -> None:
+        if "/.tmp/" in source:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        original(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    Store(tmp_path).write("trials/a.parquet", b"x")
+    assert [path.name for path in (tmp_path / "trials").iterdir()] == ["a.parquet"]
+    assert list((tmp_path / ".tmp").iterdir()) == []
