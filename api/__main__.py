@@ -14,7 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
-from api.preload import keep_arrow_from_pandas, keep_memory_small, settle
+from api.preload import give_back, keep_arrow_from_pandas, keep_memory_small, settle
 from api.reading.cache import default_folder
 from api.reading.snapshot import log
 from api.web.access import Tokens, read_tokens
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     keep_arrow_from_pandas()
     keep_memory_small()
-    app.state.after_warming = settle
+    app.state.after_warming, app.state.tidying = settle, give_back
     try:
         Server(config, app.state.service.streams).run()
     except KeyboardInterrupt:  # which uvicorn raises again once it has ended

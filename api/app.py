@@ -49,6 +49,7 @@ from sweep.store.store import Store
 
 # A small store is read before the first answer; a big one while the service answers 503.
 FIRST_PASS_SECONDS = 2.0
+TIDYING_SECONDS = 15.0
 # In the order of the description.
 ROUTERS = (
     results_routes.router,
@@ -95,35 +96,20 @@ def create_app(
     hosts = frozenset(map(canonical_host, allowed_hosts)) if hosts_matter else None
     service = open_service(Store(root, READER_PATIENCE_SECONDS), cache_folder)
 
-    @contextlib.asynccontextmanager
-    async def watching(_: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(preload.load)
-        service.watcher.start(FIRST_PASS_SECONDS)
-        stop = threading.Event()
-
-        def warm_up() -> None:
-            warm(service, stop)
-            app.state.after_warming()
-
-        warmer = threading.Thread(target=warm_up, name="warming", daemon=True)
-        warmer.start()
-        yield
-        stop.set()
-        service.watcher.stop()
-        warmer.join()
-
     app = FastAPI(
         title="srgan-sweep",
         description=DESCRIPTION,
-        lifespan=watching,
+        lifespan=_watching,
         docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
     app.state.tokens = tokens
     app.state.slowdown = Slowdown()
-    # What a process that is there for this service alone does then: see `preload.settle`.
+    # What a process that is there for this service alone does, once and from time to time:
+    # see `preload.settle` and `preload.give_back`.
     app.state.after_warming = lambda: None
+    app.state.tidying = lambda: None
     problems.install(app, _refuse)
     app.add_exception_handler(NotFound, _refused)
     app.add_exception_handler(HTTPException, _refused)
@@ -150,6 +136,34 @@ def create_app(
     static = StaticFiles(directory=Path(__file__).parent / "pages" / "static")
     app.mount(f"/static/{code_version()}", static, name="static")
     return app
+
+
+@contextlib.asynccontextmanager
+async def _watching(app: FastAPI) -> AsyncIterator[None]:
+    """Watches the store, warms up and tidies for as long as the service lasts."""
+    service, stop = app.state.service, threading.Event()
+    await run_in_threadpool(preload.load)
+    service.watcher.start(FIRST_PASS_SECONDS)
+
+    def warm_up() -> None:
+        warm(service, stop)
+        app.state.after_warming()
+
+    def tidy_up() -> None:
+        while not stop.wait(TIDYING_SECONDS):
+            app.state.tidying()
+
+    threads = [
+        threading.Thread(target=warm_up, name="warming", daemon=True),
+        threading.Thread(target=tidy_up, name="tidying", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    yield
+    stop.set()
+    service.watcher.stop()
+    for thread in threads:
+        thread.join()
 
 
 # Asynchronous, to need no thread: see `problems.install`.

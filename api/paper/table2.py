@@ -13,7 +13,7 @@ from api.reading.distances import curves, rows_of_curve
 from api.reading.listings import listing
 from api.reading.memo import memoise_by_rows, memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot, log
-from api.web.nonfinite import Nonfinite, finite, stored_fields
+from api.web.nonfinite import Nonfinite, finite, stored_fields, trusted
 from api.web.service import Service
 from sweep.paper.pairs import PairedDifference
 from sweep.paper.table2 import DEFAULT_I_RATIO, TABLE_II, MethodResult, SettingRow, table2
@@ -60,7 +60,7 @@ def _begun(snapshot: Snapshot) -> Mapping[str, list[Row]]:
 
 
 # A row of the table follows from the trials of its setting, and the curves of those that pair.
-@memoise_by_rows(size=2 * len(TABLE_II))
+@memoise_by_rows(size=len(TABLE_II) + 4)
 def _row(
     rows: Sequence[Row], setting: str, versions: tuple[str, ...], store: Store
 ) -> tuple[SettingRow, SettingScores]:
@@ -103,13 +103,13 @@ def _nested(
 
 def method_score(result: MethodResult) -> MethodScore:
     fields = dataclasses.asdict(result)
-    seeds = [SeedScore.model_validate(finite(seed)) for seed in fields.pop("seeds")]
+    seeds = [trusted(SeedScore, finite(seed)) for seed in fields.pop("seeds")]
     return MethodScore.model_validate(finite(fields) | {"seeds": seeds})
 
 
 def _pair(result: PairedDifference) -> Pair:
     fields = dataclasses.asdict(result)
-    seeds = [PairedSeed.model_validate(finite(seed)) for seed in fields.pop("seeds")]
+    seeds = [trusted(PairedSeed, finite(seed)) for seed in fields.pop("seeds")]
     return Pair.model_validate(finite(fields) | {"seeds": seeds})
 
 

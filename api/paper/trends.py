@@ -74,12 +74,12 @@ def _by_setting(rows: Iterable[Row]) -> list[list[Row]]:
     return list(parts.values())
 
 
-@memoise_by_rows(size=256)
+@memoise_by_rows(size=64)
 def _over_i_in(rows: Sequence[Row]) -> list[OverI]:
     return [over_i(trend) for trend in fig8(rows)]
 
 
-@memoise_by_rows(size=256)
+@memoise_by_rows(size=64)
 def _static_dynamic_in(rows: Sequence[Row]) -> list[StaticDynamic]:
     return [
         static_dynamic(compensation) for compensation in fig12(table2(rows, lambda trial_id: ()))

@@ -10,7 +10,7 @@ from api.reading.memo import memoise_by_rows
 from api.reading.snapshot import Row
 from api.sweeps.models import Cell, Column, Seed
 from api.web.formats import schema_of
-from api.web.nonfinite import finite, stored_fields
+from api.web.nonfinite import finite, stored_fields, trusted
 from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED
 from trainer.config.settings import METHODS, SETTINGS
@@ -69,7 +69,7 @@ def _cell(rows: Sequence[Row], key: Key) -> Cell:
 
 def _seed(row: Row, score: str) -> Seed:
     fields = {name: row[name] for name in Seed.model_fields if name in row}
-    return Seed.model_validate(finite(fields | {"best": row[f"best_{score}"]}))
+    return trusted(Seed, finite(fields | {"best": row[f"best_{score}"]}))
 
 
 CELL_ONLY = {"seeds", "nonfinite", "n", "mean", "sd"}

@@ -13,7 +13,7 @@ from api.reading.snapshot import Row, Snapshot
 from api.trials.models import Relative, ScoresAt, Trial, TrialDetail, Verdict
 from api.trials.series import Evaluation, Histogram, Spectrum
 from api.web import words
-from api.web.nonfinite import finite, without_nonfinite
+from api.web.nonfinite import finite, trusted, without_nonfinite
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS, UNREADABLE
 
@@ -26,7 +26,7 @@ def trial(record: Row) -> Trial:
 @memoise_by_rows(size=1024)
 def _trial(records: Sequence[Row]) -> Trial:
     (record,) = records
-    return Trial.model_validate(_trial_fields(record))
+    return trusted(Trial, _trial_fields(record))
 
 
 def stored_values(record: Row, columns: Sequence[str]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _scores_at(record: Row, prefix: str) -> ScoresAt | None:
     if iteration is None:
         return None
     scores = {name: record[f"{prefix}_{name}"] for name in SCORE_NAMES}
-    return ScoresAt.model_validate(finite(scores) | {"iteration": iteration})
+    return trusted(ScoresAt, finite(scores) | {"iteration": iteration})
 
 
 # Trials of a profile have one protocol: read once, and shared.

@@ -176,12 +176,12 @@ def _results(view: View, rows: Sequence[Row], profile: str) -> list[MethodResult
     return [measured[method] for method in methods if method in measured]
 
 
-@memoise_by_rows(size=64)
+@memoise_by_rows(size=32)
 def _over_i(rows: Sequence[Row]) -> list[MethodResult]:
     return [point for trend in trends.fig8(rows) for point in trend.points]
 
 
-@memoise_by_rows(size=128)
+@memoise_by_rows(size=64)
 def _table_row(rows: Sequence[Row], setting: str) -> SettingRow:
     (table,) = [row for row in table2(rows, _no_curve) if row.setting == setting]
     return table
