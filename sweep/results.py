@@ -12,14 +12,18 @@ A leaf: pyarrow and the standard library. Under one root (a folder or an `s3://`
     sweeps/<sweep>.parquet               the plan, one row per trial
     sweeps/<sweep>.json                  the driver's heartbeat
     sweeps/<sweep>.control.json, .study.json   what is asked of it; what a search has found
+    index/<table>.parquet                all of trials or sweeps, derived (sweep/store/index.py)
+    .tmp/                                files that are being written, of a folder alone
 
 The contract:
 - A file is named by its key and replaced whole, so a row written twice is the same row. A reader
   sees the old file or the new one, never a part: locally a temporary file, fsync and rename; in an
   object store one put of bytes that were complete before it began, and a look at what was got.
 - A trial writes its own files, rows before checkpoint; the driver writes plan and heartbeat.
-- A store with patience waits out what passes by itself (sweep/store/retry.py); without, as readers
-  have it, every failure is a StoreError at once.
+- A store with patience waits out what passes by itself (sweep/store/retry.py), commands that read
+  and the service for 3 s; without, every failure is a StoreError at once.
+- A row that breaks what the code relies on (sweep/store/validation.py) is left out by the service
+  and the commands, by name and reason. Nobody believes the index for a file that has changed.
 - Schemas (sweep/store/schemas.py) are explicit, and every file carries SCHEMA_VERSION.
 """
 
