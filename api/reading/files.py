@@ -113,6 +113,8 @@ def read_known(
             yield known_file(read, settled=settled, failures=failures(read.file))
     for file in files:
         if table_of(file) is None and (known := _other(store, file, failures(file))) is not None:
+            if known.trouble is not None:
+                store = store.hasty()  # one file is waited for, and not each
             yield known
 
 

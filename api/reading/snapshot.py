@@ -7,11 +7,12 @@ named with the reason.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,20 +158,28 @@ class Watcher:
         self.refreshed_at = datetime.now(UTC)
 
     def _run(self) -> None:
-        self.load_index()
+        with self._outlived():
+            self.load_index()
         while not self._stop.is_set():
             started = time.monotonic()
-            try:
+            with self._outlived():
                 self.refresh()
                 if self.current is not None:
                     self.on_pass(self.current, datetime.now(UTC))
-            except Exception as error:  # the thread must outlive any file that it reads
-                log.exception("the store could not be read")
-                self.error = f"cannot read {self.store.root}: {error}"
             self._first.set()
             seconds = time.monotonic() - started
-            self._save_index()
+            with self._outlived():
+                self._save_index()
             self._stop.wait(min(max(PERIOD, seconds / BUSY_SHARE), LONGEST_PAUSE))
+
+    @contextlib.contextmanager
+    def _outlived(self) -> Iterator[None]:
+        """Notes any error: the thread must outlive whatever file it reads."""
+        try:
+            yield
+        except Exception as error:
+            log.exception("the store could not be read")
+            self.error = f"cannot read {self.store.root}: {error}"
 
     def _pass(self) -> bool:
         files = {f.path: f for folder in ("trials", "sweeps") for f in self.store.list(folder)}
