@@ -11,11 +11,14 @@ import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sweep.paper.pairs import PairedDifference, configuration, paired_differences
 from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED, Row
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +164,9 @@ def _sn_first(methods: Iterable[str]) -> list[str]:
 def one_configuration(rows: Sequence[Row]) -> list[Row]:
     """The trials of the configuration that `table2` describes, one per i and seed, in order."""
 
-    def rank(row: Row) -> tuple[bool, int, Any]:
-        return row["status"] in FINISHED, row["iterations"], row["updated_at"]
+    def rank(row: Row) -> tuple[bool, int, datetime]:
+        # The time of a trial whose file cannot be read is not known.
+        return row["status"] in FINISHED, row["iterations"], row["updated_at"] or NEVER
 
     leader = max(rows, key=rank)
     common = configuration(leader)

@@ -123,6 +123,20 @@ def test_of_equally_long_configurations_the_last_written_counts(trial) -> None:
     assert [seed.trial_id for seed in result.seeds] == ["new"]
 
 
+def test_a_trial_whose_file_cannot_be_read_has_no_score_and_hides_none(trial) -> None:
+    unknown = dict.fromkeys(("updated_at", "best_fd_digits", "final_fd_digits", "protocol"))
+    trials = [
+        trial(seed=0),
+        trial(seed=1) | unknown | {"status": "unreadable", "config": None},
+        trial(seed=2) | unknown | {"status": "unreadable", "config": None},
+    ]
+    for rows in (trials, trials[::-1]):
+        measured = row_of(table2(rows, no_curves)).measured["digits"]["sn"]
+        assert (measured.n, measured.mean) == (1, 900.0)
+    alone = row_of(table2(trials[1:], no_curves)).measured["digits"]["sn"]
+    assert (alone.n, alone.mean) == (0, None)
+
+
 def test_another_i_is_not_table_ii(trial) -> None:
     trials = [
         trial(method="sr-static", i_ratio=0.25, best_fd_digits=1.0, trial_id="quarter"),
