@@ -94,7 +94,7 @@ CONTENTS = st.fixed_dictionaries(
         table: st.lists(st.tuples(st.integers(0, 40), changes(table)), max_size=3)
         for table in TABLES
     }
-    | {"driver": DRIVERS}
+    | {"driver": DRIVERS, "cut": st.booleans()}
 )
 QUERIES = (
     "/results", "/results?sort=-best_fid&limit=2", "/results?sort=updated_at&format=csv",
@@ -135,9 +135,10 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[st
     store = Store(tmp_path_factory.mktemp("original"))
     trials = [
         identity("C_32-32", "sn", 0), identity("C_32-32", "sr-static", 0),
-        identity("A_64-128", "sn", 1),
+        identity("A_64-128", "sn", 0), identity("A_64-128", "sn", 1),
     ]  # fmt: skip
-    for who, status in zip(trials, ("completed", "completed", "running"), strict=True):
+    ends = ("completed", "completed", "running", "running")
+    for who, status in zip(trials, ends, strict=True):
         write_trial(store, who, status)
     write_plan(store, "demo", [*trials, identity("B_64-64", "sn", 2)])
     return {
@@ -155,12 +156,14 @@ def write_changed(
         table, _, key = path.partition("/")
         changed = [dict(row) for row in rows]
         for place, new_values in contents[table]:
-            # A change is of all trials' rows but the last one's.
-            if table != "trials" or "A_64-128" not in key:
+            # A change is of all trials' rows but one's.
+            if table != "trials" or "A_64-128.sn.-.s0" not in key:
                 changed[place % len(changed)] |= new_values
         if table == "sweeps":
             changed = [row | {"sweep": key} for row in changed]
         store.write_rows(table, key, changed)
+        if table == "trials" and "sn.-.s1" in key and contents.get("cut"):
+            store.write(f"{table}/{key}.parquet", b"PAR1 half a fi")
     write_driver(store, "demo")
     driver = json.loads(store.read("sweeps/demo.json") or b"{}")
     store.write("sweeps/demo.json", json.dumps(driver | contents["driver"]).encode())
