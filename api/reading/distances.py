@@ -10,9 +10,10 @@ from operator import itemgetter
 from typing import Any
 
 from api.reading.memo import memoise_by_weight
-from api.reading.on_demand import OTHER_TRIAL, explained_failure, side_by_side, table_path
+from api.reading.on_demand import OTHER_TRIAL, explained_failure, table_path
 from api.reading.snapshot import log
 from sweep.paper.scores import SCORE_TITLES
+from sweep.store.read_files import side_by_side
 from sweep.store.retry import trouble
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import parse

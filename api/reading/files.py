@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from sweep.store.compact_rows import CompactRow
-from sweep.store.index import INDEXED, is_settled
+from sweep.store.index import INDEXED
 from sweep.store.read_files import READ_ERRORS, ReadFile, read_files
 from sweep.store.store import Store, StoredFile
 from sweep.store.tables import first_line, planned_row
@@ -77,7 +77,7 @@ def table_of(file: StoredFile) -> str | None:
     return folder if folder in INDEXED and name.endswith(".parquet") else None
 
 
-def known_file(read: ReadFile, *, settled: bool, failures: int = 0) -> KnownFile:
+def known_file(read: ReadFile, failures: int = 0) -> KnownFile:
     """A file of rows as it was read; `failures` counts those before."""
     planned = (
         {row["trial_id"]: planned_row(row) for row in read.rows}
@@ -87,7 +87,7 @@ def known_file(read: ReadFile, *, settled: bool, failures: int = 0) -> KnownFile
     return KnownFile(
         file=read.file,
         digest=read.digest,
-        settled=settled,
+        settled=read.settled,
         rows=read.rows,
         planned=planned,
         trouble=None if read.problem is None else _trouble(read.problem, failures),
@@ -98,7 +98,6 @@ def read_known(
     store: Store, files: Sequence[StoredFile], before: Mapping[str, KnownFile]
 ) -> Iterator[KnownFile]:
     """Reads these files; those that were deleted since they were listed are left out."""
-    now_ns = time.time_ns()
 
     def failures(file: StoredFile) -> int:
         known = before.get(file.path)
@@ -109,8 +108,7 @@ def read_known(
     for table in INDEXED:
         of_table = [file for file in files if table_of(file) == table]
         for read in read_files(store, table, of_table):
-            settled = is_settled(read.file, now_ns)
-            yield known_file(read, settled=settled, failures=failures(read.file))
+            yield known_file(read, failures(read.file))
     for file in files:
         if table_of(file) is None and (known := _other(store, file, failures(file))) is not None:
             if known.trouble is not None:
@@ -119,7 +117,7 @@ def read_known(
 
 
 def _other(store: Store, file: StoredFile, failures: int) -> KnownFile | None:
-    settled, digest = is_settled(file, time.time_ns()), ""
+    settled, digest = file.is_settled(), ""
     try:
         raw = store.read(file.path)
         if raw is None:

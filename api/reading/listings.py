@@ -9,14 +9,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from api.reading.memo import memoise_by_snapshot
-from api.reading.on_demand import ENDING, side_by_side, stamp, trial_id_of
+from api.reading.on_demand import ENDING, stamp, trial_id_of
 from api.reading.snapshot import Snapshot
-from sweep.store.index import is_settled
+from sweep.store.read_files import side_by_side
 from sweep.store.store import Store, StoredFile
 
 # Files that are asked for one by one, which is current; of more the listing is asked.
@@ -45,10 +44,9 @@ def listing(store: Store, snapshot: Snapshot, table: str) -> Listing:
 
 @memoise_by_snapshot(size=3)
 def _listed(snapshot: Snapshot, store: Store, table: str) -> Listing:
-    now = time.time_ns()
     # The id is the same text as in the rows: in memory once.
     by_trial = {
-        sys.intern(trial_id_of(file.path)): _version(file, snapshot, now)
+        sys.intern(trial_id_of(file.path)): _version(file, snapshot)
         for file in store.list(table)
         if file.path.endswith(ENDING)
     }
@@ -56,10 +54,10 @@ def _listed(snapshot: Snapshot, store: Store, table: str) -> Listing:
     return Listing(by_trial, hashlib.sha256(lines.encode()).hexdigest()[:16])
 
 
-def _version(file: StoredFile, snapshot: Snapshot, now: int) -> str:
+def _version(file: StoredFile, snapshot: Snapshot) -> str:
     # A young file may change again under the same size and time: its version ends with the
     # snapshot.
-    young = "" if is_settled(file, now) else f"-{snapshot.id}"
+    young = "" if file.is_settled() else f"-{snapshot.id}"
     return f"{file.size}-{file.mtime_ns}{young}"
 
 

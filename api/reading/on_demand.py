@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from api.reading.memo import memoise_by_weight
 from api.reading.snapshot import log
-from sweep.store.read_files import READ_ERRORS, readers
+from sweep.store.read_files import READ_ERRORS
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import first_line, parse, pylist
 from sweep.store.validation import left_out, row_problem, valid_rows
@@ -25,21 +24,6 @@ ENDING = ".parquet"
 OTHER_TRIAL = "it holds rows of another trial"
 # Evaluations in memory: whole ones of 75 trials with 50 each, twice what a page asks for.
 EVALUATION_BYTES = 16 * 2**20
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-def side_by_side(store: Store, read: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """The result of `read` for each item, several at a time as the store is fast with.
-
-    Raises what `read` raises, of the first item for which it does.
-    """
-    threads = min(readers(store), len(items))
-    if threads < 2:
-        return [read(item) for item in items]
-    with ThreadPoolExecutor(threads, "reading") as pool:
-        return list(pool.map(read, items))
 
 
 def stamp(store: Store, path: str) -> str:

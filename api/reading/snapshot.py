@@ -92,7 +92,8 @@ class Watcher:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        self._save_index(at_the_end=True)
+        with _logged("the index could not be written"):
+            self._save_index(at_the_end=True)
 
     def load_index(self) -> None:
         """Takes over the rows of the store's index, or a private copy; a pass reads the rest."""
@@ -100,7 +101,7 @@ class Watcher:
             files = self._private_index(table) | index.read_index(self.store, table)
             self._indexed[table] = {file.digest for file in files.values()}
             for path, read in files.items():
-                self._files[path] = known_file(read, settled=True)
+                self._files[path] = known_file(read)
 
     def _private_index(self, table: str) -> dict[str, ReadFile]:
         if self.cache_folder is None:
@@ -124,13 +125,13 @@ class Watcher:
             new = len(believable - self._indexed.get(table, set()))
             if not (new if at_the_end else index.enough_new(new, len(known_files))):
                 continue
-            files = [ReadFile(f.file, f.digest, f.rows) for f in known_files]
+            self._indexed[table] = believable  # also if it fails: not tried again each second
             content = index.encoded(
-                table, [f if f.digest in believable else index.unbelievable(f) for f in files]
+                table,
+                [ReadFile(f.file, f.digest, f.rows, f.problem, f.settled) for f in known_files],
             )
             if not index.write(self.store, table, content):
                 self._save_privately(table, content)
-            self._indexed[table] = believable
 
     def _save_privately(self, table: str, content: bytes) -> None:
         if self.cache_folder is None:
@@ -158,28 +159,22 @@ class Watcher:
         self.refreshed_at = datetime.now(UTC)
 
     def _run(self) -> None:
-        with self._outlived():
+        with _logged("the index could not be read"):
             self.load_index()
         while not self._stop.is_set():
             started = time.monotonic()
-            with self._outlived():
+            try:
                 self.refresh()
                 if self.current is not None:
                     self.on_pass(self.current, datetime.now(UTC))
+            except Exception as error:  # the thread must outlive any file that it reads
+                log.exception("the store could not be read")
+                self.error = f"cannot read {self.store.root}: {error}"
             self._first.set()
             seconds = time.monotonic() - started
-            with self._outlived():
+            with _logged("the index could not be written"):
                 self._save_index()
             self._stop.wait(min(max(PERIOD, seconds / BUSY_SHARE), LONGEST_PAUSE))
-
-    @contextlib.contextmanager
-    def _outlived(self) -> Iterator[None]:
-        """Notes any error: the thread must outlive whatever file it reads."""
-        try:
-            yield
-        except Exception as error:
-            log.exception("the store could not be read")
-            self.error = f"cannot read {self.store.root}: {error}"
 
     def _pass(self) -> bool:
         files = {f.path: f for folder in ("trials", "sweeps") for f in self.store.list(folder)}
@@ -206,6 +201,15 @@ class Watcher:
         return known is not None and known.is_fresh(file, now)
 
 
+@contextlib.contextmanager
+def _logged(failure: str) -> Iterator[None]:
+    """Notes any error: without an index the service is slower to start, and no more."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s", failure)
+
+
 def _exists(store: Store) -> bool:
     return store.fs.get_file_info(store.base).type == pafs.FileType.Directory
 
@@ -220,12 +224,10 @@ def _snapshot(exists: bool, files: Mapping[str, KnownFile], before: Snapshot | N
     for path in paths:
         known = files[path]
         if path.startswith("trials/"):
-            trials |= {row["trial_id"]: row for row in known.rows}
-        elif known.rows or known.planned or (known.problem is None and known.driver is None):
+            trials.update((row["trial_id"], row) for row in known.rows)
+        elif known.rows or (known.problem is None and known.driver is None):
             plans[known.file.key] = known.rows
             planned |= known.planned
-    skipped = {path: files[path].problem for path in paths}
-    skipped = {path: problem for path, problem in skipped.items() if problem is not None}
     records = planned | _unreadable(files, before.records if before else {}) | trials
     ids = sorted(records)
     return Snapshot(
@@ -235,7 +237,7 @@ def _snapshot(exists: bool, files: Mapping[str, KnownFile], before: Snapshot | N
         records={trial_id: records[trial_id] for trial_id in ids},
         plans=plans,
         drivers={f.file.key: f.driver for f in files.values() if f.driver is not None},
-        skipped=skipped,
+        skipped={path: problem for path in paths if (problem := files[path].problem) is not None},
     )
 
 

@@ -24,6 +24,7 @@ from api.web.latency import LatencyHistogram
 from api.web.streams import Streams
 from api.web.workers import Workers
 from sweep.store.ownership import is_silent
+from sweep.store.read_files import side_by_side
 from sweep.store.store import Store
 from sweep.store.vocabulary import UNREADABLE
 
@@ -143,7 +144,7 @@ def tag_files(
     request if the response is not modified or cached.
     """
     stamp = functools.partial(on_demand.stamp, service.store)
-    stamps = on_demand.side_by_side(service.store, stamp, list(paths))
+    stamps = side_by_side(service.store, stamp, list(paths))
     not_modified_or_continue(request, " ".join([version, *stamps]), media)
 
 

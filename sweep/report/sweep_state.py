@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +23,7 @@ from sweep.report.states import (
     undriven_state,
 )
 from sweep.store.ownership import is_live, read_owner
-from sweep.store.read_files import READ_ERRORS, readers
+from sweep.store.read_files import READ_ERRORS, side_by_side
 from sweep.store.store import Store
 from sweep.store.tables import parse
 from sweep.store.vocabulary import Row
@@ -209,9 +208,8 @@ def lost_trials(store: Store, sweeps: Iterable[str], stored: Inventory) -> froze
     """Ids of the sweeps' trials that are stored as running and have no live owner."""
     ids = {row["trial_id"] for name in sweeps for row in stored.plans.get(name, ())}
     running = [i for i in sorted(ids & stored.trials.keys()) if _runs(stored.trials[i])]
-    with ThreadPoolExecutor(readers(store)) as pool:
-        answers = pool.map(lambda trial_id: _is_lost(store, trial_id), running)
-        return frozenset(i for i, lost in zip(running, answers, strict=True) if lost)
+    answers = side_by_side(store, lambda trial_id: _is_lost(store, trial_id), running)
+    return frozenset(i for i, lost in zip(running, answers, strict=True) if lost)
 
 
 def _runs(record: Row) -> bool:

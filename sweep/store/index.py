@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
@@ -35,8 +34,6 @@ FILE_COLUMNS = pa.schema(
 )
 # Of what its rows have and keep to: with other versions they would have to be read anew.
 VERSIONS = {"schema_version": str(SCHEMA_VERSION), "rules_version": str(RULES_VERSION)}
-# File systems keep times as coarse as 2 s; a younger file may change again under the same time.
-YOUNG_NS = 2_000_000_000
 # An index is written again when this much of it is new.
 NEW_SHARE = 0.05
 NEW_FILES = 50
@@ -46,32 +43,19 @@ def index_path(table: str) -> str:
     return f"index/{table}.parquet"
 
 
-def is_settled(file: StoredFile, now_ns: int) -> bool:
-    """Tells whether a file's listed time can hide no second change any more."""
-    return now_ns - file.mtime_ns > YOUNG_NS
-
-
 def enough_new(new_files: int, files: int) -> bool:
     """Tells whether it is worth to write an index of `files` files again."""
     return new_files >= max(NEW_FILES, NEW_SHARE * files)
 
 
-def unbelievable(read: ReadFile) -> ReadFile:
-    """The same file with a time that no listing shows."""
-    file = StoredFile(read.file.path, read.file.size, 0)
-    return ReadFile(file, read.digest, read.rows, read.problem)
-
-
 def encoded(table: str, files: Iterable[ReadFile]) -> bytes:
     """Bytes of the index of these files: the table's columns, then FILE_COLUMNS."""
-    by_path = sorted(files, key=lambda indexed: indexed.file.path)
-    pairs = [(indexed, row) for indexed in by_path for row in indexed.rows]
+    by_path = sorted(files, key=lambda read: read.file.path)
+    pairs = [(read, row) for read in by_path for row in read.rows]
     arrays = [
         pa.array([row[field.name] for _, row in pairs], field.type) for field in SCHEMAS[table]
     ]
-    origins = [
-        (each.file.path, each.file.size, each.file.mtime_ns, each.digest) for each, _ in pairs
-    ]
+    origins = [_origin(read) for read, _ in pairs]
     arrays += [
         pa.array([origin[place] for origin in origins], field.type)
         for place, field in enumerate(FILE_COLUMNS)
@@ -85,6 +69,12 @@ def encoded(table: str, files: Iterable[ReadFile]) -> bytes:
         write_page_checksum=True,
     )
     return sink.getvalue().to_pybytes()
+
+
+def _origin(read: ReadFile) -> tuple[str, int, int, str]:
+    """Values of FILE_COLUMNS, with a time that no listing shows for what is not to be believed."""
+    mtime_ns = read.file.mtime_ns if read.settled and read.problem is None else 0
+    return read.file.path, read.file.size, mtime_ns, read.digest
 
 
 def decoded(table: str, content: bytes, names: Sequence[str] | None = None) -> dict[str, ReadFile]:
@@ -129,11 +119,18 @@ def read_by_index(
     Takes from the index what did not change, and reads the rest one by one; if that is much, it
     writes the index anew. `names` restricts the columns.
     """
-    unchanged = _unchanged(read_index(store, table, names), files)
+    index = read_index(store, table, names)
+    unchanged = _unchanged(index, files)
     others = [file for file in files if file.path not in unchanged]
-    if enough_new(len(others), len(files)):
-        return _read_and_index(store, table, files)
-    return unchanged | {read.file.path: read for read in read_files(store, table, others, names)}
+    if not enough_new(len(others), len(files)):
+        fresh = read_files(store, table, others, names)
+        return unchanged | {read.file.path: read for read in fresh}
+    if names is not None:
+        index = read_index(store, table)  # of which all columns are needed
+        unchanged = _unchanged(index, files)
+    fresh = {read.file.path: read for read in read_files(store, table, others)}
+    write(store, table, encoded(table, (index | fresh).values()))
+    return unchanged | fresh
 
 
 def refresh(store: Store) -> None:
@@ -143,28 +140,11 @@ def refresh(store: Store) -> None:
         with contextlib.suppress(OSError, pa.ArrowException):
             files = [file for file in store.list(table) if file.path.endswith(".parquet")]
             index = read_index(store, table)
-            if len(_unchanged(index, files)) < max(len(files), len(index)):
-                _read_and_index(store, table, files, complete=True)
-
-
-def _read_and_index(
-    store: Store, table: str, files: Sequence[StoredFile], *, complete: bool = False
-) -> dict[str, ReadFile]:
-    """Reads all columns of the files, and writes the index; `complete`: there are no others."""
-    started_ns = time.time_ns()
-    index = read_index(store, table)
-    unchanged = _unchanged(index, files)
-    others = [file for file in files if file.path not in unchanged]
-    fresh = {read.file.path: read for read in read_files(store, table, others)}
-    believable = {
-        path: read
-        if read.problem is None and is_settled(read.file, started_ns)
-        else unbelievable(read)
-        for path, read in fresh.items()
-    }
-    kept = unchanged if complete else index
-    write(store, table, encoded(table, (kept | believable).values()))
-    return unchanged | fresh
+            unchanged = _unchanged(index, files)
+            if len(unchanged) < max(len(files), len(index)):
+                others = [file for file in files if file.path not in unchanged]
+                fresh = read_files(store, table, others)
+                write(store, table, encoded(table, [*unchanged.values(), *fresh]))
 
 
 def write(store: Store, table: str, content: bytes) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 
@@ -19,26 +20,40 @@ BATCH_FILES = 512
 # at once, and more threads than two only wait for each other.
 BUCKET_READERS, FOLDER_READERS = 8, 2
 # What reading a file that is none of the store's, or no more, is known to raise.
-ERRORS = (OSError, ArithmeticError, KeyError, TypeError, ValueError, NotImplementedError)
-READ_ERRORS = (*ERRORS, pa.ArrowException)
+READ_ERRORS = (
+    OSError, ArithmeticError, KeyError, TypeError, ValueError, NotImplementedError,
+    pa.ArrowException,
+)  # fmt: skip
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
     """A file as it was read: the SHA-256 of its content (hexadecimal) and its valid rows.
 
-    `problem` says why there are none, or why others are left out; None if all are here.
+    `problem` says why there are none, or why others are left out; None if all are here. Not
+    `settled`: it was so young that it may have changed again under the same time.
     """
 
     file: StoredFile
     digest: str
-    rows: Sequence[CompactRow]
+    rows: Sequence[CompactRow] = ()
     problem: str | None = None
+    settled: bool = True
 
 
-def readers(store: Store) -> int:
-    """How many files of the store to read side by side."""
-    return FOLDER_READERS if store.is_local else BUCKET_READERS
+def side_by_side(store: Store, read: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """The result of `read` for each item, several at a time as the store is fast with.
+
+    Raises what `read` raises, of the first item for which it does.
+    """
+    threads = min(FOLDER_READERS if store.is_local else BUCKET_READERS, len(items))
+    if threads < 2:
+        return [read(item) for item in items]
+    with ThreadPoolExecutor(threads, "reading") as pool:
+        return list(pool.map(read, items))
 
 
 def read_files(
@@ -50,15 +65,23 @@ def read_files(
     could not be read for all the store's patience, the others are tried once each.
     """
     patient = _Patience(store)
-    with ThreadPoolExecutor(readers(store)) as pool:
-        for start in range(0, len(files), BATCH_FILES):
-            batch = files[start : start + BATCH_FILES]
-            if table == "trials":
-                parts = pool.map(lambda file: _read_trial(patient, file, names), batch)
-                yield from _with_rows([part for part in parts if part is not None])
-            else:
-                parts = pool.map(lambda file: _read_plan(patient, file), batch)
-                yield from (part for part in parts if part is not None)
+
+    def read_trial(file: StoredFile) -> _Part[pa.Table] | None:
+        return _read(patient, file, lambda raw: trial_table(file.key, raw, names))
+
+    def read_plan(file: StoredFile) -> _Part[tuple[list[CompactRow], str | None]] | None:
+        return _read(patient, file, lambda raw: plan_of(file.key, raw))
+
+    for start in range(0, len(files), BATCH_FILES):
+        batch = files[start : start + BATCH_FILES]
+        if table == "trials":
+            parts = side_by_side(store, read_trial, batch)
+            yield from _with_rows([part for part in parts if part is not None])
+        else:
+            for part in side_by_side(store, read_plan, batch):
+                if part is not None:
+                    rows, problem = part.content or ((), part.read.problem)
+                    yield replace(part.read, rows=rows, problem=problem)
 
 
 class _Patience:
@@ -75,40 +98,34 @@ class _Patience:
             raise
 
 
-def _read_trial(
-    patient: _Patience, file: StoredFile, names: Sequence[str] | None
-) -> tuple[ReadFile, pa.Table | None] | None:
-    digest = ""
+@dataclass(frozen=True, slots=True)
+class _Part(Generic[T]):
+    """A file without its rows yet, and what it holds; None if that cannot be read."""
+
+    read: ReadFile
+    content: T | None
+
+
+def _read(patient: _Patience, file: StoredFile, parse: Callable[[bytes], T]) -> _Part[T] | None:
+    """Reads and parses a file; None if there is none any more."""
+    settled, digest = file.is_settled(), ""
     try:
         raw = patient.read(file.path)
         if raw is None:
             return None
         digest = hashlib.sha256(raw).hexdigest()
-        return ReadFile(file, digest, ()), trial_table(file.key, raw, names)
+        return _Part(ReadFile(file, digest, settled=settled), parse(raw))
     except READ_ERRORS as error:
-        return ReadFile(file, digest, (), first_line(error)), None
+        problem = first_line(error)
+        return _Part(ReadFile(file, digest, problem=problem, settled=settled), None)
 
 
-def _with_rows(parts: Sequence[tuple[ReadFile, pa.Table | None]]) -> Iterator[ReadFile]:
-    tables = {read.file.path: table for read, table in parts if table is not None}
+def _with_rows(parts: Sequence[_Part[pa.Table]]) -> Iterator[ReadFile]:
+    tables = {part.read.file.path: part.content for part in parts if part.content is not None}
     rows, problems = rows_by_key(tables)
-    for read, table in parts:
-        path = read.file.path
-        if table is None:
-            yield read
-        elif path in rows:
-            yield ReadFile(read.file, read.digest, (rows[path],))
+    for part in parts:
+        path = part.read.file.path
+        if path in rows:
+            yield replace(part.read, rows=(rows[path],))
         else:
-            yield ReadFile(read.file, read.digest, (), problems[path])
-
-
-def _read_plan(patient: _Patience, file: StoredFile) -> ReadFile | None:
-    digest = ""
-    try:
-        raw = patient.read(file.path)
-        if raw is None:
-            return None
-        digest = hashlib.sha256(raw).hexdigest()
-        return ReadFile(file, digest, *plan_of(file.key, raw))
-    except READ_ERRORS as error:
-        return ReadFile(file, digest, (), first_line(error))
+            yield replace(part.read, problem=problems.get(path, part.read.problem))

@@ -24,6 +24,8 @@ from sweep.store.filesystems import (
 from sweep.store.retry import FULL, T, patiently, trouble
 from sweep.store.tables import columns, file_of, parse, pylist
 
+# File systems keep times as coarse as 2 s; a younger file may change again under the same time.
+YOUNG_NS = 2_000_000_000
 # Folder of files that are being written. Hidden: it holds no results.
 TEMPORARY = ".tmp"
 
@@ -44,6 +46,10 @@ class StoredFile:
     def key(self) -> str:
         name = self.path.rpartition("/")[2]
         return name.rpartition(".")[0] or name
+
+    def is_settled(self) -> bool:
+        """Tells whether the listed time can hide no second change any more."""
+        return time.time_ns() - self.mtime_ns > YOUNG_NS
 
 
 class Store:

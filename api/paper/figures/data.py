@@ -19,6 +19,7 @@ from api.web import words
 from api.web.formats import schema_of
 from api.web.nonfinite import Nonfinite, finite, stored_fields
 from sweep.paper.scores import score_name
+from sweep.store.read_files import side_by_side
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
 
@@ -72,7 +73,7 @@ def figure_trials(
             return str(error)
 
     drawn_rows = list(rows)
-    parts = on_demand.side_by_side(store, part, drawn_rows)
+    parts = side_by_side(store, part, drawn_rows)
     missing = {
         row["trial_id"]: reason
         for row, reason in zip(drawn_rows, parts, strict=True)

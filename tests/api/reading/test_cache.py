@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,27 @@ def test_a_file_per_store_and_table(tmp_path: Path) -> None:
     stores = [Store(tmp_path / name) for name in ("a", "b", "a")]
     paths = {cache.cache_path(tmp_path, store, t) for store in stores for t in index.INDEXED}
     assert len(paths) == 4
+
+
+def test_an_index_that_cannot_be_made_is_logged_and_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path / "results")
+    write_trial(store, identity("C_32-32", "sn", 0))
+    age(tmp_path / "results")
+
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("no index today")
+
+    monkeypatch.setattr(index, "NEW_FILES", 0)
+    monkeypatch.setattr(index, "encoded", fail)
+    watcher = Watcher(store)
+    with caplog.at_level(logging.ERROR):
+        watcher.start(patience=20)
+        deadline = time.monotonic() + 20
+        while "no index today" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert watcher.error is None
+    assert watcher.current is not None
+    assert len(watcher.current.records) == 1
+    watcher.stop()

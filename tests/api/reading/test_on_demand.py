@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.reading import on_demand
-from sweep.store.read_files import BUCKET_READERS
+from sweep.store.read_files import BUCKET_READERS, side_by_side
 from sweep.store.store import Store
 from tests.api.counting import counting_store
 from tests.api.stores import identity, write_trial
@@ -45,7 +45,7 @@ def test_a_bucket_is_read_several_at_a_time(tmp_path: Path) -> None:
         return k
 
     many = range(2 * BUCKET_READERS)
-    assert on_demand.side_by_side(store, read, many) == list(many)
+    assert side_by_side(store, read, many) == list(many)
 
 
 def test_a_failure_of_one_is_raised(tmp_path: Path) -> None:
@@ -56,5 +56,5 @@ def test_a_failure_of_one_is_raised(tmp_path: Path) -> None:
 
     for store in (Store(tmp_path), counting_store(tmp_path)[0]):
         with pytest.raises(ValueError, match="no"):
-            on_demand.side_by_side(store, read, range(5))
-        assert on_demand.side_by_side(store, read, []) == []
+            side_by_side(store, read, range(5))
+        assert side_by_side(store, read, []) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweep.store import read_files as reading
-from sweep.store.read_files import read_files, readers
+from sweep.store.read_files import read_files
 from sweep.store.store import Store, StoredFile, StoreError
 from tests.sweep.store.rows import plan_row, trial_row
 
@@ -81,4 +81,3 @@ def test_a_store_that_fails_is_waited_for_once(
     files = list(read_files(store, "trials", store.list("trials")))
     assert [file.problem for file in files] == ["AWS Error SLOW_DOWN"] * 5
     assert patience == [5.0, 0.0, 0.0, 0.0, 0.0]
-    assert readers(store) == 1
