@@ -15,7 +15,7 @@ from api.reading.snapshot import log
 from sweep.store.read_files import READ_ERRORS
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import first_line, parse, pylist
-from sweep.store.validation import left_out, row_problem, valid_rows
+from sweep.store.validation import left_out, row_problems, valid_rows
 from sweep.store.vocabulary import Row
 from trainer.config.lookup import UsageError
 
@@ -140,17 +140,11 @@ def chosen_spectra(
 def _moments(path: str, stored: pa.Table) -> dict[int, Moment]:
     """Layer and iteration of each row by its place, of those that break no rule."""
     layers, iterations = stored["layer"].to_pylist(), stored["iteration"].to_pylist()
-    moments: dict[int, Moment] = {}
-    problems: dict[str, str] = {}
-    for place, (layer, iteration) in enumerate(zip(layers, iterations, strict=True)):
-        problem = row_problem("spectra", {"layer": layer, "iteration": iteration})
-        if problem is None:
-            moments[place] = layer, iteration
-        else:
-            problems[f"row {place + 1}"] = problem
-    if sentence := left_out(problems, len(stored)):
+    pairs = list(zip(layers, iterations, strict=True))
+    problems = row_problems("spectra", [{"layer": k, "iteration": n} for k, n in pairs])
+    if sentence := left_out(problems, len(pairs)):
         log.warning("%s: %s", path, sentence)
-    return moments
+    return {place: pair for place, pair in enumerate(pairs) if place + 1 not in problems}
 
 
 def outputs(

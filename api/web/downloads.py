@@ -10,17 +10,16 @@ import hashlib
 import os
 import re
 import tempfile
-import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from api.reading.memo import Results
 from api.web.etags import set_strong_etag
 
 # In the folder of temporary files, which a container may keep in memory.
@@ -49,39 +48,33 @@ class Download:
             start += len(content)
 
 
-@dataclass(slots=True)
 class Downloads:
     """The latest downloads, of at most MOST_BYTES together. One at a time is made for a key."""
 
-    size: int = 0
-    _downloads: OrderedDict[Hashable, Download] = field(default_factory=OrderedDict)
-    _makings: dict[Hashable, threading.Lock] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self._results: Results[Download] = Results(MOST_BYTES, lambda download: download.size)
+
+    @property
+    def size(self) -> int:
+        return self._results.total
 
     def get(self, key: Hashable, write: Write) -> Download:
         """The download of that key, or a new one of what `write` writes. Raises OSError."""
-        with self._lock:
-            making = self._makings.setdefault(key, threading.Lock())
-        with making:
-            try:
-                return self._kept(key) or self._put(key, _written(write))
-            finally:
-                with self._lock:
-                    self._makings.pop(key, None)
+        return self._results.get(key, lambda: _written(write))
 
-    def _kept(self, key: Hashable) -> Download | None:
-        with self._lock:
-            if key in self._downloads:
-                self._downloads.move_to_end(key)
-            return self._downloads.get(key)
 
-    def _put(self, key: Hashable, download: Download) -> Download:
-        with self._lock:
-            self._downloads[key] = download
-            self.size += download.size
-            while self.size > MOST_BYTES:
-                self.size -= self._downloads.popitem(last=False)[1].size
-        return download
+class PartResponse(StreamingResponse):
+    """Sends the bytes of a download from `start` to before `end`."""
+
+    def __init__(self, download: Download, start: int, end: int, status: int) -> None:
+        super().__init__(download.part(start, end), status)
+        self.download, self.start, self.end = download, start, end
+
+    def again(self) -> PartResponse:
+        """The same for another client: a stream is sent once."""
+        response = PartResponse(self.download, self.start, self.end, self.status_code)
+        response.raw_headers = list(self.raw_headers)
+        return response
 
 
 def _written(write: Write) -> Download:
@@ -116,9 +109,9 @@ def download_response(
     if part is not None:
         headers |= request.state.headers
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{download.size}"
-    return StreamingResponse(
-        download.part(start, end), 200 if part is None else 206, headers, media
-    )
+    response = PartResponse(download, start, end, 200 if part is None else 206)
+    response.init_headers(headers | {"Content-Type": media})
+    return response
 
 
 def requested_part(request: Request, size: int, etag: str) -> tuple[int, int] | None:

@@ -16,10 +16,11 @@ from typing import Any
 import anyio
 import anyio.to_thread
 from fastapi import Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from api.web.downloads import PartResponse
 from api.web.formats import json_response
 
 # Python computes one at a time: more would only share it. Some wait for the store meanwhile.
@@ -68,10 +69,6 @@ class Workers:
         finally:
             self.requests -= 1
 
-    async def alone(self, compute: Callable[[], Answer]) -> Answer:
-        """What `compute` gives, for one request alone."""
-        return await anyio.to_thread.run_sync(compute, limiter=self._limiter)
-
     async def _computed(self, question: Hashable, compute: Callable[[], Answer]) -> Answer:
         try:
             return await anyio.to_thread.run_sync(compute, limiter=self._limiter)
@@ -91,15 +88,10 @@ def heavy(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         compute = functools.partial(_compute, endpoint, request, arguments)
         question = _question(endpoint, request, arguments["snapshot"])
         answer = await workers.answer(question, compute)
-        if isinstance(answer.response, StreamingResponse):
-            # A stream can be sent once: each has its own, of the file that is made by now.
-            answer = await workers.alone(compute)
         request.state.headers = dict(answer.headers)
         if answer.error is not None:
             raise answer.error
         assert answer.response is not None
-        if isinstance(answer.response, StreamingResponse):
-            return answer.response
         return _copied(answer.response)
 
     return answered
@@ -132,6 +124,8 @@ def _compute(
 
 def _copied(response: Response) -> Response:
     """A response of the same content: what is sent adds headers to its own."""
+    if isinstance(response, PartResponse):
+        return response.again()
     copied = Response(response.body, response.status_code)
     copied.raw_headers = list(response.raw_headers)
     return copied

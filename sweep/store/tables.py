@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from sweep.store.compact_rows import CompactRow, column_values, compact_rows
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
-from sweep.store.validation import left_out, row_problem
+from sweep.store.validation import left_out, row_problem, row_problems
 
 
 def pylist(table: pa.Table) -> list[dict[str, Any]]:
@@ -172,14 +172,10 @@ def plan_of(key: str, content: bytes) -> tuple[list[CompactRow], str | None]:
     if any(row["sweep"] != key for row in rows):
         raise ValueError("is not the plan of the sweep that it is named after")
     planned: dict[str, CompactRow] = {}
-    problems = {}
+    problems = row_problems("sweeps", rows)
     for number, row in enumerate(rows, start=1):
-        if problem := row_problem("sweeps", row):
-            problems[f"row {number}"] = problem
-        elif row["trial_id"] in planned:
-            problems[f"row {number}"] = f"trial {row['trial_id']} stands in it twice"
-        else:
-            planned[row["trial_id"]] = row
+        if number not in problems and planned.setdefault(row["trial_id"], row) is not row:
+            problems[number] = f"trial {row['trial_id']} stands in it twice"
     in_order = sorted(planned.values(), key=lambda row: row["position"])
     return in_order, left_out(problems, len(rows))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS, Row
@@ -95,18 +95,23 @@ def row_problem(table: str, row: Row) -> str | None:
     return None
 
 
+def row_problems(table: str, rows: Iterable[Row]) -> dict[int, str]:
+    """What is wrong with each row that breaks a rule, by its number from 1."""
+    numbered = ((number, row_problem(table, row)) for number, row in enumerate(rows, start=1))
+    return {number: problem for number, problem in numbered if problem is not None}
+
+
 def valid_rows(table: str, rows: Sequence[R]) -> tuple[list[R], str | None]:
     """The rows that break no rule, and in a sentence which others there are, by their number."""
-    problems = {n: row_problem(table, row) for n, row in enumerate(rows, start=1)}
-    return (
-        [row for n, row in enumerate(rows, start=1) if problems[n] is None],
-        left_out({f"row {n}": problem for n, problem in problems.items() if problem}, len(rows)),
-    )
+    problems = row_problems(table, rows)
+    valid = [row for number, row in enumerate(rows, start=1) if number not in problems]
+    return valid, left_out(problems, len(rows))
 
 
-def left_out(problems: Mapping[str, str], n: int) -> str | None:
+def left_out(problems: Mapping[int, str], n: int) -> str | None:
     """Says of `n` rows how many are left out, and why, for the first of them."""
     if not problems:
         return None
-    reasons = [f"{name}: {problem}" for name, problem in problems.items()][:NAMED_ROWS]
-    return f"{len(problems)} of {n} rows left out: {'; '.join(reasons)}"
+    first = sorted(problems.items())[:NAMED_ROWS]
+    reasons = "; ".join(f"row {number}: {problem}" for number, problem in first)
+    return f"{len(problems)} of {n} rows left out: {reasons}"

@@ -106,6 +106,27 @@ def test_it_is_made_once(http: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -
     assert len(made) == 1
 
 
+def test_one_answer_serves_all_who_wait_for_it(http: httpx2.Client) -> None:
+    """Of a heavy route: each has a stream of its own, and the part that it asked for."""
+    path = "/claims?format=parquet"
+    ranges = [None, "bytes=0-3", None, "bytes=-4", None, "bytes=0-3"]
+    answers: dict[int, httpx2.Response] = {}
+
+    def ask(k: int, text: str | None) -> None:
+        answers[k] = http.get(path, headers={"Range": text} if text else {})
+
+    threads = [threading.Thread(target=ask, args=item) for item in enumerate(ranges)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    whole = answers[0].content
+    assert (whole[:4], whole[-4:]) == (b"PAR1", b"PAR1")
+    expected = [whole, b"PAR1", whole, b"PAR1", whole, b"PAR1"]
+    assert [answers[k].content for k in range(len(ranges))] == expected
+    assert [answers[k].status_code for k in range(4)] == [200, 206, 200, 206]
+
+
 def written(content: bytes) -> downloads.Write:
     def write(file: BinaryIO) -> None:
         file.write(content)
