@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from api.drawing.panel_grid import Drawing, add_annotation, add_shape
 from api.web.words import Signals
@@ -85,24 +85,29 @@ def marks_of(trial: Signals) -> list[tuple[str, int, str]]:
     return [(name, onset, dash) for name, onset, dash in onsets if onset is not None]
 
 
+def add_mark(drawing: Drawing, onset: int, top: float, **line: Any) -> None:
+    """Draws a line at an iteration, up to `top` of the paper's height, in the look of `line`."""
+    add_shape(
+        drawing,
+        type="line",
+        x0=onset,
+        x1=onset,
+        y0=0,
+        y1=top,
+        yref="paper",
+        xref="x",
+        name="mark",
+        line=line,
+    )
+
+
 def mark_collapses(drawing: Drawing, trial: Run) -> None:
     """Draws a line over a spectrum at the onset of each signal: solid for mode collapse, dashed
     for spectral, dotted for a dead D, both for divergence."""
     heights = {name: 1 - 0.07 * place for place, (name, _, _) in enumerate(SIGNALS)}
     for name, onset, dash in marks_of(trial):
         right = onset >= 0.5 * (trial.iteration or trial.iterations)
-        add_shape(
-            drawing,
-            type="line",
-            x0=onset,
-            x1=onset,
-            y0=0,
-            y1=1,
-            yref="paper",
-            xref="x",
-            name="mark",
-            line={"dash": dash, "width": 2, "color": "white"},
-        )
+        add_mark(drawing, onset, 1, dash=dash, width=2, color="white")
         add_annotation(
             drawing,
             x=onset,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -125,11 +125,18 @@ def read_ranges(parameters: Iterable[tuple[str, str]]) -> dict[str, float]:
 def filter_names(snapshot: Snapshot) -> Mapping[str, Mapping[str, object]]:
     """Names that each filter may match: those that the code knows, then others in the store, as
     of a method that only a colleague's branch has."""
-    rows = snapshot.records.values()
-    stored = {name: sorted({row[name] for row in rows} - {None}) for name in NAMED_FILTERS}
+    stored = stored_names(snapshot)
     return {
-        name: {**known, **dict.fromkeys(stored[name])} for name, known in NAMED_FILTERS.items()
+        name: {**known, **dict.fromkeys(sorted(stored[name]))}
+        for name, known in NAMED_FILTERS.items()
     }
+
+
+@memoise_by_snapshot()
+def stored_names(snapshot: Snapshot) -> Mapping[str, Set[str]]:
+    """Names that trials of the store have, by filter."""
+    rows = snapshot.records.values()
+    return {name: {row[name] for row in rows} - {None} for name in NAMED_FILTERS}
 
 
 def matching(snapshot: Snapshot, filters: Filters, rows: Iterable[Row] | None = None) -> list[Row]:

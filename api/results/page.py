@@ -23,6 +23,7 @@ from api.results.filters import (
     column,
     filter_names,
     matching,
+    stored_names,
 )
 from api.results.parameters import TrialFilters
 from api.trials import queries
@@ -126,16 +127,12 @@ def _sorted_by(name: str, rows: Sequence[Row]) -> str | None:
 @memoise_by_snapshot()
 def _choices(snapshot: Snapshot) -> dict[str, Any]:
     """Choices of the filters: values that the store has, not all that there could be."""
-    rows = snapshot.records.values()
-    stored = {
-        name: {row[name] for row in rows}
-        for name in ("profile", "setting", "method", "status", "group", "dataset")
-    }
+    stored = stored_names(snapshot)
     return {
         "sweeps": plans.sweep_names(snapshot),
         "present": {
-            name: [value for value in filter_names(snapshot)[name] if value in values]
-            for name, values in stored.items()
+            name: [value for value in filter_names(snapshot)[name] if value in stored[name]]
+            for name in ("profile", "setting", "method", "status", "group", "dataset")
         },
         "groupings": GROUPINGS,
     }

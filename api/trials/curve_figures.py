@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from api.drawing.figure import Figure, no_figure, styled_figure
 from api.drawing.lines import Curve, iteration_axis, layer_lines, lines
-from api.drawing.look import by_depth, colour, marks_of
-from api.drawing.panel_grid import Drawing, add_annotation, add_shape, set_x_axes
+from api.drawing.look import add_mark, by_depth, colour, marks_of
+from api.drawing.panel_grid import Drawing, add_annotation, set_x_axes
 from api.drawing.panels import EDGES, CurvePanel, Stroke, height_of, stacked
 from api.reading.snapshot import Row
 from api.trials.dataset_facts import score_of
@@ -176,18 +176,8 @@ def mark_signals(drawing: Drawing, trial: Trial, panels_height: int) -> int:
     signals = marks_of(trial)
     for place, (name, onset, dash) in enumerate(sorted(signals, key=lambda signal: -signal[1])):
         above = NAME_ABOVE + NAME_HEIGHT * place
-        add_shape(
-            drawing,
-            type="line",
-            x0=onset,
-            x1=onset,
-            y0=0,
-            y1=1 + above / panels_height,
-            yref="paper",
-            xref="x",
-            name="mark",
-            line={"dash": dash, "width": 1.8, "color": SIGNAL_COLOUR},
-        )
+        top = 1 + above / panels_height
+        add_mark(drawing, onset, top, dash=dash, width=1.8, color=SIGNAL_COLOUR)
         right = onset >= 0.5 * (trial.iteration or trial.iterations)
         add_annotation(
             drawing,

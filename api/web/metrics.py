@@ -20,14 +20,14 @@ from api.web.latency import BOUNDS, LatencyHistogram
 from api.web.service import Service
 from sweep.report.states import DRIVER_STATES
 from sweep.store.schemas import SCHEMA_VERSION
-from sweep.store.vocabulary import SIGNALS, STATUSES
+from sweep.store.vocabulary import SHOWN_STATUSES, SIGNALS
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Named sweeps: those with the latest heartbeat.
 MOST_SWEEPS = 50
 SWEEP_STATES = (*DRIVER_STATES, "stalled", "planned", "unknown")
 # Of trials: one whose file cannot be read, and one that a newer writer may have.
-TRIAL_STATES = tuple(dict.fromkeys((*STATUSES, "unreadable", "other")))
+TRIAL_STATES = (*SHOWN_STATUSES, "other")
 
 Labels = Mapping[str, str]
 Samples = Iterable[tuple[Labels, float]]
