@@ -107,7 +107,7 @@ def _grid(trials: Sequence[TrialStanding], now: datetime) -> Grid:
         [
             trial.trial_id,
             trial.status,
-            f"{trial.iteration}/{trial.iterations}",
+            f"{'?' if trial.iteration is None else trial.iteration}/{trial.iterations}",
             distance(trial.best),
             distance(trial.final),
             trial.verdict,

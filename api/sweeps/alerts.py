@@ -26,7 +26,7 @@ def alerts(state: str, sentence: str, records: Sequence[Row]) -> list[Alert]:
     urgent += _failed([row for row in records if row["status"] == "failed"])
     unreadable = sum(row["status"] == UNREADABLE for row in records)
     if unreadable:
-        text = f"{_trials(unreadable)} whose file cannot be read: how they stand is not known"
+        text = f"{_trials(unreadable)} with a file that cannot be read: what was done is not known"
         urgent.append(Alert(text, True, {"status": UNREADABLE}))
     diverged = _count(records, "diverged_at")
     if diverged:

@@ -26,7 +26,7 @@ from sweep.store.ownership import is_live, read_owner
 from sweep.store.read_files import READ_ERRORS, side_by_side
 from sweep.store.store import Store
 from sweep.store.tables import parse
-from sweep.store.vocabulary import Row
+from sweep.store.vocabulary import UNREADABLE, Row
 from trainer.collapse import SIGNALS, in_words
 from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS
 
@@ -44,7 +44,8 @@ _METHODS = {name: place for place, name in enumerate(METHODS)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStanding:
-    """Standing of a trial. `lost`: it is stored as running, but no process owns it."""
+    """Standing of a trial. `lost`: it is stored as running, but no process owns it. The iteration
+    of one whose file cannot be read is None."""
 
     trial_id: str
     setting: str
@@ -53,7 +54,7 @@ class TrialStanding:
     seed: int
     status: str
     lost: bool
-    iteration: int
+    iteration: int | None
     iterations: int
     score: str
     best: float | None
@@ -127,7 +128,7 @@ def trial_standing(record: Row, now: datetime, *, lost: bool = False) -> TrialSt
         **{key: record[key] for key in ("trial_id", "setting", "method", "i_ratio", "seed")},
         status=record["status"],
         lost=lost,
-        iteration=record["iteration"] or 0,
+        iteration=None if record["status"] == UNREADABLE else record["iteration"] or 0,
         iterations=record["iterations"],
         score=score,
         best=record[f"best_{score}"],

@@ -98,6 +98,16 @@ def test_an_unreadable_file_is_named(mixed: Store, capsys) -> None:
     assert name.startswith("  trials/torn.parquet: ")
 
 
+def test_how_far_an_unreadable_trial_is_stays_open(mixed: Store, capsys) -> None:
+    trial_id = mixed.list("trials")[0].key
+    mixed.write(f"trials/{trial_id}.parquet", b"PAR1")
+    _, line, *_ = said(capsys, "--results", mixed.root, "--status", "unreadable")
+    assert line.split()[:2] == [trial_id, "unreadable"]
+    assert "?/1500" in line
+    (item,) = said(capsys, "--results", mixed.root, "--status", "unreadable", "--json")
+    assert json.loads(item)["iteration"] is None
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(-3, "0 s ago"), (40, "40 s ago"), (720, "12 min ago"), (2e4, "6 h ago"), (3e5, "3 d ago")],
