@@ -42,12 +42,16 @@ class StoreMetrics:
     named_sweeps: Sequence[str]
 
 
-@memoise_by_snapshot()
 def store_metrics(snapshot: Snapshot) -> StoreMetrics:
     """Counts the rows of a snapshot, which takes a moment when there are many."""
+    return StoreMetrics(snapshot, *_lines_and_sweeps(snapshot))
+
+
+# Without the snapshot itself, which keeps what was worked out from it.
+@memoise_by_snapshot()
+def _lines_and_sweeps(snapshot: Snapshot) -> tuple[Sequence[str], Sequence[str]]:
     names = plans.sweep_names(snapshot)[:MOST_SWEEPS]
-    lines = [*_trials(snapshot), *_times_of_sweeps(snapshot, names)]
-    return StoreMetrics(snapshot, lines, names)
+    return [*_trials(snapshot), *_times_of_sweeps(snapshot, names)], names
 
 
 def exposition(service: Service, store: StoreMetrics | None, now: datetime) -> str:
