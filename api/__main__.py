@@ -14,12 +14,18 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
-from api.preload import give_back, keep_arrow_from_pandas, keep_memory_small, settle
+from api.preload import (
+    give_back,
+    keep_memory_small,
+    settle,
+    share_interpreter,
+)
 from api.reading.cache import default_folder
 from api.reading.snapshot import log
 from api.web.access import Tokens, read_tokens
 from api.web.hosts import read_allowed_hosts
 from api.web.streams import Server
+from sweep.store.arrow_start import keep_arrow_from_pandas
 from sweep.store.store import StoreError, default_root
 from trainer.config.lookup import UsageError
 
@@ -76,6 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     keep_arrow_from_pandas()
     keep_memory_small()
+    share_interpreter()
     app.state.after_warming, app.state.tidying = settle, give_back
     try:
         Server(config, app.state.service.streams).run()

@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import gc
 import sys
-from importlib.machinery import ModuleSpec
 
 import anyio
 import pyarrow as pa
@@ -25,8 +24,14 @@ def load() -> None:
     _ = anyio.open_file
 
 
-# glibc's number of the parameter (malloc.h).
-M_ARENA_MAX = -8
+# glibc's numbers of the parameters (malloc.h).
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
+# B from which a block is mapped by itself, and given back when it is freed. glibc's own threshold
+# grows with each block that is freed, to 32 MiB: what stands above such a block stays for good.
+MAPPED_BYTES = 128 * 1024
+# s that a thread computes while others wait for the interpreter. The event loop lets go of it at
+# each read, write and random number, and with four workers waits four times as long to go on.
+SWITCH_SECONDS = 0.0005
 # Objects made before the young, the middle and the old ones are collected (700, 10, 10 in Python).
 # Rarer collections leave what refers to itself, as errors do, in memory for minutes.
 COLLECTIONS = (2_000, 10, 10)
@@ -34,10 +39,17 @@ COLLECTIONS = (2_000, 10, 10)
 
 def keep_memory_small() -> None:
     """Lets the threads of a service share two heaps, not eight for each core, which keep what is
-    freed; Arrow's memory is of the same. Where there is no glibc, as before."""
+    freed, and large blocks have none; Arrow's memory is of the same. Without glibc, as before."""
     pa.set_memory_pool(pa.system_memory_pool())
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_ARENA_MAX, 2)
+        libc.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
+
+
+def share_interpreter() -> None:
+    """Lets threads take turns often: a probe is answered beside figures that take long."""
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def settle() -> None:
@@ -52,28 +64,3 @@ def give_back() -> None:
     """Gives freed memory back to the system, which takes some ms; does nothing without glibc."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-class _Hidden:
-    """Finds no pandas."""
-
-    def find_spec(
-        self, name: str, path: object = None, target: object = None
-    ) -> ModuleSpec | None:
-        if name == "pandas":
-            raise ModuleNotFoundError("pandas is hidden from Arrow", name=name)
-        return None
-
-
-def keep_arrow_from_pandas() -> None:
-    """Lets Arrow find no pandas: it loads it for its first array, 34 MiB that the service has no
-    use for.
-
-    Arrow looks once in a process. Not for one that wants `to_pandas` of Arrow's own.
-    """
-    hidden = _Hidden()
-    sys.meta_path.insert(0, hidden)
-    try:
-        pa.array([0])
-    finally:
-        sys.meta_path.remove(hidden)

@@ -23,7 +23,7 @@ PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 ENDING = ".parquet"
 OTHER_TRIAL = "it holds rows of another trial"
 # Evaluations in memory: whole ones of 75 trials with 50 each, twice what a page asks for.
-EVALUATION_BYTES = 16 * 2**20
+EVALUATION_BYTES = 8 * 2**20
 
 
 def stamp(store: Store, path: str) -> str:

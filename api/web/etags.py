@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.reading.version import code_version
 
-MOST_BYTES = 16 * 2**20
+MOST_BYTES = 8 * 2**20
 MOST_BYTES_OF_ONE = MOST_BYTES // 4
 CACHED_TYPES = ("application/json", "text/csv")
 # ETag, whether it is compressed, and where a proxy says that the service is.
