@@ -16,6 +16,8 @@ from sweep.paper.pairs import PairedDifference
 from sweep.paper.table2 import SettingRow, table2
 from sweep.paper.typeset import SIGNAL_MARKS, Sheet, comparison_sheet, latex, markdown
 from sweep.report.inventory import Inventory, inventory, skipped_lines
+from sweep.store.arrow_start import keep_arrow_from_pandas
+from sweep.store.compact_rows import values_by_column
 from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import columns, csv_of, csv_of_columns, parquet_of
@@ -75,8 +77,9 @@ def _content(store: Store, stored: Inventory, name: str, format: str, table: str
     records = stored.records(name)
     if table == "trials" and format == "csv":
         schema = SCHEMAS[table]
-        values = {column: [row[column] for row in records] for column in schema.names}
-        return csv_of_columns(schema, values, newline="\n")
+        values = values_by_column(records, schema.names)
+        by_name = dict(zip(schema.names, values, strict=True))
+        return csv_of_columns(schema, by_name, newline="\n")
     if table == "table2":
         comparison = table2(_begun_records(records), lambda i: store.read_rows("evaluations", i))
         if format in SHEETS:
@@ -189,4 +192,5 @@ def _write(path: Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
+    keep_arrow_from_pandas()
     sys.exit(main())

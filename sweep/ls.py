@@ -15,6 +15,7 @@ from sweep.report.inventory import Inventory, inventory, skipped_lines
 from sweep.report.states import status_counts
 from sweep.report.sweep_state import COLUMNS, TrialStanding, table_order, trial_standing
 from sweep.report.text_tables import Grid, Part
+from sweep.store.arrow_start import keep_arrow_from_pandas
 from sweep.store.vocabulary import SHOWN_STATUSES, Row
 from trainer.config.lookup import select
 from trainer.config.settings import ALL_SETTINGS, METHODS, PROFILES
@@ -137,4 +138,5 @@ def _summary(trials: Sequence[TrialStanding], n: int) -> str:
 
 
 if __name__ == "__main__":
+    keep_arrow_from_pandas()
     sys.exit(main())

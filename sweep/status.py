@@ -23,6 +23,7 @@ from sweep.report.sweep_state import (
     table_order,
 )
 from sweep.report.text_tables import Grid, Part
+from sweep.store.arrow_start import keep_arrow_from_pandas
 from sweep.store.store import Store
 from sweep.store.vocabulary import UNREADABLE
 
@@ -259,4 +260,5 @@ def _trouble(trial: TrialStanding) -> str:
 
 
 if __name__ == "__main__":
+    keep_arrow_from_pandas()
     sys.exit(main())

@@ -7,8 +7,9 @@ service keeps ten thousand of them.
 from __future__ import annotations
 
 import functools
+import operator
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,3 +93,30 @@ def column_values(table: pa.Table, name: str) -> list[Any]:
     if pa.types.is_string(column.type) and name not in _UNSHARED:
         return [value and sys.intern(value) for value in values]
     return values
+
+
+def values_by_column(
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> list[Sequence[Any]]:
+    """The values of rows column by column, in the order of `names`; null where a row has none.
+
+    Rows of the same columns, as those of a store are, are taken apart without a look-up by name.
+    """
+    pickers: dict[int, Callable[[Sequence[Any]], Sequence[Any]]] = {}
+    picked: list[Sequence[Any]] = []
+    for row in rows:
+        if not isinstance(row, CompactRow):
+            picked.append([row.get(name) for name in names])
+            continue
+        stored = row._places
+        if id(stored) not in pickers:
+            pickers[id(stored)] = _picker([stored.get(name) for name in names])
+        picked.append(pickers[id(stored)](row._values))
+    return list(zip(*picked, strict=True)) if rows else [() for _ in names]
+
+
+def _picker(wanted: Sequence[int | None]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Picks the values at these places; null where there is no place."""
+    if None in wanted or len(wanted) < 2:
+        return lambda values: [None if place is None else values[place] for place in wanted]
+    return operator.itemgetter(*wanted)

@@ -5,9 +5,8 @@ A leaf: pyarrow and the standard library.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,9 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweep.store.compact_rows import CompactRow, column_values, compact_rows
+from sweep.store.compact_rows import CompactRow, column_values, compact_rows, values_by_column
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
 from sweep.store.validation import left_out, row_problem, row_problems
+
+_SPECIAL = re.compile('[,"\r\n]')
 
 
 def pylist(table: pa.Table) -> list[dict[str, Any]]:
@@ -76,33 +77,43 @@ def csv_of_columns(
     schema: pa.Schema, columns: Mapping[str, Sequence[Any]], *, newline: str = "\r\n"
 ) -> bytes:
     """The same of values by column of the schema."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator=newline)
-    writer.writerow(schema.names)
-    # Numbers are most of it, and the writer prints them as they have to be.
-    cells = [
-        columns[field.name] if _is_number(field.type) else map(_cell, columns[field.name])
-        for field in schema
-    ]
-    writer.writerows(zip(*cells, strict=True))
-    return text.getvalue().encode()
+    columns_of_cells = [_cells(columns[field.name], field.type) for field in schema]
+    lines = [",".join(map(_quoted, schema.names))]
+    # A line without anything, of a single column, would be no row to most readers.
+    lines += (",".join(cells) or '""' for cells in zip(*columns_of_cells, strict=True))
+    return "".join(f"{line}{newline}" for line in lines).encode()
 
 
-def _cell(value: Any) -> Any:
+def _cells(values: Sequence[Any], kind: pa.DataType) -> Iterable[str]:
+    """The cells of a column. Column by column it takes half the time of Python's writer."""
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return ["" if value is None else repr(value) for value in values]
+    if not pa.types.is_string(kind):
+        return [_cell(value) for value in values]
+    cells = {value: _cell(value) for value in set(values)}  # texts repeat
+    return [cells[value] for value in values]
+
+
+def _cell(value: Any) -> str:
     match value:
+        case None:
+            return ""
         case bool():
             return "true" if value else "false"
         case datetime():
             return value.isoformat()
         case list() | dict():
-            return json.dumps(value)
+            return _quoted(json.dumps(value))
         case str() if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-            return f"'{value}"  # a spreadsheet would run it as a formula
-    return value
+            return _quoted(f"'{value}")  # a spreadsheet would run it as a formula
+    return _quoted(str(value))
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+def _quoted(text: str) -> str:
+    """The text as RFC 4180 has it: in quotes if a comma, a quote or a line's end is in it."""
+    if not _SPECIAL.search(text):
+        return text
+    return '"{}"'.format(text.replace('"', '""'))
 
 
 # Tables of few rows or of numbers that never repeat: dictionaries and statistics would make up a
@@ -117,7 +128,8 @@ def columns(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     if unknown:
         raise KeyError(f"not in the schema of {table}: {', '.join(sorted(unknown))}")
     stamped = schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})
-    arrays = [pa.array([row.get(f.name) for row in rows], f.type) for f in schema]
+    values = values_by_column(rows, schema.names)
+    arrays = [pa.array(each, f.type) for each, f in zip(values, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=stamped)
 
 

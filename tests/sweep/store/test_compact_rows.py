@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from sweep.store.compact_rows import compact_rows
+from sweep.store.compact_rows import compact_rows, values_by_column
 from sweep.store.schemas import SCHEMAS
 from sweep.store.tables import columns, planned_row, pylist
 from tests.sweep.store.rows import plan_row, trial_row
@@ -61,3 +61,14 @@ def test_text_that_is_none_raises() -> None:
     broken = table.set_column(0, "host", table["host"].combine_chunks().view(pa.string()))
     with pytest.raises(ValueError, match="utf-8"):
         compact_rows(broken)
+
+
+def test_values_by_column_of_rows_of_any_kind() -> None:
+    (stored,) = compact_rows(columns("trials", [trial_row(trial_id="a", best_fid=1.5)]))
+    planned = stored.projected(["trial_id"], {"trial_id": "b"})
+    rows = [stored, planned, {"trial_id": "c"}]
+    names = ["trial_id", "best_fid", "n/a"]
+    by_column = [list(values) for values in values_by_column(rows, names)]
+    assert by_column == [["a", "b", "c"], [1.5, None, None], [None, None, None]]
+    assert [list(values) for values in values_by_column([stored], ["best_fid"])] == [[1.5]]
+    assert values_by_column([], names) == [(), (), ()]

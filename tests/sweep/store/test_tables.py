@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import math
 from pathlib import Path
@@ -12,8 +13,10 @@ import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sweep.store.tables import columns_without_nan, parquet_of
+from sweep.store.tables import columns_without_nan, csv_of, parquet_of
 
 TABLE = pa.table(
     {
@@ -72,3 +75,29 @@ def test_a_column_of_several_tables_holds_nan_if_it_does_in_one() -> None:
 def test_a_measured_file_has_no_statistics_at_all() -> None:
     group = pq.read_metadata(io.BytesIO(parquet_of(TABLE, packed=False))).row_group(0)
     assert all(group.column(k).statistics is None for k in range(group.num_columns))
+
+
+TEXTS = st.none() | st.text() | st.text("a,\"'=\r\n", min_size=1)
+NUMBERS = st.none() | st.floats(width=64) | st.sampled_from([0.0, -0.0, 5e-324])
+
+
+def _as_a_number(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+@given(st.lists(st.tuples(TEXTS, NUMBERS), max_size=8))
+def test_any_text_and_number_is_read_back_from_a_csv(rows: list[tuple[str, float]]) -> None:
+    texts, numbers = [row[0] for row in rows], [row[1] for row in rows]
+    schema = pa.schema({"a, text": pa.string(), "n": pa.float64()})
+    content = csv_of(pa.table([texts, numbers], schema=schema))
+    head, *lines = csv.reader(io.StringIO(content.decode(), newline=""))
+    assert head == ["a, text", "n"]
+    for line, text, number in zip(lines, texts, numbers, strict=True):
+        formula = text is not None and text.startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert line[0] == f"'{text}" if formula else line[0] == (text or "")
+        assert repr(_as_a_number(line[1])) == repr(number)
+
+
+def test_a_null_alone_in_its_line_is_a_row() -> None:
+    content = csv_of(pa.table({"n": pa.array([None, 1.5], pa.float64())}))
+    assert list(csv.reader(io.StringIO(content.decode()))) == [["n"], [""], ["1.5"]]
