@@ -1,43 +1,45 @@
 """Ownership of files in the store: one writer at a time. The store and the standard library only.
 
-The owner stands in a small JSON file: `attempt` (the id of the start that owns), `host`, `pid`,
-`pid_started` (so that a reused pid is not taken for the owner), `heartbeat` (ISO 8601, UTC).
+The owner stands in a small JSON file: `attempt` (the id of the start that owns), `host`,
+`machine`, `pid`, `pid_started` (so that a reused pid is not taken for the owner), `heartbeat`
+(ISO 8601, UTC).
 
 - A start that finds another live owner waits. An owner is dead, and ownership is taken over, when
-  its process is gone (seen at once on the same host) or its heartbeat is older than STALE_SECONDS.
+  its process is gone, which is seen at once on the same machine (sweep/store/processes.py), or
+  when its record has not changed for STALE_SECONDS by the watch of the start that waits
+  (sweep/store/watch.py). No clock of another machine decides; readers, who see the record once,
+  have nothing but its time.
 - An owner checks the record before it replaces a file, and ends when it was superseded.
 
 What remains. On a local or shared POSIX file system, records change under a file lock, so two
 starts never both own; but an owner that is suspended between its check and its replace for longer
-than STALE_SECONDS can still replace one file after it was superseded. Object stores have no lock:
-two starts that take ownership within SETTLE_SECONDS of each other both write the record, the later
-put wins, and the other one sees that when it reads the record again, unless its own put is delayed
-for longer than that. Either way a file is replaced whole and holds rows of the same trial.
+than STALE_SECONDS can still replace one file after it was superseded. Object stores have no lock,
+nor has a file system that refuses flock: two starts that take ownership within SETTLE_SECONDS of
+each other both write the record, the later one wins, and the other one sees that when it reads the
+record again, unless its own write is delayed for longer than that. Either way a file is replaced
+whole and holds rows of the same trial.
 
-A store that is away for longer than STALE_SECONDS makes every heartbeat old. Nobody can take
+A store that is away for longer than STALE_SECONDS leaves every record as it was. Nobody can take
 ownership meanwhile, and who waited for it gives the owner RECOVERY_SECONDS to beat again. A start
-that saw nothing of the outage may take ownership over in that time: the owner, whose every try at
-a write begins with a check, then ends and writes nothing more.
+that was handed what another one saw before the outage may take ownership over in that time: the
+owner, whose every try at a write begins with a check, then ends and writes nothing more.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
-import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+from sweep.store.processes import is_gone, own_record
 from sweep.store.retry import recovered_within
 from sweep.store.store import Store
+from sweep.store.watch import forget, seconds_unchanged
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
@@ -59,7 +61,7 @@ class Ownership:
         self.attempt: str = record["attempt"]
         self._record = record
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._beat, args=(every,), daemon=True)
+        self._thread = threading.Thread(target=self._keep_beating, args=(every,), daemon=True)
         self._thread.start()
 
     def check(self) -> None:
@@ -86,15 +88,16 @@ class Ownership:
         """Ends the ownership if not lost: removes its record or gives it a last `state`."""
         self._stopped.set()
         self._thread.join()
+        if state is not None:
+            self.tell(state=state)
         with contextlib.suppress(Superseded):
-            if state is None:
-                self._on_record(lambda store: store.delete(self.path))
-            else:
-                self.tell(state=state)
-                self._on_record(self._write)
+            self._update(b"" if state is None else None)
 
     def _check(self, store: Store) -> None:
-        if (read_owner(store, self.path) or {}).get("attempt") != self.attempt:
+        self._check_record(store.read(self.path))
+
+    def _check_record(self, content: bytes | None) -> None:
+        if (_parsed(content) or {}).get("attempt") != self.attempt:
             raise Superseded(f"{self.path} was taken over")
 
     def _as_owner(self, action: Callable[[Store], None]) -> None:
@@ -107,25 +110,20 @@ class Ownership:
 
         self.store.patiently(checked_action)
 
-    def _on_record(self, action: Callable[[Store], None]) -> None:
-        """Acts on the record itself, under the lock; never waits while it holds that."""
+    def _update(self, content: bytes | None = None) -> None:
+        """Replaces the own record by `content`, else by a heartbeat; never waits under a lock."""
         store = self.store.hasty()
 
-        def checked_action() -> None:
-            with locked(store, self.path):
-                self._check(store)
-                action(store)
+        def change(stored: bytes | None) -> bytes:
+            self._check_record(stored)
+            return _beat(self._record) if content is None else content
 
-        self.store.patiently(checked_action)
+        self.store.patiently(lambda: store.update(self.path, change))
 
-    def _write(self, store: Store) -> None:
-        self._record["heartbeat"] = datetime.now(UTC).isoformat()
-        store.write(self.path, json.dumps(self._record).encode())
-
-    def _beat(self, every: float) -> None:
+    def _keep_beating(self, every: float) -> None:
         while not self._stopped.wait(every):
             try:
-                self._on_record(self._write)
+                self._update()
             except Superseded:
                 return
             except OSError:
@@ -146,12 +144,14 @@ def acquire(
 
     `details` stand in the record beside the owner. While another owner is live, `waiting` is
     called once with that record, and the call waits; with `wait` false it returns None instead.
+    What was seen of the owner meanwhile is kept for the next call (sweep/store/watch.py).
     """
-    record = {**details, **_myself(), "attempt": uuid.uuid4().hex[:12]}
+    record = {**details, **own_record(), "attempt": uuid.uuid4().hex[:12]}
     hasty = store.hasty()
     while True:
         owner = store.patiently(lambda: _take(hasty, path, record))
         if owner is None and _settled(store, path, record["attempt"]):
+            forget(store, path)
             return Ownership(store, path, record, every)
         if not wait:
             return None
@@ -163,21 +163,39 @@ def acquire(
 
 def _take(store: Store, path: str, record: dict[str, Any]) -> dict[str, Any] | None:
     """Writes `record` as the owner; returns the record of another live owner if there is one."""
-    with locked(store, path):
-        owner = read_owner(store, path)
+    live_owner = None
+
+    def change(content: bytes | None) -> bytes | None:
+        nonlocal live_owner
+        owner = _parsed(content)
         # Its own record is there if the answer to an earlier try was lost.
-        foreign = owner is not None and owner.get("attempt") != record["attempt"]
-        ageing = not recovered_within(store.place, RECOVERY_SECONDS)
-        if owner is not None and foreign and is_live(owner, ageing=ageing):
-            return owner
-        record["heartbeat"] = datetime.now(UTC).isoformat()
-        store.write(path, json.dumps(record).encode())
-        return None
+        if owner is not None and owner.get("attempt") != record["attempt"]:
+            live_owner = None if _is_dead(store, path, owner) else owner
+        else:
+            live_owner = None
+        return _beat(record) if live_owner is None else None
+
+    store.update(path, change)
+    return live_owner
+
+
+def _beat(record: dict[str, Any]) -> bytes:
+    """The record's bytes, with a heartbeat of now."""
+    record["heartbeat"] = datetime.now(UTC).isoformat()
+    return json.dumps(record).encode()
+
+
+def _is_dead(store: Store, path: str, owner: Mapping[str, Any]) -> bool:
+    """Whether an owner that was just read can write no more, or has not for STALE_SECONDS."""
+    if owner.get("state", RUNNING) != RUNNING or is_gone(owner):
+        return True
+    silence = seconds_unchanged(store, path, owner)
+    return silence > STALE_SECONDS and not recovered_within(store.place, RECOVERY_SECONDS)
 
 
 def _settled(store: Store, path: str, attempt: str) -> bool:
-    """Whether the record just written stands. Under a lock it does; an object store has none."""
-    if store.is_local:
+    """Whether the record just written stands. Where updates are exclusive it does."""
+    if store.has_exclusive_updates(path):
         return True
     time.sleep(SETTLE_SECONDS)
     return (read_owner(store, path) or {}).get("attempt") == attempt
@@ -185,7 +203,10 @@ def _settled(store: Store, path: str, attempt: str) -> bool:
 
 def read_owner(store: Store, path: str) -> dict[str, Any] | None:
     """Reads the record of an owner; None if there is none or it is no record."""
-    content = store.read(path)
+    return _parsed(store.read(path))
+
+
+def _parsed(content: bytes | None) -> dict[str, Any] | None:
     try:
         record = json.loads(content) if content else None
     except ValueError:
@@ -193,56 +214,13 @@ def read_owner(store: Store, path: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def is_live(record: Mapping[str, Any], *, ageing: bool = True) -> bool:
-    """Tells whether the owner can still write; without `ageing` at any age of its heartbeat."""
-    if record.get("state", RUNNING) != RUNNING:
+def is_live(record: Mapping[str, Any]) -> bool:
+    """Tells whether the owner can still write, by the time of its heartbeat: for readers only."""
+    if record.get("state", RUNNING) != RUNNING or is_gone(record):
         return False
-    if record.get("host") == socket.gethostname():
-        started = process_started(int(record["pid"]))
-        if started is None or started != record.get("pid_started"):
-            return False
-    heartbeat = datetime.fromisoformat(record["heartbeat"])
-    return not ageing or not is_silent(heartbeat, datetime.now(UTC))
+    return not is_silent(datetime.fromisoformat(record["heartbeat"]), datetime.now(UTC))
 
 
 def is_silent(heartbeat: datetime, now: datetime) -> bool:
     """Tells whether what recurs every few seconds is overdue: the last time was `heartbeat`."""
     return now - heartbeat > timedelta(seconds=STALE_SECONDS)
-
-
-def process_started(pid: int) -> int | None:
-    """Start time of the process in clock ticks since boot; None if it is gone or a zombie.
-
-    Where there is no /proc it is 0 for every process that exists.
-    """
-    if not Path("/proc/self/stat").exists():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        return 0
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The name, in parentheses, may itself hold spaces and parentheses.
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-def _myself() -> dict[str, Any]:
-    pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "pid_started": process_started(pid)}
-
-
-@contextmanager
-def locked(store: Store, path: str) -> Iterator[None]:
-    """Holds the lock of the file's folder, where the store is a file system."""
-    if not store.is_local:
-        yield
-        return
-    folder = Path(store.base) / Path(path).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -12,7 +12,6 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.store.ownership import locked
 from sweep.store.store import Store
 
 STOP_SWEEP, STOP_TRIAL, RETRY_TRIAL = ACTIONS = ("stop-sweep", "stop-trial", "retry-trial")
@@ -24,7 +23,10 @@ def path(sweep: str) -> str:
 
 def read_requests(store: Store, sweep: str) -> list[dict[str, Any]]:
     """Requests to the sweep, oldest first; what is no request is left out."""
-    content = store.read(path(sweep))
+    return _parsed(store.read(path(sweep)))
+
+
+def _parsed(content: bytes | None) -> list[dict[str, Any]]:
     try:
         requests = json.loads(content)["requests"] if content else []
         return [r for r in requests if r["action"] in ACTIONS and isinstance(r["id"], str)]
@@ -41,7 +43,7 @@ def ask(
 ) -> str:
     """Adds a request; returns its id, which several sweeps that are asked the same may share.
 
-    Of two that are made at once in an object store, which has no lock, the later may replace the
+    Of two that are made at once where updates are not exclusive, the later may replace the
     earlier: look whether it took effect.
     """
     request = {
@@ -50,9 +52,13 @@ def ask(
         "trial_id": trial_id,
         "at": datetime.now(UTC).isoformat(),
     }
-    with locked(store, path(sweep)):
-        requests = [*read_requests(store, sweep), request]
-        store.write(path(sweep), json.dumps({"requests": requests}).encode())
+
+    def added(content: bytes | None) -> bytes:
+        # It is there already if the answer to an earlier try was lost.
+        requests = [r for r in _parsed(content) if r["id"] != request["id"]]
+        return json.dumps({"requests": [*requests, request]}).encode()
+
+    store.update(path(sweep), added)
     return request["id"]
 
 

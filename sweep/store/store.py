@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from sweep.store.filesystems import (
     replace,
     without_secrets,
 )
+from sweep.store.locks import has_locks, locked
 from sweep.store.retry import FULL, T, patiently, trouble
 from sweep.store.tables import columns, file_of, parse, pylist
 
@@ -97,6 +99,29 @@ class Store:
 
     def _temporary_path(self, path: str) -> str:
         return f"{self.base}/{TEMPORARY}/{path.replace('/', '.')}.{os.getpid()}"
+
+    def update(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replaces a file by what `change` makes of its bytes, None if there is no file.
+
+        For no bytes it removes the file, for None it leaves it as it is. Where updates are
+        exclusive, nobody else's comes in between.
+        """
+        with self._locked(path):
+            content = change(self.read(path))
+            if content:
+                self.write(path, content)
+            elif content is not None:
+                self.delete(path)
+
+    def has_exclusive_updates(self, path: str) -> bool:
+        """Tells whether two updates of the file at the same time come one after the other."""
+        return self.is_local and has_locks(self._folder(path))
+
+    def _locked(self, path: str) -> AbstractContextManager[None]:
+        return locked(self._folder(path)) if self.is_local else nullcontext()
+
+    def _folder(self, path: str) -> Path:
+        return (Path(self.base) / path).parent
 
     def read(self, path: str) -> bytes | None:
         """The file's bytes; None if there is none."""

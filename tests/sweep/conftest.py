@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import socket
 import subprocess
 import sys
 import uuid
@@ -18,7 +17,7 @@ import pyarrow.fs as pafs
 import pytest
 
 from sweep.paper.table2 import SettingRow, table2
-from sweep.store.ownership import process_started
+from sweep.store.processes import own_record
 from sweep.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -182,12 +181,11 @@ def mixed(
     ]
     now = datetime.now(UTC).isoformat()
     write_sweep(store, "mixed", rows, state="interrupted", heartbeat=now, host="h", command="x")
-    mine = {"host": socket.gethostname(), "heartbeat": now, "attempt": "a"}
+    mine = own_record() | {"heartbeat": now, "attempt": "a"}
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                           capture_output=True, text=True, check=True)  # fmt: skip
-    pids = (os.getpid(), process_started(os.getpid())), (int(gone.stdout), 1)
-    for row, (pid, pid_started) in zip(rows[2:4], pids, strict=True):
-        owner = mine | {"pid": pid, "pid_started": pid_started}
+    owners = mine, mine | {"pid": int(gone.stdout), "pid_started": 1}
+    for row, owner in zip(rows[2:4], owners, strict=True):
         store.write(f"claims/{row['trial_id']}.json", json.dumps(owner).encode())
     return store
 

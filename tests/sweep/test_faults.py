@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from sweep.store.ownership import process_started
+from sweep.store.processes import process_started
 from sweep.store.store import Store
 from trainer.config.trial import trial_config
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from sweep.plan.remaining import (
 from sweep.run.rows import plan_rows
 from sweep.store.filesystems import without_secrets
 from sweep.store.ownership import acquire
+from sweep.store.processes import own_record
 from sweep.store.store import Store
 from trainer.config.lookup import UsageError
 
@@ -104,7 +104,7 @@ def test_a_trial_left_running_is_settled(store: Store) -> None:
 def test_a_dead_ownership_ends_whatever_its_trial_came_to(store: Store) -> None:
     """A process can be killed after its last row, or before its first."""
     store.write_rows("trials", FIRST, [{"trial_id": FIRST, "status": "completed"}])
-    dead = {"host": socket.gethostname(), "pid": 0, "pid_started": 1, "attempt": "a"}
+    dead = own_record() | {"pid": 0, "pid_started": 1, "attempt": "a"}
     dead["heartbeat"] = datetime.now(UTC).isoformat()
     for trial_id in (FIRST, SECOND):
         store.write(f"claims/{trial_id}.json", json.dumps(dead).encode())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +15,7 @@ from sweep.report.sweep_state import (
     table_order,
     trial_standing,
 )
-from sweep.store.ownership import process_started
+from sweep.store.processes import own_record
 from sweep.store.store import Store
 
 
@@ -27,10 +25,8 @@ def look(store: Store, name: str = "mixed") -> SweepStanding:
 
 
 def driver(**changes) -> dict:
-    pid = os.getpid()
-    alive = {"host": socket.gethostname(), "pid": pid, "pid_started": process_started(pid)}
     now = datetime.now(UTC).isoformat()
-    return alive | {"state": "running", "heartbeat": now, "eta_seconds": 240.0} | changes
+    return own_record() | {"state": "running", "heartbeat": now, "eta_seconds": 240.0} | changes
 
 
 def test_counts_share_and_hours(mixed: Store) -> None:

@@ -8,19 +8,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from sweep.store.ownership import (
-    Ownership,
-    Superseded,
-    acquire,
-    is_live,
-    process_started,
-    read_owner,
-)
+from sweep.store import ownership as ownership_module
+from sweep.store import watch
+from sweep.store.ownership import Ownership, Superseded, acquire, is_live, read_owner
+from sweep.store.processes import own_record, process_started
 from sweep.store.store import Store
 
 PATH = "claims/t.json"
@@ -37,27 +34,41 @@ def acquired(store: Store, **options) -> Ownership:
     return ownership
 
 
-@pytest.fixture
-def holder(store: Store, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+HOLD = f"""
+import sys, time
+from sweep.results import Store
+from sweep.store.ownership import acquire
+acquire(Store(sys.argv[1]), {PATH!r})
+print("held", flush=True)
+time.sleep(120)
+"""
+
+
+@contextmanager
+def holding(
+    store: Store, environment: dict[str, str], *prefix: str
+) -> Iterator[subprocess.Popen[str]]:
     """Another process that owns the file until it is killed."""
-    code = (
-        "import sys, time\n"
-        "from sweep.results import Store\n"
-        "from sweep.store.ownership import acquire\n"
-        f"acquire(Store(sys.argv[1]), {PATH!r}); print('held', flush=True); time.sleep(120)"
-    )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, store.root],
+        [*prefix, sys.executable, "-c", HOLD, store.root],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.wait(10)
-    process.stdout.close()
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+@pytest.fixture
+def holder(store: Store, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with holding(store, environment) as process:
+        yield process
 
 
 def test_the_record_says_who_owns_the_files(store: Store) -> None:
@@ -66,6 +77,7 @@ def test_the_record_says_who_owns_the_files(store: Store) -> None:
     assert record is not None
     assert record["attempt"] == ownership.attempt
     assert (record["pid"], record["pid_started"]) == (os.getpid(), process_started(os.getpid()))
+    assert record["machine"] == own_record()["machine"]
     assert record["sweep"] == "s"
     assert datetime.fromisoformat(record["heartbeat"]).tzinfo is not None
     ownership.release()
@@ -105,14 +117,105 @@ def test_a_process_that_is_gone_loses_its_ownership_at_once(
 
 
 def record_of(**fields) -> dict:
-    base = {
-        "attempt": "x",
-        "host": os.uname().nodename,
-        "pid": os.getpid(),
-        "pid_started": process_started(os.getpid()),
-        "heartbeat": datetime.now(UTC).isoformat(),
-    }
-    return base | fields
+    base = {"attempt": "x", "heartbeat": datetime.now(UTC).isoformat()}
+    return base | own_record() | fields
+
+
+def hours_from_now(hours: float) -> str:
+    return (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
+
+
+@pytest.fixture
+def short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner is dead after a second without a change."""
+    monkeypatch.setattr(ownership_module, "STALE_SECONDS", 1.0)
+
+
+def test_a_live_owner_whose_clock_is_behind_is_not_superseded(store: Store) -> None:
+    """Nor does the contender's clock decide, which is ahead of it by as much."""
+    record = record_of(host="elsewhere", heartbeat=hours_from_now(-1))
+    store.write(PATH, json.dumps(record).encode())
+    assert acquire(store, PATH, wait=False) is None
+    assert read_owner(store, PATH) == record
+
+
+@pytest.mark.usefixtures("short_silence")
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_silent_owner_elsewhere_is_dead_whatever_its_clock_says(
+    store: Store, hours: float
+) -> None:
+    record = record_of(host="elsewhere", heartbeat=hours_from_now(hours))
+    store.write(PATH, json.dumps(record).encode())
+    start = time.monotonic()
+    acquired(store).release()
+    assert 1 < time.monotonic() - start < 20
+
+
+@pytest.mark.usefixtures("short_silence")
+def test_an_owner_that_beats_lives_whatever_its_clock_says(store: Store) -> None:
+    beats, done = iter(range(10_000)), threading.Event()
+
+    def beat() -> None:
+        while not done.wait(0.2):
+            heartbeat = f"2001-01-01T00:00:00.{next(beats):06d}+00:00"
+            record = record_of(host="elsewhere", heartbeat=heartbeat)
+            store.write(PATH, json.dumps(record).encode())
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        assert acquire(store, PATH, wait=False) is None or read_owner(store, PATH) is None
+        time.sleep(0.2)
+    done.set()
+    beating.join()
+
+
+@pytest.mark.usefixtures("short_silence")
+def test_what_another_contender_saw_is_not_waited_for_again(store: Store) -> None:
+    store.write(PATH, json.dumps(record_of(host="elsewhere")).encode())
+    assert acquire(store, PATH, wait=False) is None
+    seen = watch.sighting(store, PATH)
+    assert seen is not None
+    watch.forget(store, PATH)
+    watch.remember(store, PATH, {**seen, "seconds": 2.0})
+    acquired(store, wait=False).release()
+
+
+@pytest.mark.usefixtures("short_silence")
+def test_a_record_without_the_words_of_one_is_waited_for_and_then_free(store: Store) -> None:
+    store.write(PATH, b'{"host": 3, "heartbeat": null}')
+    assert acquire(store, PATH, wait=False) is None
+    acquired(store).release()
+
+
+def test_another_pid_namespace_is_another_machine(
+    store: Store, environment: dict[str, str]
+) -> None:
+    """Two containers on one host: the holder's pid means another process here, or none."""
+    unshare = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    refused = subprocess.run([*unshare, "true"], capture_output=True, text=True, check=False)
+    if refused.returncode:
+        pytest.skip(f"no PID namespace can be made here: {refused.stderr.strip()}")
+    with holding(store, environment, *unshare):
+        record = read_owner(store, PATH)
+        assert record is not None
+        assert record["host"] == os.uname().nodename
+        assert acquire(store, PATH, wait=False) is None
+        assert is_live(record)
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_a_file_system_without_locks_is_owned_as_an_object_store_is(store: Store) -> None:
+    first = acquired(store)
+    assert acquire(store, PATH, wait=False) is None
+    first.write("samples/t/0.png", b"1")
+    first.release()
+    second = acquired(store, wait=False)
+    store.write(PATH, json.dumps(record_of(attempt="another")).encode())
+    with pytest.raises(Superseded):
+        second.check()
+    second.release()
 
 
 def test_when_an_owner_is_live() -> None:
