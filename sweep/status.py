@@ -35,7 +35,7 @@ EXAMPLES = """\
 exit code: 0, 2 bad input, 130 interrupted
 """
 WATCH_SECONDS = 2.0
-ENDED_STATES = ("finished", "failed", "interrupted")
+ENDED_STATES = ("finished", "failed", "interrupted", "lost")
 
 MARKS = {
     "planned": ".",

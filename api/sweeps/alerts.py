@@ -22,7 +22,7 @@ class Alert:
 def alerts(state: str, sentence: str, records: Sequence[Row]) -> list[Alert]:
     """Alerts, serious ones first: a driver that is gone, failures, unreadable files, NaN; then
     collapses."""
-    urgent = [Alert(sentence, serious=True)] if state in ("stalled", "interrupted") else []
+    urgent = [Alert(sentence, serious=True)] if state in ("stalled", "interrupted", "lost") else []
     urgent += _failed([row for row in records if row["status"] == "failed"])
     unreadable = sum(row["status"] == UNREADABLE for row in records)
     if unreadable:

@@ -47,7 +47,9 @@ class Sweep(BaseModel):
     """A named list of planned trials and how it stands."""
 
     name: str
-    state: Literal["planned", "running", "stalled", "interrupted", "failed", "finished", "unknown"]
+    state: Literal[
+        "planned", "running", "stalled", "interrupted", "lost", "failed", "finished", "unknown"
+    ]
     sentence: str = Field(description="the state in words")
     counts: dict[str, int] = Field(description="trials by status")
     progress: Progress

@@ -124,6 +124,7 @@ def _sentence(state: str, tally: Mapping[str, Any], driver: Driver | None, estim
         "stalled": f"Stalled: its driver has been silent since {moment}. {counts}. "
         "The same command goes on from here.",
         "interrupted": f"Interrupted at {moment}. {counts}. The same command goes on from here.",
+        "lost": f"Its cluster was lost at {moment}. {counts}. The same command goes on from here.",
         "failed": f"Ended with failed trials at {moment}. {counts}. "
         "The same command tries them again.",
         "finished": f"Finished at {moment}. {counts}.",

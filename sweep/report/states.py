@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from sweep.store.vocabulary import FINISHED, SHOWN_STATUSES, Row
 
-DRIVER_STATES = ("running", "interrupted", "failed", "finished")
+# As drivers report them; `lost` is one whose cluster was.
+DRIVER_STATES = ("running", "interrupted", "lost", "failed", "finished")
 
 
 def latest_first(names: Iterable[str], heartbeats: Mapping[str, datetime]) -> list[str]:

@@ -178,6 +178,7 @@ def _sentence(stored: Inventory, name: str, state: str, eta: float | None) -> st
         "stalled": f"Stalled: its driver on {host} has been gone or silent since {moment}. "
         "The same command goes on from here.",
         "interrupted": f"Interrupted at {moment}. The same command goes on from here.",
+        "lost": f"Its cluster was lost at {moment}. The same command goes on from here.",
         "failed": f"Ended with failed trials at {moment}. The same command tries them again.",
         "finished": f"Finished at {moment}.",
         "unknown": "No driver has said how it stands.",

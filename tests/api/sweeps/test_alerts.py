@@ -17,8 +17,9 @@ def test_a_sweep_that_is_well_has_none() -> None:
 
 
 def test_a_silent_driver_comes_first() -> None:
-    first, *_ = alerts("stalled", "Stalled: silent.", [row("failed", traceback="E: x")])
-    assert (first.sentence, first.serious) == ("Stalled: silent.", True)
+    for state in ("stalled", "interrupted", "lost"):
+        first, *_ = alerts(state, "Silent.", [row("failed", traceback="E: x")])
+        assert (first.sentence, first.serious) == ("Silent.", True)
 
 
 def test_failures_are_told_with_the_commonest_reason() -> None:

@@ -67,6 +67,7 @@ def test_the_range_of_the_time_left_is_told(http: httpx2.Client) -> None:
         ("running", 61, "stalled", None),
         ("interrupted", 5, "interrupted", None),
         ("failed", 5, "failed", None),
+        ("lost", 5, "lost", None),
         ("finished", 5000, "finished", None),
         ("dancing", 5, "unknown", None),
     ],

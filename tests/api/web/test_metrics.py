@@ -126,14 +126,16 @@ def test_a_sweep_whose_driver_died_is_stalled(tmp_path: Path, scrape: Scrape) ->
 
 def test_metrics_and_sweeps_say_the_same(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    for k, state in enumerate(["running", "running", "interrupted", "failed", "finished", "odd"]):
+    for k, state in enumerate(
+        ["running", "running", "interrupted", "failed", "finished", "odd", "lost"]
+    ):
         heartbeat = datetime.now(UTC) + timedelta(hours=-1 if k else 1)
         write_driver(store, f"{k}", state=state, heartbeat=heartbeat.isoformat())
         write_plan(store, f"{k}", [identity("C_32-32", "sn", k)])
     with serving(tmp_path) as http:
         found = series(http)
         sweeps = http.get("/sweeps").json()["items"]
-        assert len(sweeps) == 6
+        assert len(sweeps) == 7
         for sweep in sweeps:
             label = f'sweep="{sweep["name"]}",state="{sweep["state"]}"'
             assert found[f"sweep_state_info{{{label}}}"] == 1

@@ -32,6 +32,7 @@ def test_the_latest_heartbeat_is_first_and_no_driver_last() -> None:
         ("running", True, "running"),
         ("running", False, "stalled"),
         ("finished", False, "finished"),
+        ("lost", False, "lost"),
         ("dreaming", True, "unknown"),
         (None, True, "unknown"),
     ],

@@ -64,6 +64,7 @@ def test_a_file_that_names_no_owner_is_no_ownership(mixed: Store) -> None:
         ({"host": "far"}, "running", "on far"),
         ({"state": "finished"}, "finished", "Finished at"),
         ({"state": "failed"}, "failed", "tries them again"),
+        ({"state": "lost"}, "lost", "Its cluster was lost at"),
         ({"state": "dreaming"}, "unknown", "No driver"),
     ],
 )
