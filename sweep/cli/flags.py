@@ -19,7 +19,8 @@ EVERY_SWEEP = """\
 The same command again runs what is missing, whatever ended the last one. More seeds or settings
 train only what is new. Results lie in --results, else in $SWEEP_RESULTS, else in ./results.
 
-exit code: 0 all trials completed or collapsed, 2 bad input, 3 some failed, 130 interrupted
+exit code: 0 all trials completed or collapsed, 2 bad input, 3 some failed, 4 the cluster was lost
+(the same command goes on), 130 interrupted
 """
 
 

@@ -36,4 +36,4 @@ class Options:
     @property
     def remote(self) -> bool:
         """True if trials run on a cluster that was there before and may grow."""
-        return "RAY_ADDRESS" in os.environ
+        return bool(os.environ.get("RAY_ADDRESS"))

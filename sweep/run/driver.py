@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,11 +13,13 @@ from sweep.plan.remaining import is_done, settle
 from sweep.plan.resources import Share, check_fits, gpu_bytes, share, slots
 from sweep.report.display import Show
 from sweep.report.progress import Progress
+from sweep.run.cluster_watch import ClusterLost, ClusterWatch
 from sweep.run.queue import Backlog, Suggestions
 from sweep.run.rows import plan_rows
 from sweep.store import requests
 from sweep.store.ownership import Ownership
 from sweep.store.store import Store
+from sweep.store.vocabulary import FINISHED
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 
@@ -27,6 +30,8 @@ LOOK_SECONDS = 2.0
 SUMMARY_SECONDS = 60.0
 # Time for a cluster to add its first node: image pulls and GPU quotas take minutes.
 FIRST_NODE_SECONDS = 1800.0
+# Ray tells of the deaths of a node's workers up to so long before the node's own is seen.
+DYING_SECONDS = 30.0
 
 
 class Driver:
@@ -54,7 +59,9 @@ class Driver:
         self.backlog: Backlog | None = None
         self.nodes: Nodes = lambda: ()
         self.gpu_bytes: float | None = None
+        self.watch: ClusterWatch | None = None
         self.errors: dict[str, str] = {}
+        self.death_times: dict[str, float] = {}
         self.obeyed: set[str] = set()
         self.start_time = self.last_look = self.last_summary = time.monotonic()
         self.started = self.over_budget = self.stopped = False
@@ -110,8 +117,11 @@ class Driver:
         )
 
     def run(self) -> None:
-        """Runs trials until all have ended or are stopped. May raise KeyboardInterrupt."""
-        from sweep.run import ray_cluster
+        """Runs trials until all have ended or are stopped.
+
+        May raise KeyboardInterrupt, and ClusterLost if the cluster is gone for good.
+        """
+        from sweep.run import cluster_loss, ray_cluster
 
         assert self.backlog is not None  # prepare() comes first
         requests.clear(self.store, self.name)
@@ -125,18 +135,24 @@ class Driver:
             "allow_other_weights": options.allow_other_weights,
             "stop_on_collapse": options.stop_on_collapse,
         }
+        run_trials = functools.partial(
+            ray_cluster.run_trials,
+            self.backlog,
+            task,
+            # A CUDA context that is used again keeps its memory.
+            reuse=all(config.device == "cpu" for config in self.plan.trials),
+            max_deaths=options.max_failures,
+            on_report=self.on_report,
+            on_death=self.on_death,
+            on_end=self.on_end,
+            on_tick=self.on_tick,
+        )
         try:
-            ray_cluster.run_trials(
-                self.backlog,
-                task,
-                # A CUDA context that is used again keeps its memory.
-                reuse=all(config.device == "cpu" for config in self.plan.trials),
-                max_deaths=options.max_failures,
-                on_report=self.on_report,
-                on_death=self.on_death,
-                on_end=self.on_end,
-                on_tick=self.on_tick,
-            )
+            with ray_cluster.termination_interrupts():
+                cluster_loss.run_through_losses(self, run_trials)
+        except ClusterLost as lost:
+            cluster_loss.leave(self, str(lost))
+            raise
         except KeyboardInterrupt:
             # A trial's files have an owner until its process has gone.
             ray_cluster.disconnect()
@@ -176,6 +192,7 @@ class Driver:
     def on_death(self, trial_id: str, error: str) -> None:
         """Marks a trial failed whose worker died more often than it is replaced."""
         self.errors[trial_id] = error
+        self.death_times[trial_id] = time.monotonic()
         trial = self.progress.trials[trial_id]
         trial.status = "failed"
         self.show("trial", progress=self.progress, trial=trial, trial_id=trial_id)
@@ -194,7 +211,9 @@ class Driver:
             self.suggestions.tell(trial_id, row)
 
     def on_tick(self) -> None:
-        """Called several times a second; looks at the store every few."""
+        """Called several times a second; looks at the store every few. Raises ClusterLost."""
+        if self.watch is not None:
+            self.watch.check()
         now = time.monotonic()
         if now - self.last_look < LOOK_SECONDS:
             return
@@ -205,7 +224,7 @@ class Driver:
             self.over_budget = True
             requests.ask(self.store, self.name, requests.STOP_SWEEP)
             self.show("note", text="the time budget is used up: trials stop as they evaluate")
-        node_resources = self.nodes()
+        node_resources = self.nodes() if self.watch is None else self.watch.nodes()
         if self.gpu_bytes is None:
             self.gpu_bytes = gpu_bytes(node_resources)
         self.progress.slots = max(
@@ -223,6 +242,19 @@ class Driver:
                 f"{self._largest_request()}, and the cluster has added no node with that"
             )
             raise self.hopeless
+
+    def take_back(self) -> None:
+        """Queues again what the lost cluster ran. What died shortly before died of the loss."""
+        assert self.backlog is not None
+        now = time.monotonic()
+        dead = [i for i, moment in self.death_times.items() if now - moment < DYING_SECONDS]
+        taken_back = {*self.backlog.take_back(), *dead}
+        for config in self.plan.trials:
+            trial = self.progress.trials[config.trial_id]
+            if config.trial_id in taken_back and trial.status not in FINISHED:
+                self.errors.pop(config.trial_id, None)
+                self.backlog.requeue(config)
+                trial.status = "stopped" if self.backlog.stopped else "planned"
 
     def _obey(self) -> None:
         assert self.backlog is not None

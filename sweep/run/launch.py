@@ -17,6 +17,8 @@ from sweep.plan.remaining import check_name, default_name, erase, given_up, resu
 from sweep.report.display import Show, display
 from sweep.report.progress import progress_of
 from sweep.report.summary import sum_up
+from sweep.run import cluster_watch
+from sweep.run.cluster_watch import ClusterLost
 from sweep.run.driver import Driver, Nodes
 from sweep.run.queue import Suggestions
 from sweep.run.rows import plan_rows
@@ -38,8 +40,8 @@ def launch(
 ) -> int:
     """Makes sure that the plan's trials exist, and those suggested; returns the exit code.
 
-    0: all completed or collapsed; 3: some failed; 130: interrupted. Raises UsageError or
-    StoreError for bad input, with nothing left behind.
+    0: all completed or collapsed; 3: some failed; 4: the cluster was lost; 130: interrupted.
+    Raises UsageError or StoreError for bad input, with nothing left behind.
     """
     root = results_root(options.results)
     with display(as_json=options.as_json) as show:
@@ -52,6 +54,9 @@ def launch(
         except KeyboardInterrupt:
             show("end", text="interrupted; the same command again goes on from here")
             return INTERRUPTED
+        except ClusterLost as lost:
+            show("end", text=cluster_watch.last_line(str(lost)))
+            return cluster_watch.EXIT_CODE
         except Superseded:
             show("end", text="another start of this sweep has taken over; this one ends")
             return SOME_FAILED
@@ -112,6 +117,9 @@ def _run(
         raise
     except KeyboardInterrupt:
         state = "interrupted"
+        raise
+    except ClusterLost:
+        state = "lost"
         raise
     finally:
         ownership.release(state)

@@ -104,6 +104,14 @@ class Backlog:
         self.waiting.append((config, None))
         return True
 
+    def take_back(self) -> list[str]:
+        """Queues what runs once more, first and with its share; returns the ids."""
+        jobs = list(self.running.values())
+        self.running.clear()
+        if not self.stopped:
+            self.waiting.extendleft((job.config, job.share) for job in reversed(jobs))
+        return [job.config.trial_id for job in jobs]
+
     def drop(self, trial_id: str) -> None:
         """Takes a trial that has not been handed out off the queue."""
         self.waiting = deque(each for each in self.waiting if each[0].trial_id != trial_id)

@@ -10,6 +10,7 @@ import dataclasses
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -19,12 +20,18 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from sweep.run.cluster_watch import Cluster
 from sweep.run.queue import Backlog
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 
 # Requests that wait for a place: enough for an autoscaler to see that nodes are wanted.
 MAX_PENDING = 16
+# Ray ends a process whose head cannot be reached for so long, unless told otherwise.
+RECONNECT_VARIABLE, RECONNECT_SECONDS = "RAY_gcs_rpc_server_reconnect_timeout_s", 60.0
+# The head of a cluster that was started here is not started again by anybody else.
+LOCAL_PATIENCE_SECONDS = 5.0
+DISCONNECT_SECONDS = 30.0
 
 
 def run_trial(config: Mapping[str, Any]) -> None:
@@ -55,12 +62,38 @@ def connect() -> None:
 
 def nodes() -> list[dict[str, float]]:
     """The resources of every node that is alive."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return list(_alive_nodes().values())
 
 
-def disconnect() -> None:
-    """Ends this driver's workers, and the cluster if it was started here."""
-    ray.shutdown()
+def _alive_nodes() -> dict[str, dict[str, float]]:
+    return {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+
+
+def connected() -> Cluster:
+    """The cluster that this process is connected to, as it is watched."""
+    context = ray.get_runtime_context()
+    host, _, port = context.gcs_address.rpartition(":")
+    patience = LOCAL_PATIENCE_SECONDS
+    if os.environ.get("RAY_ADDRESS"):
+        # Ray waits for a head that comes back; what is to be said is said well before it ends.
+        patience = float(os.environ.get(RECONNECT_VARIABLE) or RECONNECT_SECONDS) / 2
+    return Cluster(
+        own_node=context.get_node_id(),
+        head=(host.strip("[]"), int(port)),
+        alive_nodes=_alive_nodes,
+        patience=patience,
+    )
+
+
+def disconnect(seconds: float = DISCONNECT_SECONDS) -> bool:
+    """Ends this driver's workers, and the cluster if it was started here.
+
+    False if Ray has not returned in so many seconds, as it may not where the cluster is gone.
+    """
+    thread = threading.Thread(target=ray.shutdown, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
 
 
 @contextmanager

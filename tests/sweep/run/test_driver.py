@@ -13,6 +13,7 @@ from sweep.plan.inception_weights import Weights
 from sweep.plan.options import Options
 from sweep.report.progress import progress_of
 from sweep.run import driver
+from sweep.run.cluster_watch import Cluster, ClusterLost, ClusterWatch
 from sweep.run.driver import Driver
 from sweep.run.rows import identity_row
 from sweep.store import requests
@@ -184,6 +185,40 @@ def test_a_failed_trial_is_tried_again_on_request(make: Make, store: Store) -> N
     driver.on_tick()
     assert started(driver) == [trial_id]
     assert driver.errors == {}
+
+
+def test_what_the_lost_cluster_ran_is_queued_again(make: Make) -> None:
+    """So is what died with it; what had died before, or has ended, is not."""
+    trials = [*TRIALS, trial_config("digits", "C_8-32", "sn", 3, iterations=2)]
+    made = make(trials)
+    made.prepare(trials, lambda: ONE_NODE * 2)
+    failed, ended, died, ran = started(made, 4)
+    made.on_death(failed, "the worker died")
+    made.on_end(failed, {})
+    made.death_times[failed] -= driver.DYING_SECONDS
+    made.on_report({"trial": ended, "status": "completed"})
+    made.on_end(ended, {})
+    made.on_report({"trial": ran, "status": "running"})
+    made.on_death(died, "the node died")
+    made.on_end(died, {})
+    made.take_back()
+    assert made.errors == {failed: "the worker died"}
+    statuses = {i: trial.status for i, trial in made.progress.trials.items()}
+    assert statuses == {failed: "failed", ended: "completed", died: "planned", ran: "planned"}
+    assert started(made, 4) == [ran, died]
+
+
+def test_a_lost_cluster_is_heard_of_at_the_next_tick(make: Make) -> None:
+    made = make()
+    made.prepare(TRIALS, one_node)
+    cluster = Cluster(
+        own_node="mine", head=("127.0.0.1", 1), alive_nodes=lambda: {"mine": {}}, patience=600
+    )
+    made.watch = ClusterWatch(cluster, lambda text: None, lambda reason: None)
+    made.on_tick()
+    made.watch.loss = "it is dead"
+    with pytest.raises(ClusterLost, match="it is dead"):
+        made.on_tick()
 
 
 def test_out_of_memory_is_tried_again_with_more(make: Make, said: list[str]) -> None:

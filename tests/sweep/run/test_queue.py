@@ -113,3 +113,26 @@ def test_suggestions_come_after_what_is_planned_and_only_when_there_is_room() ->
     assert handed_out(backlog) == [3]
     backlog.release(TRIALS[3].trial_id)
     assert backlog.finished
+
+
+def test_what_runs_is_taken_back_before_what_waits() -> None:
+    backlog = Backlog(TRIALS, share_of, limit=2)
+    assert handed_out(backlog) == [0, 1]
+    larger_share = backlog.release(FIRST, out_of_memory=True)
+    backlog.waiting.rotate(1)
+    handed_out(backlog)
+    assert backlog.take_back() == [TRIALS[1].trial_id, FIRST]
+    jobs = list(iter(backlog.next, None))
+    assert [(job.config.seed, job.share) for job in jobs] == [
+        (1, share_of(TRIALS[1])),
+        (0, larger_share),
+    ]
+
+
+def test_once_stopped_nothing_is_taken_back() -> None:
+    backlog = Backlog(TRIALS, share_of, limit=1)
+    handed_out(backlog)
+    backlog.stop()
+    assert backlog.take_back() == [FIRST]
+    assert backlog.next() is None
+    assert backlog.finished

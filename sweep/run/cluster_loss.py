@@ -1,0 +1,92 @@
+"""Goes on after the loss of a cluster, or ends in order.
+
+A cluster that was started here is started again. Of another one those decide who gave it: the
+exit code lets `ray job submit`, Slurm and Kubernetes start the same command once more.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sweep.plan.remaining import settle
+from sweep.run import ray_cluster
+from sweep.run.cluster_watch import EXIT_CODE, ClusterLost, ClusterWatch, last_line
+from trainer.config.lookup import UsageError
+
+if TYPE_CHECKING:
+    from sweep.run.driver import Driver
+
+MOST_RESTARTS = 3
+# For each step of an end in order. Ray itself ends a process whose head is gone, half a minute
+# after the head was taken for lost.
+STEP_SECONDS = 10.0
+
+
+def run_through_losses(driver: Driver, run_trials: Callable[[], None]) -> None:
+    """Calls `run_trials` until it returns: again whenever a cluster that was started here is lost.
+
+    Raises ClusterLost for any other cluster, after MOST_RESTARTS, and if Ray does not start again.
+    """
+    for restart in range(1, MOST_RESTARTS + 2):
+        driver.watch = _watch(driver)
+        try:
+            run_trials()
+            return
+        except ClusterLost as lost:
+            if driver.options.remote or restart > MOST_RESTARTS:
+                raise
+            reason = str(lost)
+            text = f"the local Ray cluster died ({reason}): starting it again"
+            driver.show("note", text=f"{text}, {restart} of {MOST_RESTARTS}")
+            # Here, where the traceback keeps what Tune had: as it goes it calls a live cluster.
+            leave(driver, reason)
+        finally:
+            driver.watch.stop()
+        gc.collect()
+        driver.take_back()
+        _connect_again(reason)
+
+
+def _watch(driver: Driver) -> ClusterWatch:
+    return ClusterWatch(
+        ray_cluster.connected(),
+        say=lambda text: driver.show("note", text=text),
+        on_unheard=lambda reason: _end_process(driver, reason),
+    )
+
+
+def _connect_again(reason: str) -> None:
+    try:
+        ray_cluster.connect()
+    except UsageError as error:
+        raise ClusterLost(f"{reason}, and {error}") from error
+
+
+def leave(driver: Driver, reason: str) -> None:
+    """Disconnects from a lost cluster, and settles the trials whose processes went with it.
+
+    Where Ray does not let go of the lost cluster, the process ends here.
+    """
+    if driver.watch is not None:
+        driver.watch.stop()
+    if not ray_cluster.disconnect(STEP_SECONDS):
+        _end_process(driver, reason)
+    settle(driver.store, driver.plan.trials, "stopped", {})
+
+
+def _end_process(driver: Driver, reason: str) -> None:
+    """Says and stores that the cluster is lost, as far as there is time, and ends the process."""
+
+    def say_and_store() -> None:
+        driver.show("end", text=last_line(reason))
+        settle(driver.store, driver.plan.trials, "stopped", {})
+        driver.ownership.release("lost")
+
+    thread = threading.Thread(target=say_and_store, daemon=True)
+    thread.start()
+    thread.join(STEP_SECONDS)
+    os._exit(EXIT_CODE)
