@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sweep.plan.grid import Plan
@@ -16,6 +16,7 @@ from sweep.report.progress import Progress
 from sweep.run.cluster_watch import ClusterLost, ClusterWatch
 from sweep.run.queue import Backlog, Suggestions
 from sweep.run.rows import plan_rows
+from sweep.run.signs_of_life import SignsOfLife
 from sweep.store import requests
 from sweep.store.ownership import Ownership
 from sweep.store.store import Store
@@ -60,6 +61,7 @@ class Driver:
         self.nodes: Nodes = lambda: ()
         self.gpu_bytes: float | None = None
         self.watch: ClusterWatch | None = None
+        self.signs_of_life = SignsOfLife(store)
         self.errors: dict[str, str] = {}
         self.death_times: dict[str, float] = {}
         self.obeyed: set[str] = set()
@@ -184,6 +186,7 @@ class Driver:
 
     def on_report(self, result: Mapping[str, Any]) -> None:
         self.started = True
+        self.signs_of_life.note()
         trial = self.progress.report(result)
         self._tell()
         self.show("trial", progress=self.progress, trial=trial, trial_id=result["trial"])
@@ -210,8 +213,11 @@ class Driver:
             row = self.store.read_all("trials", [trial_id]).get(trial_id)
             self.suggestions.tell(trial_id, row)
 
-    def on_tick(self) -> None:
-        """Called several times a second; looks at the store every few. Raises ClusterLost."""
+    def on_tick(self, running: Callable[[], Collection[str]] = tuple) -> None:
+        """Called several times a second; looks at the store every few. Raises ClusterLost.
+
+        `running` gives the ids of the trials that Ray says it runs.
+        """
         if self.watch is not None:
             self.watch.check()
         now = time.monotonic()
@@ -219,6 +225,7 @@ class Driver:
             return
         self.last_look = now
         self.ownership.check()
+        self.signs_of_life.check(running())
         budget = self.options.time_budget
         if budget is not None and now - self.start_time > budget and not self.over_budget:
             self.over_budget = True

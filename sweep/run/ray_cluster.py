@@ -11,7 +11,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -152,7 +152,7 @@ class _Watcher(tune.Callback):
         self,
         on_report: Callable[[Mapping[str, Any]], None],
         on_death: Callable[[str, str], None],
-        on_tick: Callable[[], None],
+        on_tick: Callable[[Callable[[], Collection[str]]], None],
     ) -> None:
         self.on_report = on_report
         self.on_death = on_death
@@ -163,7 +163,9 @@ class _Watcher(tune.Callback):
         return tune.Callback, ()
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info) -> None:
-        self.on_tick()
+        self.on_tick(
+            lambda: [_trial_id(trial) for trial in trials if trial.status == Trial.RUNNING]
+        )
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info
@@ -184,7 +186,7 @@ def run_trials(
     on_report: Callable[[Mapping[str, Any]], None],
     on_death: Callable[[str, str], None],
     on_end: Callable[[str, Mapping[str, Any]], None],
-    on_tick: Callable[[], None],
+    on_tick: Callable[[Callable[[], Collection[str]]], None],
 ) -> None:
     """Runs what `backlog` hands out until it has no more. May raise KeyboardInterrupt.
 
