@@ -13,6 +13,7 @@ from typing import Any
 from sweep.plan.grid import Plan
 from sweep.store.ownership import acquire
 from sweep.store.store import Store, default_root
+from sweep.store.trial_ownership import acquire_within, record_path
 from sweep.store.vocabulary import BESIDE_A_SWEEP, FINISHED
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
@@ -94,7 +95,7 @@ def erase(store: Store, trials: Sequence[TrialConfig], say: Callable[[str], None
     """Removes the trials' own files, each under ownership of its trial; says what goes."""
     for trial_id, paths in own_files(store, [config.trial_id for config in trials]).items():
         say(f"removing the {len(paths)} files of {trial_id}")
-        ownership = acquire(store, f"claims/{trial_id}.json")
+        ownership = acquire(store, record_path(trial_id))
         assert ownership is not None  # acquire() waits
         for path in paths:
             ownership.delete(path)
@@ -131,11 +132,7 @@ def settle(
         row = rows.get(config.trial_id, {})
         if row.get("status") != "running" and config.trial_id not in owned:
             continue
-        path = f"claims/{config.trial_id}.json"
-        ownership = acquire(store, path, wait=False)
-        while ownership is None and time.monotonic() < deadline:
-            time.sleep(0.2)
-            ownership = acquire(store, path, wait=False)
+        ownership = acquire_within(store, config.trial_id, deadline - time.monotonic())
         if ownership is None:
             continue
         for row in store.read_rows("trials", config.trial_id):
