@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sweep.plan.grid import Plan
-from sweep.store.ownership import acquire
+from sweep.store.ownership import acquire, read_owner
 from sweep.store.store import Store, default_root
-from sweep.store.trial_ownership import acquire_within, record_path
+from sweep.store.trial_ownership import acquire_within, owner_in_words, record_path
 from sweep.store.vocabulary import BESIDE_A_SWEEP, FINISHED
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
@@ -95,7 +95,13 @@ def erase(store: Store, trials: Sequence[TrialConfig], say: Callable[[str], None
     """Removes the trials' own files, each under ownership of its trial; says what goes."""
     for trial_id, paths in own_files(store, [config.trial_id for config in trials]).items():
         say(f"removing the {len(paths)} files of {trial_id}")
-        ownership = acquire(store, record_path(trial_id))
+        ownership = acquire(
+            store,
+            record_path(trial_id),
+            waiting=lambda owner, trial_id=trial_id: say(
+                f"{trial_id} is being trained by {owner_in_words(owner)}: waiting for its end"
+            ),
+        )
         assert ownership is not None  # acquire() waits
         for path in paths:
             ownership.delete(path)
@@ -119,13 +125,15 @@ def own_files(store: Store, trial_ids: Sequence[str]) -> dict[str, list[str]]:
 
 def settle(
     store: Store, trials: Sequence[TrialConfig], status: str, errors: Mapping[str, str]
-) -> None:
+) -> dict[str, dict[str, Any]]:
     """Writes `status` for trials left `running` by a process that is gone, and ends its ownership.
 
-    One whose owner is still live is left alone: the owner will write its row. A process can also
+    One whose owner is still live is left alone: the owner will write its row. The records of such
+    owners are returned by trial id. A process can also
     end between its last row and the release of its ownership, or before its first row.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
+    owners = {}
     owned = {file.key for file in store.list("claims")}
     rows = store.read_all("trials", [config.trial_id for config in trials])
     for config in trials:
@@ -134,6 +142,7 @@ def settle(
             continue
         ownership = acquire_within(store, config.trial_id, deadline - time.monotonic())
         if ownership is None:
+            owners[config.trial_id] = read_owner(store, record_path(config.trial_id)) or {}
             continue
         for row in store.read_rows("trials", config.trial_id):
             if row["status"] == "running":
@@ -142,3 +151,4 @@ def settle(
                 ending["updated_at"] = datetime.now(UTC)
                 ownership.write_rows("trials", config.trial_id, [row | ending])
         ownership.release()
+    return owners

@@ -20,6 +20,7 @@ from sweep.run.signs_of_life import SignsOfLife
 from sweep.store import requests
 from sweep.store.ownership import Ownership
 from sweep.store.store import Store
+from sweep.store.trial_ownership import owner_in_words
 from sweep.store.vocabulary import FINISHED
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
@@ -158,14 +159,21 @@ class Driver:
         except KeyboardInterrupt:
             # A trial's files have an owner until its process has gone.
             ray_cluster.disconnect()
-            settle(self.store, self.plan.trials, "stopped", {})
+            self._settle(self.plan.trials, "stopped")
             raise
         except Exception:
             if self.hopeless is not None:
                 raise self.hopeless from None
             self.ownership.check()  # Tune wraps what a callback raises
             raise
-        settle(self.store, self.plan.trials, "failed", self.errors)
+        self._settle(self.plan.trials, "failed")
+
+    def _settle(self, trials: Sequence[TrialConfig], status: str) -> None:
+        errors = self.errors if status == "failed" else {}
+        owners = settle(self.store, trials, status, errors)
+        for trial_id, owner in owners.items():
+            text = f"{trial_id} is left to {owner_in_words(owner)}, which trains it"
+            self.show("note", text=text)
 
     def suggest(self) -> TrialConfig | None:
         """A suggested trial, once it stands in the stored plan.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,9 +122,27 @@ def test_a_trial_that_another_process_runs_is_left_alone(
     ownership = acquire(store, f"claims/{FIRST}.json")
     assert ownership is not None
     monkeypatch.setattr("sweep.plan.remaining.PATIENCE_SECONDS", 0.1)
-    settle(store, PLAN.trials[:1], "stopped", {})
+    owners = settle(store, PLAN.trials[:1], "stopped", {})
+    assert {trial_id: owner["pid"] for trial_id, owner in owners.items()} == {FIRST: os.getpid()}
     assert store.read_rows("trials", FIRST)[0]["status"] == "running"
     ownership.release()
+
+
+def test_who_removes_files_says_for_whom_it_waits(store: Store) -> None:
+    store.write(f"samples/{FIRST}/0.png", b"1")
+    ownership = acquire(store, f"claims/{FIRST}.json")
+    assert ownership is not None
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        if "waiting for its end" in text:
+            ownership.release()
+
+    erase(store, PLAN.trials[:1], say)
+    assert len(said) == 2
+    assert said[1].startswith(f"{FIRST} is being trained by process {os.getpid()} on ")
+    assert own_files(store, [FIRST]) == {}
 
 
 def test_where_results_go(monkeypatch: pytest.MonkeyPatch) -> None:
