@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -33,16 +33,21 @@ class Suggestions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A trial and what it gets of the cluster."""
+    """A trial and what it gets of the cluster. `larger_share` is the one that an earlier attempt
+    showed to be needed; `returned` says that the trial was handed out before and came back."""
 
     config: TrialConfig
     share: Share
+    larger_share: Share | None = None
+    returned: bool = False
 
 
 class Backlog:
     """Planned trials in their order, then those that need another go, then suggested ones.
 
-    At most `limit` are handed out at once; None leaves it to the cluster.
+    At most `limit` are handed out at once; None leaves it to the cluster. A trial that came back
+    without an end of its own goes first, once `ready` allows it: others go before it until then.
+    A worker that died is replaced up to `max_deaths` times per trial.
     """
 
     def __init__(
@@ -53,29 +58,57 @@ class Backlog:
         limit: int | None = None,
         suggest: Callable[[], TrialConfig | None] = lambda: None,
         exhausted: Callable[[], bool] = lambda: True,
+        ready: Callable[[str], bool] = lambda trial_id: True,
+        max_deaths: int = 0,
     ) -> None:
         self.share_of = share_of
         self.limit = limit
+        self.ready = ready
+        self.max_deaths = max_deaths
         self.suggest = suggest
         self.exhausted = exhausted
         # Each with the share that an earlier attempt showed to be needed; with None it is worked
         # out when the trial is handed out, as nodes come and go.
         self.waiting: deque[tuple[TrialConfig, Share | None]] = deque((c, None) for c in planned)
         self.running: dict[str, Job] = {}
+        self.returned: set[str] = set()
+        self.deaths: Counter[str] = Counter()
         self.stopped = False
 
     def next(self) -> Job | None:
         """The job to start now, if there is one."""
+        if (position := self._next_position()) is None:
+            return None
+        config, larger_share = self.waiting[position]
+        del self.waiting[position]
+        job = Job(
+            config=config,
+            share=larger_share or self.share_of(config),
+            larger_share=larger_share,
+            returned=config.trial_id in self.returned,
+        )
+        self.returned.discard(config.trial_id)
+        self.running[config.trial_id] = job
+        return job
+
+    def _next_position(self) -> int | None:
+        """Place in the queue of the trial to start now; may suggest one first."""
         if self.stopped or (self.limit is not None and len(self.running) >= self.limit):
             return None
-        if not self.waiting and (config := self.suggest()) is not None:
-            self.waiting.append((config, None))
-        if not self.waiting:
+        for position, (config, _) in enumerate(self.waiting):
+            if self.ready(config.trial_id):
+                return position
+        if self.limit is not None and len(self.waiting) >= self.limit:
+            return None  # enough suggestions are out whose results are not known
+        if (config := self.suggest()) is None:
             return None
-        config, share = self.waiting.popleft()
-        job = Job(config=config, share=share or self.share_of(config))
-        self.running[job.config.trial_id] = job
-        return job
+        self.waiting.append((config, None))
+        return len(self.waiting) - 1 if self.ready(config.trial_id) else None
+
+    @property
+    def idle(self) -> bool:
+        """True if nothing runs, and what waits cannot start yet."""
+        return not self.running and self._next_position() is None
 
     @property
     def finished(self) -> bool:
@@ -96,21 +129,45 @@ class Backlog:
             self.waiting.append((job.config, larger_share))
         return larger_share
 
+    def put_back(self, trial_id: str, *, began: bool = True) -> None:
+        """Takes a trial off the running ones and queues it first, unless stopped.
+
+        `began` says whether a worker had it: only then does it go before what has no worker yet.
+        """
+        job = self.running.pop(trial_id)
+        if self.stopped:
+            return
+        self.waiting.appendleft((job.config, job.larger_share))
+        if began or job.returned:
+            self.returned.add(trial_id)
+
+    def lose(self, trial_id: str, *, counts: bool = True) -> bool:
+        """Puts back a trial whose worker has died; False if that was once too often.
+
+        A death that does not count is one of the cluster's own making, like preemption.
+        """
+        self.deaths[trial_id] += counts
+        if self.deaths[trial_id] > self.max_deaths:
+            del self.running[trial_id]
+            return False
+        self.put_back(trial_id)
+        return True
+
     def requeue(self, config: TrialConfig) -> bool:
         """Queues a trial once more; False if it waits or runs already."""
         waiting = {config.trial_id for config, _ in self.waiting}
         if self.stopped or config.trial_id in waiting | self.running.keys():
             return False
+        self.deaths.pop(config.trial_id, None)
         self.waiting.append((config, None))
         return True
 
     def take_back(self) -> list[str]:
         """Queues what runs once more, first and with its share; returns the ids."""
-        jobs = list(self.running.values())
-        self.running.clear()
-        if not self.stopped:
-            self.waiting.extendleft((job.config, job.share) for job in reversed(jobs))
-        return [job.config.trial_id for job in jobs]
+        trial_ids = list(self.running)
+        for trial_id in reversed(trial_ids):
+            self.put_back(trial_id)
+        return trial_ids
 
     def drop(self, trial_id: str) -> None:
         """Takes a trial that has not been handed out off the queue."""

@@ -90,6 +90,79 @@ def test_once_stopped_nothing_is_handed_out() -> None:
     assert backlog.finished
 
 
+def test_a_trial_that_came_back_goes_first_and_is_known_by_it() -> None:
+    backlog = Backlog(TRIALS, share_of, limit=2)
+    assert handed_out(backlog) == [0, 1]
+    backlog.put_back(FIRST)
+    job = backlog.next()
+    assert job is not None
+    assert (job.config.seed, job.returned) == (0, True)
+    backlog.release(TRIALS[1].trial_id)
+    job = backlog.next()
+    assert job is not None
+    assert (job.config.seed, job.returned) == (2, False)
+
+
+def test_a_trial_that_had_not_begun_keeps_its_place() -> None:
+    backlog = Backlog(TRIALS, share_of)
+    assert handed_out(backlog) == [0, 1, 2, 3]
+    for config in reversed(TRIALS[1:3]):
+        backlog.put_back(config.trial_id, began=False)
+    jobs = list(iter(backlog.next, None))
+    assert [(job.config.seed, job.returned) for job in jobs] == [(1, False), (2, False)]
+
+
+def test_a_larger_share_is_kept_by_a_trial_that_comes_back() -> None:
+    backlog = Backlog(TRIALS[:1], share_of)
+    handed_out(backlog)
+    larger = backlog.release(FIRST, out_of_memory=True)
+    handed_out(backlog)
+    backlog.put_back(FIRST)
+    job = backlog.next()
+    assert job is not None
+    assert job.share == larger != share_of(TRIALS[0])
+
+
+def test_who_is_not_ready_lets_others_go_before_and_is_not_forgotten() -> None:
+    free = {config.trial_id for config in TRIALS[1:3]}
+    backlog = Backlog(TRIALS, share_of, ready=free.__contains__)
+    assert handed_out(backlog) == [1, 2]
+    assert not backlog.idle, "what runs may need another go"
+    for config in TRIALS[1:3]:
+        backlog.release(config.trial_id)
+    assert backlog.idle
+    assert not backlog.finished
+    free |= {FIRST}
+    assert not backlog.idle
+    assert handed_out(backlog) == [0]
+
+
+def test_a_worker_that_dies_is_replaced_so_often() -> None:
+    backlog = Backlog(TRIALS, share_of, limit=1, max_deaths=2)
+    assert handed_out(backlog) == [0]
+    assert backlog.lose(FIRST, counts=False), "a node that the cluster took away"
+    for _ in range(2):
+        assert handed_out(backlog) == [0], "before the others"
+        assert backlog.lose(FIRST)
+    assert handed_out(backlog) == [0]
+    assert not backlog.lose(FIRST)
+    assert handed_out(backlog) == [1]
+    assert backlog.requeue(TRIALS[0])
+    backlog.release(TRIALS[1].trial_id)
+    assert handed_out(backlog) == [2]
+
+
+def test_once_stopped_nothing_comes_back() -> None:
+    backlog = Backlog(TRIALS, share_of, limit=2, max_deaths=1)
+    assert handed_out(backlog) == [0, 1]
+    backlog.stop()
+    assert backlog.lose(FIRST), "it did not die too often"
+    backlog.put_back(TRIALS[1].trial_id)
+    assert handed_out(backlog) == []
+    assert backlog.finished
+    assert backlog.idle
+
+
 def suggesting(trials: Sequence[TrialConfig]) -> Backlog:
     left = list(trials)
     return Backlog(
@@ -136,3 +209,18 @@ def test_once_stopped_nothing_is_taken_back() -> None:
     assert backlog.take_back() == [FIRST]
     assert backlog.next() is None
     assert backlog.finished
+
+
+def test_suggestions_go_before_what_is_not_ready_but_not_without_end() -> None:
+    left = list(TRIALS[1:])
+    backlog = Backlog(
+        TRIALS[:1],
+        share_of,
+        limit=2,
+        suggest=lambda: left.pop(0) if left else None,
+        exhausted=lambda: not left,
+        ready=lambda trial_id: trial_id == TRIALS[1].trial_id,
+    )
+    assert handed_out(backlog) == [1]
+    assert [config.seed for config in left] == [3], "two wait: what comes of them is not known"
+    assert not backlog.finished
