@@ -78,6 +78,12 @@ class Progress:
         """Adds a trial; `row` is its stored row if it has ended."""
         self.trials[config.trial_id] = _start(config, row)
 
+    def set_status(self, trial_id: str, status: str) -> TrialProgress:
+        """Gives a trial another status; returns how it stands."""
+        trial = self.trials[trial_id]
+        trial.status = status
+        return trial
+
     def report(self, result: Mapping[str, Any]) -> TrialProgress:
         """Takes in what a trial reported; a value that is not finite was left out of it."""
         trial = self.trials[result["trial"]]

@@ -65,6 +65,7 @@ class Driver:
         self.signs_of_life = SignsOfLife(store)
         self.errors: dict[str, str] = {}
         self.death_times: dict[str, float] = {}
+        self.lost_at_stop: set[str] = set()
         self.obeyed: set[str] = set()
         self.start_time = self.last_look = self.last_summary = time.monotonic()
         self.started = self.over_budget = self.stopped = False
@@ -109,6 +110,7 @@ class Driver:
             limit=limit if self.options.remote and not self.suggestions else self.progress.slots,
             suggest=self.suggest,
             exhausted=lambda: self.suggestions is None or self.suggestions.finished(),
+            max_deaths=self.options.max_failures,
         )
 
     def share_of(self, config: TrialConfig) -> Share:
@@ -144,7 +146,6 @@ class Driver:
             task,
             # A CUDA context that is used again keeps its memory.
             reuse=all(config.device == "cpu" for config in self.plan.trials),
-            max_deaths=options.max_failures,
             on_report=self.on_report,
             on_death=self.on_death,
             on_end=self.on_end,
@@ -166,6 +167,9 @@ class Driver:
                 raise self.hopeless from None
             self.ownership.check()  # Tune wraps what a callback raises
             raise
+        if self.lost_at_stop:
+            lost = [c for c in self.plan.trials if c.trial_id in self.lost_at_stop]
+            self._settle(lost, "stopped")
         self._settle(self.plan.trials, "failed")
 
     def _settle(self, trials: Sequence[TrialConfig], status: str) -> None:
@@ -200,13 +204,21 @@ class Driver:
         self.show("trial", progress=self.progress, trial=trial, trial_id=result["trial"])
         self.ownership.check()
 
-    def on_death(self, trial_id: str, error: str) -> None:
-        """Marks a trial failed whose worker died more often than it is replaced."""
-        self.errors[trial_id] = error
+    def on_death(self, trial_id: str, error: str, *, counts: bool) -> None:
+        """Lets a trial whose worker died go on first; marks it failed if it dies too often."""
+        assert self.backlog is not None
         self.death_times[trial_id] = time.monotonic()
-        trial = self.progress.trials[trial_id]
-        trial.status = "failed"
+        if self.backlog.lose(trial_id, counts=counts):
+            if self.backlog.stopped:
+                self.lost_at_stop.add(trial_id)
+            self.progress.set_status(trial_id, "stopped" if self.backlog.stopped else "planned")
+            text = f"{trial_id} lost its worker: {error.partition(chr(10))[0]}"
+            self.show("note", text=text)
+            return
+        self.errors[trial_id] = error
+        trial = self.progress.set_status(trial_id, "failed")
         self.show("trial", progress=self.progress, trial=trial, trial_id=trial_id)
+        self._tell_suggestions(trial_id)
 
     def on_end(self, trial_id: str, result: Mapping[str, Any]) -> None:
         assert self.backlog is not None
@@ -217,7 +229,11 @@ class Driver:
             self.progress.trials[trial_id].status = "planned"
             text = f"{trial_id} ran out of memory: again with {larger_share.gpus:g} of a GPU"
             self.show("note", text=text)
-        elif self.suggestions is not None:
+        else:
+            self._tell_suggestions(trial_id)
+
+    def _tell_suggestions(self, trial_id: str) -> None:
+        if self.suggestions is not None:
             row = self.store.read_all("trials", [trial_id]).get(trial_id)
             self.suggestions.tell(trial_id, row)
 
@@ -263,13 +279,16 @@ class Driver:
         assert self.backlog is not None
         now = time.monotonic()
         dead = [i for i, moment in self.death_times.items() if now - moment < DYING_SECONDS]
+        for trial_id in dead:
+            self.backlog.forgive(trial_id)
         taken_back = {*self.backlog.take_back(), *dead}
         for config in self.plan.trials:
             trial = self.progress.trials[config.trial_id]
             if config.trial_id in taken_back and trial.status not in FINISHED:
                 self.errors.pop(config.trial_id, None)
                 self.backlog.requeue(config)
-                trial.status = "stopped" if self.backlog.stopped else "planned"
+                status = "stopped" if self.backlog.stopped else "planned"
+                self.progress.set_status(config.trial_id, status)
 
     def _obey(self) -> None:
         assert self.backlog is not None

@@ -153,6 +153,10 @@ class Backlog:
         self.put_back(trial_id)
         return True
 
+    def forgive(self, trial_id: str) -> None:
+        """Takes back the last death of a trial: it was not the trial's own."""
+        self.deaths[trial_id] = max(0, self.deaths[trial_id] - 1)
+
     def requeue(self, config: TrialConfig) -> bool:
         """Queues a trial once more; False if it waits or runs already."""
         waiting = {config.trial_id for config, _ in self.waiting}

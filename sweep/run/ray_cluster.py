@@ -7,13 +7,14 @@ to a temporary folder and is thrown away.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import signal
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import ray
 from ray import tune
@@ -21,6 +22,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from sweep.run.cluster_watch import Cluster
+from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
@@ -32,6 +34,12 @@ RECONNECT_VARIABLE, RECONNECT_SECONDS = "RAY_gcs_rpc_server_reconnect_timeout_s"
 # The head of a cluster that was started here is not started again by anybody else.
 LOCAL_PATIENCE_SECONDS = 5.0
 DISCONNECT_SECONDS = 30.0
+
+
+class OnDeath(Protocol):
+    """Hears of a worker that died; `counts` is false where the cluster took its node away."""
+
+    def __call__(self, trial_id: str, error: str, *, counts: bool) -> None: ...
 
 
 def run_trial(config: Mapping[str, Any]) -> None:
@@ -109,7 +117,7 @@ def termination_interrupts() -> Iterator[None]:
 
 
 class _Queue(Searcher):
-    """Tune's way to ask for the next trial. `on_end` hears of each by its Tune id."""
+    """Tune's way to ask for the next trial. `on_end` hears of each that ended by itself."""
 
     def __init__(
         self, backlog: Backlog, task: Mapping[str, Any], on_end: Callable[..., None]
@@ -137,21 +145,25 @@ class _Queue(Searcher):
             "trial": dataclasses.asdict(job.config),
             "task": self.task,
             "share": dataclasses.asdict(job.share),
+            "returned": job.returned,
         }
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self.on_end(self.trial_ids[trial_id], result or {})
+        if result is None and not error:
+            self.backlog.put_back(self.trial_ids[trial_id], began=False)  # by Precedence
+        elif not error:  # on_trial_error() tells of deaths
+            self.on_end(self.trial_ids[trial_id], result or {})
 
 
 class _Watcher(tune.Callback):
-    """Hands on what trials report, what killed them for good, and that time goes by."""
+    """Hands on what trials report, what killed them, and that time goes by."""
 
     def __init__(
         self,
         on_report: Callable[[Mapping[str, Any]], None],
-        on_death: Callable[[str, str], None],
+        on_death: OnDeath,
         on_tick: Callable[[Callable[[], Collection[str]]], None],
     ) -> None:
         self.on_report = on_report
@@ -174,7 +186,11 @@ class _Watcher(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
         config = TrialConfig(**trial.config["trial"])
-        self.on_death(config.trial_id, str(trial.get_error() or "the worker died"))
+        self.on_death(
+            config.trial_id,
+            str(trial.get_error() or "the worker died"),
+            counts=trial.run_metadata.num_failures > 0,  # Tune does not count preemption
+        )
 
 
 def run_trials(
@@ -182,27 +198,28 @@ def run_trials(
     task: Mapping[str, Any],
     *,
     reuse: bool,
-    max_deaths: int,
     on_report: Callable[[Mapping[str, Any]], None],
-    on_death: Callable[[str, str], None],
+    on_death: OnDeath,
     on_end: Callable[[str, Mapping[str, Any]], None],
     on_tick: Callable[[Callable[[], Collection[str]]], None],
 ) -> None:
     """Runs what `backlog` hands out until it has no more. May raise KeyboardInterrupt.
 
-    A worker or node that dies is replaced up to `max_deaths` times, and the trial goes on from
-    the store; `on_death` hears of the trials that still could not end, `on_end` of every end with
-    the trial's last report. With `reuse` a worker runs one trial after the other.
+    `on_end` hears of every trial that ended, with its last report, `on_death` of every one whose
+    worker or node died: it decides whether the trial goes on. With `reuse` a worker runs one trial
+    after the other.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # termination_interrupts() has it
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MAX_PENDING)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    logging.getLogger("ray.tune.tune").addFilter(_lists_no_deaths)
     with tempfile.TemporaryDirectory(prefix="sweep-tune-") as storage, termination_interrupts():
         tuner = tune.Tuner(
             tune.with_resources(run_trial, _resources),
             tune_config=tune.TuneConfig(
                 search_alg=_Queue(backlog, task, on_end),
+                scheduler=Precedence(),
                 num_samples=-1,
                 reuse_actors=reuse,
                 trial_name_creator=_trial_id,
@@ -210,7 +227,8 @@ def run_trials(
             ),
             run_config=tune.RunConfig(
                 storage_path=storage,
-                failure_config=tune.FailureConfig(max_failures=max_deaths),
+                # The backlog decides when a trial that died goes on: Tune puts it last.
+                failure_config=tune.FailureConfig(max_failures=0),
                 callbacks=[_Watcher(on_report, on_death, on_tick)],
                 verbose=0,
             ),

@@ -172,14 +172,13 @@ def test_a_trial_that_waits_can_be_stopped(make: Make, store: Store) -> None:
 
 
 def test_a_failed_trial_is_tried_again_on_request(make: Make, store: Store) -> None:
-    driver = make(TRIALS[:1])
+    driver = make(TRIALS[:1], max_failures=0)
     driver.prepare(TRIALS[:1], one_node)
     (trial_id,) = started(driver)
     requests.ask(store, "s", requests.RETRY_TRIAL, trial_id)
     driver.on_tick()
     assert started(driver) == [], "it runs"
-    driver.on_death(trial_id, "the node is gone")
-    driver.on_end(trial_id, {})
+    driver.on_death(trial_id, "the node is gone", counts=True)
     assert driver.errors == {trial_id: "the node is gone"}
     requests.ask(store, "s", requests.RETRY_TRIAL, trial_id)
     driver.on_tick()
@@ -190,17 +189,15 @@ def test_a_failed_trial_is_tried_again_on_request(make: Make, store: Store) -> N
 def test_what_the_lost_cluster_ran_is_queued_again(make: Make) -> None:
     """So is what died with it; what had died before, or has ended, is not."""
     trials = [*TRIALS, trial_config("digits", "C_8-32", "sn", 3, iterations=2)]
-    made = make(trials)
+    made = make(trials, max_failures=0)
     made.prepare(trials, lambda: ONE_NODE * 2)
     failed, ended, died, ran = started(made, 4)
-    made.on_death(failed, "the worker died")
-    made.on_end(failed, {})
+    made.on_death(failed, "the worker died", counts=True)
     made.death_times[failed] -= driver.DYING_SECONDS
     made.on_report({"trial": ended, "status": "completed"})
     made.on_end(ended, {})
     made.on_report({"trial": ran, "status": "running"})
-    made.on_death(died, "the node died")
-    made.on_end(died, {})
+    made.on_death(died, "the node died", counts=True)
     made.take_back()
     assert made.errors == {failed: "the worker died"}
     statuses = {i: trial.status for i, trial in made.progress.trials.items()}
@@ -219,6 +216,42 @@ def test_a_lost_cluster_is_heard_of_at_the_next_tick(make: Make) -> None:
     made.watch.loss = "it is dead"
     with pytest.raises(ClusterLost, match="it is dead"):
         made.on_tick()
+
+
+def test_a_trial_whose_worker_died_goes_first(make: Make, said: list[str]) -> None:
+    driver = make(max_failures=1, max_concurrent=1)
+    driver.prepare(TRIALS, one_node)
+    (trial_id,) = started(driver)
+    driver.on_death(trial_id, "the node is gone\n and more", counts=True)
+    assert said == [f"{trial_id} lost its worker: the node is gone"]
+    assert driver.progress.counts == {"planned": 3}
+    assert started(driver) == [trial_id]
+    driver.on_death(trial_id, "the node is gone", counts=True)
+    assert said[1:] == ["trial"]
+    assert driver.progress.trials[trial_id].status == "failed"
+    assert driver.errors == {trial_id: "the node is gone"}
+    assert started(driver) == [TRIALS[1].trial_id]
+
+
+def test_a_search_hears_of_a_trial_that_dies_for_good(make: Make) -> None:
+    suggestions = Two()
+    driver = make(TRIALS[:1], suggestions, max_failures=0)
+    driver.prepare(TRIALS[:1], one_node)
+    (trial_id,) = started(driver)
+    driver.on_death(trial_id, "the node is gone", counts=True)
+    assert suggestions.told == [trial_id]
+
+
+def test_a_trial_that_dies_once_its_sweep_is_stopped_is_stopped(make: Make, store: Store) -> None:
+    driver = make(TRIALS[:1])
+    driver.prepare(TRIALS[:1], one_node)
+    (trial_id,) = started(driver)
+    requests.ask(store, "s", requests.STOP_SWEEP)
+    driver.on_tick()
+    driver.on_death(trial_id, "the node is gone", counts=True)
+    assert driver.progress.counts == {"stopped": 1}
+    assert driver.lost_at_stop == {trial_id}
+    assert driver.errors == {}
 
 
 def test_out_of_memory_is_tried_again_with_more(make: Make, said: list[str]) -> None:
