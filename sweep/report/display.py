@@ -179,7 +179,7 @@ def progress_table(progress: Progress, height: int) -> Any:
         table.add_column(name, justify="right")
     table.add_column("to go", justify="right")
     table.add_column("seen")
-    order = {"running": 0, "failed": 1, "completed": 2, "collapsed": 2, "planned": 3}
+    order = {"running": 0, "waiting": 1, "failed": 1, "completed": 2, "collapsed": 2, "planned": 3}
     rows = sorted(progress.trials.values(), key=lambda trial: order.get(trial.status, 2))
     for trial in rows[: max(4, height - 9)]:
         table.add_row(

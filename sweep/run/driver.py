@@ -14,6 +14,7 @@ from sweep.plan.resources import Share, check_fits, gpu_bytes, share, slots
 from sweep.report.display import Show
 from sweep.report.progress import Progress
 from sweep.run.cluster_watch import ClusterLost, ClusterWatch
+from sweep.run.foreign_owners import ForeignOwners
 from sweep.run.queue import Backlog, Suggestions
 from sweep.run.rows import plan_rows
 from sweep.run.signs_of_life import SignsOfLife
@@ -30,6 +31,8 @@ Nodes = Callable[[], Sequence[Mapping[str, float]]]
 
 LOOK_SECONDS = 2.0
 SUMMARY_SECONDS = 60.0
+# What a worker reports of a trial that it leaves to another start.
+LEFT = ("waiting", "superseded")
 # Time for a cluster to add its first node: image pulls and GPU quotas take minutes.
 FIRST_NODE_SECONDS = 1800.0
 # Ray tells of the deaths of a node's workers up to so long before the node's own is seen.
@@ -63,11 +66,13 @@ class Driver:
         self.gpu_bytes: float | None = None
         self.watch: ClusterWatch | None = None
         self.signs_of_life = SignsOfLife(store)
+        self.owners = ForeignOwners(store, progress, show)
         self.errors: dict[str, str] = {}
         self.death_times: dict[str, float] = {}
         self.lost_at_stop: set[str] = set()
         self.obeyed: set[str] = set()
         self.start_time = self.last_look = self.last_summary = time.monotonic()
+        self.requested_at = self.start_time
         self.started = self.over_budget = self.stopped = False
         self.hopeless: UsageError | None = None
 
@@ -110,6 +115,7 @@ class Driver:
             limit=limit if self.options.remote and not self.suggestions else self.progress.slots,
             suggest=self.suggest,
             exhausted=lambda: self.suggestions is None or self.suggestions.finished(),
+            ready=self.owners.allow,
             max_deaths=self.options.max_failures,
         )
 
@@ -199,6 +205,9 @@ class Driver:
     def on_report(self, result: Mapping[str, Any]) -> None:
         self.started = True
         self.signs_of_life.note()
+        if result["status"] in LEFT:
+            return  # on_end() hears of it too
+        self.owners.forget(result["trial"])
         trial = self.progress.report(result)
         self._tell()
         self.show("trial", progress=self.progress, trial=trial, trial_id=result["trial"])
@@ -222,6 +231,13 @@ class Driver:
 
     def on_end(self, trial_id: str, result: Mapping[str, Any]) -> None:
         assert self.backlog is not None
+        if result.get("status") in LEFT:
+            self.backlog.put_back(trial_id)
+            self.progress.set_status(trial_id, "planned")
+            if result["status"] == "waiting" and not self.backlog.stopped:
+                names = ("host", "pid", "heartbeat")
+                self.owners.refuse(trial_id, {name: result[f"owner_{name}"] for name in names})
+            return
         larger_share = self.backlog.release(
             trial_id, out_of_memory=bool(result.get("out_of_memory"))
         )
@@ -230,6 +246,18 @@ class Driver:
             text = f"{trial_id} ran out of memory: again with {larger_share.gpus:g} of a GPU"
             self.show("note", text=text)
         else:
+            self._tell_suggestions(trial_id)
+
+    def _take_end(self, trial_id: str) -> None:
+        """Needs no worker for a trial that another start has ended while this sweep waited."""
+        assert self.backlog is not None
+        row = self.store.read_all("trials", [trial_id]).get(trial_id)
+        if is_done(row, stop_on_collapse=self.options.stop_on_collapse):
+            config = next(c for c in self.plan.trials if c.trial_id == trial_id)
+            self.backlog.drop(trial_id)
+            self.progress.add(config, row)
+            trial = self.progress.trials[trial_id]
+            self.show("trial", progress=self.progress, trial=trial, trial_id=trial_id)
             self._tell_suggestions(trial_id)
 
     def _tell_suggestions(self, trial_id: str) -> None:
@@ -262,11 +290,15 @@ class Driver:
             self.progress.slots, slots(self._running_shares(), node_resources)
         )
         self._obey()
+        for trial_id in self.owners.look():
+            self._take_end(trial_id)
+        self._tell()
         if now - self.last_summary > SUMMARY_SECONDS:
             self.last_summary = now
-            self._tell()
             self.show("summary", progress=self.progress)
-        if not self.started and now - self.start_time > FIRST_NODE_SECONDS:
+        if self.started or not self._running_shares():
+            self.requested_at = now  # nothing waits for a node
+        elif now - self.requested_at > FIRST_NODE_SECONDS:
             minutes = FIRST_NODE_SECONDS / 60
             self.hopeless = UsageError(
                 f"no trial could start in {minutes:.0f} minutes: each asks for "
@@ -300,8 +332,10 @@ class Driver:
             if request["action"] == requests.STOP_SWEEP:
                 self.stopped = True
                 self.backlog.stop()
+                self.owners.forget_all()
             elif request["action"] == requests.STOP_TRIAL:
                 self.backlog.drop(trial_id)
+                self.owners.forget(trial_id)
             else:
                 self._retry(trial_id)
             text = " ".join(filter(None, (request["action"], trial_id)))
@@ -326,5 +360,7 @@ class Driver:
     def _tell(self) -> None:
         progress = self.progress
         self.ownership.tell(
-            slots=progress.slots, counts=progress.counts, eta_seconds=progress.eta_seconds
+            slots=progress.slots,
+            counts=progress.counts,
+            eta_seconds=progress.eta_seconds,
         )

@@ -12,6 +12,7 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
@@ -34,6 +35,8 @@ RECONNECT_VARIABLE, RECONNECT_SECONDS = "RAY_gcs_rpc_server_reconnect_timeout_s"
 # The head of a cluster that was started here is not started again by anybody else.
 LOCAL_PATIENCE_SECONDS = 5.0
 DISCONNECT_SECONDS = 30.0
+# Between two looks whether a trial may start, while none runs.
+IDLE_SECONDS = 0.5
 
 
 class OnDeath(Protocol):
@@ -138,8 +141,9 @@ class _Queue(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         job = self.backlog.next()
         if job is None:
-            # FINISHED is a word, whatever the base class declares.
-            return cast(Any, Searcher.FINISHED) if self.backlog.finished else None
+            # FINISHED is a word, whatever the base class declares. While trials only wait, Tune
+            # ends and keeps no place: run_trials() starts it again.
+            return cast(Any, Searcher.FINISHED) if self.backlog.idle else None
         self.trial_ids[trial_id] = job.config.trial_id
         return {
             "trial": dataclasses.asdict(job.config),
@@ -214,26 +218,36 @@ def run_trials(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MAX_PENDING)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     logging.getLogger("ray.tune.tune").addFilter(_lists_no_deaths)
-    with tempfile.TemporaryDirectory(prefix="sweep-tune-") as storage, termination_interrupts():
-        tuner = tune.Tuner(
-            tune.with_resources(run_trial, _resources),
-            tune_config=tune.TuneConfig(
-                search_alg=_Queue(backlog, task, on_end),
-                scheduler=Precedence(),
-                num_samples=-1,
-                reuse_actors=reuse,
-                trial_name_creator=_trial_id,
-                trial_dirname_creator=_trial_id,
-            ),
-            run_config=tune.RunConfig(
-                storage_path=storage,
-                # The backlog decides when a trial that died goes on: Tune puts it last.
-                failure_config=tune.FailureConfig(max_failures=0),
-                callbacks=[_Watcher(on_report, on_death, on_tick)],
-                verbose=0,
-            ),
-        )
-        tuner.fit()
+    with termination_interrupts():
+        while not backlog.finished:
+            if backlog.idle:
+                on_tick()
+                time.sleep(IDLE_SECONDS)
+                continue
+            with tempfile.TemporaryDirectory(prefix="sweep-tune-") as storage:
+                tune.Tuner(
+                    tune.with_resources(run_trial, _resources),
+                    tune_config=tune.TuneConfig(
+                        search_alg=_Queue(backlog, task, on_end),
+                        scheduler=Precedence(),
+                        num_samples=-1,
+                        reuse_actors=reuse,
+                        trial_name_creator=_trial_id,
+                        trial_dirname_creator=_trial_id,
+                    ),
+                    run_config=tune.RunConfig(
+                        storage_path=storage,
+                        # The backlog decides when a trial that died goes on: Tune puts it last.
+                        failure_config=tune.FailureConfig(max_failures=0),
+                        callbacks=[_Watcher(on_report, on_death, on_tick)],
+                        verbose=0,
+                    ),
+                ).fit()
+
+
+def _lists_no_deaths(record: logging.LogRecord) -> bool:
+    """Keeps back what Tune says at its end of each death, although the trial went on from it."""
+    return not str(record.msg).startswith("Trials did not complete")
 
 
 def _resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

@@ -23,15 +23,22 @@ from sweep.plan.remaining import is_done
 from sweep.plan.resources import memory_cap
 from sweep.run.recorder import Recorder
 from sweep.store import requests
-from sweep.store.ownership import Superseded, acquire
+from sweep.store.ownership import Superseded, read_owner
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
+from sweep.store.trial_ownership import acquire_within, record_path
 from trainer.collapse import Verdict
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source, load_source
 from trainer.loop import Evaluation, final_scores, train
 from trainer.scores.scorers import load_scorer
 from trainer.state import TrainState
+
+Report = Callable[[dict[str, Any]], None]
+
+# For an owner that is about to end. A longer wait is the driver's, which has another trial for
+# the place.
+OWNER_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +67,17 @@ def run_trial(config: Mapping[str, Any]) -> None:
     run(TrialConfig(**config["trial"]), task, tune.report)
 
 
-def run(config: TrialConfig, task: Task, report: Callable[[dict[str, Any]], None]) -> None:
+def run(config: TrialConfig, task: Task, report: Report) -> None:
     """Makes sure that the trial exists in the store; what goes wrong is recorded as `failed`.
 
-    `report` gets a small dict of finite values at every evaluation, and one at the end.
+    `report` gets a small dict of finite values at every evaluation, and one at the end. A trial
+    that another start is at work on is reported as `waiting`, with its owner, and left to that.
     """
     store = Store(task.results, PATIENCE_SECONDS)
-    ownership = acquire(store, f"claims/{config.trial_id}.json")
-    assert ownership is not None  # acquire() waits
+    ownership = acquire_within(store, config.trial_id, OWNER_SECONDS)
+    if ownership is None:
+        _report_owner(store, config.trial_id, report)
+        return
     recorder = Recorder(config, ownership, report, cpus=task.cpus, gpus=task.gpus)
     try:
         if is_done(recorder.stored, stop_on_collapse=task.stop_on_collapse):
@@ -82,6 +92,13 @@ def run(config: TrialConfig, task: Task, report: Callable[[dict[str, Any]], None
         recorder.record_failure(traceback.format_exc())
     finally:
         ownership.release()
+
+
+def _report_owner(store: Store, trial_id: str, report: Report) -> None:
+    owner = read_owner(store, record_path(trial_id)) or {}
+    names = ("host", "pid", "heartbeat")
+    owner_fields = {f"owner_{name}": owner.get(name) for name in names}
+    report({"trial": trial_id, "status": "waiting", **owner_fields})
 
 
 def _train(config: TrialConfig, task: Task, recorder: Recorder) -> None:

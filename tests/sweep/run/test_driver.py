@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from sweep.plan.grid import Plan
 from sweep.plan.inception_weights import Weights
 from sweep.plan.options import Options
 from sweep.report.progress import progress_of
-from sweep.run import driver
+from sweep.run import driver, foreign_owners
 from sweep.run.cluster_watch import Cluster, ClusterLost, ClusterWatch
 from sweep.run.driver import Driver
 from sweep.run.rows import identity_row
@@ -252,6 +254,102 @@ def test_a_trial_that_dies_once_its_sweep_is_stopped_is_stopped(make: Make, stor
     assert driver.progress.counts == {"stopped": 1}
     assert driver.lost_at_stop == {trial_id}
     assert driver.errors == {}
+
+
+def foreign(store: Store, trial_id: str) -> None:
+    """Lets a process of another host own a trial."""
+    owner = {"host": "far", "pid": 7, "attempt": "x", "heartbeat": datetime.now(UTC).isoformat()}
+    store.write(f"claims/{trial_id}.json", json.dumps(owner).encode())
+
+
+def test_a_trial_that_another_start_trains_leaves_its_place(
+    make: Make, store: Store, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_owners, "LONGEST_LOOK_SECONDS", 0.0)
+    driver = make(max_concurrent=1)
+    driver.prepare(TRIALS, one_node)
+    first, second, _ = (config.trial_id for config in TRIALS)
+    foreign(store, first)
+    assert started(driver, 2) == [second]
+    driver.on_tick()
+    (line,) = said
+    assert line.startswith(f"{first} is being trained by process 7 on far (last sign of life")
+    assert driver.progress.counts == {"waiting": 1, "planned": 2}
+    driver.on_end(second, {"status": "completed"})
+    store.delete(f"claims/{first}.json")
+    driver.on_tick()
+    assert driver.progress.counts == {"planned": 3}
+    assert started(driver) == [first]
+
+
+def test_a_trial_that_another_start_has_ended_needs_no_worker(
+    make: Make, store: Store, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_owners, "LONGEST_LOOK_SECONDS", 0.0)
+    suggestions, (known, *_) = Two(), TRIALS
+    driver = make(TRIALS[:1], suggestions, max_concurrent=1)
+    driver.prepare(TRIALS[:1], one_node)
+    foreign(store, known.trial_id)
+    assert started(driver) == [], "the one place is as good as taken"
+    row = identity_row(known) | {"status": "completed", "iteration": 2, "config": "{}"}
+    store.write_rows("trials", known.trial_id, [row])
+    driver.on_tick()
+    assert driver.progress.counts == {"waiting": 1}
+    store.delete(f"claims/{known.trial_id}.json")
+    driver.on_tick()
+    assert driver.progress.counts == {"completed": 1}
+    assert said[1:] == ["trial"]
+    assert suggestions.told == [known.trial_id]
+    assert started(driver) == [TRIALS[1].trial_id]
+
+
+def test_a_worker_that_finds_another_owner_gives_its_trial_back(
+    make: Make, store: Store, said: list[str]
+) -> None:
+    """As where the driver looked before the other start was there."""
+    driver = make(max_concurrent=1)
+    driver.prepare(TRIALS, one_node)
+    first, second, _ = (config.trial_id for config in TRIALS)
+    assert started(driver) == [first]
+    owner = {"owner_host": "far", "owner_pid": 7, "owner_heartbeat": None}
+    report = {"trial": first, "status": "waiting", **owner}
+    driver.on_report(report)
+    driver.on_end(first, report)
+    assert said == [f"{first} is being trained by process 7 on far: it waits, others run"]
+    assert started(driver) == [second]
+    assert driver.progress.trials[first].status == "waiting"
+
+
+def test_a_trial_that_was_superseded_is_not_given_up(make: Make) -> None:
+    driver = make(TRIALS[:1])
+    driver.prepare(TRIALS[:1], one_node)
+    (trial_id,) = started(driver)
+    driver.on_report({"trial": trial_id, "status": "superseded"})
+    driver.on_end(trial_id, {"trial": trial_id, "status": "superseded"})
+    assert started(driver) == [trial_id]
+
+
+def test_a_stop_ends_the_wait_for_another_start(make: Make, store: Store) -> None:
+    driver = make(TRIALS[:1])
+    driver.prepare(TRIALS[:1], one_node)
+    foreign(store, TRIALS[0].trial_id)
+    assert started(driver) == []
+    requests.ask(store, "s", requests.STOP_SWEEP)
+    driver.on_tick()
+    assert driver.backlog is not None
+    assert driver.backlog.finished
+    assert driver.owners.waits == {}
+
+
+def test_a_wait_for_another_start_is_no_wait_for_a_node(
+    make: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "FIRST_NODE_SECONDS", -1.0)
+    made = make(TRIALS[:1])
+    made.prepare(TRIALS[:1], one_node)
+    foreign(store, TRIALS[0].trial_id)
+    assert started(made) == []
+    made.on_tick()
 
 
 def test_out_of_memory_is_tried_again_with_more(make: Make, said: list[str]) -> None:

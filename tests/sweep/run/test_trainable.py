@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +304,20 @@ def test_a_trial_that_another_start_has_ended_is_left_as_it_is(
     (report,) = trial(tmp_path)
     assert (report["status"], report["iteration"], report["spent"]) == ("completed", 6, 0)
     assert store.read(path) == row, "not even its attempt"
+
+
+def test_a_trial_that_another_start_trains_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainable, "OWNER_SECONDS", 0.3)
+    store, path = Store(tmp_path), f"claims/{CONFIG.trial_id}.json"
+    owner = {"host": "far", "pid": 7, "attempt": "x", "heartbeat": datetime.now(UTC).isoformat()}
+    store.write(path, json.dumps(owner).encode())
+    owner_fields = {f"owner_{name}": owner[name] for name in ("host", "pid", "heartbeat")}
+    waiting = {"trial": CONFIG.trial_id, "status": "waiting", **owner_fields}
+    assert trial(tmp_path) == [waiting]
+    assert json.loads(store.read(path) or b"") == owner
+    assert store.list("trials") == []
 
 
 @pytest.mark.parametrize("action", [requests.STOP_SWEEP, requests.STOP_TRIAL])
