@@ -174,6 +174,7 @@ def _details(standing: SweepStanding) -> list[Part]:
     ]
     if standing.command:
         parts.append(f"  {standing.command}")  # whole, to be copied
+    parts += map(_wait, standing.waiting)
     if trials:
         parts += ["", *_matrix(trials), _legend(trials)]
     running = [trial for trial in trials if trial.status == "running"]
@@ -251,6 +252,11 @@ def _running(trials: Sequence[TrialStanding]) -> Grid:
     header = ["running", "method", "seed", "iteration", "best", "left"]
     right = ["seed", "iteration", "best", "left"]
     return Grid(header=header, rows=rows, right=right, styles=text_tables.STYLES)
+
+
+def _wait(record: Mapping[str, Any]) -> str:
+    owner = f"process {record.get('pid')} on {record.get('host')}"
+    return text_tables.wrapped(f"  waiting: {record.get('trial_id')} is trained by {owner}")
 
 
 def _trouble(trial: TrialStanding) -> str:

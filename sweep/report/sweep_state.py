@@ -72,7 +72,8 @@ class TrialStanding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepStanding:
     """Standing of a sweep: `share` is of the plan's multiply-adds, 0 to 1. The hours are the
-    trials' own, of all attempts: a CPU hour is one of a thread, a GPU hour one of a whole GPU."""
+    trials' own, of all attempts: a CPU hour is one of a thread, a GPU hour one of a whole GPU.
+    `waiting` names the trials that other starts own, while it runs, as its driver records them."""
 
     name: str
     state: str
@@ -87,6 +88,7 @@ class SweepStanding:
     command: str | None
     started_at: str | None
     heartbeat: datetime | None
+    waiting: list[dict[str, Any]]
     trials: list[TrialStanding]
 
 
@@ -113,10 +115,16 @@ def sweep_standing(
         cpu_hours=hours["cpu"],
         gpu_hours=hours["cuda"],
         **{key: fields[key] for key in ("host", "slots", "command", "started_at", "heartbeat")},
+        waiting=_waiting(driver) if state == "running" else [],
         trials=[
             trial_standing(record, now, lost=record["trial_id"] in lost) for record in records
         ],
     )
+
+
+def _waiting(driver: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    records = (driver or {}).get("waiting")
+    return [r for r in records if isinstance(r, dict)] if isinstance(records, list) else []
 
 
 def trial_standing(record: Row, now: datetime, *, lost: bool = False) -> TrialStanding:

@@ -363,4 +363,5 @@ class Driver:
             slots=progress.slots,
             counts=progress.counts,
             eta_seconds=progress.eta_seconds,
+            waiting=self.owners.records(),
         )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -47,6 +48,16 @@ def test_one_sweep(mixed: Store, capsys) -> None:
     assert "C_32-32  sr-static     1   750/1500   900  lost\n" in text
     assert "failed: B_64-64 sn seed 0: RuntimeError: no luck\n" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_waits_for_another_start(mixed: Store, write_sweep, trial, capsys) -> None:
+    alive = {"state": "running", "heartbeat": datetime.now(UTC).isoformat(), "host": "h"}
+    wait = {"trial_id": "digits.C_32-32.sn.-.s0-00000000", "host": "far", "pid": 7}
+    write_sweep(mixed, "second", [trial(status="planned")], **alive, waiting=[wait])
+    text = said(capsys, "second", "--results", mixed.root)
+    assert "  waiting: digits.C_32-32.sn.-.s0-00000000 is trained by process 7 on far\n" in text
+    (line,) = said(capsys, "second", "--json", "--results", mixed.root).splitlines()
+    assert json.loads(line)["waiting"] == [wait]
 
 
 def test_many_methods_do_not_overflow_the_page(mixed: Store, write_sweep, trial, capsys) -> None:

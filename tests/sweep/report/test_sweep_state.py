@@ -82,6 +82,15 @@ def test_a_time_left_that_nobody_knows(mixed: Store, write_sweep, trial, eta) ->
     assert (standing.eta_seconds, "not known yet" in standing.sentence) == (None, True)
 
 
+def test_what_waits_for_another_start_while_it_runs(mixed: Store, write_sweep, trial) -> None:
+    wait = {"trial_id": "t", "host": "far", "pid": 7}
+    write_sweep(mixed, "other", [trial()], **driver(waiting=[wait, "nonsense"]))
+    assert look(mixed, "other").waiting == [wait]
+    for changes in ({"state": "interrupted"}, {"waiting": 3}):
+        write_sweep(mixed, "other", [trial()], **driver(**{"waiting": [wait]} | changes))
+        assert look(mixed, "other").waiting == []
+
+
 def test_without_a_driver(mixed: Store, write_sweep, trial) -> None:
     write_sweep(mixed, "new", [trial(trial_id="new", status="planned")])
     write_sweep(mixed, "old", [trial(trial_id="old")])
