@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,6 +21,7 @@ import torch
 from sweep.plan.inception_weights import check_weights
 from sweep.plan.remaining import is_done
 from sweep.plan.resources import memory_cap
+from sweep.run.driver_contact import Report, with_contact
 from sweep.run.recorder import Recorder
 from sweep.store import requests
 from sweep.store.ownership import Superseded, read_owner
@@ -33,8 +34,6 @@ from trainer.data.sources import Source, load_source
 from trainer.loop import Evaluation, final_scores, train
 from trainer.scores.scorers import load_scorer
 from trainer.state import TrainState
-
-Report = Callable[[dict[str, Any]], None]
 
 # For an owner that is about to end. A longer wait is the driver's, which has another trial for
 # the place.
@@ -78,7 +77,9 @@ def run(config: TrialConfig, task: Task, report: Report) -> None:
     if ownership is None:
         _report_owner(store, config.trial_id, report)
         return
-    recorder = Recorder(config, ownership, report, cpus=task.cpus, gpus=task.gpus)
+    recorder = Recorder(
+        config, ownership, with_contact(report, ownership), cpus=task.cpus, gpus=task.gpus
+    )
     try:
         if is_done(recorder.stored, stop_on_collapse=task.stop_on_collapse):
             recorder.report_earlier_end()  # while this start waited for ownership

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from sweep.run import trainable
+from sweep.run import driver_contact, trainable
 from sweep.run.trainable import Task, run
 from sweep.store import requests
 from sweep.store.schemas import SCHEMAS
@@ -318,6 +318,29 @@ def test_a_trial_that_another_start_trains_is_left_to_it(
     assert trial(tmp_path) == [waiting]
     assert json.loads(store.read(path) or b"") == owner
     assert store.list("trials") == []
+
+
+def test_a_trial_that_cannot_reach_its_driver_gives_up_its_files_and_writes_no_more(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver takes nothing after iteration 2, until another start has gone further."""
+    monkeypatch.setattr(driver_contact, "CONTACT_SECONDS", 0.5)
+    store, reports = Store(tmp_path), []
+    path = f"claims/{CONFIG.trial_id}.json"
+
+    def report(said: dict[str, Any]) -> None:
+        reports.append(said)
+        if said.get("iteration") == 2:
+            deadline = time.monotonic() + 60
+            while store.read(path) is not None:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            trial(tmp_path)  # another start, which ends the trial
+
+    run(CONFIG, Task(results=str(tmp_path), stop_on_collapse=False), report)
+    assert [r["status"] for r in reports] == ["running"] * 3 + ["superseded"]
+    assert contents(tmp_path) == contents(whole)
+    assert store.list("claims") == []
 
 
 @pytest.mark.parametrize("action", [requests.STOP_SWEEP, requests.STOP_TRIAL])
