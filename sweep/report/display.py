@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import math
 import sys
@@ -180,8 +181,13 @@ def progress_table(progress: Progress, height: int) -> Any:
     table.add_column("to go", justify="right")
     table.add_column("seen")
     order = {"running": 0, "waiting": 1, "failed": 1, "completed": 2, "collapsed": 2, "planned": 3}
-    rows = sorted(progress.trials.values(), key=lambda trial: order.get(trial.status, 2))
-    for trial in rows[: max(4, height - 9)]:
+    # Of thousands a screen shows a few: they are not sorted all for that.
+    rows = heapq.nsmallest(
+        max(4, height - 9),
+        list(progress.trials.values()),
+        key=lambda trial: order.get(trial.status, 2),
+    )
+    for trial in rows:
         table.add_row(
             trial.setting,
             trial.method_and_i,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from sweep.store.vocabulary import FINISHED
@@ -22,7 +25,7 @@ def method_and_i(method: str, i_ratio: float | None) -> str:
     return method if i_ratio in (None, DEFAULT_I_RATIO) else f"{method} i {i_ratio:g}"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialProgress:
     """Progress of a trial. `spent` is in s, of this command; `done_before` and `iteration`
     in iterations."""
@@ -66,79 +69,146 @@ class TrialProgress:
         return self.operations * (self.iteration - self.done_before) / self.iterations
 
 
-@dataclass(slots=True, kw_only=True)
 class Progress:
-    """Progress of every trial of a sweep. `slots` is how many run at once."""
+    """Progress of every trial of a sweep. `slots` is how many run at once.
 
-    trials: dict[str, TrialProgress]
-    slots: int = 1
-    start_time: float = field(default_factory=time.monotonic)
+    A report costs the same however many trials there are: each trial's part is taken out of the
+    sums when it changes, and put in again. Only put() changes a trial. A live display asks from a
+    thread of its own.
+    """
+
+    def __init__(self, trials: Mapping[str, TrialProgress], slots: int = 1) -> None:
+        self.slots = slots
+        self.start_time = time.monotonic()
+        self._lock = threading.Lock()
+        self._trials: dict[str, TrialProgress] = {}
+        self._counts: Counter[str] = Counter()
+        self._operations = self._operations_left = self._operations_done = 0.0
+        self._busy_seconds = 0.0
+        # Number of trials that have done something in this command.
+        self._timed = 0
+        # Seconds left of the trials that have a pace of their own and have not ended: not many
+        # more than run at once.
+        self._paced: dict[str, float] = {}
+        # Multiply-adds left of the others, negative, so that the most is on top; also of trials
+        # that have changed since, which are dropped when they come to the top.
+        self._unpaced: list[tuple[float, str]] = []
+        for trial_id, trial in trials.items():
+            self.put(trial_id, trial)
+
+    @property
+    def trials(self) -> Mapping[str, TrialProgress]:
+        return MappingProxyType(self._trials)
+
+    def put(self, trial_id: str, trial: TrialProgress) -> None:
+        """Adds a trial, or takes in how it stands now."""
+        with self._lock:
+            earlier = self._trials.get(trial_id)
+            if earlier is not None:
+                self._count(earlier, -1)
+                self._paced.pop(trial_id, None)
+            self._trials[trial_id] = trial
+            self._count(trial, 1)
+            if trial.status in FINAL_STATUSES:
+                return
+            if (seconds_left := trial.eta_seconds) is not None:
+                self._paced[trial_id] = seconds_left
+            elif earlier is None or _unpaced_work(earlier) != trial.operations_left:
+                heapq.heappush(self._unpaced, (-trial.operations_left, trial_id))
 
     def add(self, config: TrialConfig, row: Mapping[str, Any] | None) -> None:
         """Adds a trial; `row` is its stored row if it has ended."""
-        self.trials[config.trial_id] = _start(config, row)
+        self.put(config.trial_id, _start(config, row))
 
     def set_status(self, trial_id: str, status: str) -> TrialProgress:
         """Gives a trial another status; returns how it stands."""
-        trial = self.trials[trial_id]
-        trial.status = status
+        trial = replace(self._trials[trial_id], status=status)
+        self.put(trial_id, trial)
         return trial
 
     def report(self, result: Mapping[str, Any]) -> TrialProgress:
         """Takes in what a trial reported; a value that is not finite was left out of it."""
-        trial = self.trials[result["trial"]]
-        trial.status = result["status"]
+        changes: dict[str, Any] = {"status": result["status"]}
         if "iteration" in result:
-            trial.iteration = result["iteration"]
-            trial.done_before = result["resumed_at"]
-            trial.spent = result["spent"]
-            trial.verdict = result["verdict"]
-            for name in ("modes", "distance", "best", "spectrum_left"):
-                setattr(trial, name, result.get(name))
+            changes |= {
+                "iteration": result["iteration"],
+                "done_before": result["resumed_at"],
+                "spent": result["spent"],
+                "verdict": result["verdict"],
+            }
+            measured = ("modes", "distance", "best", "spectrum_left")
+            changes |= {name: result.get(name) for name in measured}
+        trial = replace(self._trials[result["trial"]], **changes)
+        self.put(result["trial"], trial)
         return trial
 
     @property
     def counts(self) -> dict[str, int]:
-        return dict(Counter(trial.status for trial in self.trials.values()))
+        return {status: count for status, count in self._counts.items() if count}
 
     @property
     def trials_ended(self) -> int:
-        return sum(trial.status in FINAL_STATUSES for trial in self.trials.values())
+        return sum(self._counts[status] for status in FINAL_STATUSES)
 
     @property
     def operations(self) -> float:
-        return sum(trial.operations for trial in self.trials.values())
+        return self._operations
 
     @property
     def operations_left(self) -> float:
-        return sum(trial.operations_left for trial in self.trials.values())
+        # The sums are of rounded parts: nothing left may be a little less than nothing.
+        return max(0.0, self._operations_left)
 
     @property
     def busy_seconds(self) -> float:
         """Time that trials have spent on training and evaluations in this command."""
-        return sum(trial.spent for trial in self.trials.values())
+        return max(0.0, self._busy_seconds)
 
     @property
     def eta_seconds(self) -> float | None:
         """Seconds left by the measured time per multiply-add; None until there is one."""
-        done = sum(trial.operations_done for trial in self.trials.values())
-        if not done:
-            return None
-        rate = self.busy_seconds / done
-        seconds_left = [
-            trial.operations_left
-            * (trial.spent / trial.operations_done if trial.operations_done else rate)
-            for trial in self.trials.values()
-        ]
+        with self._lock:
+            if not self._timed:
+                return None
+            rate = self.busy_seconds / self._operations_done
+            each_left = [*self._paced.values()]
+            seconds_left, longest = sum(each_left), max(each_left, default=0.0)
+            if most_unpaced := self._most_unpaced():
+                paced_left = sum(self._trials[i].operations_left for i in self._paced)
+                seconds_left += rate * max(most_unpaced, self.operations_left - paced_left)
+                longest = max(longest, rate * most_unpaced)
         # The last trials run side by side: never less than the longest of them.
-        return max(sum(seconds_left) / self.slots, max(seconds_left))
+        return max(seconds_left / self.slots, longest)
+
+    def _count(self, trial: TrialProgress, sign: int) -> None:
+        self._counts[trial.status] += sign
+        self._operations += sign * trial.operations
+        self._operations_left += sign * trial.operations_left
+        self._operations_done += sign * trial.operations_done
+        self._busy_seconds += sign * trial.spent
+        self._timed += sign * bool(trial.operations_done)
+
+    def _most_unpaced(self) -> float:
+        """The most multiply-adds that are left of a trial without a pace of its own."""
+        while self._unpaced:
+            negative, trial_id = self._unpaced[0]
+            trial = self._trials[trial_id]
+            if _unpaced_work(trial) == -negative:
+                return -negative
+            heapq.heappop(self._unpaced)
+        return 0.0
+
+
+def _unpaced_work(trial: TrialProgress) -> float | None:
+    """Multiply-adds left of a trial without a pace of its own; None of any other."""
+    return trial.operations_left if trial.eta_seconds is None else None
 
 
 def progress_of(
     trials: Sequence[TrialConfig], final_rows: Mapping[str, Mapping[str, Any]]
 ) -> Progress:
     """The start: all planned, but for those whose stored row is given by id in `final_rows`."""
-    return Progress(trials={c.trial_id: _start(c, final_rows.get(c.trial_id)) for c in trials})
+    return Progress({c.trial_id: _start(c, final_rows.get(c.trial_id)) for c in trials})
 
 
 def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
@@ -150,12 +220,16 @@ def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
         iterations=config.iterations,
         operations=operations(config),
     )
-    if row is not None:
-        trial.status = row["status"]
-        trial.iteration = trial.done_before = row["iteration"]
-        trial.modes = row["final_modes"]
-        trial.distance = row[f"final_{config.score_name}"]
-        trial.best = row[f"best_{config.score_name}"]
-        trial.spectrum_left = row["final_spectrum_left"]
-        trial.verdict = in_words(row)
-    return trial
+    if row is None:
+        return trial
+    return replace(
+        trial,
+        status=row["status"],
+        iteration=row["iteration"],
+        done_before=row["iteration"],
+        modes=row["final_modes"],
+        distance=row[f"final_{config.score_name}"],
+        best=row[f"best_{config.score_name}"],
+        spectrum_left=row["final_spectrum_left"],
+        verdict=in_words(row),
+    )

@@ -211,7 +211,6 @@ class Driver:
         trial = self.progress.report(result)
         self._tell()
         self.show("trial", progress=self.progress, trial=trial, trial_id=result["trial"])
-        self.ownership.check()
 
     def on_death(self, trial_id: str, error: str, *, counts: bool) -> None:
         """Lets a trial whose worker died go on first; marks it failed if it dies too often."""
@@ -242,7 +241,7 @@ class Driver:
             trial_id, out_of_memory=bool(result.get("out_of_memory"))
         )
         if larger_share is not None:
-            self.progress.trials[trial_id].status = "planned"
+            self.progress.set_status(trial_id, "planned")
             text = f"{trial_id} ran out of memory: again with {larger_share.gpus:g} of a GPU"
             self.show("note", text=text)
         else:
@@ -347,7 +346,7 @@ class Driver:
         if config is not None and self.progress.trials[trial_id].status in ("failed", "stopped"):
             self.errors.pop(trial_id, None)
             if self.backlog.requeue(config):
-                self.progress.trials[trial_id].status = "planned"
+                self.progress.set_status(trial_id, "planned")
 
     def _running_shares(self) -> list[Share]:
         assert self.backlog is not None
