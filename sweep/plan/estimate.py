@@ -74,6 +74,7 @@ class Measured:
         """
         self.gpu_bytes = gpu_bytes
         self._ratios: dict[tuple[str, ...], list[float]] = {}
+        self._rates: dict[tuple[str, ...], Rate] = {}
         for row in rows:
             config = _comparable_config(row)
             if config is None:
@@ -89,13 +90,14 @@ class Measured:
         method, all of the profile; on the same type of device."""
         for key in _keys(config):
             if ratios := self._ratios.get(key):
-                return Rate(
-                    factor=statistics.median(ratios),
-                    low=min(ratios),
-                    high=max(ratios),
-                    n=len(ratios),
-                )
+                if key not in self._rates:
+                    self._rates[key] = _rate(ratios)
+                return self._rates[key]
         return None
+
+
+def _rate(ratios: Sequence[float]) -> Rate:
+    return Rate(factor=statistics.median(ratios), low=min(ratios), high=max(ratios), n=len(ratios))
 
 
 def _keys(config: TrialConfig) -> list[tuple[str, ...]]:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from trainer.config.costs import folds
+from trainer.config.costs import folds, per_kind
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 
@@ -35,6 +35,7 @@ _INCEPTION_BYTES = 1.5e9
 WORKSPACE_BYTES, MARGIN = 0.5e9, 0.35
 
 
+@per_kind
 def memory_bytes(config: TrialConfig) -> float:
     """Peak bytes of one trial on its GPU, without its CUDA context.
 

@@ -8,8 +8,12 @@ device is told to run, for time that goes by however small the tensors are.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from itertools import pairwise
+from operator import attrgetter
 
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
@@ -39,6 +43,31 @@ _PENALISED_LAUNCHES = 440
 _SIMULTANEOUS_LAUNCHES = {None: 376, "jare": 1852, "conopt": 2012}
 
 
+# More kinds of trials than this are not remembered at once: thirty times Table I.
+MOST_KINDS = 1600
+_KIND = attrgetter(*(f.name for f in dataclasses.fields(TrialConfig) if f.name != "seed"))
+
+
+def per_kind(cost: Callable[[TrialConfig], float]) -> Callable[[TrialConfig], float]:
+    """Remembers a cost by all of the configuration but the seed, which changes none.
+
+    A sweep of thousands of trials has few kinds, and asks for their costs again and again.
+    """
+    costs: dict[tuple[object, ...], float] = {}
+
+    @functools.wraps(cost)
+    def remembered(config: TrialConfig) -> float:
+        kind = _KIND(config)
+        if kind not in costs:
+            if len(costs) >= MOST_KINDS:
+                costs.clear()
+            costs[kind] = cost(config)
+        return costs[kind]
+
+    return remembered
+
+
+@per_kind
 def operations(config: TrialConfig) -> float:
     """Multiply-adds of the whole run, forward and backward.
 
@@ -50,6 +79,7 @@ def operations(config: TrialConfig) -> float:
     return config.iterations * (config.n_critic * d_update + g_update)
 
 
+@per_kind
 def work(config: TrialConfig) -> float:
     """Multiply-adds of all that a run does: its method's training, Hessians and evaluations.
 
@@ -92,6 +122,7 @@ def _evaluation(config: TrialConfig, generator: float, discriminator: float) -> 
     return total + (n * config.curve_samples + config.final_samples) * scored
 
 
+@per_kind
 def launches(config: TrialConfig) -> float:
     """Operators of all training iterations, each at least one kernel on a GPU."""
     parts = config.batch_size // config.micro_batch

@@ -67,8 +67,15 @@ _COUNTS = (
 _WITH_OWN_SCORES = ("digits8", "digits16", "ring8", "grid25", "affine")
 
 
+class _Identified:
+    """Where a configuration keeps its id: no field, so it is neither hashed nor stored."""
+
+    __slots__ = ("_trial_id",)
+    _trial_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialConfig:
+class TrialConfig(_Identified):
     """Everything that can change a number of one training run; None where it does not apply.
 
     `batch_size` is the number of real images per D update, in parts of `micro_batch`. `scorer` is
@@ -132,7 +139,16 @@ class TrialConfig:
 
         A field that does not apply is not hashed, so that a new one renames no old trial.
         """
-        applies = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        try:
+            return self._trial_id
+        except AttributeError:
+            object.__setattr__(self, "_trial_id", self._worked_out_id())
+            return self._trial_id
+
+    def _worked_out_id(self) -> str:
+        names = (field.name for field in dataclasses.fields(self))
+        values = {name: getattr(self, name) for name in names}
+        applies = {name: value for name, value in values.items() if value is not None}
         digest = hashlib.sha256(json.dumps(applies, sort_keys=True).encode()).hexdigest()[:8]
         i = "-" if self.i_ratio is None else f"{self.i_ratio:g}"
         return f"{self.profile}.{self.setting}.{self.method}.{i}.s{self.seed}-{digest}"

@@ -8,6 +8,7 @@ from sweep.plan.grid import grid, ratios, seeds
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError
 from trainer.config.settings import METHODS, SETTINGS
+from trainer.config.trial import trial_config
 
 
 def test_the_whole_of_table_i_longest_first_each_once() -> None:
@@ -17,6 +18,17 @@ def test_the_whole_of_table_i_longest_first_each_once() -> None:
     lengths = [operations(c) for c in plan.trials]
     assert lengths == sorted(lengths, reverse=True)
     assert plan.skipped == {}
+
+
+def test_a_trial_of_any_seed_is_the_one_of_that_name() -> None:
+    plan = grid("digits", ["C_8-32"], ["sn", "sr-static"], [3, 1, 2], i_ratios=[0.25, 1])
+    named = [trial_config("digits", "C_8-32", "sn", seed) for seed in (3, 1, 2)]
+    named += [
+        trial_config("digits", "C_8-32", "sr-static", seed, i_ratio=i)
+        for i in (0.25, 1)
+        for seed in (3, 1, 2)
+    ]
+    assert plan.trials == sorted(named, key=operations, reverse=True)
 
 
 def test_no_two_settings_run_the_same(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 Torch counts floating-point operations; ours are multiply-adds, half as many.
 """
 
+import dataclasses
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -211,3 +213,32 @@ def test_every_method_has_a_cost(method):
     config = trial_config("digits", "C_8-32", method, 0)
     assert work(config) > 0
     assert launches(config) > 0
+
+
+def test_a_cost_is_worked_out_once_for_all_seeds_and_for_nothing_else() -> None:
+    worked_out = []
+
+    @costs.per_kind
+    def cost(config):
+        worked_out.append(config.seed)
+        return float(config.channels)
+
+    first = trial_config("digits", "C_8-32", "sr-static", 0)
+    assert [cost(dataclasses.replace(first, seed=seed)) for seed in range(5)] == 5 * [
+        first.channels
+    ]
+    assert worked_out == [0]
+    changes = {"channels": first.channels + 1, "i_ratio": 0.25, "iterations": 7}
+    for name, value in changes.items():
+        cost(dataclasses.replace(first, **{name: value}))
+        assert len(worked_out) == 2, name
+        worked_out.pop()
+
+
+def test_no_more_costs_are_remembered_than_there_is_room_for(monkeypatch) -> None:
+    monkeypatch.setattr(costs, "MOST_KINDS", 2)
+    remembered = costs.per_kind(lambda config: float(config.iterations))
+    configs = [trial_config("digits", "C_8-32", "sn", 0, iterations=n) for n in range(1, 6)]
+    assert [remembered(config) for config in configs * 2] == [1.0, 2.0, 3.0, 4.0, 5.0] * 2
+    kept = [c.cell_contents for c in remembered.__closure__ if isinstance(c.cell_contents, dict)]
+    assert [len(costs_by_kind) <= 2 for costs_by_kind in kept] == [True]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +181,18 @@ def test_the_id_is_the_same_in_another_process():
             env={"PYTHONHASHSEED": "7"},
         )
         assert done.stdout.strip() == expected
+
+
+def test_an_id_that_was_asked_for_is_no_part_of_the_configuration():
+    config, same = (trial_config("digits", "C_8-32", "sn", 0) for _ in range(2))
+    trial_id = config.trial_id
+    assert config.trial_id is trial_id, "worked out once"
+    assert config == same
+    assert hash(config) == hash(same)
+    assert dataclasses.asdict(config) == dataclasses.asdict(same)
+    other = dataclasses.replace(config, seed=1)
+    assert other.trial_id == trial_config("digits", "C_8-32", "sn", 1).trial_id != trial_id
+    assert pickle.loads(pickle.dumps(config)).trial_id == trial_id
 
 
 def test_fields_that_do_not_apply_are_not_hashed():
