@@ -27,6 +27,7 @@ from sweep.plan.search_space import (
     spaces_over_everything,
     spaces_over_i,
 )
+from sweep.store.index import trial_rows
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
 from trainer.config.protocols import missing_reason, weights_path
@@ -191,7 +192,7 @@ def _show(
     planned = [config.trial_id for config in plan.trials]
     todo = to_run(
         plan,
-        store.read_all("trials", planned),
+        trial_rows(store, planned, ("trial_id", "status", "diverged_at")),
         stop_on_collapse=options.stop_on_collapse,
         fresh=options.fresh,
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sweep.plan.grid import Plan
+from sweep.store.index import trial_rows
 from sweep.store.ownership import acquire, read_owner
+from sweep.store.read_files import side_by_side
 from sweep.store.store import Store, default_root
 from sweep.store.trial_ownership import acquire_within, owner_in_words, record_path
 from sweep.store.vocabulary import BESIDE_A_SWEEP, FINISHED
@@ -51,9 +53,9 @@ def check_name(store: Store, name: str, plan: Plan) -> None:
     if name.endswith(BESIDE_A_SWEEP):
         raise UsageError(f"--name {name!r} ends like a file that stands beside a sweep's own")
     planned = {config.trial_id for config in plan.trials}
-    foreign_ids = [
-        r["trial_id"] for r in store.read_rows("sweeps", name) if r["trial_id"] not in planned
-    ]
+    stored = store.read_table("sweeps", name)
+    stored_ids = [] if stored is None else stored["trial_id"].to_pylist()
+    foreign_ids = [trial_id for trial_id in stored_ids if trial_id not in planned]
     if foreign_ids:
         raise UsageError(
             f"sweep {name!r} has {len(foreign_ids)} trials that are not in this plan, for example "
@@ -116,39 +118,46 @@ def own_files(store: Store, trial_ids: Sequence[str]) -> dict[str, list[str]]:
         for file in store.list(table):
             if file.key in ids:
                 paths_by_trial.setdefault(file.key, []).append(file.path)
-    for trial_id in trial_ids:
-        for folder in OWN_FOLDERS:
-            for file in store.list(f"{folder}/{trial_id}"):
+    for folder in OWN_FOLDERS:
+        own = [f"{folder}/{name}" for name in store.folders(folder) if name in ids]
+        for files in side_by_side(store, store.list, own):
+            for file in files:
+                trial_id = file.path.split("/")[1]
                 paths_by_trial.setdefault(trial_id, []).append(file.path)
     return paths_by_trial
 
 
 def settle(
-    store: Store, trials: Sequence[TrialConfig], status: str, errors: Mapping[str, str]
+    store: Store,
+    trials: Sequence[TrialConfig],
+    status: str,
+    errors: Mapping[str, str],
+    ended: Collection[str] = (),
 ) -> dict[str, dict[str, Any]]:
     """Writes `status` for trials left `running` by a process that is gone, and ends its ownership.
 
     One whose owner is still live is left alone: the owner will write its row. The records of such
-    owners are returned by trial id. A process can also
-    end between its last row and the release of its ownership, or before its first row.
+    owners are returned by trial id. A process can also end between its last row and the release of
+    its ownership, or before its first row. Of trials that are known to have `ended` no row is
+    read.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     owners = {}
     owned = {file.key for file in store.list("claims")}
-    rows = store.read_all("trials", [config.trial_id for config in trials])
-    for config in trials:
-        row = rows.get(config.trial_id, {})
-        if row.get("status") != "running" and config.trial_id not in owned:
+    ids = [config.trial_id for config in trials]
+    rows = trial_rows(store, [i for i in ids if i not in ended], ("trial_id", "status"))
+    for trial_id in ids:
+        if rows.get(trial_id, {}).get("status") != "running" and trial_id not in owned:
             continue
-        ownership = acquire_within(store, config.trial_id, deadline - time.monotonic())
+        ownership = acquire_within(store, trial_id, deadline - time.monotonic())
         if ownership is None:
-            owners[config.trial_id] = read_owner(store, record_path(config.trial_id)) or {}
+            owners[trial_id] = read_owner(store, record_path(trial_id)) or {}
             continue
-        for row in store.read_rows("trials", config.trial_id):
+        for row in store.read_rows("trials", trial_id):
             if row["status"] == "running":
-                ending = {"status": status, "traceback": errors.get(config.trial_id)}
+                ending = {"status": status, "traceback": errors.get(trial_id)}
                 ending["failures"] = (row["failures"] or 0) + (status == "failed")
                 ending["updated_at"] = datetime.now(UTC)
-                ownership.write_rows("trials", config.trial_id, [row | ending])
+                ownership.write_rows("trials", trial_id, [row | ending])
         ownership.release()
     return owners

@@ -19,6 +19,7 @@ from sweep.report.table2_text import (
     method_lines,
     other_ratio_lines,
 )
+from sweep.store.index import trial_rows
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
 
@@ -40,7 +41,7 @@ def sum_up(
     lines = [""]
     if any(plan.profile in row.measured for row in table):
         lines.append(comparison(table, plan.profile))
-    parents = store.read_all("trials", {row["parent"] for row in rows.values() if row["parent"]})
+    parents = trial_rows(store, {row["parent"] for row in rows.values() if row["parent"]})
     lines += other_ratio_lines(row for row in rows.values() if not row["parent"])
     lines += branch_lines(rows.values(), parents)
     orientation = {}

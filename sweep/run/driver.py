@@ -179,8 +179,12 @@ class Driver:
         self._settle(self.plan.trials, "failed")
 
     def _settle(self, trials: Sequence[TrialConfig], status: str) -> None:
+        """Settles what was left running; of trials that are known to have ended, reads nothing."""
         errors = self.errors if status == "failed" else {}
-        owners = settle(self.store, trials, status, errors)
+        final = (*FINISHED, "failed")
+        ended = {i for i, trial in self.progress.trials.items() if trial.status in final}
+        ended -= self.errors.keys()  # of these the worker died, and not the row says so
+        owners = settle(self.store, trials, status, errors, ended)
         for trial_id, owner in owners.items():
             text = f"{trial_id} is left to {owner_in_words(owner)}, which trains it"
             self.show("note", text=text)

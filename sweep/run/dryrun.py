@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sweep.plan import resources
@@ -15,10 +16,14 @@ from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, default_name, own_files, results_root, to_run
 from sweep.plan.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
-from sweep.store.store import Store
+from sweep.store.index import rows_of_trials
+from sweep.store.store import Store, StoredFile
+from sweep.store.vocabulary import Row
 from trainer.config.costs import operations
 from trainer.config.trial import TrialConfig
 
+# What a plan and its cost need to know of a stored trial.
+COLUMNS = ("trial_id", "status", "iteration", "seconds", "config", "diverged_at")
 # Trials of other sweeps in the store tell how long this one's take; so many are read at most.
 MOST_READ = 300
 # GPU types for which GPU-hours are shown while no GPU is known.
@@ -46,15 +51,16 @@ def show_plan(
     gpu_bytes = resources.gpu_bytes(nodes)
     root = results_root(options.results)
     name = options.name or default_name(experiment, plan)
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, Row] = {}
     files, measured = {}, Measured((), gpu_bytes)
     if root is not None:
         store = Store(root)
         check_name(store, name, plan)
         ids = [config.trial_id for config in plan.trials]
-        rows = store.read_all("trials", ids)
+        in_store = rows_of_trials(store, _files(store, plan.profile, ids), COLUMNS)
+        rows = {trial_id: in_store[trial_id] for trial_id in ids if trial_id in in_store}
         files = own_files(store, ids) if options.fresh else {}
-        measured = Measured(_with_other_trials(store, plan.profile, rows), gpu_bytes)
+        measured = Measured(in_store.values(), gpu_bytes)
     planned = _planned(plan, rows, measured, options)
     todo = [trial for trial in planned if trial.state != "done"]
     room = resources.slots([trial.cost.share for trial in todo], nodes)
@@ -90,17 +96,12 @@ def visible_nodes(options: Options) -> list[dict[str, float]]:
     return nodes
 
 
-def _with_other_trials(
-    store: Store, profile: str, rows: Mapping[str, dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """The rows, and those of other trials of the same profile in the store."""
-    yield from rows.values()
-    other_ids = [
-        file.key
-        for file in store.list("trials")
-        if file.key.startswith(f"{profile}.") and file.key not in rows
-    ]
-    yield from store.read_all("trials", other_ids[:MOST_READ]).values()
+def _files(store: Store, profile: str, trial_ids: Collection[str]) -> list[StoredFile]:
+    """The files of the planned trials, and of others of the profile in the store."""
+    ids = set(trial_ids)
+    files = [file for file in store.list("trials") if file.key.startswith(f"{profile}.")]
+    other_files = (file for file in files if file.key not in ids)
+    return [file for file in files if file.key in ids] + [*islice(other_files, MOST_READ)]
 
 
 def _planned(

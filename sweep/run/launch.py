@@ -23,7 +23,7 @@ from sweep.run.driver import Driver, Nodes
 from sweep.run.queue import Suggestions
 from sweep.run.rows import plan_rows
 from sweep.store.filesystems import without_secrets
-from sweep.store.index import refresh
+from sweep.store.index import refresh, trial_rows
 from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
@@ -125,7 +125,6 @@ def _run(
         ownership.release(state)
         if state is None and before is not None:
             store.write(path, before)  # nothing has begun: the record of an earlier run stands
-        refresh(store)
 
 
 def _run_owned(
@@ -138,9 +137,9 @@ def _run_owned(
     suggestions: Suggestions | None,
 ) -> int:
     start = time.monotonic()
-    stored = store.read_all("trials", [config.trial_id for config in plan.trials])
+    stored = {} if options.fresh else trial_rows(store, [c.trial_id for c in plan.trials])
     todo = to_run(plan, stored, stop_on_collapse=options.stop_on_collapse, fresh=options.fresh)
-    abandoned = {} if options.fresh else given_up(stored, options.max_failures)
+    abandoned = given_up(stored, options.max_failures)
     todo = [config for config in todo if config.trial_id not in abandoned]
     done = {config.trial_id for config in plan.trials} - {config.trial_id for config in todo}
     progress = progress_of(plan.trials, {i: stored[i] for i in done})
@@ -151,7 +150,7 @@ def _run_owned(
     has_work = bool(todo) or (suggestions is not None and not suggestions.finished())
     if has_work:
         driver.prepare(todo, _cluster())
-    store.write_rows("sweeps", name, plan_rows(name, plan.trials))
+    ownership.write_rows("sweeps", name, plan_rows(name, plan.trials))
     ownership.tell(slots=progress.slots if has_work else 0, counts=progress.counts)
     waiting = 0 if driver.backlog is None else len(driver.backlog.waiting)
     _announce(store, name, plan, options, show, len(done), waiting, progress.slots * has_work)
@@ -164,7 +163,8 @@ def _run_owned(
         driver.run()
     study_lines = [] if suggestions is None else suggestions.lines()
     wall = time.monotonic() - start
-    rows = store.read_all("trials", [config.trial_id for config in plan.trials])
+    refresh(store)
+    rows = trial_rows(store, [config.trial_id for config in plan.trials])
     sum_up(
         store,
         plan,

@@ -17,10 +17,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweep.store.compact_rows import column_values, compact_rows
-from sweep.store.read_files import READ_ERRORS, ReadFile, read_files
+from sweep.store.read_files import (
+    BATCH_FILES,
+    READ_ERRORS,
+    ReadFile,
+    read_files,
+    side_by_side,
+)
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
-from sweep.store.store import Store, StoredFile
+from sweep.store.store import Store, StoredFile, StoreError
+from sweep.store.tables import first_line, trial_table
 from sweep.store.validation import RULES_VERSION
+from sweep.store.vocabulary import Row
 
 # The indexed tables, and the column by which their files are named.
 INDEXED = {"trials": "trial_id", "sweeps": "sweep"}
@@ -131,6 +139,52 @@ def read_by_index(
     fresh = {read.file.path: read for read in read_files(store, table, others)}
     write(store, table, encoded(table, (index | fresh).values()))
     return unchanged | fresh
+
+
+def trial_rows(
+    store: Store, trial_ids: Iterable[str], names: Sequence[str] | None = None
+) -> dict[str, Row]:
+    """Stored rows of trials by id, of those that have one, which one listing tells; `names`
+    restricts the columns. Raises StoreError, also for a file that is none of the store's."""
+    ids = set(trial_ids)
+    files = [file for file in store.list("trials") if file.key in ids] if ids else []
+    return rows_of_trials(store, files, names)
+
+
+def rows_of_trials(
+    store: Store, listed: Iterable[StoredFile], names: Sequence[str] | None = None
+) -> dict[str, Row]:
+    """Rows by id of listed trials: of many the index gives those that did not change, and the
+    rest is read side by side. Raises StoreError, also for a file that is none of the store's."""
+    files = [file for file in listed if file.path.endswith(".parquet")]
+    index = read_index(store, "trials", names) if len(files) >= NEW_FILES else {}
+    rows: dict[str, Row] = {
+        read.file.key: read.rows[0] for read in _unchanged(index, files).values()
+    }
+    changed_files = [file for file in files if file.key not in rows]
+    for start in range(0, len(changed_files), BATCH_FILES):
+        batch = changed_files[start : start + BATCH_FILES]
+        contents = side_by_side(store, lambda file: store.read(file.path), batch)
+        by_file = {f: raw for f, raw in zip(batch, contents, strict=True) if raw is not None}
+        rows |= _read_rows(store, by_file, names)
+    return rows
+
+
+def _read_rows(
+    store: Store, contents: Mapping[StoredFile, bytes], names: Sequence[str] | None
+) -> dict[str, Row]:
+    """Rows by id of trials' files. Raises StoreError that names the one that cannot be read."""
+    try:
+        tables = [trial_table(file.key, raw, names) for file, raw in contents.items()]
+        rows = compact_rows(pa.concat_tables(tables)) if tables else []
+    except READ_ERRORS as error:
+        if len(contents) == 1:
+            (file,) = contents
+            problem = f"cannot read {file.path} in {store.place}: {first_line(error)}"
+            raise StoreError(problem) from error
+        each = [_read_rows(store, {file: raw}, names) for file, raw in contents.items()]
+        return {trial_id: row for part in each for trial_id, row in part.items()}
+    return {file.key: row for file, row in zip(contents, rows, strict=True)}
 
 
 def refresh(store: Store) -> None:

@@ -151,16 +151,23 @@ class Store:
 
     def list(self, folder: str) -> list[StoredFile]:
         """The finished files of a folder, by name; none if there is no such folder."""
-        selector = pafs.FileSelector(f"{self.base}/{folder}", allow_not_found=True)
-        infos = self._try(f"list {folder}", lambda: self.fs.get_file_info(selector))
         return sorted(
             (
                 StoredFile(f"{folder}/{info.base_name}", info.size, info.mtime_ns or 0)
-                for info in infos
+                for info in self._infos(folder)
                 if info.type == pafs.FileType.File and not info.base_name.startswith(".")
             ),
             key=lambda file: file.path,
         )
+
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders in a folder, in order; none if there is no such folder."""
+        infos = self._infos(folder)
+        return sorted(i.base_name for i in infos if i.type == pafs.FileType.Directory)
+
+    def _infos(self, folder: str) -> list[pafs.FileInfo]:
+        selector = pafs.FileSelector(f"{self.base}/{folder}", allow_not_found=True)
+        return self._try(f"list {folder}", lambda: self.fs.get_file_info(selector))
 
     def check_writable(self) -> None:
         """Writes, reads, lists and removes a probe, at once. Raises StoreError with the reason.

@@ -102,6 +102,19 @@ def test_a_trial_left_running_is_settled(store: Store) -> None:
     assert store.list("claims") == []
 
 
+def test_of_trials_known_to_have_ended_no_row_is_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for trial_id in (FIRST, SECOND):
+        store.write_rows("trials", trial_id, [{"trial_id": trial_id, "status": "running"}])
+    paths: list[str] = []
+    read = Store.read
+    monkeypatch.setattr(Store, "read", lambda s, path: paths.append(path) or read(s, path))
+    settle(store, PLAN.trials, "stopped", {}, {SECOND})
+    assert store.read_rows("trials", FIRST)[0]["status"] == "stopped"
+    assert f"trials/{SECOND}.parquet" not in paths
+
+
 def test_a_dead_ownership_ends_whatever_its_trial_came_to(store: Store) -> None:
     """A process can be killed after its last row, or before its first."""
     store.write_rows("trials", FIRST, [{"trial_id": FIRST, "status": "completed"}])

@@ -159,3 +159,21 @@ def test_nothing_to_run(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = Plan(profile="digits", trials=PLAN.trials[:1], skipped={})
     show_plan("table1", plan, options(root), TWO_CPUS)
     assert "to run: nothing" in lines(capsys)
+
+
+def test_planned_trials_cost_no_request_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    read, infos = Store.read, Store._infos
+    monkeypatch.setattr(Store, "read", lambda s, path: asked.append(path) or read(s, path))
+    monkeypatch.setattr(Store, "_infos", lambda s, path: asked.append(path) or infos(s, path))
+    for flags in ({}, {"fresh": True}):
+        counts = []
+        for seeds in (1, 20):
+            asked.clear()
+            plan = grid("digits", ["C_*"], ["sn", "sr-static"], range(seeds))
+            show_plan("table1", plan, options(tmp_path, name="s", **flags), TWO_CPUS)
+            assert f"{len(plan.trials)} trials in" in capsys.readouterr().out
+            counts.append(len(asked))
+        assert counts[0] == counts[1] < 10

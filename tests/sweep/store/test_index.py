@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sweep.store import index
-from sweep.store.index import read_by_index, read_index, refresh
-from sweep.store.store import Store
+from sweep.store.index import read_by_index, read_index, refresh, trial_rows
+from sweep.store.store import Store, StoreError
+from sweep.store.tables import columns, file_of
 from tests.sweep.store.rows import plan_row, trial_row
 
 TRIALS = 3
@@ -160,3 +161,41 @@ def test_pandas_polars_and_duckdb_read_one_file_of_one_schema(store: Store) -> N
         assert query.fetchall() == [(0,), (1,), (2,)]
     plan = f"{store.base}/index/sweeps.parquet"
     assert pd.read_parquet(plan).trial_id.tolist() == ["t0", "t1", "t2", "t3"]
+
+
+def test_rows_of_trials_by_id_come_from_one_listing(
+    store: Store, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = trial_rows(store, ["t2", "t0", "none", "t0"])
+    assert {i: dict(row) for i, row in rows.items()} == {
+        i: store.read_rows("trials", i)[0] for i in ("t0", "t2")
+    }
+    read.clear()
+    assert trial_rows(store, ["none", "neither"]) == {}
+    assert trial_rows(store, []) == {}
+    assert read == []
+    assert {
+        i: dict(row) for i, row in trial_rows(store, ["t1"], ("trial_id", "seed")).items()
+    } == {"t1": {"trial_id": "t1", "seed": 1}}
+    # Of many the index has those that did not change.
+    refresh(store)
+    store.write_rows("trials", "t1", [trial_row(trial_id="t1", seed=7)])
+    monkeypatch.setattr(index, "NEW_FILES", 1)
+    read.clear()
+    rows = trial_rows(store, ["t0", "t1", "t2"], ("trial_id", "seed"))
+    assert {i: row["seed"] for i, row in rows.items()} == {"t0": 0, "t1": 7, "t2": 2}
+    assert read == ["trials/t1.parquet"]
+
+
+def test_a_trial_that_cannot_be_read_is_an_error_that_names_it(store: Store, with_host) -> None:
+    rows = trial_rows(store, ["t0", "t2"])
+    for content in (
+        b"no Parquet",
+        store.read("trials/t0.parquet"),
+        file_of("trials", with_host(columns("trials", [trial_row(trial_id="t1")]), b"\xff")),
+    ):
+        assert content is not None
+        store.write("trials/t1.parquet", content)
+        with pytest.raises(StoreError, match=r"^cannot read trials/t1.parquet in .*results: .+"):
+            trial_rows(store, ["t0", "t1", "t2"])
+        assert trial_rows(store, ["t0", "t2"]) == rows, "who does not ask for it"

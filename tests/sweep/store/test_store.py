@@ -166,6 +166,13 @@ def test_rows_of_no_table_are_none() -> None:
     assert rows_by_key({}) == ({}, {})
 
 
+def test_the_folders_of_a_folder(store: Store) -> None:
+    assert store.folders("samples") == []
+    for path in ("samples/b/0.png", "samples/a/0.png", "samples/a/1.png", "samples/c.png"):
+        store.write(path, b"1")
+    assert store.folders("samples") == ["a", "b"]
+
+
 def test_the_single_rows_of_keys(store: Store) -> None:
     assert store.read_all("trials", ["a"]) == {}
     for key in "ab":
