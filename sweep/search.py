@@ -28,6 +28,7 @@ from sweep.plan.search_space import (
     spaces_over_i,
 )
 from sweep.store.index import trial_rows
+from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
 from trainer.config.protocols import missing_reason, weights_path
@@ -125,7 +126,8 @@ def _search(args: argparse.Namespace) -> int:
 
     def keep(studies: Sequence[Mapping[str, Any]]) -> None:
         search = {"space": args.space, "sampler": "TPE", "seed": args.seed, "studies": studies}
-        store.write(_record_path(name), json.dumps(search).encode())
+        writer = store.with_patience(PATIENCE_SECONDS)
+        writer.write(_record_path(name), json.dumps(search).encode())
 
     studies = Studies(
         spaces, ids, trials=args.trials, seed=args.seed, timeout=args.timeout, keep=keep

@@ -214,21 +214,40 @@ def proxied(bucket_root: str) -> Iterator[tuple[str, Proxy]]:
     proxy.cut()
 
 
+@contextmanager
+def mounted(place: Path, size: str) -> Iterator[Path]:
+    """A file system of its own at `place`; skips the test where none can be mounted."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    mounting = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounting.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounting.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with mounted(tmp_path / "disk", "1m") as place:
+        yield place
+
+
+@pytest.fixture
+def remount() -> Callable[[Path, str], None]:
+    """Mounts a file system again: `remount(disk, "ro")`."""
+
+    def again(place: Path, mode: str) -> None:
+        # While a file is open for writing it may not become read-only.
+        deadline = time.monotonic() + 60
+        command = ["mount", "-o", f"remount,{mode}", str(place)]
+        while subprocess.run(command, capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    return again
 
 
 @pytest.fixture

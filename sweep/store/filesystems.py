@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,6 +80,26 @@ def _created(path: str) -> BinaryIO:
         with contextlib.suppress(FileNotFoundError):
             return open(path, "wb")
     raise FileNotFoundError(errno.ENOENT, "its folder is removed again and again", path)
+
+
+def room_left(folder: str) -> str:
+    """The room that a disk has left for others than root, in words."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError as error:
+        return f"how much is free cannot be said: {error}"
+    if disk.f_files and not disk.f_favail:
+        return "no more files fit"
+    return f"{disk.f_bavail * disk.f_frsize} bytes are free"
+
+
+def check_permissions(folders: Iterable[str]) -> None:
+    """Raises PermissionError if one of the folders is there and this process may not write to
+    it."""
+    by_effective_ids = os.access in os.supports_effective_ids
+    for folder in filter(os.path.isdir, folders):
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=by_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
 
 
 def remove_abandoned(folder: str, now: float) -> None:

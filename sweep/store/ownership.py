@@ -110,7 +110,7 @@ class Ownership:
 
         self.store.patiently(checked_action)
 
-    def _update(self, content: bytes | None = None) -> None:
+    def _update(self, content: bytes | None = None, stop: threading.Event | None = None) -> None:
         """Replaces the own record by `content`, else by a heartbeat; never waits under a lock."""
         store = self.store.hasty()
 
@@ -118,12 +118,12 @@ class Ownership:
             self._check_record(stored)
             return _beat(self._record) if content is None else content
 
-        self.store.patiently(lambda: store.update(self.path, change))
+        self.store.patiently(lambda: store.update(self.path, change), stop)
 
     def _keep_beating(self, every: float) -> None:
         while not self._stopped.wait(every):
             try:
-                self._update()
+                self._update(stop=self._stopped)
             except Superseded:
                 return
             except OSError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +17,31 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sweep.store.filesystems import (
+    check_permissions,
     open_root,
     read_object,
     remove_abandoned,
     replace,
+    room_left,
     without_secrets,
 )
 from sweep.store.locks import has_locks, locked
-from sweep.store.retry import FULL, T, patiently, trouble
+from sweep.store.retry import T, patiently
+from sweep.store.schemas import SCHEMAS
 from sweep.store.tables import columns, file_of, parse, pylist
 
 # File systems keep times as coarse as 2 s; a younger file may change again under the same time.
 YOUNG_NS = 2_000_000_000
 # Folder of files that are being written. Hidden: it holds no results.
 TEMPORARY = ".tmp"
+# Folders that a sweep writes to: others in a root, like `lost+found`, are none of its own.
+WRITTEN_FOLDERS = (*SCHEMAS, "samples", "checkpoints", "claims", TEMPORARY)
 
 
 class StoreError(OSError):
-    """The store cannot be read or written; says where and why."""
+    """The store cannot be read or, if `writing`, written; says where and why."""
+
+    writing = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +82,20 @@ class Store:
     def __reduce__(self) -> tuple[type[Store], tuple[str, float]]:
         return Store, (self.root, self.patience)
 
-    def patiently(self, action: Callable[[], T]) -> T:
-        """Calls `action` until no passing trouble makes it fail; returns its result."""
-        return patiently(action, self.place, self.patience)
+    def patiently(self, action: Callable[[], T], stop: threading.Event | None = None) -> T:
+        """Calls `action` until no passing trouble makes it fail, or until `stop` is set; returns
+        its result."""
+        return patiently(action, self.place, self.patience, stop)
 
     def hasty(self) -> Store:
         """Returns this store without patience: for steps that are retried as a whole."""
-        hasty = copy(self)
-        hasty.patience = 0.0
-        return hasty
+        return self.with_patience(0.0)
+
+    def with_patience(self, seconds: float) -> Store:
+        """Returns this store with another patience, in s."""
+        changed = copy(self)
+        changed.patience = seconds
+        return changed
 
     def write(self, path: str, content: bytes) -> None:
         """Replaces the file as a whole."""
@@ -95,7 +108,7 @@ class Store:
             with self.fs.open_output_stream(full) as stream:
                 stream.write(content)
 
-        self._try(f"write {path}, {len(content)} bytes,", replace_file)
+        self._try(f"write {path}, {len(content)} bytes,", replace_file, writing=True)
 
     def _temporary_path(self, path: str) -> str:
         return f"{self.base}/{TEMPORARY}/{path.replace('/', '.')}.{os.getpid()}"
@@ -106,7 +119,8 @@ class Store:
         For no bytes it removes the file, for None it leaves it as it is. Where updates are
         exclusive, nobody else's comes in between.
         """
-        with self._locked(path):
+        with ExitStack() as stack:
+            self._lock(path, stack)
             content = change(self.read(path))
             if content:
                 self.write(path, content)
@@ -117,8 +131,11 @@ class Store:
         """Tells whether two updates of the file at the same time come one after the other."""
         return self.is_local and has_locks(self._folder(path))
 
-    def _locked(self, path: str) -> AbstractContextManager[None]:
-        return locked(self._folder(path)) if self.is_local else nullcontext()
+    def _lock(self, path: str, stack: ExitStack) -> None:
+        """Locks the file's folder until `stack` is left, where the store is a file system."""
+        folder = self._folder(path)
+        if self.is_local:
+            self._try(f"lock {path}", lambda: stack.enter_context(locked(folder)), writing=True)
 
     def _folder(self, path: str) -> Path:
         return (Path(self.base) / path).parent
@@ -147,7 +164,7 @@ class Store:
             if self.fs.get_file_info(full).type == pafs.FileType.File:
                 self.fs.delete_file(full)
 
-        self._try(f"remove {path}", remove)
+        self._try(f"remove {path}", remove, writing=True)
 
     def list(self, folder: str) -> list[StoredFile]:
         """The finished files of a folder, by name; none if there is no such folder."""
@@ -181,21 +198,21 @@ class Store:
             hasty.list("trials")
             hasty.delete(".writable")
             if self.is_local:
+                own_folders = [f"{self.base}/{folder}" for folder in WRITTEN_FOLDERS]
+                hasty._try("write", lambda: check_permissions(own_folders))
                 remove_abandoned(f"{self.base}/{TEMPORARY}", time.time())
         except StoreError as error:
             reason = error.__cause__ or error
             raise StoreError(f"cannot write results to {self.place}: {reason}") from error
 
-    def _try(self, attempt: str, action: Callable[[], T]) -> T:
+    def _try(self, attempt: str, action: Callable[[], T], *, writing: bool = False) -> T:
         def explained_action() -> T:
             try:
                 return action()
             except OSError as error:
-                room = ""
-                if os.path.isdir(self.base) and trouble(error) == FULL:
-                    room = f" ({shutil.disk_usage(self.base).free} bytes are free)"
+                room = f" ({room_left(self.base)})" if error.errno == errno.ENOSPC else ""
                 failed = StoreError(f"cannot {attempt} in {self.place}: {error}{room}")
-                failed.errno = error.errno
+                failed.errno, failed.writing = error.errno, writing
                 raise failed from error
 
         return self.patiently(explained_action)

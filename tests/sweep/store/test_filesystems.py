@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pyarrow.fs as pafs
 import pytest
 
-from sweep.store.filesystems import READS
+from sweep.store.filesystems import READS, room_left
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import columns, file_of
 
@@ -132,3 +134,13 @@ def test_a_file_on_another_file_system_than_the_temporary_ones(
     Store(tmp_path).write("trials/a.parquet", b"x")
     assert [path.name for path in (tmp_path / "trials").iterdir()] == ["a.parquet"]
     assert list((tmp_path / ".tmp").iterdir()) == []
+
+
+def test_a_disk_without_room_for_a_file_more_says_so(small_disk: Path) -> None:
+    remounting = ["mount", "-o", "remount,nr_inodes=3", str(small_disk)]
+    subprocess.run(remounting, check=True)
+    assert room_left(str(small_disk)).endswith("bytes are free")
+    with contextlib.suppress(OSError):
+        for place in range(4):
+            (small_disk / f"{place}").touch()
+    assert room_left(str(small_disk)) == "no more files fit"

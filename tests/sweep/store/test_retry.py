@@ -1,5 +1,5 @@
-"""A store that is away, and one that is full: a real S3 protocol behind a port that is cut off,
-and a real file system without room."""
+"""A store that is away, full or read-only: a real S3 protocol behind a port that is cut off, and
+a real file system without room or mounted again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pytest
 
 from sweep.store import ownership, retry
 from sweep.store.ownership import Ownership, Superseded, acquire
-from sweep.store.retry import FULL, UNREACHABLE, trouble
+from sweep.store.retry import FULL, READ_ONLY, UNREACHABLE, patiently, told_elsewhere, trouble
 from sweep.store.store import Store, StoreError
 
 OWNER = "claims/t.json"
@@ -30,8 +30,8 @@ PLAN = ("--profile=digits", "--settings=C_8-32", "--iterations=2")
 
 @pytest.fixture(autouse=True)
 def untroubled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "_troubled", {})
-    monkeypatch.setattr(retry, "_recovered", {})
+    for name in ("_troubled", "_refused", "_line_times", "_recovered"):
+        monkeypatch.setattr(retry, name, {})
     monkeypatch.setattr(retry, "FIRST_DELAY_SECONDS", 0.2)
     monkeypatch.setattr(retry, "LONGEST_DELAY_SECONDS", 1.0)
 
@@ -70,6 +70,12 @@ def outage(proxy: Any, *, calls: int = 1, seconds: float = 0.0) -> Iterator[None
     assert errors == [], "the block was not refused"
 
 
+def refused(errno_: int, *, writing: bool) -> StoreError:
+    error = StoreError("cannot do it")
+    error.errno, error.writing = errno_, writing
+    return error
+
+
 AWS = "When uploading object with key 'r/x' in bucket 'b': AWS Error "
 
 
@@ -79,6 +85,12 @@ AWS = "When uploading object with key 'r/x' in bucket 'b': AWS Error "
         (OSError(errno.ENOSPC, "No space left on device"), FULL),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), FULL),
         (OSError(errno.ESTALE, "Stale file handle"), UNREACHABLE),
+        (OSError(errno.EIO, "Input/output error"), UNREACHABLE),
+        (OSError(errno.ENOTCONN, "Transport endpoint is not connected"), UNREACHABLE),
+        (OSError(errno.EROFS, "Read-only file system"), READ_ONLY),
+        (refused(errno.EACCES, writing=True), READ_ONLY),
+        (refused(errno.EPERM, writing=True), READ_ONLY),
+        (refused(errno.EACCES, writing=False), None),
         (OSError(AWS + "NETWORK_CONNECTION during PutObject operation: curlCode: 7"), UNREACHABLE),
         (OSError(AWS + "SLOW_DOWN during PutObject operation: m"), UNREACHABLE),
         (OSError(AWS + "UNKNOWN (HTTP status 503) during HeadObject operation"), UNREACHABLE),
@@ -106,7 +118,7 @@ def test_an_outage_is_waited_out_and_said_once(
     assert store.read("sweeps/a.json") == b"2"
     begin, end = capsys.readouterr().err.splitlines()
     assert re.search(r"cannot be reached, trying again for up to 60 s: .*curlCode", begin)
-    assert re.search(r" is back after \d+ s$", end)
+    assert re.search(r" is back after \d+ s: what waited for it goes on$", end)
 
 
 def test_patience_ends(proxied: tuple[str, Any]) -> None:
@@ -156,6 +168,7 @@ def heartbeat(store: Store) -> datetime:
     return datetime.fromisoformat(owner["heartbeat"])
 
 
+@pytest.mark.slow
 def test_an_outage_longer_than_a_heartbeat_lasts_supersedes_nobody(
     proxied: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +248,84 @@ def test_a_full_disk_is_waited_for(small_disk: Path, capsys: pytest.CaptureFixtu
     assert f"{small_disk}/results has no room, trying again until there is: cannot write" in begin
     assert re.search(r"checkpoints/t/1\.pt, 400000 bytes, .* \(\d+ bytes are free\)$", begin)
     assert end.startswith(f"{small_disk}/results is back after")
+
+
+def test_a_read_only_store_is_waited_for(
+    small_disk: Path, remount: Callable[[Path, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By who writes, by the heartbeat, and by who gives its ownership up."""
+    store = Store(small_disk / "results", 60)
+    owned = acquired(store, every=600)
+    owned.write("samples/t/0.png", b"1")
+    remount(small_disk, "ro")
+    writer = threading.Thread(target=owned.write, args=("samples/t/0.png", b"2"))
+    writer.start()
+    wait_until(calls_in_trouble)
+    begin = capsys.readouterr().err
+    assert f"{small_disk}/results cannot be written, trying again until it can: " in begin
+    assert "cannot write samples/t/0.png, 1 bytes, in" in begin
+    assert "Read-only file system" in begin
+    ending = threading.Thread(target=owned.release)
+    ending.start()
+    wait_until(lambda: calls_in_trouble() == 2)
+    assert store.read("samples/t/0.png") == b"1"
+    # Who still owns nothing does not wait at the start.
+    with pytest.raises(StoreError, match=r"cannot write results to .*Read-only"):
+        store.check_writable()
+    remount(small_disk, "rw")
+    writer.join(60)
+    ending.join(60)
+    assert store.list("claims") == []
+    assert "is back after" in capsys.readouterr().err
+
+
+def test_who_is_waited_for_gives_a_full_disk_up(small_disk: Path) -> None:
+    """A request to a sweep, from a command or the service."""
+    with pytest.raises(StoreError, match="No space left"):
+        Store(small_disk / "results", 1.0).write("sweeps/s.control.json", b"1" * 2_000_000)
+
+
+class Refusals:
+    """An action that is refused so many times."""
+
+    def __init__(self, count: int, error: OSError) -> None:
+        self.left, self.error = count, error
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            raise self.error
+
+
+def test_a_trouble_that_lasts_is_said_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(retry, "FIRST_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "REPEAT_SECONDS", 0.0)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    patiently(Refusals(3, full), "here", 60)
+    *lines, end = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[-1].startswith("here has no room, for 0 s now, trying again until there is: ")
+    assert end == "here is back after 0 s: what waited for it goes on"
+    with told_elsewhere():
+        patiently(Refusals(3, full), "here", 60)
+    assert capsys.readouterr().err == ""
+    assert retry.troubles() == []
+    assert retry.got_through_within("here", 60)
+
+
+def test_a_call_that_gives_up_is_not_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(retry, "FIRST_DELAY_SECONDS", 0.01)
+    with pytest.raises(TimeoutError):
+        patiently(Refusals(10**6, TimeoutError(errno.ETIMEDOUT, "no answer")), "there", 0.1)
+    (begin,) = capsys.readouterr().err.splitlines()
+    assert begin.startswith("there cannot be reached, trying again for up to 0 s: ")
+    assert retry.troubles() == []
+    assert not retry.got_through_within("there", 60)
 
 
 def test_without_patience_a_full_disk_is_an_error(small_disk: Path) -> None:

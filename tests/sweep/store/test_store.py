@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import pickle
+import tempfile
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -232,6 +234,21 @@ def test_a_root_that_cannot_be_written_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot write results to .*file/results"):
         Store(tmp_path / "file" / "results").check_writable()
+
+
+def test_a_folder_of_somebody_else_in_the_root_says_so_at_the_start() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as root:
+        Path(root).chmod(0o777)
+        (Path(root) / "claims").mkdir()
+        (Path(root) / "claims").chmod(0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)  # root may write everywhere
+        try:
+            with pytest.raises(StoreError, match=f"cannot write results to {root}: .*claims"):
+                Store(root, 600).check_writable()
+        finally:
+            os.seteuid(user)
 
 
 def test_a_root_that_is_no_place(tmp_path: Path) -> None:
