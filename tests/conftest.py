@@ -236,6 +236,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
+def sweep_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for a small sweep."""
+    with mounted(tmp_path / "disk", "64m") as place:
+        yield place
+
+
+@pytest.fixture
 def remount() -> Callable[[Path, str], None]:
     """Mounts a file system again: `remount(disk, "ro")`."""
 

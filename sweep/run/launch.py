@@ -22,6 +22,7 @@ from sweep.run.cluster_watch import ClusterLost
 from sweep.run.driver import Driver, Nodes
 from sweep.run.queue import Suggestions
 from sweep.run.rows import plan_rows
+from sweep.run.troubles import watched
 from sweep.store.filesystems import without_secrets
 from sweep.store.index import refresh, trial_rows
 from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire
@@ -109,7 +110,8 @@ def _run(
     state: str | None = "failed"
     try:
         check_name(store, name, plan)  # while this start waited, a search may have planned more
-        code = _run_owned(store, ownership, name, plan, options, show, suggestions)
+        with watched(show, ownership.tell):
+            code = _run_owned(store, ownership, name, plan, options, show, suggestions)
         state = {0: "finished", INTERRUPTED: "interrupted"}.get(code, "failed")
         return code
     except UsageError:

@@ -23,6 +23,7 @@ from sweep.plan.remaining import is_done
 from sweep.plan.resources import memory_cap
 from sweep.run.driver_contact import Report, with_contact
 from sweep.run.recorder import Recorder
+from sweep.run.troubles import reported
 from sweep.store import requests
 from sweep.store.ownership import Superseded, read_owner
 from sweep.store.retry import PATIENCE_SECONDS
@@ -63,7 +64,8 @@ def run_trial(config: Mapping[str, Any]) -> None:
     from ray import tune
 
     task = Task(**config["task"], **config["share"])
-    run(TrialConfig(**config["trial"]), task, tune.report)
+    with reported():
+        run(TrialConfig(**config["trial"]), task, tune.report)
 
 
 def run(config: TrialConfig, task: Task, report: Report) -> None:

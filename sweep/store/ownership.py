@@ -60,6 +60,7 @@ class Ownership:
         self.path = path
         self.attempt: str = record["attempt"]
         self._record = record
+        self._telling = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._keep_beating, args=(every,), daemon=True)
         self._thread.start()
@@ -82,7 +83,8 @@ class Ownership:
 
     def tell(self, **details: Any) -> None:
         """Adds to the record; written with the next heartbeat."""
-        self._record = {**self._record, **details}
+        with self._telling:
+            self._record = {**self._record, **details}
 
     def release(self, state: str | None = None) -> None:
         """Ends the ownership if not lost: removes its record or gives it a last `state`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -473,8 +474,66 @@ def test_an_outage_of_30_s_loses_nothing(
     back.start()
     assert driver.wait() == 0, driver.said()
     back.join()
-    assert driver.said().count("cannot be reached, trying again for up to 300 s") == 1
-    assert "is back after" in driver.said()
+    notes = [event["text"] for event in driver.events() if event["event"] == "note"]
+    begin, end = [note for note in notes if note.startswith("s3://")]
+    assert "cannot be reached, trying again for up to 300 s" in begin
+    assert "is back after" in end
+    assert "goes on" in end
     assert_kept(near, before)
     assert results(near) == whole
     assert Store(near).list("claims") == []
+
+
+def fill(disk: Path, left: int) -> None:
+    """Takes the room of a disk but for `left` bytes."""
+    with open(disk / "of somebody else", "ab", buffering=0) as file, contextlib.suppress(OSError):
+        while (free := shutil.disk_usage(disk).free) > left:
+            file.write(b"x" * (free - left))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["full", "full for checkpoints", "read-only"])
+def test_a_store_that_nobody_can_write_to_for_a_while(
+    whole: dict[str, Any],
+    environment: dict[str, str],
+    sweep_disk: Path,
+    remount: Callable[[Path, str], None],
+    tmp_path: Path,
+    fault: str,
+) -> None:
+    """The screen names it, also what a worker alone sees; then all goes on as if nothing was."""
+    root = sweep_disk / "r"
+    command = ("sweep.table1", *PLAN, f"--results={root}", "--json")
+    driver = Driver(environment, tmp_path / "log", *command)
+
+    def notes() -> list[str]:
+        events = driver.events()
+        return [e["text"] for e in events if e["event"] == "note" and str(root) in e["text"]]
+
+    def keep_out() -> None:
+        assert driver.process.poll() is None, driver.said()
+        if fault == "read-only":
+            remount(sweep_disk, "ro")
+        else:
+            # Room for a heartbeat, or for nothing; a write that fails gives back what it took.
+            fill(sweep_disk, 32_768 if "checkpoints" in fault else 0)
+
+    def noted() -> bool:
+        keep_out()
+        return bool(notes())
+
+    driver.wait_for(root, sn=1)
+    wait_until(noted, 60)
+    reason = "cannot be written" if fault == "read-only" else "has no room"
+    assert f"{root} {reason}, trying again until" in notes()[0]
+    if fault == "read-only":
+        remount(sweep_disk, "rw")
+    else:
+        (sweep_disk / "of somebody else").unlink()
+    assert driver.wait() == 0, driver.said()
+    assert "goes on" in notes()[-1]
+    assert "Traceback" not in driver.said()
+    assert results(root) == whole
+    rows = Store(root).read_all("trials", [SN, SR])
+    assert [row["failures"] for row in rows.values()] == [0, 0]
+    assert Store(root).list("claims") == []
