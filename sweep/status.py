@@ -108,13 +108,14 @@ def _changes(store: Store, name: str | None) -> Iterator[tuple[Inventory, list[S
     """Yields the standings that differ from the previous ones in more than times."""
     previous: Any = None
     for stored, standings in _watched(store, name):
-        current = [
-            (s.name, s.state, [(t.trial_id, t.status, t.lost, t.iteration) for t in s.trials])
-            for s in standings
-        ]
+        current = [(s.name, s.state, s.trouble is None, *map(_stage, s.trials)) for s in standings]
         if current != previous:
             yield stored, standings
         previous = current
+
+
+def _stage(trial: TrialStanding) -> tuple[str, str, bool, int | None]:
+    return trial.trial_id, trial.status, trial.lost, trial.iteration
 
 
 def _watch_live(store: Store, name: str | None) -> None:
@@ -152,9 +153,8 @@ def _line(standing: SweepStanding) -> str:
     state = standing.state
     if standing.eta_seconds is not None:
         state += f", about {duration(standing.eta_seconds)} left"
-    return text_tables.wrapped(
-        f"{standing.name}: {state}, {standing.share:.0%} done; {_tally_sentence(standing)}"
-    )
+    text = f"{standing.name}: {state}, {standing.share:.0%} done; {_tally_sentence(standing)}"
+    return text_tables.wrapped(f"{text}. {standing.trouble}" if standing.trouble else text)
 
 
 def _tally_sentence(standing: SweepStanding) -> str:
@@ -172,6 +172,8 @@ def _details(standing: SweepStanding) -> list[Part]:
         text_tables.wrapped(f"  {_tally_sentence(standing)}"),
         f"  {standing.share:.0%} of the work done, {hours}",
     ]
+    if standing.trouble:
+        parts.insert(1, text_tables.wrapped(f"  {standing.trouble}"))
     if standing.command:
         parts.append(f"  {standing.command}")  # whole, to be copied
     parts += map(_wait, standing.waiting)

@@ -33,13 +33,14 @@ HOW_TO_MAKE_A_SWEEP = (
 class Inventory:
     """Contents of a store: `plans` and `drivers` by sweep, begun `trials` by id; `skipped` has
     by path the reason why a file or part of it is left out. A driver's `live` says whether it can
-    still be at work."""
+    still be at work; `obstacle` what keeps every writer out, if this host can see it."""
 
     place: str
     plans: Mapping[str, Sequence[CompactRow]]
     drivers: Mapping[str, Mapping[str, Any]]
     trials: Mapping[str, Row]
     skipped: Mapping[str, str]
+    obstacle: str | None = None
 
     @property
     def sweeps(self) -> list[str]:
@@ -92,7 +93,14 @@ def inventory(
         trial_files = [file for file in trial_files if file.key in planned_ids]
     trial_rows = _rows_by_key(read_by_index(store, "trials", trial_files, columns), skipped)
     trials = {key: row for key, (row,) in trial_rows.items()}
-    return Inventory(place=place, plans=plans, drivers=drivers, trials=trials, skipped=skipped)
+    return Inventory(
+        place=place,
+        plans=plans,
+        drivers=drivers,
+        trials=trials,
+        skipped=skipped,
+        obstacle=store.obstacle(),
+    )
 
 
 def skipped_lines(skipped: Mapping[str, str]) -> list[str]:

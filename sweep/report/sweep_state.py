@@ -38,6 +38,8 @@ COLUMNS = (
     "final_equilibrium_distance", "config", "attempt", "seconds", "updated_at", "traceback",
     "gpus",
 )  # fmt: skip
+# Some heartbeats of a driver, which writes one every 3 s.
+QUIET_SECONDS = 15.0
 _SETTINGS = {name: place for place, name in enumerate(ALL_SETTINGS)}
 _METHODS = {name: place for place, name in enumerate(METHODS)}
 
@@ -73,11 +75,13 @@ class TrialStanding:
 class SweepStanding:
     """Standing of a sweep: `share` is of the plan's multiply-adds, 0 to 1. The hours are the
     trials' own, of all attempts: a CPU hour is one of a thread, a GPU hour one of a whole GPU.
-    `waiting` names the trials that other starts own, while it runs, as its driver records them."""
+    `waiting` names the trials that other starts own, while it runs, as its driver records them,
+    `trouble` what keeps it from writing."""
 
     name: str
     state: str
     sentence: str
+    trouble: str | None
     counts: dict[str, int]
     share: float
     eta_seconds: float | None
@@ -109,6 +113,7 @@ def sweep_standing(
         name=name,
         state=state,
         sentence=_sentence(stored, name, state, eta),
+        trouble=_trouble(stored, driver, state, now),
         counts=status_counts(record["status"] for record in records),
         share=_share(stored, name, records),
         eta_seconds=eta,
@@ -191,6 +196,26 @@ def _sentence(stored: Inventory, name: str, state: str, eta: float | None) -> st
         "finished": f"Finished at {moment}.",
         "unknown": "No driver has said how it stands.",
     }[state]
+
+
+def _trouble(
+    stored: Inventory, driver: Mapping[str, Any] | None, state: str, now: datetime
+) -> str | None:
+    """What a sweep under way waits for, by this host's look at the store, else by its driver's
+    record; of a store that nobody can write to, that record is old."""
+    if driver is None or state not in ("running", "stalled"):
+        return None
+    sentences: list[str] = []
+    silent = (now - driver["heartbeat"]).total_seconds()
+    if state == "running" and silent > QUIET_SECONDS:
+        sentences.append(f"Its driver has written nothing for {silent:.0f} s.")
+    if stored.obstacle is not None:
+        sentences.append(
+            f"{stored.place} {stored.obstacle}: trials wait, and go on when it can be written."
+        )
+    elif isinstance(trouble := driver.get("trouble"), str):
+        sentences.append(f"Its trials wait: {trouble}")
+    return " ".join(sentences) or None
 
 
 def _share(stored: Inventory, name: str, records: Sequence[Row]) -> float:

@@ -93,6 +93,20 @@ def room_left(folder: str) -> str:
     return f"{disk.f_bavail * disk.f_frsize} bytes are free"
 
 
+def obstacle(folder: str) -> str | None:
+    """Returns why nobody can write to a folder, as far as can be seen without writing."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    if disk.f_flag & os.ST_RDONLY:
+        return "is read-only"
+    # Some file systems do not count.
+    if (disk.f_blocks and not disk.f_bavail) or (disk.f_files and not disk.f_favail):
+        return f"has no room ({room_left(folder)})"
+    return None
+
+
 def check_permissions(folders: Iterable[str]) -> None:
     """Raises PermissionError if one of the folders is there and this process may not write to
     it."""

@@ -18,6 +18,7 @@ import pyarrow.fs as pafs
 
 from sweep.store.filesystems import (
     check_permissions,
+    obstacle,
     open_root,
     read_object,
     remove_abandoned,
@@ -185,6 +186,10 @@ class Store:
     def _infos(self, folder: str) -> list[pafs.FileInfo]:
         selector = pafs.FileSelector(f"{self.base}/{folder}", allow_not_found=True)
         return self._try(f"list {folder}", lambda: self.fs.get_file_info(selector))
+
+    def obstacle(self) -> str | None:
+        """Returns why nobody can write, as far as this host can see it without writing."""
+        return obstacle(self.base) if self.is_local else None
 
     def check_writable(self) -> None:
         """Writes, reads, lists and removes a probe, at once. Raises StoreError with the reason.

@@ -518,6 +518,13 @@ def test_a_store_that_nobody_can_write_to_for_a_while(
             # Room for a heartbeat, or for nothing; a write that fails gives back what it took.
             fill(sweep_disk, 32_768 if "checkpoints" in fault else 0)
 
+    def status() -> str:
+        keep_out()
+        command = [sys.executable, "-m", "sweep.status", f"--results={root}"]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
     def noted() -> bool:
         keep_out()
         return bool(notes())
@@ -526,6 +533,7 @@ def test_a_store_that_nobody_can_write_to_for_a_while(
     wait_until(noted, 60)
     reason = "cannot be written" if fault == "read-only" else "has no room"
     assert f"{root} {reason}, trying again until" in notes()[0]
+    wait_until(lambda: "trials wait" in " ".join(status().split()), 60)
     if fault == "read-only":
         remount(sweep_disk, "rw")
     else:

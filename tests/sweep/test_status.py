@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,19 @@ def test_what_waits_for_another_start(mixed: Store, write_sweep, trial, capsys) 
     assert "  waiting: digits.C_32-32.sn.-.s0-00000000 is trained by process 7 on far\n" in text
     (line,) = said(capsys, "second", "--json", "--results", mixed.root).splitlines()
     assert json.loads(line)["waiting"] == [wait]
+
+
+def test_a_store_that_nobody_can_write_to_is_named(
+    sweep_disk: Path, remount, write_sweep, trial, capsys
+) -> None:
+    root = sweep_disk / "r"
+    driver = {"state": "running", "heartbeat": datetime.now(UTC).isoformat(), "host": "h"}
+    write_sweep(Store(root), "s", [trial(status="planned")], **driver | {"eta_seconds": None})
+    assert "read-only" not in said(capsys, "--results", str(root))
+    remount(sweep_disk, "ro")
+    for arguments in ([], ["s"], ["--json"]):
+        text = " ".join(said(capsys, *arguments, "--results", str(root)).split())
+        assert f"{root} is read-only: trials wait, and go on when it can be written." in text
 
 
 def test_many_methods_do_not_overflow_the_page(mixed: Store, write_sweep, trial, capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,6 +74,43 @@ def test_the_driver_tells(mixed: Store, write_sweep, trial, changes, state, sent
     standing = look(mixed, "other")
     assert (standing.state, sentence in standing.sentence) == (state, True)
     assert standing.eta_seconds == (240.0 if state == "running" else None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "obstacle", "trouble"),
+    [
+        ({}, None, None),
+        ({"trouble": "r has no room"}, None, "Its trials wait: r has no room"),
+        (
+            {"trouble": None},
+            "has no room (0 bytes are free)",
+            "has no room (0 bytes are free): tri",
+        ),
+        ({"trouble": "older"}, "is read-only", "is read-only: trials wait, and go on when"),
+        ({"state": "finished", "trouble": "r has no room"}, "is read-only", None),
+        (
+            {"host": "far", "heartbeat": "2026-01-01T00:00:00+00:00"},
+            "is read-only",
+            "is read-only",
+        ),
+    ],
+)
+def test_what_a_sweep_waits_for(
+    mixed: Store, write_sweep, trial, monkeypatch, changes, obstacle, trouble
+) -> None:
+    write_sweep(mixed, "other", [trial()], **driver(**changes))
+    monkeypatch.setattr(Store, "obstacle", lambda store: obstacle)
+    found = look(mixed, "other").trouble
+    assert found is None if trouble is None else trouble in found
+
+
+def test_a_driver_that_has_not_been_heard_from(mixed: Store, write_sweep, trial) -> None:
+    """It is live for a minute after its last heartbeat."""
+    heartbeat = (datetime.now(UTC) - timedelta(seconds=30)).isoformat()
+    write_sweep(mixed, "other", [trial()], **driver(heartbeat=heartbeat))
+    standing = look(mixed, "other")
+    assert standing.state == "running"
+    assert re.search(r"Its driver has written nothing for 3\d s\.", standing.trouble or "")
 
 
 @pytest.mark.parametrize("eta", [None, float("nan")])

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.fs as pafs
 import pytest
 
-from sweep.store.filesystems import READS, room_left
+from sweep.store.filesystems import READS, obstacle, room_left
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import columns, file_of
 
@@ -136,6 +136,18 @@ def test_a_file_on_another_file_system_than_the_temporary_ones(
     assert list((tmp_path / ".tmp").iterdir()) == []
 
 
+def test_what_keeps_writers_out_is_seen_without_writing(
+    small_disk: Path, remount: Callable[[Path, str], None]
+) -> None:
+    assert obstacle(str(small_disk)) is None
+    with contextlib.suppress(OSError):
+        (small_disk / "of somebody else").write_bytes(b"x" * 2_000_000)
+    assert obstacle(str(small_disk)) == "has no room (0 bytes are free)"
+    remount(small_disk, "ro")
+    assert obstacle(str(small_disk)) == "is read-only"
+    assert obstacle(str(small_disk / "nowhere")) is None
+
+
 def test_a_disk_without_room_for_a_file_more_says_so(small_disk: Path) -> None:
     remounting = ["mount", "-o", "remount,nr_inodes=3", str(small_disk)]
     subprocess.run(remounting, check=True)
@@ -144,3 +156,4 @@ def test_a_disk_without_room_for_a_file_more_says_so(small_disk: Path) -> None:
         for place in range(4):
             (small_disk / f"{place}").touch()
     assert room_left(str(small_disk)) == "no more files fit"
+    assert obstacle(str(small_disk)) == "has no room (no more files fit)"
