@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,7 +21,8 @@ from sweep.run.rows import plan_rows
 from sweep.run.signs_of_life import SignsOfLife
 from sweep.store import requests
 from sweep.store.ownership import Ownership
-from sweep.store.store import Store
+from sweep.store.retry import READER_PATIENCE_SECONDS
+from sweep.store.store import Store, StoreError
 from sweep.store.trial_ownership import owner_in_words
 from sweep.store.vocabulary import FINISHED
 from trainer.config.lookup import UsageError
@@ -166,7 +168,10 @@ class Driver:
         except KeyboardInterrupt:
             # A trial's files have an owner until its process has gone.
             ray_cluster.disconnect()
-            self._settle(self.plan.trials, "stopped")
+            # Who interrupts is not kept waiting for a store: the next start settles the rest.
+            with contextlib.suppress(StoreError):
+                store = self.store.with_patience(READER_PATIENCE_SECONDS)
+                self._settle(self.plan.trials, "stopped", store)
             raise
         except Exception:
             if self.hopeless is not None:
@@ -178,13 +183,15 @@ class Driver:
             self._settle(lost, "stopped")
         self._settle(self.plan.trials, "failed")
 
-    def _settle(self, trials: Sequence[TrialConfig], status: str) -> None:
+    def _settle(
+        self, trials: Sequence[TrialConfig], status: str, store: Store | None = None
+    ) -> None:
         """Settles what was left running; of trials that are known to have ended, reads nothing."""
         errors = self.errors if status == "failed" else {}
         final = (*FINISHED, "failed")
         ended = {i for i, trial in self.progress.trials.items() if trial.status in final}
         ended -= self.errors.keys()  # of these the worker died, and not the row says so
-        owners = settle(self.store, trials, status, errors, ended)
+        owners = settle(store or self.store, trials, status, errors, ended)
         for trial_id, owner in owners.items():
             text = f"{trial_id} is left to {owner_in_words(owner)}, which trains it"
             self.show("note", text=text)

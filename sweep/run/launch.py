@@ -108,6 +108,7 @@ def _run(
     )
     assert ownership is not None  # acquire() waits
     state: str | None = "failed"
+    interrupted = False
     try:
         check_name(store, name, plan)  # while this start waited, a search may have planned more
         with watched(show, ownership.tell):
@@ -118,13 +119,13 @@ def _run(
         state = None
         raise
     except KeyboardInterrupt:
-        state = "interrupted"
+        state, interrupted = "interrupted", True
         raise
     except ClusterLost:
         state = "lost"
         raise
     finally:
-        ownership.release(state)
+        ownership.release(state, wait=not interrupted)
         if state is None and before is not None:
             store.write(path, before)  # nothing has begun: the record of an earlier run stands
 

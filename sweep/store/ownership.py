@@ -86,14 +86,18 @@ class Ownership:
         with self._telling:
             self._record = {**self._record, **details}
 
-    def release(self, state: str | None = None) -> None:
-        """Ends the ownership if not lost: removes its record or gives it a last `state`."""
+    def release(self, state: str | None = None, *, wait: bool = True) -> None:
+        """Ends the ownership if not lost: removes its record or gives it a last `state`.
+
+        Without `wait` it tries once: what a process that is gone leaves behind owns nothing.
+        """
         self._stopped.set()
         self._thread.join()
         if state is not None:
             self.tell(state=state)
-        with contextlib.suppress(Superseded):
-            self._update(b"" if state is None else None)
+        stop = None if wait else self._stopped
+        with contextlib.suppress(Superseded, *(() if wait else (OSError,))):
+            self._update(b"" if state is None else None, stop)
 
     def _check(self, store: Store) -> None:
         self._check_record(store.read(self.path))

@@ -545,3 +545,28 @@ def test_a_store_that_nobody_can_write_to_for_a_while(
     rows = Store(root).read_all("trials", [SN, SR])
     assert [row["failures"] for row in rows.values()] == [0, 0]
     assert Store(root).list("claims") == []
+
+
+@pytest.mark.slow
+def test_an_interrupt_while_the_store_is_read_only(
+    whole: dict[str, Any],
+    environment: dict[str, str],
+    sweep_disk: Path,
+    remount: Callable[[Path, str], None],
+    tmp_path: Path,
+) -> None:
+    """It does not wait for the store; the next start takes what was left."""
+    root = sweep_disk / "r"
+    command = ("sweep.table1", *PLAN, f"--results={root}", "--json")
+    driver = Driver(environment, tmp_path / "log", *command)
+    driver.wait_for(root, sn=1)
+    remount(sweep_disk, "ro")
+    wait_until(lambda: "cannot be written" in driver.said(), 60)
+    kept = checkpointed(root)
+    assert driver.end(signal.SIGINT) == 130, driver.said()
+    assert "Traceback" not in driver.said()
+    remount(sweep_disk, "rw")
+    again = Driver(environment, tmp_path / "again", *command)
+    assert again.wait() == 0, again.said()
+    assert_kept(root, kept)
+    assert results(root) == whole

@@ -279,6 +279,24 @@ def test_a_read_only_store_is_waited_for(
     assert "is back after" in capsys.readouterr().err
 
 
+def test_who_is_interrupted_does_not_wait_for_a_read_only_store(
+    small_disk: Path, remount: Callable[[Path, str], None]
+) -> None:
+    """Neither for its heartbeat, which does wait."""
+    owned = acquired(Store(small_disk / "results", 600), every=0.05)
+    remount(small_disk, "ro")
+    wait_until(calls_in_trouble)
+    ending = threading.Thread(target=owned.release, args=("interrupted",), kwargs={"wait": False})
+    ending.start()
+    ending.join(60)
+    assert not ending.is_alive()
+    assert calls_in_trouble() == 0
+    remount(small_disk, "rw")
+    record = ownership.read_owner(Store(small_disk / "results"), OWNER)
+    assert record is not None
+    assert "state" not in record, "as one that was killed leaves it"
+
+
 def test_who_is_waited_for_gives_a_full_disk_up(small_disk: Path) -> None:
     """A request to a sweep, from a command or the service."""
     with pytest.raises(StoreError, match="No space left"):
