@@ -1,7 +1,7 @@
 """Ray and nothing else: the cluster, and trials run on it as Ray Tune function trainables.
 
-Ray is the executor. What was run and what came of it stands in the store; Tune's own state goes
-to a temporary folder and is thrown away.
+Ray is the executor. What was run and what came of it stands in the store; Tune's own state is
+wanted by nobody: it is emptied as Tune writes it, and then kept in memory.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import dataclasses
 import logging
 import os
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import ray
@@ -37,6 +37,11 @@ LOCAL_PATIENCE_SECONDS = 5.0
 DISCONNECT_SECONDS = 30.0
 # Between two looks whether a trial may start, while none runs.
 IDLE_SECONDS = 0.5
+# Where Tune puts its state, by a name that pyarrow.fs knows. Workers get it too, and use it only
+# for checkpoints of Tune's kind, which no trial has.
+STATE_URI = "fsspec+memory://sweep-tune"
+# It grows by 22 kB per trial, and Tune reads it back if it has seen no trial.
+EMPTY_STATE = '{"trial_data": []}'
 
 
 class OnDeath(Protocol):
@@ -136,7 +141,12 @@ class _Queue(Searcher):
         return Searcher, ()
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """The store has all that there is to save."""
+        """Empties Tune's state, which was just written here: the store has all there is to save.
+
+        Tune copies this folder to STATE_URI next.
+        """
+        for state in Path(checkpoint_dir).glob("experiment_state-*.json"):
+            state.write_text(EMPTY_STATE)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         job = self.backlog.next()
@@ -217,6 +227,7 @@ def run_trials(
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # termination_interrupts() has it
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MAX_PENDING)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = "inf"  # state at the begin and at the end only
     logging.getLogger("ray.tune.tune").addFilter(_lists_no_deaths)
     with termination_interrupts():
         while not backlog.finished:
@@ -224,25 +235,24 @@ def run_trials(
                 on_tick()
                 time.sleep(IDLE_SECONDS)
                 continue
-            with tempfile.TemporaryDirectory(prefix="sweep-tune-") as storage:
-                tune.Tuner(
-                    tune.with_resources(run_trial, _resources),
-                    tune_config=tune.TuneConfig(
-                        search_alg=_Queue(backlog, task, on_end),
-                        scheduler=Precedence(),
-                        num_samples=-1,
-                        reuse_actors=reuse,
-                        trial_name_creator=_trial_id,
-                        trial_dirname_creator=_trial_id,
-                    ),
-                    run_config=tune.RunConfig(
-                        storage_path=storage,
-                        # The backlog decides when a trial that died goes on: Tune puts it last.
-                        failure_config=tune.FailureConfig(max_failures=0),
-                        callbacks=[_Watcher(on_report, on_death, on_tick)],
-                        verbose=0,
-                    ),
-                ).fit()
+            tune.Tuner(
+                tune.with_resources(run_trial, _resources),
+                tune_config=tune.TuneConfig(
+                    search_alg=_Queue(backlog, task, on_end),
+                    scheduler=Precedence(),
+                    num_samples=-1,
+                    reuse_actors=reuse,
+                    trial_name_creator=_trial_id,
+                    trial_dirname_creator=_trial_id,
+                ),
+                run_config=tune.RunConfig(
+                    storage_path=STATE_URI,
+                    # The backlog decides when a trial that died goes on: Tune puts it last.
+                    failure_config=tune.FailureConfig(max_failures=0),
+                    callbacks=[_Watcher(on_report, on_death, on_tick)],
+                    verbose=0,
+                ),
+            ).fit()
 
 
 def _lists_no_deaths(record: logging.LogRecord) -> bool:

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -22,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from sweep.run.ray_cluster import EMPTY_STATE
 from sweep.store.processes import process_started
 from sweep.store.store import Store
 from trainer.config.trial import trial_config
@@ -252,12 +254,21 @@ def attempt(root: Path, trial_id: str) -> str:
     return Store(root).read_rows("trials", trial_id)[0]["attempt"]
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A temporary folder in which the names of Ray's sockets fit into 107 bytes."""
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_killed(
-    whole: dict[str, Any], environment: dict[str, str], tmp_path: Path
+    whole: dict[str, Any], environment: dict[str, str], short_folder: Path, tmp_path: Path
 ) -> None:
-    """On a Ray of the command's own. Ray starts the trial again, it goes on from the store."""
+    """On a Ray of the command's own. Ray starts the trial again, it goes on from the store; of
+    Tune's state nothing grows in the temporary folder."""
     root = tmp_path / "r"
+    environment = environment | {"TMPDIR": str(short_folder)}
     command = ("sweep.table1", *PLAN, f"--results={root}", "--json")
     driver = Driver(environment, tmp_path / "log", *command)
     driver.wait_for(root, sn=2)
@@ -273,6 +284,9 @@ def test_a_worker_that_is_killed(
     assert results(root) == whole
     assert Store(root).list("claims") == []
     wait_until(lambda: not any(map(trains, family)), 30)
+    states = [path.read_text() for path in short_folder.rglob("experiment_state-*.json")]
+    assert set(states) == {EMPTY_STATE}
+    assert list(short_folder.glob("sweep-*")) == []
 
 
 @pytest.mark.slow
