@@ -22,6 +22,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from sweep.run import temporary_folder
 from sweep.run.cluster_watch import Cluster
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
@@ -64,6 +65,8 @@ def connect() -> None:
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        temporary_folder.check_room()
     try:
         if address:
             ray.init(**quiet)
@@ -128,12 +131,18 @@ class _Queue(Searcher):
     """Tune's way to ask for the next trial. `on_end` hears of each that ended by itself."""
 
     def __init__(
-        self, backlog: Backlog, task: Mapping[str, Any], on_end: Callable[..., None]
+        self,
+        backlog: Backlog,
+        task: Mapping[str, Any],
+        on_end: Callable[..., None],
+        on_tick: Callable[[], None],
     ) -> None:
         super().__init__()
         self.backlog = backlog
         self.task = dict(task)
         self.on_end = on_end
+        self.on_tick = on_tick
+        self.folder = temporary_folder.folder()
         self.trial_ids: dict[str, str] = {}
 
     def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
@@ -149,11 +158,15 @@ class _Queue(Searcher):
             state.write_text(EMPTY_STATE)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        job = self.backlog.next()
+        has_room = temporary_folder.shortage(self.folder) is None
+        job = self.backlog.next() if has_room else None
         if job is None:
+            if not has_room and not self.backlog.running:
+                self.on_tick()  # Tune asks again and again, and does nothing else meanwhile
             # FINISHED is a word, whatever the base class declares. While trials only wait, Tune
             # ends and keeps no place: run_trials() starts it again.
-            return cast(Any, Searcher.FINISHED) if self.backlog.idle else None
+            is_over = self.backlog.finished or (has_room and self.backlog.idle)
+            return cast(Any, Searcher.FINISHED) if is_over else None
         self.trial_ids[trial_id] = job.config.trial_id
         return {
             "trial": dataclasses.asdict(job.config),
@@ -215,7 +228,7 @@ def run_trials(
     on_report: Callable[[Mapping[str, Any]], None],
     on_death: OnDeath,
     on_end: Callable[[str, Mapping[str, Any]], None],
-    on_tick: Callable[[Callable[[], Collection[str]]], None],
+    on_tick: Callable[..., None],
 ) -> None:
     """Runs what `backlog` hands out until it has no more. May raise KeyboardInterrupt.
 
@@ -231,14 +244,14 @@ def run_trials(
     logging.getLogger("ray.tune.tune").addFilter(_lists_no_deaths)
     with termination_interrupts():
         while not backlog.finished:
-            if backlog.idle:
+            if backlog.idle or temporary_folder.shortage(temporary_folder.folder()) is not None:
                 on_tick()
                 time.sleep(IDLE_SECONDS)
                 continue
             tune.Tuner(
                 tune.with_resources(run_trial, _resources),
                 tune_config=tune.TuneConfig(
-                    search_alg=_Queue(backlog, task, on_end),
+                    search_alg=_Queue(backlog, task, on_end, on_tick),
                     scheduler=Precedence(),
                     num_samples=-1,
                     reuse_actors=reuse,

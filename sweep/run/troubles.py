@@ -20,7 +20,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.report.display import Show
+from sweep.run import temporary_folder
 from sweep.store.retry import (
+    FULL,
     REPEAT_SECONDS,
     Trouble,
     end_in_words,
@@ -43,10 +45,10 @@ RECOVERY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Troubles of a worker, and the places where it got through again."""
+    """Troubles that another than the driver has, and the places that are well again."""
 
-    troubles: tuple[Trouble, ...]
-    recovered: frozenset[str]
+    troubles: tuple[Trouble, ...] = ()
+    recovered: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,12 @@ class Line:
 def watched(show: Show, tell: Callable[..., None]) -> Iterator[None]:
     """Shows the sweep's troubles as notes until the block ends: each once it lasts, again every
     REPEAT_SECONDS, and its end. `tell` gets those that last, as `trouble`, for the record."""
-    listen = _listener()
+    listen, look_at_folder = _listener(), _temporary_folder()
     last_lines: dict[str, Line] = {}
 
     def look() -> None:
         now = time.monotonic()
-        reports, places = listen(now), set(last_lines)
+        reports, places = [*listen(now), look_at_folder(now)], set(last_lines)
         recovered = {place for report in reports for place in report.recovered}
         recovered |= {place for place in places if got_through_within(place, RECOVERY_SECONDS)}
         reported_troubles = [trouble for report in reports for trouble in report.troubles]
@@ -213,6 +215,24 @@ def _report(content: bytes, arrival: float, now: float) -> Report:
     )
     is_recent = now - arrival < RECOVERY_SECONDS
     return Report(reported_troubles, frozenset(fields["recovered"] if is_recent else ()))
+
+
+def _temporary_folder() -> Callable[[float], Report]:
+    """Returns what reports whether Ray's temporary folder on this host has room."""
+    short_since: dict[str, float] = {}
+
+    def look(now: float) -> Report:
+        if not _job():
+            return Report()
+        place = temporary_folder.folder()
+        words = temporary_folder.shortage(place)
+        if words is None:
+            return Report((), frozenset([place] if short_since.pop(place, None) else []))
+        reason = f"{words}, and no further trial is started"
+        began_at = short_since.setdefault(place, now)
+        return Report((Trouble(place, FULL, reason, 0.0, began_at),))
+
+    return look
 
 
 def _job() -> str:

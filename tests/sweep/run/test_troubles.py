@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sweep.run import troubles
-from sweep.run.troubles import Line, by_place, news, watched
+from sweep.run.troubles import Line, Report, by_place, news, watched
 from sweep.store import retry
 from sweep.store.retry import FULL, READ_ONLY, Trouble
 from sweep.store.store import Store
@@ -89,6 +89,26 @@ def test_a_driver_hears_of_its_workers(
     report()
     (after,) = heard(time.monotonic())
     assert (after.troubles, after.recovered) == ((), frozenset({"r"}))
+
+
+def test_the_temporary_folder_is_watched(
+    cluster_store: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shortages = [None, "0 bytes are free", None, None]
+    monkeypatch.setattr(troubles, "_job", lambda: "1")
+    monkeypatch.setattr(troubles.temporary_folder, "folder", lambda: "/t")
+    monkeypatch.setattr(troubles.temporary_folder, "shortage", lambda place: shortages.pop(0))
+    look = troubles._temporary_folder()
+    quiet = Report()
+    assert look(10.0) == quiet
+    (found,) = look(20.0).troubles
+    line = retry.in_words(found, 21.0)
+    assert line == (
+        "/t has no room, trying again until there is: 0 bytes are free, and no further trial is "
+        "started"
+    )
+    assert look(30.0) == Report((), frozenset({"/t"}))
+    assert look(40.0) == quiet
 
 
 def test_the_screen_while_the_driver_waits(
