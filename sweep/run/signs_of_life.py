@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection
 
 from sweep.run.cluster_watch import ClusterLost
+from sweep.store.retry import recovered_within
 from sweep.store.store import Store
 
 # Several heartbeats.
@@ -32,8 +33,11 @@ class SignsOfLife:
         self.last_sign = time.monotonic()
 
     def check(self, running: Collection[str]) -> None:
-        """Raises ClusterLost if none of the running trials, by id, has lived for long."""
-        if not running:
+        """Raises ClusterLost if none of the running trials, by id, has lived for long.
+
+        While the store cannot be written to, nothing tells.
+        """
+        if not running or recovered_within(self.store.place, LOOK_SECONDS):
             self.note()
         now = time.monotonic()
         if now - max(self.last_sign, self.last_look) < LOOK_SECONDS:

@@ -9,6 +9,7 @@ import pytest
 from sweep.run import signs_of_life
 from sweep.run.cluster_watch import ClusterLost
 from sweep.run.signs_of_life import LIFELESS_SECONDS, LOOK_SECONDS, SignsOfLife
+from sweep.store import retry
 from sweep.store.ownership import acquire
 from sweep.store.store import Store
 
@@ -87,3 +88,16 @@ def test_a_report_is_a_sign(clock: Clock) -> None:
     for _ in range(5):
         clock.pass_by(signs, {"a"}, LIFELESS_SECONDS - 2 * LOOK_SECONDS)
         signs.note()
+
+
+def test_while_the_store_cannot_be_written_to_nobody_is_gone(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full for a night keeps every heartbeat out."""
+    signs = SignsOfLife(clock.store)
+    monkeypatch.setattr(retry, "_recovered", {})
+    monkeypatch.setattr(retry, "_troubled", {clock.store.place: {object(): 0.0}})
+    clock.pass_by(signs, {"a"}, LONG)
+    monkeypatch.setattr(retry, "_troubled", {})
+    with pytest.raises(ClusterLost):
+        clock.pass_by(signs, {"a"}, LONG)
