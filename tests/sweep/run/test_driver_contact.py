@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def test_a_slow_driver_costs_nothing(
     ownership: Ownership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driver_contact, "CONTACT_SECONDS", 30.0)
-    with_contact(lambda result: threading.Event().wait(1.0), ownership)(RUNNING)
+    with_contact(lambda result: time.sleep(1.0), ownership)(RUNNING)
     ownership.check()
 
 
@@ -77,7 +78,7 @@ def test_a_driver_that_waits_for_the_store_is_not_out_of_reach(
 ) -> None:
     monkeypatch.setattr(driver_contact, "CONTACT_SECONDS", 0.1)
     monkeypatch.setattr(driver_contact, "recovered_within", lambda place, seconds: True)
-    with_contact(lambda result: threading.Event().wait(1.0), ownership)(RUNNING)
+    with_contact(lambda result: time.sleep(1.0), ownership)(RUNNING)
     ownership.check()
 
 
