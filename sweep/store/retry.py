@@ -110,12 +110,16 @@ def patiently(
     trouble, and every REPEAT_SECONDS in between.
     """
     delay, failing_since, refused_at, call = FIRST_DELAY_SECONDS, None, None, object()
+    answered = False
     try:
         while True:
             try:
                 result = action()
-            except OSError as error:
-                kind, now = trouble(error), time.monotonic()
+                answered = True
+                return result
+            except Exception as error:
+                kind = trouble(error) if isinstance(error, OSError) else None
+                answered, now = kind is None, time.monotonic()
                 endless = kind in _ENDLESS and seconds > READER_PATIENCE_SECONDS
                 failing_since = now if failing_since is None or endless else failing_since
                 if not seconds or kind is None or now - failing_since >= seconds:
@@ -124,16 +128,14 @@ def patiently(
                     raise
                 refused_at = now if refused_at is None else refused_at
                 _refuse(call, Trouble(place, kind, str(error), seconds, refused_at))
-            else:
-                if refused_at is not None:
-                    _recover(place)
-                return result
             # Not all at the same moment: many trials wait for one store.
             pause = delay * random.uniform(0.5, 1)
             time.sleep(pause) if stop is None else stop.wait(pause)
             delay = min(2 * delay, LONGEST_DELAY_SECONDS)
     finally:
         if refused_at is not None:
+            if answered:  # also where the caller finds that it may not go on
+                _recover(place)
             _leave(place, call)
 
 

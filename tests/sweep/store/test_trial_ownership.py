@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from sweep.store.ownership import acquire
+from sweep.store.processes import own_record
 from sweep.store.store import Store
 from sweep.store.trial_ownership import (
     acquire_within,
@@ -39,7 +39,7 @@ def test_who_owns_a_trial(store: Store) -> None:
 
 
 def test_a_dead_owner_is_no_owner_and_its_record_goes(store: Store) -> None:
-    record(store, host=socket.gethostname(), pid=0, pid_started=1)
+    record(store, **own_record() | {"pid_started": 1})
     assert live_owner(store, "t") is None
     assert store.list("claims") == []
 
