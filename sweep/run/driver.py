@@ -16,9 +16,10 @@ from sweep.report.display import Show
 from sweep.report.progress import Progress
 from sweep.run.cluster_watch import ClusterLost, ClusterWatch
 from sweep.run.foreign_owners import ForeignOwners
+from sweep.run.plan_file import PlanFile
 from sweep.run.queue import Backlog, Suggestions
-from sweep.run.rows import plan_rows
 from sweep.run.signs_of_life import SignsOfLife
+from sweep.run.suggester import Suggester
 from sweep.store import requests
 from sweep.store.ownership import Ownership
 from sweep.store.retry import READER_PATIENCE_SECONDS
@@ -62,7 +63,7 @@ class Driver:
         self.options = options
         self.progress = progress
         self.show = show
-        self.suggestions = suggestions
+        self.suggester = None if suggestions is None else self._suggester(suggestions)
         self.backlog: Backlog | None = None
         self.nodes: Nodes = lambda: ()
         self.gpu_bytes: float | None = None
@@ -101,7 +102,7 @@ class Driver:
                 "submit the command to a cluster that has one, or try --profile digits"
             )
         requested_shares = list(shares.values())
-        if self.suggestions is not None:
+        if self.suggester is not None:
             # A search is to suggest more: room is counted for one trial per CPU.
             requested_shares = requested_shares[:1] * max(
                 1, round(sum(node.get("CPU", 0) for node in node_resources))
@@ -114,9 +115,9 @@ class Driver:
             self.share_of,
             # A cluster that may grow is shown more than it has room for; a search is not asked
             # for a trial before it can start, knowing what came of the others.
-            limit=limit if self.options.remote and not self.suggestions else self.progress.slots,
+            limit=limit if self.options.remote and not self.suggester else self.progress.slots,
             suggest=self.suggest,
-            exhausted=lambda: self.suggestions is None or self.suggestions.finished(),
+            exhausted=lambda: self.suggester is None or self.suggester.finished(),
             ready=self.owners.allow,
             max_deaths=self.options.max_failures,
         )
@@ -163,9 +164,13 @@ class Driver:
             with ray_cluster.termination_interrupts():
                 cluster_loss.run_through_losses(self, run_trials)
         except ClusterLost as lost:
+            if self.suggester is not None:
+                self.suggester.abandon()
             cluster_loss.leave(self, str(lost))
             raise
         except KeyboardInterrupt:
+            if self.suggester is not None:
+                self.suggester.abandon()
             # A trial's files have an owner until its process has gone.
             ray_cluster.disconnect()
             # Who interrupts is not kept waiting for a store: the next start settles the rest.
@@ -181,6 +186,8 @@ class Driver:
         if self.lost_at_stop:
             lost = [c for c in self.plan.trials if c.trial_id in self.lost_at_stop]
             self._settle(lost, "stopped")
+        if self.suggester is not None:
+            self.suggester.finish()
         self._settle(self.plan.trials, "failed")
 
     def _settle(
@@ -196,22 +203,27 @@ class Driver:
             text = f"{trial_id} is left to {owner_in_words(owner)}, which trains it"
             self.show("note", text=text)
 
-    def suggest(self) -> TrialConfig | None:
-        """A suggested trial, once it stands in the stored plan.
+    def _suggester(self, suggestions: Suggestions) -> Suggester:
+        return Suggester(
+            suggestions,
+            self.store,
+            lambda: PlanFile(self.ownership, self.name, self.plan.trials),
+            functools.partial(is_done, stop_on_collapse=self.options.stop_on_collapse),
+        )
 
-        The studies are told at once of one that another sweep has run.
+    def suggest(self) -> TrialConfig | None:
+        """A suggested trial, once it stands in the stored plan; None if there is none yet.
+
+        Only while nothing runs it waits for one, as there is nothing else to do.
         """
-        while self.suggestions is not None and (config := self.suggestions.next()) is not None:
+        if self.suggester is None:
+            return None
+        suggested = self.suggester.next(wait=self.backlog is None or not self.backlog.running)
+        for config, row in suggested:
             self.plan.trials.append(config)
-            self.ownership.check()
-            self.store.write_rows("sweeps", self.name, plan_rows(self.name, self.plan.trials))
-            row = self.store.read_all("trials", [config.trial_id]).get(config.trial_id)
-            done = is_done(row, stop_on_collapse=self.options.stop_on_collapse)
-            self.progress.add(config, row if done else None)
-            if not done:
-                return config
-            self.suggestions.tell(config.trial_id, row)
-        return None
+            self.progress.add(config, row)
+        config, row = suggested[-1] if suggested else (None, None)
+        return config if row is None else None
 
     def on_report(self, result: Mapping[str, Any]) -> None:
         self.started = True
@@ -271,9 +283,8 @@ class Driver:
             self._tell_suggestions(trial_id)
 
     def _tell_suggestions(self, trial_id: str) -> None:
-        if self.suggestions is not None:
-            row = self.store.read_all("trials", [trial_id]).get(trial_id)
-            self.suggestions.tell(trial_id, row)
+        if self.suggester is not None:
+            self.suggester.tell(trial_id)
 
     def on_tick(self, running: Callable[[], Collection[str]] = tuple) -> None:
         """Called several times a second; looks at the store every few. Raises ClusterLost.

@@ -59,8 +59,10 @@ def identity_row(config: TrialConfig) -> dict[str, Any]:
     }
 
 
-def plan_rows(sweep: str, trials: Sequence[TrialConfig]) -> list[dict[str, Any]]:
-    """Rows of `sweeps`, in the order of `trials`."""
+def plan_rows(
+    sweep: str, trials: Sequence[TrialConfig], first_position: int = 0
+) -> list[dict[str, Any]]:
+    """Rows of `sweeps`, in the order of `trials`, numbered from `first_position` on."""
     return [
         {
             "sweep": sweep,
@@ -68,7 +70,7 @@ def plan_rows(sweep: str, trials: Sequence[TrialConfig]) -> list[dict[str, Any]]
             "operations": operations(config),
             **identity_row(config),
         }
-        for position, config in enumerate(trials)
+        for position, config in enumerate(trials, start=first_position)
     ]
 
 
