@@ -1,6 +1,6 @@
 """The store: what is kept of a sweep, under which names, and how a file is replaced.
 
-A leaf: pyarrow and the standard library. Under one root (a folder or an `s3://` URI):
+A leaf: pyarrow, obstore and the standard library. Under one root (a folder or an `s3://` URI):
 
     trials/<trial_id>.parquet            one row: configuration, status, verdict, scores, host
     evaluations/<trial_id>.parquet       one row per evaluation
@@ -19,6 +19,8 @@ The contract:
 - A file is named by its key and replaced whole, so a row written twice is the same row. A reader
   sees the old file or the new one, never a part: locally a temporary file, fsync and rename; in an
   object store one put of bytes that were complete before it began, and a look at what was got.
+- Puts of one object are in order where the store can compare (sweep/store/buckets.py): one that a
+  network delays is refused. Elsewhere a trial looks at its rows when it ends.
 - A trial writes its own files, rows before checkpoint; the driver writes plan and heartbeat.
 - A store with patience waits out what passes by itself (sweep/store/retry.py), commands that read
   and the service for 3 s; without, every failure is a StoreError at once.

@@ -12,6 +12,7 @@ from typing import Any
 
 from sweep.plan.grid import Plan
 from sweep.store.index import trial_rows
+from sweep.store.owners import owned_keys
 from sweep.store.ownership import acquire, read_owner
 from sweep.store.read_files import side_by_side
 from sweep.store.store import Store, default_root
@@ -143,7 +144,7 @@ def settle(
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     owners = {}
-    owned = {file.key for file in store.list("claims")}
+    owned = owned_keys(store, "claims")
     ids = [config.trial_id for config in trials]
     rows = trial_rows(store, [i for i in ids if i not in ended], ("trial_id", "status"))
     for trial_id in ids:

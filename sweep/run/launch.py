@@ -126,8 +126,8 @@ def _run(
         raise
     finally:
         ownership.release(state, wait=not interrupted)
-        if state is None and before is not None:
-            store.write(path, before)  # nothing has begun: the record of an earlier run stands
+        if state is None:  # nothing has begun: the record of an earlier run stands
+            store.delete(path) if before is None else store.write(path, before)
 
 
 def _run_owned(

@@ -13,11 +13,16 @@ The owner stands in a small JSON file: `attempt` (the id of the start that owns)
 
 What remains. On a local or shared POSIX file system, records change under a file lock, so two
 starts never both own; but an owner that is suspended between its check and its replace for longer
-than STALE_SECONDS can still replace one file after it was superseded. Object stores have no lock,
-nor has a file system that refuses flock: two starts that take ownership within SETTLE_SECONDS of
+than STALE_SECONDS can still replace one file after it was superseded. In a bucket with ordered
+puts (sweep/store/buckets.py) the record and every file are replaced only as the version that the
+writer knows: two starts never both own, and a put that is applied late, or by one who was
+superseded, is refused. A removal is not ordered there, so a record is released, not removed.
+
+Without a lock and without ordered puts, two starts that take ownership within SETTLE_SECONDS of
 each other both write the record, the later one wins, and the other one sees that when it reads the
-record again, unless its own write is delayed for longer than that. Either way a file is replaced
-whole and holds rows of the same trial.
+record again, unless its own write is delayed for longer than that. A late put can replace its
+successor there: rows are looked at again when an ownership ends (sweep/store/late_puts.py).
+Always a file is replaced whole and holds rows of the same trial.
 
 A store that is away for longer than STALE_SECONDS leaves every record as it was. Nobody can take
 ownership meanwhile, and who waited for it gives the owner RECOVERY_SECONDS to beat again. A start
@@ -36,9 +41,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sweep.store.late_puts import WrittenRows
 from sweep.store.processes import is_gone, own_record
 from sweep.store.retry import recovered_within
 from sweep.store.store import Store
+from sweep.store.tables import columns, file_of, table_path
 from sweep.store.watch import forget, seconds_unchanged
 
 BEAT_SECONDS = 10.0
@@ -46,6 +53,9 @@ STALE_SECONDS = 60.0
 SETTLE_SECONDS = 0.5
 RECOVERY_SECONDS = 2 * BEAT_SECONDS
 RUNNING = "running"
+RELEASED = "released"
+# A record that is released is shorter, every other one longer.
+RELEASED_BYTES = 64
 
 
 class Superseded(RuntimeError):
@@ -61,6 +71,7 @@ class Ownership:
         self.attempt: str = record["attempt"]
         self._record = record
         self._telling = threading.Lock()
+        self._rows = WrittenRows()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._keep_beating, args=(every,), daemon=True)
         self._thread.start()
@@ -71,11 +82,15 @@ class Ownership:
 
     def write(self, path: str, content: bytes) -> None:
         """Replaces a file that is owned. Raises Superseded."""
-        self._as_owner(lambda store: store.write(path, content))
+        self._as_owner(lambda store: store.write(path, content, lambda: self._check(store)))
 
     def write_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replaces rows that are owned. Raises Superseded."""
-        self._as_owner(lambda store: store.write_rows(table, key, rows))
+        path, content = table_path(table, key), file_of(table, columns(table, rows))
+        start = time.monotonic()
+        self.write(path, content)
+        if not self.store.is_local and self.store.objects is None:
+            self._rows.note(path, content, time.monotonic() - start)
 
     def delete(self, path: str) -> None:
         """Removes a file that is owned. Raises Superseded."""
@@ -89,18 +104,27 @@ class Ownership:
     def release(self, state: str | None = None, *, wait: bool = True) -> None:
         """Ends the ownership if not lost: removes its record or gives it a last `state`.
 
+        In a bucket with ordered puts, where no removal is, it leaves a record that is released.
         Without `wait` it tries once: what a process that is gone leaves behind owns nothing.
         """
+        if wait:
+            with contextlib.suppress(Superseded):
+                self._rows.restore(self.store.read, self.write)
         self._stopped.set()
         self._thread.join()
+        last = None
         if state is not None:
             self.tell(state=state)
+        elif self.store.objects is None:
+            last = b""
+        else:
+            last = json.dumps({"state": RELEASED, "attempt": self.attempt}).encode()
         stop = None if wait else self._stopped
         with contextlib.suppress(Superseded, *(() if wait else (OSError,))):
-            self._update(b"" if state is None else None, stop)
+            self._update(last, stop)
 
     def _check(self, store: Store) -> None:
-        self._check_record(store.read(self.path))
+        self._check_record(store.read_at_once(self.path))
 
     def _check_record(self, content: bytes | None) -> None:
         if (_parsed(content) or {}).get("attempt") != self.attempt:
@@ -193,7 +217,7 @@ def _beat(record: dict[str, Any]) -> bytes:
 
 def _is_dead(store: Store, path: str, owner: Mapping[str, Any]) -> bool:
     """Whether an owner that was just read can write no more, or has not for STALE_SECONDS."""
-    if owner.get("state", RUNNING) != RUNNING or is_gone(owner):
+    if not may_live(owner):
         return True
     silence = seconds_unchanged(store, path, owner)
     return silence > STALE_SECONDS and not recovered_within(store.place, RECOVERY_SECONDS)
@@ -208,8 +232,9 @@ def _settled(store: Store, path: str, attempt: str) -> bool:
 
 
 def read_owner(store: Store, path: str) -> dict[str, Any] | None:
-    """Reads the record of an owner; None if there is none or it is no record."""
-    return _parsed(store.read(path))
+    """Reads the record of an owner; None if there is none, it is released, or no record."""
+    record = _parsed(store.read(path))
+    return None if record is None or record.get("state") == RELEASED else record
 
 
 def _parsed(content: bytes | None) -> dict[str, Any] | None:
@@ -222,9 +247,14 @@ def _parsed(content: bytes | None) -> dict[str, Any] | None:
 
 def is_live(record: Mapping[str, Any]) -> bool:
     """Tells whether the owner can still write, by the time of its heartbeat: for readers only."""
-    if record.get("state", RUNNING) != RUNNING or is_gone(record):
+    if not may_live(record):
         return False
     return not is_silent(datetime.fromisoformat(record["heartbeat"]), datetime.now(UTC))
+
+
+def may_live(record: Mapping[str, Any]) -> bool:
+    """Tells whether nothing but silence could speak against the owner."""
+    return record.get("state", RUNNING) == RUNNING and not is_gone(record)
 
 
 def is_silent(heartbeat: datetime, now: datetime) -> bool:

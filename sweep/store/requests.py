@@ -63,8 +63,12 @@ def ask(
 
 
 def clear(store: Store, sweep: str) -> None:
-    """Removes the requests to an earlier run."""
-    store.delete(path(sweep))
+    """Drops the requests to an earlier run, also such as may come late."""
+    store.update(path(sweep), lambda content: None if content is None else _dropped(store))
+
+
+def _dropped(store: Store) -> bytes:
+    return b"" if store.objects is None else json.dumps({"requests": []}).encode()
 
 
 def stops(store: Store, sweep: str | None, trial_id: str) -> bool:

@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from sweep.store.buckets import ordered_objects
 from sweep.store.filesystems import (
     check_permissions,
     obstacle,
@@ -27,9 +28,13 @@ from sweep.store.filesystems import (
     without_secrets,
 )
 from sweep.store.locks import has_locks, locked
+from sweep.store.ordered import change_in_order, put_in_order
 from sweep.store.retry import T, patiently
 from sweep.store.schemas import SCHEMAS
-from sweep.store.tables import columns, file_of, parse, pylist
+from sweep.store.tables import columns, file_of, parse, pylist, table_path
+
+if TYPE_CHECKING:
+    from sweep.store.objects import Objects, Version
 
 # File systems keep times as coarse as 2 s; a younger file may change again under the same time.
 YOUNG_NS = 2_000_000_000
@@ -79,9 +84,17 @@ class Store:
         self.root = text if "://" in text else self.base
         self.place = self.place if "://" in text else self.base
         self.is_local = isinstance(self.fs, pafs.LocalFileSystem)
+        # Of the objects that were written, to replace no other; a copy shares them.
+        self._versions: dict[str, Version | None] = {}
 
     def __reduce__(self) -> tuple[type[Store], tuple[str, float]]:
         return Store, (self.root, self.patience)
+
+    def __copy__(self) -> Store:
+        # Else copy() would open the root again, by what is above for other processes.
+        other = object.__new__(Store)
+        other.__dict__.update(self.__dict__)
+        return other
 
     def patiently(self, action: Callable[[], T], stop: threading.Event | None = None) -> T:
         """Calls `action` until no passing trouble makes it fail, or until `stop` is set; returns
@@ -98,18 +111,33 @@ class Store:
         changed.patience = seconds
         return changed
 
-    def write(self, path: str, content: bytes) -> None:
-        """Replaces the file as a whole."""
+    def write(self, path: str, content: bytes, confirm: Callable[[], None] = lambda: None) -> None:
+        """Replaces the file as a whole.
+
+        In a bucket with ordered puts, what this store has given up cannot come back later. What
+        somebody else wrote since is replaced, too, after `confirm`, which may raise.
+        """
         full = f"{self.base}/{path}"
 
         def replace_file() -> None:
+            objects = self.objects
             if self.is_local:
                 replace(full, content, self._temporary_path(path))
-                return
-            with self.fs.open_output_stream(full) as stream:
-                stream.write(content)
+            elif objects is not None:
+                put_in_order(objects, self._versions, path, content, confirm)
+            else:
+                with self.fs.open_output_stream(full) as stream:
+                    stream.write(content)
 
         self._try(f"write {path}, {len(content)} bytes,", replace_file, writing=True)
+
+    @property
+    def objects(self) -> Objects | None:
+        """The objects of a bucket with ordered puts, else None; found out once in a process.
+
+        Raises OSError while the store cannot be reached.
+        """
+        return None if self.is_local else ordered_objects(self.root, self.fs, self.base)
 
     def _temporary_path(self, path: str) -> str:
         return f"{self.base}/{TEMPORARY}/{path.replace('/', '.')}.{os.getpid()}"
@@ -120,6 +148,10 @@ class Store:
         For no bytes it removes the file, for None it leaves it as it is. Where updates are
         exclusive, nobody else's comes in between.
         """
+        objects = self._try(f"read {path}", lambda: self.objects)
+        if objects is not None:
+            self._try(f"replace {path}", lambda: change_in_order(objects, path, change))
+            return
         with ExitStack() as stack:
             self._lock(path, stack)
             content = change(self.read(path))
@@ -130,7 +162,9 @@ class Store:
 
     def has_exclusive_updates(self, path: str) -> bool:
         """Tells whether two updates of the file at the same time come one after the other."""
-        return self.is_local and has_locks(self._folder(path))
+        if self.is_local:
+            return has_locks(self._folder(path))
+        return self._try(f"read {path}", lambda: self.objects) is not None
 
     def _lock(self, path: str, stack: ExitStack) -> None:
         """Locks the file's folder until `stack` is left, where the store is a file system."""
@@ -157,6 +191,13 @@ class Store:
 
         return self._try(f"read {path}", read_file)
 
+    def read_at_once(self, path: str) -> bytes | None:
+        """Reads a file that this process writes: by one request in a bucket with ordered puts."""
+        objects = self._try(f"read {path}", lambda: self.objects)
+        if objects is None:
+            return self.read(path)
+        return self._try(f"read {path}", lambda: objects.get(path)[0])
+
     def delete(self, path: str) -> None:
         """Removes the file if it is there."""
         full = f"{self.base}/{path}"
@@ -164,6 +205,7 @@ class Store:
         def remove() -> None:
             if self.fs.get_file_info(full).type == pafs.FileType.File:
                 self.fs.delete_file(full)
+            self._versions[path] = None
 
         self._try(f"remove {path}", remove, writing=True)
 
@@ -224,7 +266,7 @@ class Store:
 
     def write_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replaces the table's file of that key."""
-        self.write(f"{table}/{key}.parquet", file_of(table, columns(table, rows)))
+        self.write(table_path(table, key), file_of(table, columns(table, rows)))
 
     def read_rows(self, table: str, key: str) -> list[dict[str, Any]]:
         """The rows of the table's file of that key; none if there is no such file."""
@@ -233,7 +275,7 @@ class Store:
 
     def read_table(self, table: str, key: str) -> pa.Table | None:
         """Reads the file as an Arrow table of the current schema: columns added since are null."""
-        content = self.read(f"{table}/{key}.parquet")
+        content = self.read(table_path(table, key))
         return None if content is None else parse(content, table)
 
     def read_all(self, table: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -21,6 +21,11 @@ from sweep.store.validation import left_out, row_problem, row_problems
 _SPECIAL = re.compile('[,"\r\n]')
 
 
+def table_path(table: str, key: str) -> str:
+    """Path of the table's file of a key, from the root of a store."""
+    return f"{table}/{key}.parquet"
+
+
 def pylist(table: pa.Table) -> list[dict[str, Any]]:
     """The rows of a table whose times are in microseconds, UTC, as the store's are."""
     names = table.column_names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -19,6 +20,7 @@ import pytest
 from sweep.paper.table2 import SettingRow, table2
 from sweep.store.processes import own_record
 from sweep.store.store import Store
+from tests.sweep.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
 SURROUNDINGS = ("RAY_ADDRESS", "RAY_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR", "SWEEP_RESULTS")
@@ -77,6 +79,16 @@ def s3_root() -> Iterator[str]:
 def bucket_root(s3_root: str) -> str:
     """A root of its own in the bucket."""
     return s3_root.replace("/results", f"/{uuid.uuid4().hex}", 1)
+
+
+@pytest.fixture
+def behind_proxy(bucket_root: str) -> Iterator[tuple[str, Proxy]]:
+    """A root of its own in the bucket, reached through a proxy that holds requests back."""
+    address = re.search(r"endpoint_override=([\d.]+):(\d+)", bucket_root)
+    assert address is not None
+    proxy = Proxy((address[1], int(address[2])))
+    yield bucket_root.replace(address[0], f"endpoint_override=127.0.0.1:{proxy.port}"), proxy
+    proxy.close()
 
 
 @pytest.fixture

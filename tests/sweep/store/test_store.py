@@ -57,6 +57,29 @@ def test_a_file_is_removed(store: Store) -> None:
     assert store.read("claims/a.json") is None
 
 
+def test_an_update_is_made_of_what_is_there(store: Store) -> None:
+    for changed, stored in ((b"1", b"1"), (b"12", b"12"), (None, b"12")):
+        before: list[bytes | None] = []
+
+        def change(content: bytes | None, changed=changed, before=before) -> bytes | None:
+            before.append(content)
+            return changed
+
+        expected = store.read("sweeps/a.json")
+        store.update("sweeps/a.json", change)
+        assert (before, store.read("sweeps/a.json")) == ([expected], stored)
+    assert store.has_exclusive_updates("sweeps/a.json")
+    assert store.read_at_once("sweeps/a.json") == b"12"
+    assert store.read_at_once("sweeps/b.json") is None
+
+
+def test_an_update_to_nothing_removes_a_file(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("sweeps/a.json", b"1")
+    store.update("sweeps/a.json", lambda content: b"")
+    assert store.read("sweeps/a.json") is None
+
+
 def test_rows_come_back_as_they_were(store: Store) -> None:
     row = {
         "trial_id": "digits.C_8-32.sr-static.0.5.s0-00000000",
