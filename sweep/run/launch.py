@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sweep.plan.gone_owners import settle_gone
 from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, default_name, erase, given_up, results_root, to_run
@@ -140,6 +141,7 @@ def _run_owned(
     suggestions: Suggestions | None,
 ) -> int:
     start = time.monotonic()
+    settle_gone(store)
     stored = {} if options.fresh else trial_rows(store, [c.trial_id for c in plan.trials])
     todo = to_run(plan, stored, stop_on_collapse=options.stop_on_collapse, fresh=options.fresh)
     abandoned = given_up(stored, options.max_failures)

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 import pyarrow.fs as pafs
 
+from sweep.store.processes import is_gone_by_name
+
 # Times a folder may be removed before a file in it is created.
 CREATIONS = 10
 # Times an object may be replaced while it is read: a store that tells wrong sizes never ends.
@@ -118,11 +120,14 @@ def check_permissions(folders: Iterable[str]) -> None:
 
 def remove_abandoned(folder: str, now: float) -> None:
     """Removes what killed writers left in a folder of temporary files, and the folder if nothing
-    is in it; `now` is in s of 1970."""
+    is in it; `now` is in s of 1970. A file of another machine, whose writer may live, must be old.
+    """
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
-            if now - entry.stat().st_mtime > ABANDONED_SECONDS:
-                Path(entry.path).unlink(missing_ok=True)
+            writer = entry.name.rpartition(".")[2]
+            with contextlib.suppress(FileNotFoundError):
+                if is_gone_by_name(writer) or now - entry.stat().st_mtime > ABANDONED_SECONDS:
+                    os.unlink(entry.path)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
 

@@ -6,6 +6,7 @@ containers may share the name of their host, and each has a process 7. `machine`
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from collections.abc import Mapping
@@ -44,6 +45,26 @@ def is_gone(record: Mapping[str, Any]) -> bool:
     if record.get("host") != socket.gethostname() or not isinstance(pid, int):
         return False
     return process_started(pid) != record.get("pid_started")
+
+
+def name_in_files() -> str:
+    """Names this process in the names of its files: pid, start and a digest of the machine."""
+    record = own_record()
+    return f"{record['pid']}-{record['pid_started']}-{_digest(record['machine'])}"
+
+
+def is_gone_by_name(name: str) -> bool:
+    """Tells whether the process that a file names has ended; False also where that is not seen."""
+    pid, _, rest = name.partition("-")
+    start, _, digest = rest.partition("-")
+    own_machine = machine()
+    if own_machine is None or digest != _digest(own_machine) or not pid.isdecimal():
+        return False
+    return str(process_started(int(pid))) != start
+
+
+def _digest(machine: str | None) -> str:
+    return hashlib.sha256(f"{socket.gethostname()} {machine}".encode()).hexdigest()[:12]
 
 
 def process_started(pid: int) -> int | None:

@@ -29,6 +29,7 @@ from sweep.store.filesystems import (
 )
 from sweep.store.locks import has_locks, locked
 from sweep.store.ordered import change_in_order, put_in_order
+from sweep.store.processes import name_in_files
 from sweep.store.retry import T, patiently
 from sweep.store.schemas import SCHEMAS
 from sweep.store.tables import columns, file_of, parse, pylist, table_path
@@ -140,7 +141,7 @@ class Store:
         return None if self.is_local else ordered_objects(self.root, self.fs, self.base)
 
     def _temporary_path(self, path: str) -> str:
-        return f"{self.base}/{TEMPORARY}/{path.replace('/', '.')}.{os.getpid()}"
+        return f"{self.base}/{TEMPORARY}/{path.replace('/', '.')}.{name_in_files()}"
 
     def update(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
         """Replaces a file by what `change` makes of its bytes, None if there is no file.
@@ -236,7 +237,7 @@ class Store:
     def check_writable(self) -> None:
         """Writes, reads, lists and removes a probe, at once. Raises StoreError with the reason.
 
-        Also removes the temporary files of writers that were killed days ago.
+        Also removes the temporary files of writers that are gone, or were killed days ago.
         """
         hasty = self.hasty()
         try:

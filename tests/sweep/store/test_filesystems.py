@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,39 @@ def test_a_disk_without_room_for_a_file_more_says_so(small_disk: Path) -> None:
             (small_disk / f"{place}").touch()
     assert room_left(str(small_disk)) == "no more files fit"
     assert obstacle(str(small_disk)) == "has no room (no more files fit)"
+
+
+WRITE = """
+import os, sys, time
+from sweep.store.store import Store
+os.replace = lambda *names: (print("written", flush=True), time.sleep(120))
+Store(sys.argv[1]).write("trials/a.parquet", b"half")
+"""
+
+
+def test_the_next_start_removes_what_a_killed_writer_left(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE, str(tmp_path)], env=environment, stdout=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"written\n"
+        writer.stdout.close()
+    (tmp_path / ".tmp/trials.b.parquet.7-8-another").write_bytes(b"")
+    (tmp_path / ".tmp/trials.b.parquet.7").write_bytes(b"")
+    killed, live = writers
+    killed.kill()
+    killed.wait(10)
+    Store(tmp_path).check_writable()
+    left = sorted(path.name for path in (tmp_path / ".tmp").iterdir())
+    live.kill()
+    live.wait(10)
+    assert left[0].startswith(f"trials.a.parquet.{live.pid}-")
+    assert left[1:] == ["trials.b.parquet.7", "trials.b.parquet.7-8-another"]
+    Store(tmp_path).check_writable()
+    assert len(list((tmp_path / ".tmp").iterdir())) == 2

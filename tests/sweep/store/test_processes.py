@@ -9,7 +9,13 @@ import sys
 import pytest
 
 from sweep.store import processes
-from sweep.store.processes import is_gone, own_record, process_started
+from sweep.store.processes import (
+    is_gone,
+    is_gone_by_name,
+    name_in_files,
+    own_record,
+    process_started,
+)
 
 
 @pytest.fixture
@@ -73,3 +79,14 @@ def test_a_zombie_is_gone() -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert process_started(child.pid) is None
     child.wait()
+
+
+def test_names_in_files(ended: int) -> None:
+    own = name_in_files()
+    pid, start, machine = own.split("-")
+    assert pid == str(os.getpid())
+    assert not is_gone_by_name(own)
+    assert is_gone_by_name(f"{ended}-{start}-{machine}")
+    assert is_gone_by_name(f"{pid}-1-{machine}")
+    assert not is_gone_by_name(f"{ended}-{start}-elsewhere")
+    assert not any(map(is_gone_by_name, ["", "7", "7-8", f"x-1-{machine}", f"--{machine}"]))
