@@ -6,7 +6,7 @@ import sys
 
 from sweep.cli.commands import parser, run, store_of
 from sweep.report.inventory import inventory
-from sweep.store.ownership import is_live, read_owner
+from sweep.store.owners import has_live_owner
 from sweep.store.requests import STOP_SWEEP, ask
 from trainer.config.lookup import UsageError, lookup
 
@@ -36,8 +36,7 @@ def _ask(argv: list[str] | None) -> int:
         lookup("trial of the sweep", dict.fromkeys(planned), args.trial)
     elif args.action == "retry":
         raise UsageError("retry needs --trial ID; the sweep's own command retries all that failed")
-    holder = read_owner(store, f"sweeps/{args.sweep}.json")
-    if holder is None or not is_live(holder):
+    if not has_live_owner(store, f"sweeps/{args.sweep}.json"):
         raise UsageError(f"sweep {args.sweep!r} is not running: its own command goes on with it")
     action = STOP_SWEEP if args.trial is None else f"{args.action}-trial"
     ask(store, args.sweep, action, args.trial)
