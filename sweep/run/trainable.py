@@ -7,7 +7,6 @@ the files are cut back to the checkpoint, so what came after it is measured and 
 
 from __future__ import annotations
 
-import fcntl
 import time
 import traceback
 from collections.abc import Iterable, Mapping
@@ -25,6 +24,7 @@ from sweep.run.driver_contact import Report, with_contact
 from sweep.run.recorder import Recorder
 from sweep.run.troubles import reported
 from sweep.store import requests
+from sweep.store.locks import locked
 from sweep.store.ownership import Superseded, read_owner
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
@@ -159,6 +159,5 @@ def _source(dataset: str, device: str, root: str | None, download: bool) -> Sour
     if path is None or not download:
         return load_source(dataset, device, path)
     path.mkdir(parents=True, exist_ok=True)
-    with open(path / ".download.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # trials that start together download once
+    with locked(path):  # trials that start together download once
         return load_source(dataset, device, path, download=True)
