@@ -59,9 +59,8 @@ class Recorder:
         """Cuts the trial's files back to `state`, the one that it goes on from."""
         self.protocol = protocol(self.config, scorer)
         iteration = state.iteration if state.history else -1
-        for sample in self._files("samples"):
-            if _iteration(sample) > iteration:
-                self.ownership.delete(sample.path)
+        # Later samples are replaced as they are drawn again: in a bucket a removal may be applied
+        # late, and take the new one.
         for table, rows in self.measured.items():
             stored = self.ownership.store.read_rows(table, self.id)
             rows[:] = [row for row in stored if row["iteration"] <= iteration]
@@ -112,12 +111,14 @@ class Recorder:
         status = "completed" if is_complete else "collapsed"
         reason = None if is_complete or self.verdict is None else self.verdict.stop
         self._write_trial(status, scores=scores, stop_reason=reason)
+        self._drop_samples()
         self._drop_checkpoints(0)
         self._report(status, {**self.history[-1], **scores})
 
     def record_stop(self) -> None:
         """Records an end on request; the next start goes on from here."""
         self._write_trial("stopped")
+        self._drop_samples()
         self.report({"trial": self.id, "status": "stopped"})
 
     def report_earlier_end(self) -> None:
@@ -186,6 +187,13 @@ class Recorder:
 
     def _files(self, folder: str) -> list[StoredFile]:
         return self.ownership.store.list(f"{folder}/{self.id}")
+
+    def _drop_samples(self) -> None:
+        """Drops samples of iterations that an earlier start has reached and this one has not."""
+        evaluated = {record["iteration"] for record in self.history}
+        for sample in self._files("samples"):
+            if _iteration(sample) not in evaluated:
+                self.ownership.delete(sample.path)
 
     def _drop_checkpoints(self, patience: int) -> None:
         """Keeps the newest two and the best before mode collapse.
