@@ -7,6 +7,7 @@ wanted by nobody: it is emptied as Tune writes it, and then kept in memory.
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import os
 import signal
@@ -27,7 +28,6 @@ from sweep.run.cluster_watch import Cluster
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
 from trainer.config.lookup import UsageError
-from trainer.config.trial import TrialConfig
 
 # Requests that wait for a place: enough for an autoscaler to see that nodes are wanted.
 MAX_PENDING = 16
@@ -44,6 +44,17 @@ STATE_URI = "fsspec+memory://sweep-tune"
 # It grows by 22 kB per trial, and Tune reads it back if it has seen no trial.
 EMPTY_STATE = '{"trial_data": []}'
 
+# Trials that Tune may list before those that have ended are taken off the list.
+FORGET_FROM = 200
+# Of a trial's last result on_end() needs the first line, and Tune itself the others.
+KEPT_OF_RESULTS = frozenset(
+    (
+        "trial", "status", "out_of_memory", "owner_host", "owner_pid", "owner_heartbeat",
+        "trial_id", "done", "training_iteration", "should_checkpoint",
+        "node_ip", "pid",
+    )
+)  # fmt: skip
+
 
 class OnDeath(Protocol):
     """Hears of a worker that died; `counts` is false where the cluster took its node away."""
@@ -55,7 +66,7 @@ def run_trial(config: Mapping[str, Any]) -> None:
     """The trainable; torch is imported in the worker only."""
     from sweep.run import trainable
 
-    trainable.run_trial(config)
+    trainable.run_trial(json.loads(config["job"]))
 
 
 def connect() -> None:
@@ -168,11 +179,15 @@ class _Queue(Searcher):
             is_over = self.backlog.finished or (has_room and self.backlog.idle)
             return cast(Any, Searcher.FINISHED) if is_over else None
         self.trial_ids[trial_id] = job.config.trial_id
+        share = dataclasses.asdict(job.share)
+        # Tune copies, flattens, reports and keeps what it is given, value by value and for as long
+        # as the sweep lasts: one text instead of sixty values.
+        whole_job = {"trial": dataclasses.asdict(job.config), "task": self.task, "share": share}
         return {
-            "trial": dataclasses.asdict(job.config),
-            "task": self.task,
-            "share": dataclasses.asdict(job.share),
+            "trial": job.config.trial_id,
             "returned": job.returned,
+            **share,
+            "job": json.dumps(whole_job),
         }
 
     def on_trial_complete(
@@ -196,6 +211,7 @@ class _Watcher(tune.Callback):
         self.on_report = on_report
         self.on_death = on_death
         self.on_tick = on_tick
+        self.forget_at = FORGET_FROM
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
         # Tune pickles its callbacks into a state that is thrown away; this one has a screen.
@@ -209,12 +225,21 @@ class _Watcher(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info
     ) -> None:
-        self.on_report(result)
+        self.on_report(dict(result))
+        # Tune keeps the result until the sweep ends, and of each of its numbers more than that.
+        for name in result.keys() - KEPT_OF_RESULTS:
+            del result[name]
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info) -> None:
+        if len(trials) >= self.forget_at:
+            # Tune's own list: at its end it looks for files and errors of each that is in it.
+            ended = [trial for trial in trials if trial.is_finished()]
+            trials[:] = [trial for trial in trials if not trial.is_finished()] + ended[-1:]
+            self.forget_at = 2 * len(trials) + FORGET_FROM
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
-        config = TrialConfig(**trial.config["trial"])
         self.on_death(
-            config.trial_id,
+            _trial_id(trial),
             str(trial.get_error() or "the worker died"),
             counts=trial.run_metadata.num_failures > 0,  # Tune does not count preemption
         )
@@ -274,9 +299,8 @@ def _lists_no_deaths(record: logging.LogRecord) -> bool:
 
 
 def _resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-    share = config["share"]
-    return tune.PlacementGroupFactory([{"CPU": share["cpus"], "GPU": share["gpus"]}])
+    return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
 
 
 def _trial_id(trial: Trial) -> str:
-    return TrialConfig(**trial.config["trial"]).trial_id
+    return trial.config["trial"]
