@@ -93,6 +93,15 @@ bench-gpu:  ## the same on a GPU (about 8 minutes), with a PYTHON that has torch
 	$(PYTHON) $(BENCH)/evaluation.py --device cuda
 	$(PYTHON) $(BENCH)/packing.py --device cuda --seconds 3 --most 8
 
+ROUNDS ?= 1000
+SEED ?= 0
+KINDS ?= kill,s3,hosts
+JOBS ?= 2
+
+.PHONY: campaign
+campaign: $(READY)  ## kill, cut off and lie to sweeps, by seed, for hours (ROUNDS=, SEED=, KINDS=, JOBS=)
+	$(BIN)/python -m tests.campaign --rounds $(ROUNDS) --seed $(SEED) --kinds $(KINDS) --jobs $(JOBS)
+
 .PHONY: clean
 clean:  ## remove .venv and caches; results stay
 	rm -rf $(VENV) build *.egg-info .ruff_cache .pytest_cache .import_linter_cache
