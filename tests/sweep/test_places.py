@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,30 @@ def owned_elsewhere(store: Store, trial_id: str) -> Iterator[None]:
         thread.join()
 
 
-def of(events: list[dict[str, Any]], trial_id: str) -> list[str]:
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def end(driver: Driver) -> None:
+    driver.process.kill()
+    driver.process.wait(10)
+
+
+def statuses_of(events: list[dict[str, Any]], trial_id: str) -> list[str]:
     """What was said of a trial: its statuses, in order and each once."""
     statuses = [e.get("status", e["event"]) for e in events if e.get("trial_id") == trial_id]
     return list(dict.fromkeys(statuses))
 
 
+def recorded(store: Store) -> dict[str, Any]:
+    return json.loads(store.read("sweeps/places.json") or b"{}")
+
+
 @pytest.mark.slow
 def test_a_trial_that_another_start_trains_keeps_no_place(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, stack: ExitStack
 ) -> None:
     """SN is the first of the plan, and there is one place: SR takes it. Then nothing is left."""
     root = tmp_path / "r"
@@ -69,25 +84,19 @@ def test_a_trial_that_another_start_trains_keeps_no_place(
     with owned_elsewhere(store, SN):
         wait_until(lambda: store.list("claims"), 10)
         driver = Driver(environment, tmp_path / "log", *command)
-        try:
-            wait_until(lambda: "completed" in of(driver.events(), SR), 120)
-            assert of(driver.events(), SN) == ["waiting"]
-            (said, *_) = [e for e in driver.events() if e["event"] == "waiting"]
-            assert (said["host"], said["pid"]) == ("far", 7)
-            assert 0 <= said["silent_seconds"] < 30
-            family = descendants(driver.process.pid)
-            wait_until(lambda: not any(map(trains, family)), 30)
-            # For as long as a new worker takes to start none does.
-            for _ in range(20):
-                assert not any(map(trains, descendants(driver.process.pid)))
-                time.sleep(0.25)
-            record = json.loads(store.read("sweeps/places.json") or b"")
-            assert record["counts"] == {"completed": 1, "waiting": 1}
-        except BaseException:
-            driver.process.kill()
-            raise
-    free = time.monotonic()
-    wait_until(lambda: "running" in of(driver.events(), SN), 60)
-    assert time.monotonic() - free < 30
+        stack.callback(end, driver)
+        wait_until(lambda: "completed" in statuses_of(driver.events(), SR), 120)
+        assert statuses_of(driver.events(), SN) == ["waiting"]
+        (said, *_) = [e for e in driver.events() if e["event"] == "waiting"]
+        assert (said["host"], said["pid"]) == ("far", 7)
+        assert 0 <= said["silent_seconds"] < 30
+        family = descendants(driver.process.pid)
+        wait_until(lambda: not any(map(trains, family)), 30)
+        # For as long as a new worker takes to start none does.
+        for _ in range(20):
+            assert not any(map(trains, descendants(driver.process.pid)))
+            time.sleep(0.25)
+        wait_until(lambda: recorded(store)["counts"] == {"completed": 1, "waiting": 1}, 30)
+        assert [wait["trial_id"] for wait in recorded(store)["waiting"]] == [SN]
     assert driver.wait() == 0, driver.said()
     assert store.list("claims") == []
