@@ -7,6 +7,7 @@ import json
 import statistics
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,12 @@ FAULTS = ("lost", "doubled", "different", "extra", "live", "temporaries", "hangs
 COLUMNS = ("rounds", "failed", "starts", *FAULTS)
 
 
+@cache
 def version() -> str:
-    """The commit of the checkout, and a digest of what trains and stores where that differs."""
+    """The commit of the checkout, and a digest of what trains and stores where that differs.
+
+    As it was when first asked: files may change while a campaign runs.
+    """
     commit = _git("rev-parse", "--short=7", "HEAD").decode().strip() or "unknown"
     changes = _git("diff", "HEAD", "--", "trainer", "sweep")
     return f"{commit}+{hashlib.sha256(changes).hexdigest()[:4]}" if changes else commit

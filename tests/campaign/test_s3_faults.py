@@ -36,5 +36,5 @@ def test_without_a_share_there_is_no_fault() -> None:
 
 def test_faults_of_a_round_are_in_bounds() -> None:
     drawn = [draw_faults(random.Random(seed)) for seed in SEEDS]
-    assert all(0.02 <= faults.of_writes <= 0.15 and faults.of_reads <= 0.04 for faults in drawn)
+    assert all(0.02 <= faults.of_writes <= 0.2 and faults.of_reads <= 0.04 for faults in drawn)
     assert 0 < sum(bool(faults.outages) for faults in drawn) < len(SEEDS) / 2
