@@ -14,22 +14,30 @@ from typing import TYPE_CHECKING
 
 from sweep.plan.remaining import settle
 from sweep.run import ray_cluster
-from sweep.run.cluster_watch import EXIT_CODE, ClusterLost, ClusterWatch, last_line
+from sweep.run.cluster_watch import (
+    EXIT_CODE,
+    ClusterLost,
+    ClusterWatch,
+    HeadLost,
+    last_line,
+)
 from trainer.config.lookup import UsageError
 
 if TYPE_CHECKING:
     from sweep.run.driver import Driver
 
 MOST_RESTARTS = 3
-# For each step of an end in order. Ray itself ends a process whose head is gone, half a minute
-# after the head was taken for lost.
+# For each step of an end in order. Ray itself ends a process whose head is gone, 40 s after that
+# of a cluster that was not started here is taken for lost.
 STEP_SECONDS = 10.0
+LOCAL_STEP_SECONDS = 30.0
 
 
 def run_through_losses(driver: Driver, run_trials: Callable[[], None]) -> None:
     """Calls `run_trials` until it returns: again whenever a cluster that was started here is lost.
 
-    Raises ClusterLost for any other cluster, after MOST_RESTARTS, and if Ray does not start again.
+    Raises ClusterLost for any other cluster, for one without a head, after MOST_RESTARTS, and if
+    Ray does not start again.
     """
     for restart in range(1, MOST_RESTARTS + 2):
         driver.watch = _watch(driver)
@@ -37,7 +45,8 @@ def run_through_losses(driver: Driver, run_trials: Callable[[], None]) -> None:
             run_trials()
             return
         except ClusterLost as lost:
-            if driver.options.remote or restart > MOST_RESTARTS:
+            is_final = isinstance(lost, HeadLost) or restart > MOST_RESTARTS
+            if driver.options.remote or is_final:
                 raise
             reason = str(lost)
             text = f"the local Ray cluster died ({reason}): starting it again"
@@ -73,7 +82,8 @@ def leave(driver: Driver, reason: str) -> None:
     """
     if driver.watch is not None:
         driver.watch.stop()
-    if not ray_cluster.disconnect(STEP_SECONDS):
+    seconds = STEP_SECONDS if driver.options.remote else LOCAL_STEP_SECONDS
+    if not ray_cluster.disconnect(seconds):
         _end_process(driver, reason)
     settle(driver.store, driver.plan.trials, "stopped", {})
 

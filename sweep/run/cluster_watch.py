@@ -16,7 +16,7 @@ LOOK_SECONDS = 2.0
 # A head that has not answered for so long is spoken of.
 NOTE_SECONDS = 10.0
 # Time for the thread that runs the trials to hear of a loss; Ray may hold it for ever.
-HEARING_SECONDS = 15.0
+HEARING_SECONDS = 10.0
 CONNECT_SECONDS = 2.0
 # Of a command whose cluster was lost.
 EXIT_CODE = 4
@@ -27,6 +27,11 @@ class ClusterLost(BaseException):
 
     No Exception: Tune would first end each trial in order, and wait for what is gone.
     """
+
+
+class HeadLost(ClusterLost):
+    """The head is gone, and this process is to end: a minute later Ray ends it, whatever it does
+    then, if one question to that head is still open anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +49,18 @@ class Cluster:
 
 def loss(
     own_node: str, alive_ids: Sequence[str], unreached_seconds: float, patience: float
-) -> str | None:
-    """Why a cluster is lost to the driver on `own_node`; None if it is not.
+) -> ClusterLost | None:
+    """Judges whether a cluster is lost to the driver on `own_node`, and why; None if it is not.
 
     `alive_ids` are the nodes that lived when the head last answered. Silence of trials is no
     reason: an evaluation may take an hour.
     """
     if unreached_seconds > patience:
-        return f"its head cannot be reached for {unreached_seconds:.0f} s"
+        return HeadLost(f"its head cannot be reached for {unreached_seconds:.0f} s")
     if not alive_ids:
-        return "no node of it is alive"
+        return ClusterLost("no node of it is alive")
     if own_node not in alive_ids:
-        return "the node of this command is dead"
+        return ClusterLost("the node of this command is dead")
     return None
 
 
@@ -77,7 +82,7 @@ class ClusterWatch:
         self.cluster = cluster
         self.say = say
         self.on_unheard = on_unheard
-        self.loss: str | None = None
+        self.loss: ClusterLost | None = None
         self._alive = cluster.alive_nodes()
         self._to_ask = threading.Event()
         self._stopped = threading.Event()
@@ -92,7 +97,8 @@ class ClusterWatch:
         """Raises ClusterLost if the cluster is, and ends the watch then."""
         if self.loss is not None:
             self.stop()
-            raise ClusterLost(self.loss)
+            # A new one: its traceback would keep alive here what Tune has of the lost cluster.
+            raise type(self.loss)(*self.loss.args)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -120,18 +126,18 @@ class ClusterWatch:
             else:
                 unreached_since = unreached_since or time.monotonic()
             unreached = time.monotonic() - unreached_since if unreached_since else 0.0
-            reason = loss(self.cluster.own_node, [*self._alive], unreached, self.cluster.patience)
-            if reason is not None:
-                self._lose(reason)
+            lost = loss(self.cluster.own_node, [*self._alive], unreached, self.cluster.patience)
+            if lost is not None:
+                self._lose(lost)
                 return
             if spoken_of != (unreached > NOTE_SECONDS):
                 spoken_of = not spoken_of
                 self.say(_head_line(self.cluster, unreached))
 
-    def _lose(self, reason: str) -> None:
-        self.loss = reason
+    def _lose(self, lost: ClusterLost) -> None:
+        self.loss = lost
         if not self._stopped.wait(HEARING_SECONDS):
-            self.on_unheard(reason)
+            self.on_unheard(str(lost))
 
 
 def _head_line(cluster: Cluster, unreached: float) -> str:

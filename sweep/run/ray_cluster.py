@@ -105,8 +105,9 @@ def connected() -> Cluster:
     host, _, port = context.gcs_address.rpartition(":")
     patience = LOCAL_PATIENCE_SECONDS
     if os.environ.get("RAY_ADDRESS"):
-        # Ray waits for a head that comes back; what is to be said is said well before it ends.
-        patience = float(os.environ.get(RECONNECT_VARIABLE) or RECONNECT_SECONDS) / 2
+        # Ray waits for a head that comes back. Before Ray ends the process, what is to be said has
+        # to be said, and the trials settled.
+        patience = float(os.environ.get(RECONNECT_VARIABLE) or RECONNECT_SECONDS) / 3
     return Cluster(
         own_node=context.get_node_id(),
         head=(host.strip("[]"), int(port)),
@@ -265,6 +266,8 @@ def run_trials(
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # termination_interrupts() has it
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MAX_PENDING)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    # Tune asks for resources that it shows nowhere, and a head that is gone never answers.
+    os.environ["TUNE_STATE_REFRESH_PERIOD"] = "inf"
     os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = "inf"  # state at the begin and at the end only
     logging.getLogger("ray.tune.tune").addFilter(_lists_no_deaths)
     with termination_interrupts():

@@ -10,7 +10,7 @@ import pytest
 
 from sweep.run import cluster_loss
 from sweep.run.cluster_loss import MOST_RESTARTS, leave, run_through_losses
-from sweep.run.cluster_watch import Cluster, ClusterLost
+from sweep.run.cluster_watch import Cluster, ClusterLost, HeadLost
 from trainer.config.lookup import UsageError
 
 
@@ -101,6 +101,15 @@ def test_one_that_does_not_start_again_is_lost(told: Told) -> None:
     told.problem = UsageError("Ray did not start here: no room")
     with pytest.raises(ClusterLost, match=r"it is dead, and Ray did not start here: no room"):
         run_through_losses(told.driver, loses(1))
+
+
+def test_one_without_a_head_is_lost_at_once(told: Told) -> None:
+    def run_trials() -> None:
+        raise HeadLost("it is dead")
+
+    with pytest.raises(HeadLost, match="it is dead"):
+        run_through_losses(told.driver, run_trials)
+    assert told.calls == told.lines == []
 
 
 def test_a_foreign_cluster_is_not_started(told: Told) -> None:

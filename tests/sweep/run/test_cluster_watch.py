@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sweep.run import cluster_watch
-from sweep.run.cluster_watch import Cluster, ClusterLost, ClusterWatch, loss
+from sweep.run.cluster_watch import Cluster, ClusterLost, ClusterWatch, HeadLost, loss
 
 Nodes = dict[str, Mapping[str, float]]
 
@@ -28,7 +28,9 @@ Nodes = dict[str, Mapping[str, float]]
     ],
 )
 def test_the_reasons_for_a_loss(alive: list[str], unreached: float, reason: str | None) -> None:
-    assert loss("mine", alive, unreached, patience=30.0) == reason
+    lost = loss("mine", alive, unreached, patience=30.0)
+    assert (lost and str(lost)) == reason
+    assert isinstance(lost, HeadLost) == (unreached > 30.0)
 
 
 class Watched:

@@ -138,8 +138,11 @@ def test_without_a_gpu_a_machine_says_so_and_a_cluster_waits(
     make: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = [trial_config("paper", "C_8-32", "sn", 0)]
-    with pytest.raises(UsageError, match="this machine has no GPU"):
-        make(trials).prepare(trials, one_node)
+    for address in (None, ""):
+        if address is not None:
+            monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(UsageError, match="this machine has no GPU"):
+            make(trials).prepare(trials, one_node)
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     waiting = make(trials)
     waiting.prepare(trials, one_node)
@@ -225,7 +228,7 @@ def test_a_lost_cluster_is_heard_of_at_the_next_tick(make: Make) -> None:
     )
     made.watch = ClusterWatch(cluster, lambda text: None, lambda reason: None)
     made.on_tick()
-    made.watch.loss = "it is dead"
+    made.watch.loss = ClusterLost("it is dead")
     with pytest.raises(ClusterLost, match="it is dead"):
         made.on_tick()
 
