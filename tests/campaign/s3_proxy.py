@@ -98,8 +98,8 @@ class Proxy:
                 # Goes on also if the client does not wait for it.
                 if not await self._spawn(self._answer(request, writer)):
                     return
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return  # cancelled when the proxy ends; streams would print it
         finally:
             with contextlib.suppress(ConnectionError):
                 writer.close()

@@ -1,7 +1,7 @@
 """A selection of a campaign, as much of it as continuous integration has time for.
 
 4 rounds on a faulty bucket (seeds 0 to 3: outages, rival starts, kills) and 2 of kills (seeds 1
-and 2: raylet, worker, GCS, driver), beside the undisturbed run that they are held against. That
+and 2: raylet, GCS, driver), beside the undisturbed run that they are held against. That
 is far less than a tenth of a campaign of a thousand rounds: their number was chosen by time, two
 minutes on two slow cores. `make campaign` runs all, and cuts hosts off.
 """
@@ -43,6 +43,6 @@ def test_a_selection_of_a_campaign(tmp_path: Path) -> None:
     assert any(" x double" in fault for line in rounds for fault in line["done"])
     rounds = campaign(tmp_path, "--kinds=kill", "--seed=1", "--rounds=2", "--jobs=1")
     killed = [event for line in rounds[4:] for event in line["done"]]
-    assert set(killed) >= {"kill raylet", "kill worker"}
+    assert set(killed) >= {"kill raylet", "kill driver"}
     again = campaign(tmp_path, "--kinds=kill", "--seed=1", "--rounds=2")
     assert again == rounds, "a round that is in the ledger is not run again"
