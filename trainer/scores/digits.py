@@ -77,13 +77,20 @@ class Scorer:
         }
 
 
-@lru_cache(maxsize=1)
 def load_scorer(device: str, path: Path = CLASSIFIER_FILE) -> Scorer:
     """Reads the shipped classifier and takes the statistics of all stacked training digits.
 
     The three channels of a stacked image are independent draws, so mean and covariance over all
     1437^3 of them are exact: the mean three times, the covariance three times on the diagonal.
     """
+    return _load_scorer(device, path, torch.get_num_threads())
+
+
+@lru_cache(maxsize=1)
+def _load_scorer(device: str, path: Path, threads: int) -> Scorer:
+    """Reads it once for trials of the same number of threads: sums are rounded by that, and a
+    trial's bits must not depend on the one before it in its process."""
+    del threads
     stored = torch.load(path, map_location=device, weights_only=True)
     classifier = Classifier().to(device).eval().requires_grad_(False)
     classifier.load_state_dict(stored["classifier"])

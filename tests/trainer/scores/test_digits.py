@@ -89,3 +89,18 @@ def test_scores_do_not_depend_on_the_resolution(scorer):
         for d, r in zip((small, large), rng, strict=True)
     )
     assert a == pytest.approx(b, rel=1e-5)
+
+
+def test_a_scorer_does_not_depend_on_the_threads_of_the_one_before() -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        digits.load_scorer("cpu")
+        torch.set_num_threads(1)
+        later = digits.load_scorer("cpu")
+        digits._load_scorer.cache_clear()
+        fresh = digits.load_scorer("cpu")
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(later.mean, fresh.mean)
+    assert torch.equal(later.covariance, fresh.covariance)
