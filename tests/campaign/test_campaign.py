@@ -1,9 +1,9 @@
 """A selection of a campaign, as much of it as continuous integration has time for.
 
-4 rounds on a faulty bucket (seeds 0 to 3: outages, rival starts, kills) and 2 of kills (seeds 1
-and 2: raylet, GCS, driver), beside the undisturbed run that they are held against. That
-is far less than a tenth of a campaign of a thousand rounds: their number was chosen by time, two
-minutes on two slow cores. `make campaign` runs all, and cuts hosts off.
+2 rounds on a faulty bucket (seeds 0 and 1: outages, rival starts, kills) and a kill (seed 1: the
+raylet), beside the undisturbed run that they are held against. That is far less than a tenth of a
+campaign of a thousand rounds: their number was chosen by time, some two minutes on two slow cores.
+`make campaign` runs all, and cuts hosts off.
 """
 
 from __future__ import annotations
@@ -38,11 +38,10 @@ def campaign(out: Path, *arguments: str) -> Sequence[dict]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_selection_of_a_campaign(tmp_path: Path) -> None:
-    rounds = campaign(tmp_path, "--kinds=s3", "--rounds=4", "--jobs=4")
-    assert sorted(line["seed"] for line in rounds) == [0, 1, 2, 3]
-    assert any(" x double" in fault for line in rounds for fault in line["done"])
-    rounds = campaign(tmp_path, "--kinds=kill", "--seed=1", "--rounds=2", "--jobs=1")
-    killed = [event for line in rounds[4:] for event in line["done"]]
-    assert set(killed) >= {"kill raylet", "kill driver"}
-    again = campaign(tmp_path, "--kinds=kill", "--seed=1", "--rounds=2")
+    rounds = campaign(tmp_path, "--kinds=s3", "--rounds=2", "--jobs=2")
+    assert sorted(line["seed"] for line in rounds) == [0, 1]
+    assert all(line["done"] for line in rounds), "faults have struck"
+    rounds = campaign(tmp_path, "--kinds=kill", "--seed=1", "--rounds=1", "--jobs=1")
+    assert "kill raylet" in rounds[2]["done"]
+    again = campaign(tmp_path, "--kinds=kill", "--seed=1", "--rounds=1")
     assert again == rounds, "a round that is in the ledger is not run again"
