@@ -73,11 +73,13 @@ def survival(rows: Iterable[Row]) -> list[Survival]:
 
 
 def _run(row: Row) -> tuple[int, int, bool]:
-    """Returns the first iteration at risk, the last, and whether it collapsed there."""
-    start = row["parent_iteration"] or 0
-    if row["mode_collapse_at"] is not None:
-        return start, row["mode_collapse_at"], True
-    return start, max(row["iteration"], start), False
+    """Returns the first iteration at risk, the last, and whether it collapsed there.
+
+    Nobody is at risk before it begins, whatever an odd row says of a branch.
+    """
+    start, collapsed_at = row["parent_iteration"] or 0, row["mode_collapse_at"]
+    end = row["iteration"] if collapsed_at is None else collapsed_at
+    return start, max(end, start), collapsed_at is not None
 
 
 def steps(runs: Sequence[tuple[int, int, bool]]) -> Iterator[Step]:

@@ -18,7 +18,7 @@ def test_a_schedule_is_a_function_of_kind_and_seed(kind: str) -> None:
     schedules = [draw(kind, seed) for seed in SEEDS]
     random.seed(1)
     assert schedules == [draw(kind, seed) for seed in SEEDS]
-    assert len({schedule.events for schedule in schedules}) > len(SEEDS) / 2
+    assert len({(schedule.events, schedule.faults) for schedule in schedules}) > len(SEEDS) / 2
 
 
 def test_everything_is_killed() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from api.paper.survival import band, steps
+from api.paper.survival import band, steps, survival
 from sweep.store.store import Store
 from tests.api.servers import serving
 from tests.api.stores import identity, write_trial
@@ -48,6 +48,15 @@ def test_a_branch_is_at_risk_from_its_start() -> None:
     by_key = list(steps([(0, 100, True), (0, 300, False), (200, 300, False), (200, 250, True)]))
     assert [(step.iteration, step.at_risk) for step in by_key] == [(100, 2), (250, 3), (300, 2)]
     assert by_key[1].share == pytest.approx(1 / 2 * 2 / 3)
+
+
+def test_a_branch_that_fell_before_it_began_ends_where_it_begins() -> None:
+    row = {
+        "profile": "digits", "method": "sn", "i_ratio": None, "status": "collapsed",
+        "iteration": 40, "parent_iteration": 200, "mode_collapse_at": 100,
+    }  # fmt: skip
+    (item,) = survival([row])
+    assert [(s.iteration, s.at_risk, s.events) for s in item.steps] == [(200, 1, 1)]
 
 
 def test_over_http(http: httpx2.Client) -> None:
