@@ -105,14 +105,17 @@ class Recorder:
         self._report("running", evaluation.record)
 
     def record_end(self, state: TrainState, scores: Mapping[str, float]) -> None:
-        """Writes the trial's last row: one stopped before its planned end has collapsed."""
+        """Writes the trial's last row: one stopped before its planned end has collapsed.
+
+        What no longer belongs to it goes before: nobody looks after a trial that has ended.
+        """
         self.seconds = state.seconds
         is_complete = state.iteration == self.config.iterations and self.history[-1]["finite"]
         status = "completed" if is_complete else "collapsed"
         reason = None if is_complete or self.verdict is None else self.verdict.stop
-        self._write_trial(status, scores=scores, stop_reason=reason)
         self._drop_samples()
         self._drop_checkpoints(0)
+        self._write_trial(status, scores=scores, stop_reason=reason)
         self._report(status, {**self.history[-1], **scores})
 
     def record_stop(self) -> None:

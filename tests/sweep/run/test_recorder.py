@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sweep.run.recorder import Recorder
 from sweep.run.trainable import Task, run
 from sweep.store.store import Store
 from tests.sweep.proxy import Proxy
@@ -69,3 +70,29 @@ def test_a_sample_that_is_not_reached_again_goes_when_the_trial_ends(
     assert removed == ["DELETE 99.png"]
     kept = sorted(int(file.key) for file in store.list(f"samples/{CONFIG.trial_id}"))
     assert kept == [*range(CONFIG.iterations + 1)]
+
+
+class Killed(BaseException):
+    """What ends a process at once."""
+
+
+def test_who_is_killed_while_it_tidies_up_has_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would tidy up: an ended trial is left alone."""
+    drop_checkpoints = Recorder._drop_checkpoints
+
+    def drop_or_die(recorder: Recorder, patience: int) -> None:
+        if patience == 0:
+            raise Killed
+        drop_checkpoints(recorder, patience)
+
+    monkeypatch.setattr(Recorder, "_drop_checkpoints", drop_or_die)
+    with pytest.raises(Killed):
+        trained(tmp_path)
+    (row,) = Store(tmp_path).read_rows("trials", CONFIG.trial_id)
+    assert row["status"] == "running"
+    monkeypatch.undo()
+    trained(tmp_path)
+    (row,) = Store(tmp_path).read_rows("trials", CONFIG.trial_id)
+    assert row["status"] == "completed"
