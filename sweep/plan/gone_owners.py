@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sweep.store.owners import owned_keys
 from sweep.store.ownership import acquire, read_owner
 from sweep.store.processes import is_gone
 from sweep.store.store import Store
+from sweep.store.trial_ownership import end_running_row, record_path
 
 
 def settle_gone(store: Store) -> list[str]:
@@ -18,17 +17,12 @@ def settle_gone(store: Store) -> list[str]:
     """
     trial_ids = []
     for trial_id in sorted(owned_keys(store, "claims")):
-        path = f"claims/{trial_id}.json"
-        record = read_owner(store, path)
+        record = read_owner(store, record_path(trial_id))
         if record is None or not is_gone(record):
             continue
-        ownership = acquire(store, path, wait=False)
+        ownership = acquire(store, record_path(trial_id), wait=False)
         if ownership is None:
             continue  # another start was faster
-        for row in store.read_rows("trials", trial_id):
-            if row["status"] == "running":
-                ending = {"status": "stopped", "updated_at": datetime.now(UTC)}
-                ownership.write_rows("trials", trial_id, [row | ending])
-        ownership.release()
+        end_running_row(ownership, trial_id, "stopped")
         trial_ids.append(trial_id)
     return trial_ids

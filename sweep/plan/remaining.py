@@ -6,7 +6,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,12 @@ from sweep.store.owners import owned_keys
 from sweep.store.ownership import acquire, read_owner
 from sweep.store.read_files import side_by_side
 from sweep.store.store import Store, default_root
-from sweep.store.trial_ownership import acquire_within, owner_in_words, record_path
+from sweep.store.trial_ownership import (
+    acquire_within,
+    end_running_row,
+    owner_in_words,
+    record_path,
+)
 from sweep.store.vocabulary import BESIDE_A_SWEEP, FINISHED
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
@@ -154,11 +158,5 @@ def settle(
         if ownership is None:
             owners[trial_id] = read_owner(store, record_path(trial_id)) or {}
             continue
-        for row in store.read_rows("trials", trial_id):
-            if row["status"] == "running":
-                ending = {"status": status, "traceback": errors.get(trial_id)}
-                ending["failures"] = (row["failures"] or 0) + (status == "failed")
-                ending["updated_at"] = datetime.now(UTC)
-                ownership.write_rows("trials", trial_id, [row | ending])
-        ownership.release()
+        end_running_row(ownership, trial_id, status, errors.get(trial_id))
     return owners

@@ -26,6 +26,7 @@ from sweep.store.ownership import is_live, read_owner
 from sweep.store.read_files import READ_ERRORS, side_by_side
 from sweep.store.store import Store
 from sweep.store.tables import parse
+from sweep.store.trial_ownership import record_path
 from sweep.store.vocabulary import UNREADABLE, Row
 from trainer.collapse import SIGNALS, in_words
 from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS
@@ -256,7 +257,7 @@ def _is_lost(store: Store, trial_id: str) -> bool:
 
     A trial releases its ownership after its last row, so without one the row is read again.
     """
-    owner = read_owner(store, f"claims/{trial_id}.json")
+    owner = read_owner(store, record_path(trial_id))
     try:
         if owner is not None and is_live(owner):
             return False

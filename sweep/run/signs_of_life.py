@@ -13,6 +13,7 @@ from collections.abc import Collection
 from sweep.run.cluster_watch import ClusterLost
 from sweep.store.retry import recovered_within
 from sweep.store.store import Store
+from sweep.store.trial_ownership import record_path
 
 # Several heartbeats.
 LOOK_SECONDS = 60.0
@@ -43,7 +44,7 @@ class SignsOfLife:
         if now - max(self.last_sign, self.last_look) < LOOK_SECONDS:
             return
         self.last_look = now
-        records = {trial_id: self.store.read(f"claims/{trial_id}.json") for trial_id in running}
+        records = {trial_id: self.store.read(record_path(trial_id)) for trial_id in running}
         if any(
             record is not None and record != self._records.get(trial_id)
             for trial_id, record in records.items()

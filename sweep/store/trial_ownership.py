@@ -32,6 +32,20 @@ def acquire_within(store: Store, trial_id: str, seconds: float) -> Ownership | N
     return ownership
 
 
+def end_running_row(
+    ownership: Ownership, trial_id: str, status: str, traceback: str | None = None
+) -> None:
+    """Writes `status` for a trial that is stored as running, though its process is gone, and
+    releases it."""
+    for row in ownership.store.read_rows("trials", trial_id):
+        if row["status"] == "running":
+            ending = {"status": status, "traceback": traceback}
+            ending["failures"] = (row["failures"] or 0) + (status == "failed")
+            ending["updated_at"] = datetime.now(UTC)
+            ownership.write_rows("trials", trial_id, [row | ending])
+    ownership.release()
+
+
 def live_owner(store: Store, trial_id: str) -> dict[str, Any] | None:
     """Returns the record of the start that owns a trial; None if it could be owned at once.
 
