@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from sweep.store.filesystems import room_left
+from sweep.store import filesystems
 from trainer.config.lookup import UsageError
 
 # Ray and a worker need some 100 kB to start, and a log grows.
@@ -27,14 +27,8 @@ def folder() -> str:
 
 
 def shortage(place: str) -> str | None:
-    """Returns in words how much room there is if that is too little; None if there is enough, or
-    the file system does not tell."""
-    try:
-        disk = os.statvfs(place)
-    except OSError:
-        return None
-    is_short = disk.f_blocks and disk.f_bavail * disk.f_frsize < ENOUGH_BYTES
-    return room_left(place) if is_short or (disk.f_files and not disk.f_favail) else None
+    """Returns in words how much room there is if that is too little for a trial to start."""
+    return filesystems.shortage(place, ENOUGH_BYTES)
 
 
 def check_room() -> None:

@@ -95,18 +95,25 @@ def room_left(folder: str) -> str:
     return f"{disk.f_bavail * disk.f_frsize} bytes are free"
 
 
-def obstacle(folder: str) -> str | None:
-    """Returns why nobody can write to a folder, as far as can be seen without writing."""
+def shortage(folder: str, enough_bytes: int = 1) -> str | None:
+    """Returns in words how much room there is if that is less than `enough_bytes` or no file more
+    fits; None if there is enough, or the file system does not tell."""
     try:
         disk = os.statvfs(folder)
     except OSError:
         return None
-    if disk.f_flag & os.ST_RDONLY:
-        return "is read-only"
     # Some file systems do not count.
-    if (disk.f_blocks and not disk.f_bavail) or (disk.f_files and not disk.f_favail):
-        return f"has no room ({room_left(folder)})"
-    return None
+    is_short = disk.f_blocks and disk.f_bavail * disk.f_frsize < enough_bytes
+    return room_left(folder) if is_short or (disk.f_files and not disk.f_favail) else None
+
+
+def obstacle(folder: str) -> str | None:
+    """Returns why nobody can write to a folder, as far as can be seen without writing."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return "is read-only"
+    words = shortage(folder)
+    return None if words is None else f"has no room ({words})"
 
 
 def check_permissions(folders: Iterable[str]) -> None:
