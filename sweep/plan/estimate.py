@@ -73,27 +73,21 @@ class Measured:
         `gpu_bytes` is the size of the GPUs that are to be used, for nominal seconds.
         """
         self.gpu_bytes = gpu_bytes
-        self._ratios: dict[tuple[str, ...], list[float]] = {}
-        self._rates: dict[tuple[str, ...], Rate] = {}
+        ratios: dict[tuple[str, ...], list[float]] = {}
         for row in rows:
             config = _comparable_config(row)
             if config is None:
                 continue
             whole_seconds = row["seconds"] * config.iterations / row["iteration"]
             for key in _keys(config):
-                self._ratios.setdefault(key, []).append(
-                    whole_seconds / nominal_seconds(config, gpu_bytes)
-                )
+                ratio = whole_seconds / nominal_seconds(config, gpu_bytes)
+                ratios.setdefault(key, []).append(ratio)
+        self._rates = {key: _rate(each) for key, each in ratios.items()}
 
     def rate(self, config: TrialConfig) -> Rate | None:
         """The rate of the nearest kind of trials that there are: setting and method, setting,
         method, all of the profile; on the same type of device."""
-        for key in _keys(config):
-            if ratios := self._ratios.get(key):
-                if key not in self._rates:
-                    self._rates[key] = _rate(ratios)
-                return self._rates[key]
-        return None
+        return next((self._rates[key] for key in _keys(config) if key in self._rates), None)
 
 
 def _rate(ratios: Sequence[float]) -> Rate:
