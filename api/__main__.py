@@ -14,12 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
-from api.preload import (
-    give_back,
-    keep_memory_small,
-    settle,
-    share_interpreter,
-)
+from api.preload import give_back, keep_memory_small, settle, share_interpreter
 from api.reading.cache import default_folder
 from api.reading.snapshot import log
 from api.web.access import Tokens, read_tokens
