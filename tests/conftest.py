@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -25,6 +24,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+
+from tests.endpoints import address_of, by_way_of
 
 
 def free_port() -> int:
@@ -104,15 +105,22 @@ class Head:
         )
 
     def wait_until_up(self) -> None:
+        """Until jobs can be submitted and a node is there; either may come first."""
         deadline = time.monotonic() + 120
         while True:
             try:
                 self.ask("/api/jobs/")
-                return
+                if self.alive_nodes():
+                    return
             except (urllib.error.URLError, ConnectionError, TimeoutError):
-                assert self.process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.5)
+                pass
+            assert self.process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+
+    def alive_nodes(self) -> list[dict[str, Any]]:
+        nodes = self.ask("/api/v0/nodes")["data"]["result"]["result"]
+        return [node for node in nodes if node["state"] == "ALIVE"]
 
     def follow(self, job: str) -> dict[str, Any]:
         """A log stream may end before its job does: only the status says that it has ended."""
@@ -207,10 +215,8 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 @pytest.fixture
 def proxied(bucket_root: str) -> Iterator[tuple[str, Proxy]]:
     """A root of its own in the bucket, reached through a port that can be cut off."""
-    found = re.search(r"endpoint_override=([\d.]+):(\d+)", bucket_root)
-    assert found is not None
-    proxy = Proxy((found[1], int(found[2])))
-    yield bucket_root.replace(found[0], f"endpoint_override=127.0.0.1:{proxy.port}"), proxy
+    proxy = Proxy(address_of(bucket_root))
+    yield by_way_of(bucket_root, proxy.port), proxy
     proxy.cut()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from tests.campaign import processes
 from tests.campaign.schedule import Event, Schedule
 from tests.campaign.stillness import HANG_SECONDS, Stillness, events_in, words_in
+from tests.processes import descendants, kill
 
 LOOK_SECONDS = 0.1
 # Starts beyond one for each event, before a command counts as one that never gets done.
@@ -98,7 +99,7 @@ def _follow(
                 since, reports = time.monotonic(), _reports(logs)
         if still.seconds((words_in(logs), state()), now) > hang_seconds:
             _dump(process.pid, logs[-1].with_suffix(".stacks"))
-            processes.kill(process.pid, *processes.family(process.pid))
+            kill(process.pid, *descendants(process.pid))
             process.wait(30)
             return HUNG
         tend()
@@ -145,14 +146,14 @@ def _dump(pid: int, file: Path) -> None:
 def kill_by_role(event: Event, driver: int) -> bool:
     """Kills a process of a command and of the cluster that it started; see Strike."""
     if event.target == "driver":
-        processes.kill(driver)
+        kill(driver)
         return True
-    members = processes.family(driver)
+    members = descendants(driver)
     targets = processes.of_role(event.target, members)
     if not targets:
         return False
     if event.target == "all":
-        processes.kill(driver, *targets)
+        kill(driver, *targets)
     else:
-        processes.kill(targets[event.pick % len(targets)])
+        kill(targets[event.pick % len(targets)])
     return True

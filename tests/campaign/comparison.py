@@ -20,6 +20,7 @@ from sweep.store.filesystems import ABANDONED_SECONDS
 from sweep.store.ownership import is_live, read_owner
 from sweep.store.store import TEMPORARY, Store
 from sweep.store.tables import parse, pylist
+from tests import stored_rows
 
 # The columns that tell the rows of one file apart.
 KEYS = {
@@ -29,17 +30,8 @@ KEYS = {
     "outputs": ("iteration", "images", "quantity"),
     "sweeps": ("trial_id",),
 }
-# What may differ between two runs of one trial.
-PASSING = {
-    "seconds",
-    "started_at",
-    "updated_at",
-    "host",
-    "attempt",
-    "failures",
-    "images_per_second",
-    "gpu_memory",
-}
+# What may differ where one run was killed.
+PASSING = stored_rows.PASSING | {"failures"}
 # Derived, or of one start: neither belongs to the results.
 OF_ONE_START = ("claims", "index", TEMPORARY)
 
@@ -154,7 +146,7 @@ def _rows(table: str, key: str, content: bytes) -> Iterator[tuple[Key, str]]:
         yield ("unreadable", f"{table}/{key}", str(error)), ""
         return
     for row in rows:
-        kept = {name: repr(value) for name, value in row.items() if name not in PASSING}
+        kept = stored_rows.lasting_values(row, PASSING)
         yield (table, key, *(row[name] for name in KEYS[table])), digest_of(kept)
 
 

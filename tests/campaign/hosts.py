@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.campaign.plan import environment
-from tests.campaign.processes import die_with_parent, kill
+from tests.campaign.processes import die_with_parent
+from tests.processes import kill
 
 TOOLS = ("ip", "unshare", "nsenter", "mount", "setsid")
 NAMES = ("a", "b", "c")

@@ -11,6 +11,7 @@ from tests.campaign.hosts import Hosts, start_cluster, three_hosts
 from tests.campaign.plan import Plan
 from tests.campaign.schedule import Event, Schedule
 from tests.campaign.stillness import store_state
+from tests.processes import descendants, kill
 
 
 def run(schedule: Schedule, plan: Plan, folder: Path, temporary: Path) -> Course:
@@ -35,9 +36,9 @@ def _strike(hosts: Hosts, event: Event, driver: int) -> bool:
         return True
     if event.target in hosts.rays:
         ray = hosts.rays[event.target].pid
-        processes.kill(ray, *processes.family(ray))
+        kill(ray, *descendants(ray))
         return True
-    nodes = [processes.family(ray.pid) for ray in hosts.rays.values()]
+    nodes = [descendants(ray.pid) for ray in hosts.rays.values()]
     workers = processes.of_role("worker", set().union(*nodes))
-    processes.kill(*workers[event.pick % len(workers) :][:1] if workers else ())
+    kill(*workers[event.pick % len(workers) :][:1] if workers else ())
     return bool(workers)

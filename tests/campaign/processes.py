@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.processes import descendants, kill, trains
+
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 # The names that the kernel has of Ray's servers.
 SERVERS = {"raylet": "raylet", "gcs": "gcs_server"}
-# Ray names a worker after the actor that it is.
-WORKER = b"ImplicitFunc"
 
 
 def adopt_orphans() -> None:
@@ -32,44 +32,23 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def family(pid: int) -> set[int]:
-    """The living processes that descend from `pid`, in whatever group, session or namespace."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            if state not in "ZX":
-                parents[int(entry.name)] = int(parent)
-    members = {pid}
-    while more := {p for p, parent in parents.items() if parent in members} - members:
-        members |= more
-    return members - {pid}
-
-
 def of_role(role: str, pids: Iterable[int]) -> list[int]:
     """Those of the processes that are a raylet, a GCS server or a trial's worker; `all`: all."""
     return sorted(pid for pid in pids if role == "all" or _is(role, pid))
 
 
 def _is(role: str, pid: int) -> bool:
+    if role == "worker":
+        return trains(pid)
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        if role == "worker":
-            return WORKER in Path(f"/proc/{pid}/cmdline").read_bytes()
         return Path(f"/proc/{pid}/comm").read_text().strip() == SERVERS[role]
     return False
-
-
-def kill(*pids: int, number: int = signal.SIGKILL) -> None:
-    """Sends a signal to those of the processes that are there."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def end_family() -> int:
     """Kills all that this process started, until nothing is left; returns how many there were."""
     count = 0
-    while pids := family(os.getpid()):
+    while pids := descendants(os.getpid()):
         count += len(pids)
         kill(*pids)
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.campaign.plan import Plan, environment
 from tests.campaign.s3_proxy import SIGNED, Proxy, faulty_s3
 from tests.campaign.schedule import Event, Schedule
 from tests.campaign.stillness import HANG_SECONDS, Stillness, events_in, words_in
+from tests.processes import kill
 from trainer.config.trial import TrialConfig
 
 LOOK_SECONDS = 0.02
@@ -102,7 +104,7 @@ class _Trial:
         """Notes the ends of starts, and lets suspended ones go on in time."""
         for pid, until in list(self.paused.items()):
             if time.monotonic() > until:
-                processes.kill(pid, number=processes.signal.SIGCONT)
+                kill(pid, number=signal.SIGCONT)
                 del self.paused[pid]
         for process in list(self.running):
             if process.exitcode is not None:
@@ -116,9 +118,9 @@ class _Trial:
             self.start()
         elif self.running and (pid := self.running[0].pid) is not None:
             if event.act == "kill":
-                processes.kill(pid)
+                kill(pid)
             else:
-                processes.kill(pid, number=processes.signal.SIGSTOP)
+                kill(pid, number=signal.SIGSTOP)
                 self.paused[pid] = time.monotonic() + event.seconds
 
 

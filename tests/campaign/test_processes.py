@@ -6,17 +6,18 @@ import subprocess
 import sys
 import time
 
-from tests.campaign.processes import family
+from tests.processes import descendants
 
 # Adopts a grandchild whose own parent has ended, and kills it.
 ADOPTION = """
 import os, subprocess, sys, time
-from tests.campaign.processes import adopt_orphans, end_family, family, of_role
+from tests.campaign.processes import adopt_orphans, end_family, of_role
+from tests.processes import descendants
 adopt_orphans()
 subprocess.run(["sh", "-c", "setsid sleep 300 & exit 0"], check=True)
-members = family(os.getpid())
+members = descendants(os.getpid())
 print(len(members), of_role("raylet", members), of_role("all", members) == sorted(members))
-print(end_family(), len(family(os.getpid())))
+print(end_family(), len(descendants(os.getpid())))
 """
 
 
@@ -31,12 +32,12 @@ def test_descendants_are_found() -> None:
     parent = subprocess.Popen(["sh", "-c", "sleep 300; true"])
     try:
         deadline = time.monotonic() + 20
-        while not (children := family(parent.pid)) and time.monotonic() < deadline:
+        while not (children := descendants(parent.pid)) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(children) == 1
-        assert not family(children.pop())
+        assert not descendants(children.pop())
     finally:
-        for pid in family(parent.pid):
+        for pid in descendants(parent.pid):
             subprocess.run(["kill", str(pid)], check=False)
         parent.kill()
         parent.wait()

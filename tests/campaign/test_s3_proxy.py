@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from sweep.store.store import Store
 from tests.campaign import s3_faults
 from tests.campaign.s3_faults import Fault, Faults
 from tests.campaign.s3_proxy import SIGNED, Proxy, faulty_s3
+from tests.endpoints import address_of, by_way_of
 
 
 class Scripted(Faults):
@@ -32,13 +32,11 @@ class Scripted(Faults):
 @pytest.fixture
 def behind(bucket_root: str) -> Callable:
     """Opens the bucket behind a proxy; yields (bucket itself, the same through it, proxy)."""
-    found = re.search(r"endpoint_override=([\d.]+):(\d+)", bucket_root)
-    assert found is not None
 
     @contextmanager
     def opened(faults: Faults) -> Iterator[tuple[Store, Store, Proxy]]:
-        with faulty_s3((found[1], int(found[2])), faults) as proxy:
-            root = bucket_root.replace(found[0], f"endpoint_override=127.0.0.1:{proxy.port}")
+        with faulty_s3(address_of(bucket_root), faults) as proxy:
+            root = by_way_of(bucket_root, proxy.port)
             yield Store(bucket_root), Store(root, patience=60.0), proxy
 
     return opened

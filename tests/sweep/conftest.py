@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 import uuid
@@ -20,7 +19,9 @@ import pytest
 from sweep.paper.table2 import SettingRow, table2
 from sweep.store.processes import own_record
 from sweep.store.store import Store
+from tests.endpoints import address_of, by_way_of
 from tests.sweep.proxy import Proxy
+from tests.sweep.small_sweep import WORKER, results
 
 ROOT = Path(__file__).parents[2]
 SURROUNDINGS = ("RAY_ADDRESS", "RAY_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR", "SWEEP_RESULTS")
@@ -84,10 +85,8 @@ def bucket_root(s3_root: str) -> str:
 @pytest.fixture
 def behind_proxy(bucket_root: str) -> Iterator[tuple[str, Proxy]]:
     """A root of its own in the bucket, reached through a proxy that holds requests back."""
-    address = re.search(r"endpoint_override=([\d.]+):(\d+)", bucket_root)
-    assert address is not None
-    proxy = Proxy((address[1], int(address[2])))
-    yield bucket_root.replace(address[0], f"endpoint_override=127.0.0.1:{proxy.port}"), proxy
+    proxy = Proxy(address_of(bucket_root))
+    yield by_way_of(bucket_root, proxy.port), proxy
     proxy.close()
 
 
@@ -216,3 +215,12 @@ def compared(trial: Callable[..., dict[str, Any]]) -> list[SettingRow]:
     values = {f"sn-{s}": 1000.0 for s in range(3)}
     values |= {f"sr-static-{s}": 900.0 - 10 * s for s in range(3)} | {"sn-renorm-0": 1020.0}
     return table2(trials, lambda i: [{"iteration": 100, "fd_digits": values[i], "fid": None}])
+
+
+@pytest.fixture(scope="session")
+def whole(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The results of both trials, that nothing disturbs."""
+    root = tmp_path_factory.mktemp("whole")
+    command = [sys.executable, "-c", WORKER, str(root), "60", "sn", "sr-static"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return results(root)

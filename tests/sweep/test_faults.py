@@ -26,99 +26,23 @@ import pytest
 
 from sweep.run.ray_cluster import EMPTY_STATE
 from sweep.store.owners import owned_keys
-from sweep.store.processes import process_started
 from sweep.store.store import Store
-from trainer.config.trial import trial_config
+from tests.processes import descendants, kill, trains
+from tests.sweep.small_sweep import (
+    ITERATIONS,
+    PLAN,
+    SN,
+    SR,
+    WORKER,
+    Driver,
+    assert_kept,
+    checkpointed,
+    results,
+    wait_until,
+)
 
 # Clusters that start, fail and are found out, on a machine that may have two cores.
 pytestmark = pytest.mark.timeout(600)
-
-ITERATIONS = 10
-PLAN = (
-    "--profile=digits",
-    "--settings=C_8-32",
-    f"--iterations={ITERATIONS}",
-    "--no-stop-on-collapse",
-)
-SN, SR = (
-    trial_config("digits", "C_8-32", method, 0, iterations=ITERATIONS).trial_id
-    for method in ("sn", "sr-static")
-)
-TABLES = ("trials", "evaluations", "spectra", "outputs")
-# What may differ between two runs of one trial.
-PASSING = {
-    "seconds",
-    "started_at",
-    "updated_at",
-    "host",
-    "attempt",
-    "failures",
-    "images_per_second",
-    "gpu_memory",
-}
-
-
-def results(root: Path | str, *trials: str) -> dict[str, Any]:
-    """All rows and samples of the trials, without times, host and attempt; NaN as text."""
-    store = Store(root)
-    found: dict[str, Any] = {}
-    for trial_id in trials or (SN, SR):
-        for table in TABLES:
-            found[f"{table} {trial_id}"] = [
-                {k: repr(v) for k, v in row.items() if k not in PASSING}
-                for row in store.read_rows(table, trial_id)
-            ]
-        for sample in store.list(f"samples/{trial_id}"):
-            found[sample.path] = store.read(sample.path)
-        found[f"checkpoints {trial_id}"] = [
-            file.key for file in store.list(f"checkpoints/{trial_id}")
-        ]
-    return found
-
-
-def checkpointed(root: Path | str) -> dict[str, int]:
-    """When the sample of every evaluation up to its trial's latest checkpoint was written.
-
-    Each evaluation writes its sample once; one that is computed again writes it again.
-    """
-    store, found = Store(root), {}
-    for trial_id in (SN, SR):
-        latest = max((int(f.key) for f in store.list(f"checkpoints/{trial_id}")), default=-1)
-        for sample in store.list(f"samples/{trial_id}"):
-            if int(sample.key) <= latest:
-                found[sample.path] = sample.mtime_ns
-    return found
-
-
-def assert_kept(root: Path | str, before: dict[str, int]) -> None:
-    store = Store(root)
-    now = {f.path: f.mtime_ns for i in (SN, SR) for f in store.list(f"samples/{i}")}
-    assert before
-    assert {path: now.get(path) for path in before} == before
-
-
-# Trials without Ray, by their methods; ownership without a heartbeat lasts for argv[2] seconds.
-WORKER = f"""
-import sys
-from sweep.run import trainable
-from sweep.store import ownership
-from trainer.config.trial import trial_config
-ownership.STALE_SECONDS = float(sys.argv[2])
-ownership.acquire.__kwdefaults__["every"] = 0.3
-for method in sys.argv[3:]:
-    config = trial_config("digits", "C_8-32", method, 0, iterations={ITERATIONS})
-    task = trainable.Task(results=sys.argv[1], stop_on_collapse=False)
-    trainable.run(config, task, lambda report: print(report["status"], flush=True))
-"""
-
-
-@pytest.fixture(scope="module")
-def whole(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The results of both trials, that nothing disturbs."""
-    root = tmp_path_factory.mktemp("whole")
-    command = [sys.executable, "-c", WORKER, str(root), "60", "sn", "sr-static"]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return results(root)
 
 
 @pytest.fixture(scope="module")
@@ -146,52 +70,6 @@ def wait_for_nodes(head: Any, count: int) -> None:
     wait_until(there, 200, every=1)
 
 
-def wait_until(true: Callable[[], Any], seconds: float, every: float = 0.1) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(every)
-
-
-class Driver:
-    """A sweep in a process of its own; what it says is in `said()`."""
-
-    def __init__(self, environment: dict[str, str], log: Path, *arguments: str) -> None:
-        self.log = log
-        with open(log, "w") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
-                env=environment,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-
-    def said(self) -> str:
-        return self.log.read_text()
-
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
-
-    def wait(self) -> int:
-        return self.process.wait(240)
-
-    def end(self, number: int) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(90)
-
-    def wait_for(self, root: Path, **latest: int) -> None:
-        """Until each trial has a checkpoint of at least that iteration."""
-
-        def there() -> bool:
-            assert self.process.poll() is None, self.said()
-            return all(
-                any(int(path.stem) >= at for path in (root / "checkpoints" / i).glob("*.pt"))
-                for i, at in ((SN, latest.get("sn", 0)), (SR, latest.get("sr", 0)))
-            )
-
-        wait_until(there, 200)
-
-
 @pytest.fixture
 def drive(raylets: Any, tmp_path: Path) -> Iterator[Callable[..., Driver]]:
     """Starts drivers on the cluster; at the end none of them, nor of their workers, is left."""
@@ -210,32 +88,6 @@ def drive(raylets: Any, tmp_path: Path) -> Iterator[Callable[..., Driver]]:
     wait_until(lambda: not workers(), 60)
 
 
-def descendants(pid: int) -> set[int]:
-    """The processes that descend from `pid`, in whatever process group or session."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            parents[int(entry.name)] = int(
-                (entry / "stat").read_text().rpartition(")")[2].split()[1]
-            )
-    family = {pid}
-    while more := {p for p, parent in parents.items() if parent in family} - family:
-        family |= more
-    return family - {pid}
-
-
-def trains(pid: int) -> bool:
-    """Whether it lives and is a trial's: Ray names a worker after the actor that it is.
-
-    Ray's agents of a cluster that has gone take up to a minute to see that, and are not meant.
-    """
-    if process_started(pid) is None:
-        return False
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return b"ImplicitFunc" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
-
-
 def workers() -> list[int]:
     """The trials' processes of every cluster that this process started."""
     return [pid for pid in descendants(os.getpid()) if trains(pid)]
@@ -244,12 +96,6 @@ def workers() -> list[int]:
 def holder(root: Path, trial_id: str) -> int:
     """The process that trains, as the file of its ownership says."""
     return json.loads((root / f"claims/{trial_id}.json").read_text())["pid"]
-
-
-def kill(*pids: int) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 def attempt(root: Path, trial_id: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,18 +11,15 @@ from typing import Any
 import pytest
 
 from sweep.store.store import Store
-from tests.sweep.test_faults import (
+from tests.processes import descendants, kill, trains
+from tests.sweep.small_sweep import (
     PLAN,
     SN,
     SR,
-    WORKER,
     Driver,
     assert_kept,
     checkpointed,
-    descendants,
-    kill,
     results,
-    trains,
     wait_until,
 )
 
@@ -38,15 +33,6 @@ SOON = {
     "RAY_health_check_period_ms": "1000",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "45",
 }
-
-
-@pytest.fixture(scope="module")
-def whole(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The results of both trials, that nothing disturbs."""
-    root = tmp_path_factory.mktemp("whole")
-    command = [sys.executable, "-c", WORKER, str(root), "60", "sn", "sr-static"]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return results(root)
 
 
 def command(root: Path) -> tuple[str, ...]:

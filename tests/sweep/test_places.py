@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from sweep.store.store import Store
-from tests.sweep.test_faults import SN, SR, Driver, descendants, trains, wait_until
+from tests.processes import descendants, trains
+from tests.sweep.small_sweep import SN, SR, Driver, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -16,6 +16,8 @@ import pytest
 
 from sweep import export, ls, status
 from sweep.store.store import Store
+from tests.processes import descendants, living
+from tests.stored_rows import TABLES, lasting_rows
 from trainer.config.trial import trial_config
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -33,15 +35,6 @@ IDS = [
     for method in ("sn", "sr-static")
 ]
 BROKEN = IDS[0]
-PASSING = {
-    "seconds",
-    "started_at",
-    "updated_at",
-    "host",
-    "attempt",
-    "images_per_second",
-    "gpu_memory",
-}
 
 
 def results(root: Path) -> dict[str, Any]:
@@ -49,11 +42,8 @@ def results(root: Path) -> dict[str, Any]:
     store = Store(root)
     found: dict[str, Any] = {}
     for trial_id in IDS:
-        for table in ("trials", "evaluations", "spectra", "outputs"):
-            found[f"{table} {trial_id}"] = [
-                {k: repr(v) for k, v in row.items() if k not in PASSING}
-                for row in store.read_rows(table, trial_id)
-            ]
+        for table in TABLES:
+            found[f"{table} {trial_id}"] = lasting_rows(store, table, trial_id)
         for sample in store.list(f"samples/{trial_id}"):
             found[sample.path] = store.read(sample.path)
     return found
@@ -137,29 +127,6 @@ def test_when_everything_is_there_nothing_starts(whole: Whole, table1: Command) 
     assert results(root) == before
 
 
-def processes() -> dict[int, tuple[int, int]]:
-    """Of every process that lives: parent and start time, by pid."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if fields[0] not in "ZX":
-                found[int(entry.name)] = (int(fields[1]), int(fields[19]))
-    return found
-
-
-def descendants(pid: int) -> dict[int, int]:
-    """Start times of the processes that descend from `pid`, by pid."""
-    alive = processes()
-    family = {pid}
-    while more := {p for p, (parent, _) in alive.items() if parent in family} - family:
-        family |= more
-    return {p: alive[p][1] for p in family if p in alive}
-
-
 # Agents of Ray that take up to a minute to see that their raylet has gone, and then end.
 RAYS_OWN = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
@@ -192,7 +159,9 @@ class Started:
             assert self.process.poll() is None, self.process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        self.family = descendants(self.process.pid)
+        alive = living()
+        members = {self.process.pid, *descendants(self.process.pid)}
+        self.family = {pid: alive[pid][1] for pid in members if pid in alive}
         assert len(self.family) > 3, "Ray's processes are among them"
 
     def end(self, number: int) -> int:
@@ -201,7 +170,7 @@ class Started:
         return self.process.returncode
 
     def orphans(self) -> list[str]:
-        alive = processes()
+        alive = living()
         left = [p for p, start in self.family.items() if alive.get(p, (0, 0))[1] == start]
         return [name for p in left if (name := command_of(p)) and name not in RAYS_OWN]
 

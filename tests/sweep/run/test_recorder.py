@@ -10,11 +10,11 @@ import pytest
 from sweep.run.recorder import Recorder
 from sweep.run.trainable import Task, run
 from sweep.store.store import Store
+from tests.stored_rows import TABLES, lasting_rows
 from tests.sweep.proxy import Proxy
 from trainer.config.trial import trial_config
 
 CONFIG = trial_config("digits", "C_8-32", "sn", 0, iterations=6)
-TABLES = ("trials", "evaluations", "spectra", "outputs")
 PASSING = {"seconds", "started_at", "updated_at", "attempt", "images_per_second"}
 
 
@@ -22,13 +22,8 @@ def trained(root: Path | str, **more: Any) -> dict[str, list[dict[str, str]]]:
     """Rows of the trial that is run there, without times and attempt; NaN as text."""
     task = Task(results=str(root), stop_on_collapse=False)
     run(CONFIG, task, more.get("report", lambda report: None))
-    return {
-        table: [
-            {name: repr(value) for name, value in row.items() if name not in PASSING}
-            for row in Store(root).read_rows(table, CONFIG.trial_id)
-        ]
-        for table in TABLES
-    }
+    store = Store(root)
+    return {table: lasting_rows(store, table, CONFIG.trial_id, PASSING) for table in TABLES}
 
 
 @pytest.mark.slow

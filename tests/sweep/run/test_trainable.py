@@ -20,20 +20,11 @@ from sweep.run.trainable import Task, run
 from sweep.store import requests
 from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store
+from tests.stored_rows import TABLES, lasting_rows
 from trainer.config.settings import METHODS
 from trainer.config.trial import TrialConfig, trial_config
 
 CONFIG = trial_config("digits", "C_8-32", "sr-static", 0, iterations=6)
-# What may differ between two runs of one trial.
-PASSING = {
-    "seconds",
-    "started_at",
-    "updated_at",
-    "host",
-    "attempt",
-    "images_per_second",
-    "gpu_memory",
-}
 
 
 def trial(root: Path, config: TrialConfig = CONFIG, **task: Any) -> list[dict[str, Any]]:
@@ -60,13 +51,7 @@ def unfinished(whole: Path, root: Path) -> Store:
 def contents(root: Path) -> dict[str, Any]:
     """All that is stored of CONFIG, without times, host and attempt; NaN as text."""
     store = Store(root)
-    tables = {
-        table: [
-            {k: repr(v) for k, v in row.items() if k not in PASSING}
-            for row in store.read_rows(table, CONFIG.trial_id)
-        ]
-        for table in ("trials", "evaluations", "spectra", "outputs")
-    }
+    tables = {table: lasting_rows(store, table, CONFIG.trial_id) for table in TABLES}
     samples = {f.key: store.read(f.path) for f in store.list(f"samples/{CONFIG.trial_id}")}
     checkpoints = [f.key for f in store.list(f"checkpoints/{CONFIG.trial_id}")]
     return {**tables, "samples": samples, "checkpoints": checkpoints}
