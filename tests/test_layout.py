@@ -43,7 +43,6 @@ WITHOUT_A_FILE_OF_THEIR_NAME = frozenset(
         "sweep/report/summary.py",
         "sweep/run/launch.py",
         "sweep/run/provenance.py",
-        "sweep/run/ray_cluster.py",
         "sweep/store/lazy_rows.py",
         "sweep/store/reader.py",
         "sweep/store/schemas.py",

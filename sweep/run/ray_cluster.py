@@ -24,7 +24,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from sweep.run import temporary_folder
-from sweep.run.cluster_watch import Cluster
+from sweep.run.cluster_watch import Cluster, reaches
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
 from trainer.config.lookup import UsageError
@@ -36,6 +36,8 @@ RECONNECT_VARIABLE, RECONNECT_SECONDS = "RAY_gcs_rpc_server_reconnect_timeout_s"
 # The head of a cluster that was started here is not started again by anybody else.
 LOCAL_PATIENCE_SECONDS = 5.0
 DISCONNECT_SECONDS = 30.0
+# For a head that is started at the same moment as the sweep.
+LISTENER_SECONDS = 30.0
 # Between two looks whether a trial may start, while none runs.
 IDLE_SECONDS = 0.5
 # Where Tune puts its state, by a name that pyarrow.fs knows. Workers get it too, and use it only
@@ -76,7 +78,9 @@ def connect() -> None:
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     address = os.environ.get("RAY_ADDRESS")
-    if not address:
+    if address:
+        _wait_for_listener(address)
+    else:
         temporary_folder.check_room()
     try:
         if address:
@@ -85,9 +89,36 @@ def connect() -> None:
             # A cluster that happens to run on this machine is used only if RAY_ADDRESS names it.
             ray.init(address="local", include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises it bare when a node does not come up
-        reason = str(error).partition("\n")[0]
         problem = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
-        raise UsageError(f"{problem}: {reason}") from error
+        raise UsageError(f"{problem}: {_reasons(error)}") from error
+
+
+def _wait_for_listener(address: str) -> None:
+    """Gives a head that is just being started some time.
+
+    Ray itself tries for minutes, each in words of its own, before it gives up. Raises UsageError.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        return  # ray:// and words such as `auto`
+    deadline = time.monotonic() + LISTENER_SECONDS
+    while not reaches((host.strip("[]"), int(port))):
+        if time.monotonic() > deadline:
+            raise UsageError(
+                f"cannot reach the cluster at {address}, which RAY_ADDRESS names: nothing has "
+                f"answered there for {LISTENER_SECONDS:g} s"
+            )
+        time.sleep(0.5)
+
+
+def _reasons(error: BaseException) -> str:
+    """First lines of the error and of those behind it, since Ray's last one may only say where."""
+    lines = []
+    reason: BaseException | None = error
+    while reason:
+        lines.append(str(reason).strip().partition("\n")[0].rstrip("."))
+        reason = reason.__cause__
+    return ": ".join(dict.fromkeys(filter(None, lines)))
 
 
 def nodes() -> list[dict[str, float]]:

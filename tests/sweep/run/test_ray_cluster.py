@@ -1,0 +1,68 @@
+"""What is said of a cluster that cannot be reached."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from sweep.run import ray_cluster
+from tests.conftest import free_port
+from trainer.config.lookup import UsageError
+
+
+def test_an_address_where_nothing_listens_is_an_error_before_ray_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray alone goes on for minutes."""
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
+    monkeypatch.setattr(ray_cluster, "LISTENER_SECONDS", 0.5)
+    monkeypatch.setattr(ray_cluster.ray, "init", lambda **_: pytest.fail("asked"))
+    said = r"at 127\.0\.0\.1:\d+, which RAY_ADDRESS names: nothing has answered there for 0.5 s"
+    with pytest.raises(UsageError, match=said):
+        ray_cluster.connect()
+
+
+def test_a_head_that_comes_up_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    asked: list[float] = []
+    monkeypatch.setattr(ray_cluster.ray, "init", lambda **_: asked.append(time.monotonic()))
+    late: list[socket.socket] = []
+    timer = threading.Timer(1.0, lambda: late.append(socket.create_server(("127.0.0.1", port))))
+    began = time.monotonic()
+    timer.start()
+    ray_cluster.connect()
+    timer.join()
+    late[0].close()
+    assert asked[0] - began > 0.9
+
+
+@pytest.mark.parametrize("address", ["auto", "ray://somewhere:10001", "local"])
+def test_other_addresses_are_left_to_ray(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    asked: list[bool] = []
+    monkeypatch.setattr(ray_cluster.ray, "init", lambda **_: asked.append(True))
+    ray_cluster.connect()
+    assert asked == [True]
+
+
+def test_the_reason_behind_rays_error_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own last word repeats the address alone."""
+
+    def init(**_: object) -> None:
+        try:
+            raise RuntimeError("This node has no token.\nmore")
+        except RuntimeError as error:
+            raise ConnectionError("Failed to connect to Ray cluster at x:1") from error
+
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setattr(ray_cluster.ray, "init", init)
+    with pytest.raises(UsageError) as error:
+        ray_cluster.connect()
+    assert str(error.value) == (
+        "cannot reach the cluster at auto: Failed to connect to Ray cluster at x:1: "
+        "This node has no token"
+    )
