@@ -11,7 +11,10 @@ if at the end its list of trials is not that of the store.
 The clients are one process, the writer another: with two cores they share the other one. A
 question to `/healthz` counts from the time at which it was due, also if the one before was slow.
 
-    python tests/benchmarks/soak.py [--store DIR] [--trials 11200] [--minutes 30]
+With `--planned` no trial has begun at first, and there are one stream and one page, which loads
+itself again whenever the store changes: what grows with snapshots alone.
+
+    python tests/benchmarks/soak.py [--store DIR] [--trials 11200] [--minutes 30] [--planned]
 """
 
 from __future__ import annotations
@@ -67,14 +70,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         root = args.store or Path(scratch) / "store"
         if not (root / "trials").is_dir():
-            store.write(root, args.trials, seed=0, curves=("evaluations",))
+            if args.planned:
+                store.plan(root, store.configurations(args.trials))
+            else:
+                store.write(root, args.trials, seed=0, curves=("evaluations",))
         log = Path(scratch) / "service.log"
         command = [sys.executable, "-m", "api", "--results", str(root)]
         with start([*command, "--cache", f"{scratch}/cache"], free_port(), log) as server:
             server.wait("/readyz")
             say(f"{args.trials} trials, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-            figures, seen = soak(server, root, args.trials, 60 * args.minutes)
-        record(f"soak, {args.trials} trials", figures)
+            asking = "page.py" if args.planned else "clients.py"
+            figures, seen = soak(server, root, args.trials, 60 * args.minutes, asking)
+        record(f"soak, {args.trials} {'planned ' * args.planned}trials", figures)
         faults = [*_faults(figures), *tracebacks(log)]
     for line in faults:
         say(f"FAILED: {line}")
@@ -90,23 +97,29 @@ def _parser() -> argparse.ArgumentParser:
         "--trials", type=int, default=TRIALS, help="of the store, planned ones too"
     )
     parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--planned", action="store_true", help="one page, and no trial has begun")
     return parser
 
 
-def soak(server: Server, root: Path, trials: int, seconds: float) -> tuple[dict[str, float], Seen]:
-    """Runs clients, listeners and writer beside the service; returns figures and what was seen."""
+def soak(
+    server: Server, root: Path, trials: int, seconds: float, asking: str
+) -> tuple[dict[str, float], Seen]:
+    """Runs the script that asks and the writer beside the service.
+
+    Returns figures and what was seen.
+    """
     stop, seen = threading.Event(), Seen(time.monotonic())
     folder, cpu = Path(__file__).parent, server.cpu_seconds()
-    asked = [f"--trials={trials}", f"--seconds={seconds}"]
+    stored = [str(root), f"--trials={trials}"]
+    asked = [*(stored if asking == "clients.py" else []), f"--port={server.port}"]
     with ExitStack() as stack:
         health = threading.Thread(target=_probe, args=(server.port, stop, seen))
         stack.callback(health.join)
         stack.callback(stop.set)
         health.start()
-        stack.enter_context(_running([str(folder / "writer.py"), str(root), *asked]))
-        clients = stack.enter_context(
-            _running([str(folder / "clients.py"), str(root), f"--port={server.port}", *asked])
-        )
+        lasts = f"--seconds={seconds}"
+        stack.enter_context(_running([str(folder / "writer.py"), *stored, lasts]))
+        clients = stack.enter_context(_running([str(folder / asking), *asked, lasts]))
         reader = threading.Thread(target=_read, args=(clients, seen), daemon=True)
         reader.start()
         shown = 0

@@ -104,6 +104,18 @@ def write(
     """Fills the folder, with these tables of curves; files are written plainly, for nothing else
     looks at them yet. `odd`: some of them are made odd."""
     configs = configurations(trials)
+    plan(root, configs)
+    rng = np.random.default_rng(seed)
+    statuses = first_statuses(configs, seed)
+    for config, status in zip(configs, statuses, strict=True):
+        if status != "planned":
+            _write_trial(root, config, status, rng, curves)
+    if odd:
+        spoil(root, begun(configs, seed))
+
+
+def plan(root: Path, configs: Sequence[TrialConfig]) -> None:
+    """Makes the store's folders, and the plans of all sweeps with what their drivers say."""
     for table in ("trials", "evaluations", "spectra", "outputs", "sweeps"):
         (root / table).mkdir(parents=True, exist_ok=True)
     for name, planned in sweeps(configs).items():
@@ -112,13 +124,6 @@ def write(
         # Ahead of the clock, so that it still counts as heard of however long a benchmark takes.
         heard = datetime.now(UTC) + timedelta(hours=6) if state == "running" else START
         (root / f"sweeps/{name}.json").write_text(json.dumps(driver(name, state, heard)))
-    rng = np.random.default_rng(seed)
-    statuses = first_statuses(configs, seed)
-    for config, status in zip(configs, statuses, strict=True):
-        if status != "planned":
-            _write_trial(root, config, status, rng, curves)
-    if odd:
-        spoil(root, begun(configs, seed))
 
 
 def first_statuses(configs: Sequence[TrialConfig], seed: int) -> list[str]:
