@@ -36,6 +36,8 @@ PERIOD = 1.0
 # as the first, which reads everything, nobody waits much longer for the next.
 BUSY_SHARE = 0.2
 LONGEST_PAUSE = 20.0
+# Files that are worth a process of its own to read them.
+MANY_FILES = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -66,12 +68,15 @@ _NO_SWEEP = tuple(f"{ending}.json" for ending in BESIDE_A_SWEEP)
 class Watcher:
     """Keeps `current` up to date from a thread of its own; `error` says why it cannot.
 
-    `on_pass` is called with the snapshot after every pass, in that thread.
+    `on_pass` is called with the snapshot after every pass, in that thread. `index_apart`, where
+    MANY_FILES are in no index, is to make one before the first pass, or to give up on it once the
+    event is set.
     """
 
     store: Store
     cache_folder: Path | None = None
     on_pass: Callable[[Snapshot, datetime], None] = lambda snapshot, now: None
+    index_apart: Callable[[threading.Event], None] | None = None
     current: Snapshot | None = None
     error: str | None = None
     refreshed_at: datetime | None = None
@@ -161,6 +166,9 @@ class Watcher:
     def _run(self) -> None:
         with _logged("the index could not be read"):
             self.load_index()
+            if self.index_apart is not None and self._unread() >= MANY_FILES:
+                self.index_apart(self._stop)
+                self.load_index()
         while not self._stop.is_set():
             started = time.monotonic()
             try:
@@ -176,9 +184,20 @@ class Watcher:
                 self._save_index()
             self._stop.wait(min(max(PERIOD, seconds / BUSY_SHARE), LONGEST_PAUSE))
 
-    def _pass(self) -> bool:
+    def _unread(self) -> int:
+        """The number of files that a pass would read; none if the store cannot be listed."""
+        try:
+            files, now = self._listed(), time.monotonic()
+        except (OSError, pa.ArrowException):
+            return 0  # the pass says so
+        return sum(not self._is_fresh(path, file, now) for path, file in files.items())
+
+    def _listed(self) -> dict[str, StoredFile]:
         files = {f.path: f for folder in ("trials", "sweeps") for f in self.store.list(folder)}
-        files = {path: f for path, f in files.items() if not path.endswith(_NO_SWEEP)}
+        return {path: f for path, f in files.items() if not path.endswith(_NO_SWEEP)}
+
+    def _pass(self) -> bool:
+        files = self._listed()
         deleted = self._files.keys() - files.keys()
         for path in deleted:
             del self._files[path]

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from api.reading import on_demand, plans
 from api.reading.changes import Changes
+from api.reading.indexing import index_apart
 from api.reading.listings import listing
 from api.reading.snapshot import Snapshot, Watcher
 from api.web import formats
@@ -86,7 +87,9 @@ class Service:
 def open_service(store: Store, cache_folder: Path | None) -> Service:
     """A service over the store, not yet watching it; without a folder it caches nothing."""
     changes = Changes()
-    watcher = Watcher(store, cache_folder, changes.look)
+    watcher = Watcher(
+        store, cache_folder, changes.look, functools.partial(index_apart, store, cache_folder)
+    )
     return Service(store, watcher, changes)
 
 
