@@ -23,7 +23,6 @@ def follow(port: int, path: str, seconds: float) -> None:
     stream = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     stream.request("GET", "/events")
     events = stream.getresponse()
-    page = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     began = ticked = time.monotonic()
     tally = {"answers": 0, "not_modified": 0, "events": 0}
     times: list[float] = []
@@ -34,7 +33,7 @@ def follow(port: int, path: str, seconds: float) -> None:
             return
         if line.startswith(b"data:"):
             tally["events"] += 1
-            times.append(_load(page, path))
+            times.append(_load(port, path))
             tally["answers"] += 1
         if time.monotonic() - ticked > TICK_SECONDS:
             ticked = time.monotonic()
@@ -43,12 +42,17 @@ def follow(port: int, path: str, seconds: float) -> None:
     _say(tally | {"times": times})
 
 
-def _load(page: http.client.HTTPConnection, path: str) -> float:
-    """Loads the page; returns the time that it took, in ms."""
+def _load(port: int, path: str) -> float:
+    """Loads the page; returns the time that it took, in ms.
+
+    On a connection of its own: one that has been quiet for 5 s is closed.
+    """
     sent = time.monotonic()
+    page = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     page.request("GET", path, headers={"Accept-Encoding": "gzip"})
     answer = page.getresponse()
     answer.read()
+    page.close()
     if answer.status != 200:
         _say({"wrong": path, "reason": f"status {answer.status}"})
     return round(1000 * (time.monotonic() - sent), 1)
