@@ -6,20 +6,19 @@ was read under a version is never older than it, and the next snapshot's listing
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from api.reading.memo import memoise_by_snapshot
-from api.reading.on_demand import ENDING, stamp, trial_id_of
+from api.reading.on_demand import ENDING, stamps, trial_id_of
 from api.reading.snapshot import Snapshot
-from sweep.store.read_files import side_by_side
 from sweep.store.store import Store, StoredFile
 
-# Files that are asked for one by one, which is current; of more the listing is asked.
-FEW_FILES = 16
+# Files that are asked for by themselves, which is current; of more the listing is asked. Of ten
+# thousand files a folder's listing takes as long as asking for so many.
+FEW_FILES, FEW_OF_FOLDER = 16, 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,9 +66,8 @@ def versions(store: Store, snapshot: Snapshot, paths: Iterable[str]) -> dict[str
     Raises StoreError if the store cannot be listed, OSError if a file cannot be asked for.
     """
     asked_paths = list(paths)
-    if len(asked_paths) <= FEW_FILES:
-        stamps = side_by_side(store, functools.partial(stamp, store), asked_paths)
-        return dict(zip(asked_paths, stamps, strict=True))
+    if len(asked_paths) <= (FEW_OF_FOLDER if store.is_local else FEW_FILES):
+        return dict(zip(asked_paths, stamps(store, asked_paths), strict=True))
     tables = {path: path.partition("/")[0] for path in asked_paths}
     listed = {table: listing(store, snapshot, table) for table in set(tables.values())}
     return {path: listed[table].version(trial_id_of(path)) for path, table in tables.items()}

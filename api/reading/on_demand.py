@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
@@ -12,7 +13,7 @@ import pyarrow.fs as pafs
 
 from api.reading.memo import memoise_by_weight
 from api.reading.snapshot import log
-from sweep.store.read_files import READ_ERRORS
+from sweep.store.read_files import READ_ERRORS, side_by_side
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import first_line, parse, pylist
 from sweep.store.validation import left_out, row_problems, valid_rows
@@ -28,7 +29,17 @@ EVALUATION_BYTES = 8 * 2**20
 
 def stamp(store: Store, path: str) -> str:
     """Size and time of a file: changes when it is replaced. Empty if there is none."""
-    info = store.fs.get_file_info(f"{store.base}/{path}")
+    return _stamp(store.fs.get_file_info(f"{store.base}/{path}"))
+
+
+def stamps(store: Store, paths: Sequence[str]) -> list[str]:
+    """The stamp of each file; those of a folder's files by one call."""
+    if store.is_local:
+        return [_stamp(i) for i in store.fs.get_file_info([f"{store.base}/{p}" for p in paths])]
+    return side_by_side(store, functools.partial(stamp, store), paths)
+
+
+def _stamp(info: pafs.FileInfo) -> str:
     return f"{info.size}-{info.mtime_ns}" if info.type == pafs.FileType.File else ""
 
 

@@ -6,8 +6,10 @@ import os
 import threading
 from pathlib import Path
 
+import pyarrow.fs as pafs
 import pytest
 
+from api.reading import listings
 from api.reading.listings import FEW_FILES, listing, versions
 from api.reading.on_demand import stamp, table_path
 from api.reading.snapshot import Snapshot, Watcher
@@ -44,6 +46,31 @@ def test_many_files_are_one_request(filled_root: Path) -> None:
     few = versions(store, snapshot, paths[:FEW_FILES])
     assert fs.take() == {("stat", "evaluations"): FEW_FILES}
     assert few == {path: many[path] for path in few}
+
+
+def test_of_a_folder_a_thousand_files_are_one_call_for_themselves(
+    filled_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, fs = counting_store(filled_root)
+    store.is_local = True
+    snapshot = snapshot_of(store)
+    paths = [table_path("evaluations", trial_id) for trial_id in snapshot.ids]
+    paths.append("outputs/nothing.parquet")
+    fs.take()
+    asked: list[list[str]] = []
+    monkeypatch.setattr(
+        fs, "get_file_info", lambda t: asked.append(t) or fs.inner.get_file_info(t)
+    )
+    found = versions(store, snapshot, paths)
+    assert len(asked) == 1
+    assert found == {path: stamp(Store(filled_root), path) for path in paths}
+    assert found.pop("outputs/nothing.parquet") == ""
+    assert all(found.values())
+    monkeypatch.setattr(listings, "FEW_OF_FOLDER", len(paths) - 1)
+    assert versions(store, snapshot, paths[:-1]) == found
+    assert isinstance(asked[-1], list)
+    assert versions(store, snapshot, paths) == found | {"outputs/nothing.parquet": ""}
+    assert isinstance(asked[-1], pafs.FileSelector)
 
 
 def test_a_file_that_is_not_there_has_no_version(filled_root: Path) -> None:
