@@ -73,6 +73,8 @@ LAUNCH_SECONDS = 15e-6
 OVERBOOKED = 0.3
 # More processes than eight that take turns are not modelled.
 _PARTS = (1, 2, 3, 4, 6, 8)
+# Ray counts resources in ten-thousandths (`kResourceUnitScaling`).
+UNITS = 10_000
 
 
 def share(
@@ -104,9 +106,9 @@ def share(
 def _check_gpus(config: TrialConfig, gpus: float) -> None:
     whole_gpus = gpus >= 1 and gpus < math.inf and gpus == int(gpus)
     no_gpu = gpus == 0 and config.device != "cuda"
-    if not (0 < gpus < 1 or whole_gpus or no_gpu):
+    if not (1 / UNITS <= gpus < 1 or whole_gpus or no_gpu):
         raise UsageError(
-            "--gpus-per-trial must be a part of a GPU (0 to 1) or a whole number, "
+            f"--gpus-per-trial must be a part of a GPU ({1 / UNITS:f} to 1) or a whole number, "
             f"but got {gpus:g}"
         )
 
@@ -200,7 +202,16 @@ def check_fits(
 
 
 def _fits(request: Share, node: Mapping[str, float]) -> bool:
-    return request.cpus <= node.get("CPU", 0) and request.gpus <= node.get("GPU", 0)
+    wanted = {"CPU": request.cpus, "GPU": request.gpus}
+    return all(units(value) <= units(node.get(name, 0)) for name, value in wanted.items())
+
+
+def units(value: float) -> int:
+    """The amount of a resource as Ray counts it, which cuts off what is below a unit.
+
+    It does so with the float as it is: 0.3334 is 3333 units.
+    """
+    return int(value * UNITS)
 
 
 def _advice(request: Share, nodes: Sequence[Mapping[str, float]]) -> str:
@@ -230,29 +241,30 @@ def slots(shares: Sequence[Share], nodes: Sequence[Mapping[str, float]]) -> int:
 
     A part of a GPU lies on one GPU: two halves of two GPUs hold no whole trial.
     """
-    free = [_Free(node.get("CPU", 0.0), [1.0] * int(node.get("GPU", 0))) for node in nodes]
+    free = [
+        _Free(units(node.get("CPU", 0.0)), [UNITS] * int(node.get("GPU", 0))) for node in nodes
+    ]
     return sum(any(node.take(request) for node in free) for request in shares)
 
 
 @dataclass(slots=True)
 class _Free:
-    """Free resources of one node: CPUs, and the part of each of its GPUs."""
+    """Free resources of one node, in units: CPUs, and what is left of each of its GPUs."""
 
-    cpus: float
-    gpus: list[float]
+    cpus: int
+    gpus: list[int]
 
     def take(self, request: Share) -> bool:
         """Takes the requested share if it fits; False if it does not."""
-        slack = 1e-4  # Ray counts in ten-thousandths
-        if request.cpus > self.cpus + slack:
+        cpus, part = units(request.cpus), min(units(request.gpus), UNITS)
+        if cpus > self.cpus:
             return False
-        part = min(request.gpus, 1.0)
         # The fullest GPU that still has room, so that whole ones stay whole.
         order = sorted(range(len(self.gpus)), key=lambda n: self.gpus[n])
-        gpu_numbers = [n for n in order if self.gpus[n] + slack >= part][: math.ceil(request.gpus)]
+        gpu_numbers = [n for n in order if self.gpus[n] >= part][: math.ceil(request.gpus)]
         if len(gpu_numbers) < math.ceil(request.gpus):
             return False
         for n in gpu_numbers:
             self.gpus[n] -= part
-        self.cpus -= request.cpus
+        self.cpus -= cpus
         return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, default_name, own_files, results_root, to_run
 from sweep.plan.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
+from sweep.run import machine_limits
 from sweep.store.index import rows_of_trials
 from sweep.store.store import Store, StoredFile
 from sweep.store.vocabulary import Row
@@ -84,10 +84,10 @@ def show_plan(
 
 
 def visible_nodes(options: Options) -> list[dict[str, float]]:
-    """The nodes that the trials would run on: those of the cluster that is there, else this
-    machine's CPUs. Raises UsageError if the cluster cannot be reached."""
+    """The nodes that the trials would run on: those of the cluster that is there, else the
+    CPUs that this process may use. Raises UsageError if the cluster cannot be reached."""
     if not options.remote:
-        return [{"CPU": float(os.cpu_count() or 1)}]
+        return [{"CPU": float(machine_limits.cpus())}]
     from sweep.run import ray_cluster
 
     ray_cluster.connect()

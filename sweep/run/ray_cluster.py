@@ -23,7 +23,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from sweep.run import temporary_folder
+from sweep.run import machine_limits, temporary_folder
 from sweep.run.cluster_watch import Cluster, reaches
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
@@ -87,7 +87,8 @@ def connect() -> None:
             ray.init(**quiet)
         else:
             # A cluster that happens to run on this machine is used only if RAY_ADDRESS names it.
-            ray.init(address="local", include_dashboard=False, **quiet)
+            cpus = machine_limits.cpus()
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises it bare when a node does not come up
         problem = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
         raise UsageError(f"{problem}: {_reasons(error)}") from error

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from sweep import export, ls, status
@@ -251,6 +252,23 @@ def test_a_sweep_that_is_asked_to_stop_does_and_goes_on(
     assert {row["status"] for row in rows.values()} <= {"stopped", "completed"}
     assert table1(*PLAN, f"--results={tmp_path}").returncode == 0
     assert results(tmp_path) == results(whole[0])
+
+
+@pytest.mark.slow
+def test_one_cpu_runs_one_trial_at_once(environment: dict[str, str], tmp_path: Path) -> None:
+    """Where `taskset`, Slurm or a container leave one."""
+    cpu = str(min(os.sched_getaffinity(0)))
+    plan = ("--profile=digits", "--settings=C_8-32", "--iterations=2", f"--results={tmp_path}")
+    command = ["taskset", "-c", cpu, sys.executable, "-m", "sweep.table1", *plan, "--json"]
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=200, check=True
+    )
+    events = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [event["slots"] for event in events if event["event"] == "start"] == [1]
+    first, second = sorted(
+        pq.read_table(tmp_path / "trials").to_pylist(), key=lambda row: row["started_at"]
+    )
+    assert first["updated_at"] <= second["started_at"]
 
 
 @pytest.mark.parametrize("arguments", [("--help",), (*PLAN, "--dry-run"), ("--settings=C_9-32",)])

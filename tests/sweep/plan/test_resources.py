@@ -65,7 +65,7 @@ def test_what_is_given_is_taken() -> None:
     assert share(CPU_TRIAL, None, gpus=0) == Share(cpus=1, gpus=0)
 
 
-@pytest.mark.parametrize("gpus", [-1.0, 0.0, 1.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("gpus", [-1.0, 0.0, 0.00005, 1.5, float("nan"), float("inf")])
 def test_no_such_part_of_a_gpu(gpus: float) -> None:
     with pytest.raises(UsageError, match=r"--gpus-per-trial .* but got"):
         share(paper("C_8-32"), None, gpus=gpus)
@@ -148,6 +148,25 @@ def test_slots_of_cpus() -> None:
     assert slots([Share(cpus=3, gpus=0)] * 9, [CPU_NODE, CPU_NODE]) == 2
     assert slots([Share(cpus=4, gpus=0.25)] * 9, [GPU_NODE]) == 2
     assert slots([], [CPU_NODE]) == 0
+
+
+# What Ray 2.60.0 places on one GPU: placement groups of {"GPU": share}, until one waits.
+PLACED_BY_RAY = {
+    0.3334: 3, 0.3335: 2, 0.3333: 3, 1 / 3: 3, 0.14289: 7, 0.1429: 6, 0.16669: 6, 0.1667: 6,
+    0.1251: 7, 0.2001: 4, 0.25003: 4, 0.29: 3, 0.57: 1, 0.50006: 2, 0.5001: 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("gpus", "placed"), PLACED_BY_RAY.items())
+def test_shares_are_counted_as_ray_counts_them(gpus: float, placed: int) -> None:
+    assert slots([Share(cpus=1, gpus=gpus)] * 9, [{"CPU": 16.0, "GPU": 1.0}]) == placed
+    assert slots([Share(cpus=gpus, gpus=0)] * 9, [{"CPU": 1.0}]) == placed
+
+
+def test_what_ray_cuts_off_needs_no_room() -> None:
+    check_fits({"a": Share(cpus=4.00009, gpus=0)}, [CPU_NODE])
+    with pytest.raises(UsageError, match="asks for"):
+        check_fits({"a": Share(cpus=4.0002, gpus=0)}, [CPU_NODE])
 
 
 @pytest.mark.parametrize("name", resources.GPUS)

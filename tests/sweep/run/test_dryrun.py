@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sweep.plan.estimate import nominal_seconds
 from sweep.plan.grid import Plan, grid
 from sweep.plan.inception_weights import find_weights
 from sweep.plan.options import Options
-from sweep.run.dryrun import show_plan
+from sweep.run.dryrun import show_plan, visible_nodes
 from sweep.store.store import Store
 
 PLAN = grid("digits", ["C_8-32", "C_16-32"], ["sn", "sr-static"], [0, 1])
@@ -133,6 +134,19 @@ def test_how_long_it_takes_on_the_nodes(
 ) -> None:
     show_plan("table1", PLAN, options(tmp_path / "r", **given), nodes)
     assert sum(said in line for line in lines(capsys)) == 1
+
+
+def test_only_cpus_that_the_process_may_use_count(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everywhere)})  # as `taskset -c 0` does
+    try:
+        show_plan("table1", PLAN, options(root), visible_nodes(options(root)))
+    finally:
+        os.sched_setaffinity(0, everywhere)
+    assert any(line.endswith("on 1 slot") for line in lines(capsys))
 
 
 def test_of_gpus_it_says_that_it_is_a_model(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Mapping
 
 import pytest
 
-from sweep.run import ray_cluster
+from sweep.run import machine_limits, ray_cluster
 from tests.conftest import free_port
 from trainer.config.lookup import UsageError
 
@@ -66,3 +67,15 @@ def test_the_reason_behind_rays_error_is_said(monkeypatch: pytest.MonkeyPatch) -
         "cannot reach the cluster at auto: Failed to connect to Ray cluster at x:1: "
         "This node has no token"
     )
+
+
+def test_a_cluster_of_our_own_has_the_cpus_that_we_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray would count those of the machine."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(machine_limits, "cpus", lambda: 3)
+    asked: list[Mapping[str, object]] = []
+    monkeypatch.setattr(ray_cluster.ray, "init", lambda **options: asked.append(options))
+    ray_cluster.connect()
+    assert [(options["address"], options["num_cpus"]) for options in asked] == [("local", 3)]
