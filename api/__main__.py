@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_proxies(options.forwarded_allow_ips)
         hosts = read_hosts(options.allow_host, options.host, tokens)
         app = create_app(options.results, tokens, options.cache, hosts)
+        app.state.service.store.check_bucket()
     except (UsageError, StoreError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

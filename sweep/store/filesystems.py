@@ -7,38 +7,66 @@ import errno
 import os
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow.fs as pafs
 
 from sweep.store.processes import is_gone_by_name
+from sweep.store.tables import first_line
 
 # Times a folder may be removed before a file in it is created.
 CREATIONS = 10
 # Times an object may be replaced while it is read: a store that tells wrong sizes never ends.
 READS = 5
 PARQUET_END = b"PAR1"
+# Kinds of URI, each tried; Arrow knows others, with errors of kinds of their own.
+SCHEMES = ("s3", "gs", "gcs", "file")
+PLACES = "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"
+# Time for which Arrow itself repeats a request; retry.py repeats them, too, and says so.
+GCS_RETRY = timedelta(seconds=2)
 # No writer takes as long for one file, also where its disk was full for a night.
 ABANDONED_SECONDS = 2 * 24 * 3600.0
 
 
 def open_root(text: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a folder or a URI, and the path in it."""
+    """The file system of a folder or a URI, and the path in it.
+
+    Raises ValueError for a URI that names no place where results can be, OSError as Arrow does.
+    """
     if "://" not in text:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # else a folder `s3:` would be made
+            raise ValueError(f"a URI has two slashes: {text.replace(':/', '://', 1)}")
         return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(text))
+    scheme = text.partition("://")[0]
+    if scheme not in SCHEMES:
+        raise ValueError(f"results cannot be in {scheme}://, but in {PLACES}")
     fs, base = pafs.FileSystem.from_uri(_single_put_uri(text))
+    if not base.strip("/"):
+        raise ValueError(f"it names no place: results can be in {PLACES}")
     if isinstance(fs, pafs.S3FileSystem):
         # A URI cannot name a strategy, and the one that it gets tries every 0.2 s, 31 times: up
         # to five minutes for an endpoint that does not answer, and no one is told.
-        rebuild, (options,) = fs.__reduce__()
-        fs = rebuild(options | {"retry_strategy": pafs.AwsStandardS3RetryStrategy(max_attempts=3)})
+        fs = _changed(fs, retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=3))
+    elif isinstance(fs, pafs.GcsFileSystem) and "retry_limit_seconds" not in text:
+        fs = _changed(fs, retry_time_limit=GCS_RETRY)  # else a quarter of an hour
     return fs, base
+
+
+def _changed(fs: pafs.FileSystem, **changes: object) -> pafs.FileSystem:
+    rebuild, (options,) = fs.__reduce__()
+    return rebuild(options | changes)
 
 
 def without_secrets(text: str) -> str:
     """Drops the user part of any URI in the text: it may hold an access key."""
     return re.sub(r"://[^/@\s]+@", "://", text)
+
+
+def without_details(error: BaseException) -> str:
+    """First line of the error, without the record that Google's library puts at its end."""
+    return first_line(error).partition(" error_info={")[0]
 
 
 def _single_put_uri(uri: str) -> str:

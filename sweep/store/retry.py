@@ -57,10 +57,13 @@ _UNREACHABLE = {
     errno.ENETDOWN,
     errno.ENETUNREACH,
 }
-# Arrow tells the errors of S3 apart in its message only. HEAD has no body, so no name of an error.
-_S3_UNREACHABLE = re.compile(
+# Arrow tells the errors of buckets apart in its message only. HEAD has no body, so no name of an
+# error.
+_BUCKET_UNREACHABLE = re.compile(
     r"AWS Error (NETWORK_CONNECTION|INTERNAL_FAILURE|SERVICE_UNAVAILABLE|SLOW_DOWN|THROTTLING"
     r"|REQUEST_TIMEOUT)|\(HTTP status (429|5\d\d)\)"
+    # What Google's library repeats itself, for a while.
+    r"|google::cloud::Status\((UNAVAILABLE|DEADLINE_EXCEEDED|INTERNAL|RESOURCE_EXHAUSTED)"
 )
 
 
@@ -95,9 +98,8 @@ def trouble(error: OSError) -> str | None:
         return READ_ONLY
     if error.errno in _FORBIDDEN and getattr(error, "writing", False):
         return READ_ONLY
-    return (
-        UNREACHABLE if error.errno in _UNREACHABLE or _S3_UNREACHABLE.search(str(error)) else None
-    )
+    is_unreachable = error.errno in _UNREACHABLE or _BUCKET_UNREACHABLE.search(str(error))
+    return UNREACHABLE if is_unreachable else None
 
 
 def patiently(

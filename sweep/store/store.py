@@ -25,6 +25,7 @@ from sweep.store.filesystems import (
     remove_abandoned,
     replace,
     room_left,
+    without_details,
     without_secrets,
 )
 from sweep.store.locks import has_locks, locked
@@ -79,14 +80,16 @@ class Store:
         self.place = without_secrets(text)
         try:
             self.fs, base = self.patiently(lambda: open_root(text))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(f"cannot open results at {self.place}: {error}") from error
+        except (ValueError, OSError) as error:  # Arrow's own is a ValueError
+            reason = without_details(error)
+            raise StoreError(f"cannot open results at {self.place}: {reason}") from error
         self.base = base.rstrip("/")
         self.root = text if "://" in text else self.base
         self.place = self.place if "://" in text else self.base
         self.is_local = isinstance(self.fs, pafs.LocalFileSystem)
         # Of the objects that were written, to replace no other; a copy shares them.
         self._versions: dict[str, Version | None] = {}
+        self._buckets: set[str] = set()
 
     def __reduce__(self) -> tuple[type[Store], tuple[str, float]]:
         return Store, (self.root, self.patience)
@@ -190,7 +193,10 @@ class Store:
             except FileNotFoundError:
                 return None
 
-        return self._try(f"read {path}", read_file)
+        content = self._try(f"read {path}", read_file)
+        if content is None:
+            self.check_bucket()
+        return content
 
     def read_at_once(self, path: str) -> bytes | None:
         """Reads a file that this process writes: by one request in a bucket with ordered puts."""
@@ -228,7 +234,26 @@ class Store:
 
     def _infos(self, folder: str) -> list[pafs.FileInfo]:
         selector = pafs.FileSelector(f"{self.base}/{folder}", allow_not_found=True)
-        return self._try(f"list {folder}", lambda: self.fs.get_file_info(selector))
+        infos = self._try(f"list {folder}", lambda: self.fs.get_file_info(selector))
+        if not infos:
+            self.check_bucket()
+        return infos
+
+    def check_bucket(self) -> None:
+        """Raises StoreError if the root is in a bucket that is not there.
+
+        To Arrow all of it is absent then, as in an empty one. Asked until it is known to be there.
+        """
+        bucket = self.base.partition("/")[0]
+        if self.is_local or bucket in self._buckets:
+            return
+        try:
+            is_missing = self.fs.get_file_info(bucket).type == pafs.FileType.NotFound
+        except OSError:
+            return  # who may read a bucket may not be allowed to ask for it
+        if is_missing:
+            raise StoreError(f"cannot read {self.place}: there is no bucket {bucket!r}")
+        self._buckets.add(bucket)
 
     def obstacle(self) -> str | None:
         """Returns why nobody can write, as far as this host can see it without writing."""
@@ -250,7 +275,7 @@ class Store:
                 hasty._try("write", lambda: check_permissions(own_folders))
                 remove_abandoned(f"{self.base}/{TEMPORARY}", time.time())
         except StoreError as error:
-            reason = error.__cause__ or error
+            reason = without_details(error.__cause__ or error)
             raise StoreError(f"cannot write results to {self.place}: {reason}") from error
 
     def _try(self, attempt: str, action: Callable[[], T], *, writing: bool = False) -> T:
@@ -259,7 +284,8 @@ class Store:
                 return action()
             except OSError as error:
                 room = f" ({room_left(self.base)})" if error.errno == errno.ENOSPC else ""
-                failed = StoreError(f"cannot {attempt} in {self.place}: {error}{room}")
+                reason = without_details(error)
+                failed = StoreError(f"cannot {attempt} in {self.place}: {reason}{room}")
                 failed.errno, failed.writing = error.errno, writing
                 raise failed from error
 

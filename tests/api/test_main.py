@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,6 +82,33 @@ def test_bad_input(
     assert said.startswith("error: ")
     assert says.format(**files) in said
     assert said.count("\n") == 1
+
+
+class NoBuckets(http.server.BaseHTTPRequestHandler):
+    """An object store without a bucket."""
+
+    def do_HEAD(self) -> None:
+        self.send_error(404)
+
+    do_GET = do_HEAD
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_misspelt_bucket_is_no_store_that_is_still_to_come(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), NoBuckets) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"endpoint_override=127.0.0.1:{server.server_port}&scheme=http&region=us-east-1"
+        assert main(["--results", f"s3://sweps/r?{where}"]) == 2
+        server.shutdown()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: cannot read s3://sweps/r")
+    assert line.endswith("there is no bucket 'sweps'")
 
 
 def test_tokens_come_from_files_or_the_environment(

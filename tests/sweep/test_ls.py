@@ -115,3 +115,8 @@ def test_how_far_an_unreadable_trial_is_stays_open(mixed: Store, capsys) -> None
 def test_ages(seconds: float, text: str) -> None:
     now = datetime.now(UTC)
     assert ago(now - timedelta(seconds=seconds), now) == text
+
+
+def test_a_misspelt_bucket_is_no_empty_store(bucket_root: str, capsys) -> None:
+    assert main(["--results", bucket_root.replace("s3://sweeps/", "s3://sweps/")]) == 2
+    assert capsys.readouterr().err.endswith("there is no bucket 'sweps'\n")

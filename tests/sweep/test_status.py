@@ -197,3 +197,8 @@ def test_a_reader_that_leaves_is_no_error(mixed: Store, environment) -> None:
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_misspelt_bucket_is_no_empty_store(bucket_root: str, capsys) -> None:
+    assert main(["--results", bucket_root.replace("s3://sweeps/", "s3://sweps/")]) == 2
+    assert capsys.readouterr().err.endswith("there is no bucket 'sweps'\n")

@@ -8,6 +8,8 @@ import os
 import pickle
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sweep.store.retry import UNREACHABLE, trouble
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
 from sweep.store.store import Store, StoreError
 from sweep.store.tables import columns, parse, rows_by_key
+from tests.conftest import free_port
 from tests.sweep.store.rows import trial_row
 
 TIME = datetime(2026, 1, 2, tzinfo=UTC)
@@ -274,9 +278,53 @@ def test_a_folder_of_somebody_else_in_the_root_says_so_at_the_start() -> None:
             os.seteuid(user)
 
 
-def test_a_root_that_is_no_place(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot open results at nowhere://x"):
-        Store("nowhere://x")
+@pytest.mark.parametrize(
+    "root", ["nowhere://x", "az://b/r", "abfs://c@a/r", "hdfs://h/r", "S3://b/r"]
+)
+def test_a_root_that_is_no_place(root: str) -> None:
+    scheme = root.partition("://")[0]
+    said = rf"cannot open results at {scheme}://\S+: results cannot be in {scheme}://, but in a"
+    with pytest.raises(StoreError, match=said) as caught:
+        Store(root)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("root", ["s3://", "s3:///r", "gs://", "file:///"])
+def test_a_root_that_names_no_bucket(root: str) -> None:
+    with pytest.raises(StoreError, match=f"cannot open results at {root}: "):
+        Store(root)
+
+
+@pytest.mark.parametrize("root", ["s3:/b/r", "gs:/b/r", "az:/b/r"])
+def test_a_uri_without_a_slash_is_no_folder(root: str) -> None:
+    with pytest.raises(StoreError, match=f"two slashes: {root.replace(':/', '://')}"):
+        Store(root)
+
+
+def test_a_bucket_that_is_not_there_is_no_empty_store(bucket_root: str) -> None:
+    misspelt = bucket_root.replace("s3://sweeps/", "s3://sweps/")
+    attempts: list[Callable[[Store], object]] = [
+        lambda store: store.list("trials"),
+        lambda store: store.folders("samples"),
+        lambda store: store.read("sweeps/a.json"),
+        lambda store: store.check_bucket(),
+    ]
+    for attempt in attempts:
+        with pytest.raises(StoreError, match="there is no bucket 'sweps'"):
+            attempt(Store(misspelt))
+        attempt(Store(bucket_root))
+
+
+def test_a_bucket_of_google_says_soon_that_it_cannot_be_reached() -> None:
+    """Google's library alone tries for a quarter of an hour."""
+    root = f"gs://anonymous@b/r?scheme=http&endpoint_override=127.0.0.1:{free_port()}"
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"cannot list trials in gs://b/r") as caught:
+        Store(root).list("trials")
+    assert time.monotonic() - began < 60
+    assert trouble(caught.value) == UNREACHABLE
+    assert "\n" not in str(caught.value)
+    assert "error_info" not in str(caught.value)
 
 
 def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
