@@ -15,7 +15,10 @@ from trainer.config.availability import missing_reason
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError, lookup, select
 from trainer.config.settings import METHODS, PROFILES, SETTINGS
-from trainer.config.trial import TrialConfig, trial_config
+from trainer.config.trial import LARGEST, TrialConfig, trial_config
+
+# Of a plan: a range is soon typed that no memory holds.
+MOST_SEEDS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +101,33 @@ def cells(settings: Sequence[str], methods: Sequence[str]) -> Iterator[tuple[str
 
 def seeds(text: str) -> list[int]:
     """Parses `0,1` or `0-4` or both into whole numbers. Raises UsageError for anything else."""
-    numbers: list[int] = []
+    numbers: dict[int, None] = {}
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UsageError(f"seeds are whole numbers from 0, like 0,1 or 0-4, not {part!r}")
-        if dash and int(last) < int(first):
-            raise UsageError(f"seeds {part!r} end before they begin")
-        numbers += range(int(first), int(last or first) + 1)
-    return list(dict.fromkeys(numbers))
+        first, last = _range(part)
+        if last - first + len(numbers) >= MOST_SEEDS:
+            raise UsageError(f"seeds {_shortened(part)} are more than {MOST_SEEDS:,} in all")
+        numbers |= dict.fromkeys(range(first, last + 1))
+    return list(numbers)
+
+
+def _range(part: str) -> tuple[int, int]:
+    """Parses `3` or `0-4` into the first and the last number. Raises UsageError."""
+    first, dash, last = part.strip().partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise UsageError(f"seeds are whole numbers from 0, like 0,1 or 0-4, not {part!r}")
+    # Python refuses to read very many digits.
+    if max(len(first.lstrip("0")), len(last.lstrip("0"))) > len(str(LARGEST)):
+        raise UsageError(f"seeds are at most 2^63 - 1, not {_shortened(part)}")
+    low, high = int(first), int(last or first)
+    if high < low:
+        raise UsageError(f"seeds {part!r} end before they begin")
+    if high > LARGEST:
+        raise UsageError(f"seeds are at most 2^63 - 1, not {part!r}")
+    return low, high
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:40]}...")
 
 
 def ratios(text: str) -> list[float]:

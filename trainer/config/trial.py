@@ -64,6 +64,8 @@ _COUNTS = (
     "nudge_every",
     "hessian_k",
 )
+# Stored as int64.
+LARGEST = 2**63 - 1
 _WITH_OWN_SCORES = ("digits8", "digits16", "ring8", "grid25", "affine")
 
 
@@ -184,6 +186,8 @@ def trial_config(
     For a toy problem `profile` is `toy` and `setting` its name. A setting outside Table I needs
     its `dataset`.
     """
+    for name, value in {"seed": seed, "iterations": iterations, **changes}.items():
+        _check_size(name, value)
     m = lookup("method", METHODS, method)
     if profile == "toy":
         dataset = setting
@@ -297,11 +301,20 @@ def classifier_hash() -> str:
     return hashlib.sha256(CLASSIFIER_FILE.read_bytes()).hexdigest()
 
 
+def _check_size(name: str, value: Any) -> None:
+    """Raises UsageError for an integer that no store takes; some have too many digits to show."""
+    if isinstance(value, int) and value > LARGEST:
+        got = f"{value}" if value < 10**40 else "one of more than 40 digits"
+        raise UsageError(f"{name} must be at most 2^63 - 1, but got {got}")
+
+
 def _check_numbers(c: TrialConfig) -> None:
     for name in _COUNTS:
         value = getattr(c, name)
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, but got {value}")
+        _check_size(name, value)
+    _check_size("seed", c.seed)
     if c.seed < 0:
         raise UsageError(f"seed must be at least 0, but got {c.seed}")
     if c.i_ratio is not None and not 0 < c.i_ratio <= 1:

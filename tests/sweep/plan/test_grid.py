@@ -113,6 +113,25 @@ def test_seeds(text: str, expected: list[int]) -> None:
     assert seeds(text) == expected
 
 
+def test_the_largest_seed_is_one_that_a_store_holds() -> None:
+    assert seeds(f"{2**63 - 2}-{2**63 - 1},000") == [2**63 - 2, 2**63 - 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{2**63}", r"at most 2\^63 - 1, not '9223372036854775808'"),
+        (f"0-{2**63}", r"at most 2\^63 - 1"),
+        (f"1,{2**63 - 1}-{'9' * 5000}", r"at most 2\^63 - 1, not '.{40}\.\.\.'$"),
+        (f"0-{2**63 - 1}", "are more than 100,000 in all"),
+        ("0-60000,100000-160000", "are more than 100,000 in all"),
+    ],
+)
+def test_seeds_beyond_reason(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        seeds(text)
+
+
 @pytest.mark.parametrize("text", ["-1", "", "a", "1,", "3-1", "1-", "0.5"])
 def test_bad_seeds(text: str) -> None:
     with pytest.raises(UsageError, match="seeds"):

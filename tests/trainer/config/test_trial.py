@@ -275,6 +275,7 @@ def test_id_names_what_runs():
         (("digit", "C_32-32", "sn", 0), "unknown profile 'digit'; did you mean: digits"),
         (("toy", "ring9", "sn", 0), "unknown toy problem 'ring9'; did you mean: ring8"),
         (("digits", "C_32-32", "sn", -1), "seed must be at least 0, but got -1"),
+        (("digits", "C_32-32", "sn", 2**63), "seed must be at most 2^63 - 1, but got 92233720368"),
     ],
 )
 def test_unknown_names(arguments, said):
@@ -322,6 +323,10 @@ REFUSED = [
     (CIFAR, "sn", {"nudge_k": 3}, "method 'sn' nudges no gradient and takes no nudge_k"),
     (CIFAR, "sn", {"channels": 0}, "channels must be at least 1, but got 0"),
     (CIFAR, "sn", {"channels": -4}, "channels must be at least 1, but got -4"),
+    (CIFAR, "sn", {"iterations": 2**63}, "iterations must be at most 2^63 - 1, but got 92233720"),
+    (CIFAR, "sn", {"iterations": 10**5000}, "iterations must be at most 2^63 - 1, but got one of"),
+    (CIFAR, "sn", {"batch_size": 2**70}, "batch_size must be at most 2^63 - 1, but got 11805916"),
+    (CIFAR, "sn", {"hessian_k": 2**64}, "hessian_k must be at most 2^63 - 1, but got 18446744"),
     (CIFAR, "sn", {"iterations": 0}, "iterations must be at least 1, but got 0"),
     (CIFAR, "sn", {"evaluate_every": 0}, "evaluate_every must be at least 1, but got 0"),
     (CIFAR, "sn", {"threads": 0}, "threads must be at least 1, but got 0"),
