@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from sweep.cli import flags
 from sweep.cli.commands import Parser, store_of
 from sweep.cli.experiment import execute
-from sweep.plan.grid import Plan, ratios
+from sweep.plan.grid import Plan, missing_data, ratios
 from sweep.plan.inception_weights import Weights
 from sweep.report.inventory import inventory
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
-from trainer.config.availability import missing_reason
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError, select
 from trainer.config.settings import METHODS, SETTINGS
@@ -87,9 +86,11 @@ def prepare(args: argparse.Namespace) -> tuple[Plan, Weights]:
     methods = select("method", METHODS, args.methods.split(","))
     skipped: dict[str, str] = {}
     trials: list[TrialConfig] = []
+    datasets = (parent["dataset"] for parent in parents)
+    missing = missing_data(datasets, args.data_root, download=args.download)
     for parent in parents:
-        if reason := missing_reason(parent["dataset"], args.data_root, download=args.download):
-            skipped[parent["setting"]] = reason
+        if parent["dataset"] in missing and not args.dry_run:
+            skipped[parent["setting"]] = missing[parent["dataset"]]
             continue
         healthy_iteration = last_healthy(store, parent)
         if healthy_iteration is None:
@@ -101,7 +102,13 @@ def prepare(args: argparse.Namespace) -> tuple[Plan, Weights]:
     if not trials:
         raise UsageError(f"nothing can be rescued: {'; '.join(skipped.values())}")
     trials.sort(key=operations, reverse=True)
-    return Plan(profile=args.profile, trials=trials, skipped=skipped), weights
+    plan = Plan(
+        profile=args.profile,
+        trials=trials,
+        skipped=skipped,
+        missing=missing if args.dry_run else {},
+    )
+    return plan, weights
 
 
 def collapsed(store: Store, sweep: str, settings: list[str]) -> list[Row]:

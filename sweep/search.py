@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.cli import flags
 from sweep.cli.commands import run, store_of
-from sweep.plan.grid import Plan
+from sweep.plan.grid import Plan, missing_data
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, to_run
 from sweep.plan.search_space import (
@@ -31,7 +31,6 @@ from sweep.store.index import trial_rows
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
-from trainer.config.protocols import missing_reason, weights_path
 from trainer.config.trial import TrialConfig
 
 METHOD = "sr-static"
@@ -107,18 +106,26 @@ def main(argv: list[str] | None = None) -> int:
 def _search(args: argparse.Namespace) -> int:
     flags.check(args)
     _check(args)
-    weights = flags.weights_of(args)
-    if args.profile == "paper" and weights.sha256 is None:
-        reason = missing_reason(weights_path(args.inception_weights))
-        raise UsageError(f"a search needs FID as its objective: {reason}")
+    try:
+        weights = flags.weights_of(args, required=True)
+    except UsageError as error:
+        if args.profile != "paper":
+            raise
+        raise UsageError(f"a search needs FID as its objective: {error}") from error
     every = _spaces(args, weights.sha256)
     name = args.name or search_name(every, args.space, args.profile, args.seed)
-    spaces, skipped = available_spaces(every, args.data_root, download=args.download)
+    spaces, skipped, missing = every, {}, {}
+    if args.dry_run:
+        datasets = (space.dataset for space in every)
+        missing = missing_data(datasets, args.data_root, download=args.download)
+    else:
+        spaces, skipped = available_spaces(every, args.data_root, download=args.download)
     options = replace(flags.options_of("search", args, weights), name=name)
     store = store_of(options.results)
     configs = {c.trial_id: c for space in every for c in space.trials.values()}
     ids = _planned(store, name, args, configs)
-    plan = Plan(profile=args.profile, trials=[configs[i] for i in ids], skipped=skipped)
+    trials = [configs[i] for i in ids]
+    plan = Plan(profile=args.profile, trials=trials, skipped=skipped, missing=missing)
     if args.dry_run:
         return _show(args, spaces, plan, options, store)
     from sweep.run.launch import launch
@@ -218,7 +225,7 @@ def _show(
         )
         sys.stdout.write((json.dumps(line) if options.as_json else text.format(**line)) + "\n")
     notes = [options.weights.note] if options.weights.note else []
-    notes += [f"skipped {item}: {reason}" for item, reason in plan.skipped.items()]
+    notes += [f"missing here: {reason}" for reason in plan.missing.values()]
     notes.append(f"sweep {options.name} in {store.place}; nothing was started")
     out = sys.stderr if options.as_json else sys.stdout
     out.write("\n".join(notes) + "\n")

@@ -78,7 +78,8 @@ def execute(
         if args.dry_run:
             from sweep.run.dryrun import show_plan, visible_nodes
 
-            return show_plan(name, plan, options, visible_nodes(options))
+            nodes, problem = visible_nodes(options)
+            return show_plan(name, plan, options, nodes, problem)
         from sweep.run.launch import launch
 
         return launch(name, plan, options)
@@ -99,5 +100,6 @@ def _grid(args: argparse.Namespace) -> tuple[Plan, Weights]:
         scorer=weights.sha256,
         data_root=args.data_root,
         download=args.download,
+        only_shown=args.dry_run,
     )
     return plan, weights

@@ -132,13 +132,14 @@ def duration(text: str) -> float:
     return seconds
 
 
-def weights_of(args: argparse.Namespace) -> Weights:
-    """The Inception weights that the flags name. Raises UsageError."""
+def weights_of(args: argparse.Namespace, *, required: bool = False) -> Weights:
+    """The Inception weights that the flags name; a dry run may lack them. Raises UsageError."""
     return find_weights(
         args.profile,
         args.inception_weights,
         allow_other=args.allow_other_weights,
-        required=args.require_scores,
+        required=required or args.require_scores,
+        only_planned=args.dry_run,
     )
 
 

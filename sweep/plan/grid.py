@@ -5,8 +5,8 @@ Standard library only, so that a plan can be shown without starting Ray or torch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -24,11 +24,13 @@ MOST_SEEDS = 100_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Trials, longest first, and what of the grid cannot run: the reason by setting where its
-    data set is not there, by setting and method where the two do not go together."""
+    data set is not there, by setting and method where the two do not go together. A plan that is
+    only shown has trials without their data, too, and the reason in `missing` by data set."""
 
     profile: str
     trials: list[TrialConfig]
     skipped: Mapping[str, str]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def grid(
@@ -43,12 +45,14 @@ def grid(
     scorer: str | None = None,
     data_root: Path | None = None,
     download: bool = False,
+    only_shown: bool = False,
 ) -> Plan:
     """The plan of a sweep. Raises UsageError for an unknown name or if nothing of it can run.
 
     `settings` and `methods` are shell patterns over Table I and the methods; `sr` is SR as the
     paper used it on the setting's data. Methods that lift run with each of `i_ratios`, or their
-    default. `scorer` is the SHA-256 of the Inception weights, for the paper profile.
+    default. `scorer` is the SHA-256 of the Inception weights, for the paper profile. A plan that
+    is `only_shown` needs no data.
     """
     lookup("profile", PROFILES, profile)
     names = select("setting", SETTINGS, settings)
@@ -78,17 +82,27 @@ def grid(
         configs |= {config.trial_id: config for config in planned}
     if not configs:
         raise UsageError(next(iter(impossible.values()), "nothing is planned: give a seed"))
-    reasons = {
-        config.setting: reason
-        for config in configs.values()
-        if (reason := missing_reason(config.dataset, data_root, download=download))
-    }
-    trials = [config for config in configs.values() if config.setting not in reasons]
-    if not trials:
-        raise UsageError(f"no data set of this plan is there: {next(iter(reasons.values()))}")
+    missing = missing_data((c.dataset for c in configs.values()), data_root, download=download)
     # sorted() is stable: of equally long trials the settings stay in the table's order.
-    trials = sorted(trials, key=operations, reverse=True)
-    return Plan(profile=profile, trials=trials, skipped=reasons | impossible)
+    trials = sorted(configs.values(), key=operations, reverse=True)
+    if only_shown:
+        return Plan(profile=profile, trials=trials, skipped=impossible, missing=missing)
+    available = [config for config in trials if config.dataset not in missing]
+    if not available:
+        raise UsageError(f"no data set of this plan is there: {next(iter(missing.values()))}")
+    reasons = {c.setting: missing[c.dataset] for c in configs.values() if c.dataset in missing}
+    return Plan(profile=profile, trials=available, skipped=reasons | impossible)
+
+
+def missing_data(
+    datasets: Iterable[str], data_root: Path | None, *, download: bool
+) -> dict[str, str]:
+    """Says why, by data set, those that are not there cannot be read, and what to do."""
+    return {
+        dataset: reason
+        for dataset in dict.fromkeys(datasets)
+        if (reason := missing_reason(dataset, data_root, download=download))
+    }
 
 
 def cells(settings: Sequence[str], methods: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -30,12 +30,18 @@ class Weights:
 
 
 def find_weights(
-    profile: str, path_given: Path | None, *, allow_other: bool, required: bool
+    profile: str,
+    path_given: Path | None,
+    *,
+    allow_other: bool,
+    required: bool,
+    only_planned: bool = False,
 ) -> Weights:
     """The weights of a sweep: `path_given`, else INCEPTION_WEIGHTS. Of the paper profile only.
 
     Raises UsageError if the file is not the reference and that is not allowed, and if it is not
-    there though it was given or is required.
+    there though it was given or is required: for trials that are `only_planned` the reference is
+    taken then, and `note` says so.
     """
     if profile != "paper":
         if path_given is not None:
@@ -45,6 +51,9 @@ def find_weights(
         return Weights()
     path = weights_path(path_given)
     if reason := missing_reason(path):
+        if only_planned and (required or path_given is not None):
+            note = f"missing here: {reason}; planned as with that file"
+            return Weights(sha256=REFERENCE_SHA256, note=note)
         if required or path_given is not None:
             raise UsageError(reason)
         note = f"IS and FID are not measured ({reason}); with weights these are other trials"

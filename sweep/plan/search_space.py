@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from trainer.config.availability import missing_reason
+from sweep.plan.grid import missing_data
 from trainer.config.lookup import UsageError, lookup, select
 from trainer.config.settings import METHODS, PROFILES, SETTINGS, setting_name
 from trainer.config.trial import TrialConfig, trial_config
@@ -153,14 +153,10 @@ def available_spaces(
 
     Raises UsageError if none is.
     """
-    reasons: dict[str, str] = {}
-    available = []
-    for space in spaces:
-        reason = missing_reason(space.dataset, data_root, download=download)
-        if reason is None:
-            available.append(space)
-        else:
-            reasons[space.name] = reason
+    spaces = list(spaces)
+    missing = missing_data((space.dataset for space in spaces), data_root, download=download)
+    available = [space for space in spaces if space.dataset not in missing]
+    reasons = {s.name: missing[s.dataset] for s in spaces if s.dataset in missing}
     if not available:
         raise UsageError(f"no data set of this search is there: {next(iter(reasons.values()))}")
     return available, reasons

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +21,7 @@ from sweep.store.index import rows_of_trials
 from sweep.store.store import Store, StoredFile
 from sweep.store.vocabulary import Row
 from trainer.config.costs import operations
+from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 
 # What a plan and its cost need to know of a stored trial.
@@ -45,9 +47,11 @@ def show_plan(
     plan: Plan,
     options: Options,
     nodes: Sequence[Mapping[str, float]],
+    problem: str | None = None,
 ) -> int:
     """Prints what would become of the plan and what it costs on these nodes, whose resources are
-    as Ray gives them; returns the exit code."""
+    as Ray gives them, and what is missing; returns the exit code. `problem` says why the nodes
+    are not known."""
     gpu_bytes = resources.gpu_bytes(nodes)
     root = results_root(options.results)
     name = options.name or default_name(experiment, plan)
@@ -71,6 +75,7 @@ def show_plan(
         lines = [*_table(planned), "", *_totals(todo, slots), *_gpu_lines(todo, gpu_bytes)]
     sys.stdout.write("".join(line + "\n" for line in lines))
     notes = [options.weights.note] if options.weights.note else []
+    notes += [f"missing here: {reason}" for reason in [*_missing_data(plan), problem] if reason]
     notes += [f"skipped {item}: {reason}" for item, reason in plan.skipped.items()]
     notes += [f"--fresh would remove the {len(p)} files of {i}" for i, p in files.items()]
     notes.append(
@@ -83,17 +88,26 @@ def show_plan(
     return 0
 
 
-def visible_nodes(options: Options) -> list[dict[str, float]]:
+def _missing_data(plan: Plan) -> list[str]:
+    """Lines on the data sets that are not there, each with what a sweep would leave out."""
+    counts = Counter(config.dataset for config in plan.trials if config.dataset in plan.missing)
+    return [f"{plan.missing[name]}; {n} trials need it" for name, n in counts.items()]
+
+
+def visible_nodes(options: Options) -> tuple[list[dict[str, float]], str | None]:
     """The nodes that the trials would run on: those of the cluster that is there, else the
-    CPUs that this process may use. Raises UsageError if the cluster cannot be reached."""
+    CPUs that this process may use. None and the reason if the cluster cannot be reached."""
     if not options.remote:
-        return [{"CPU": float(machine_limits.cpus())}]
+        return [{"CPU": float(machine_limits.cpus())}], None
     from sweep.run import ray_cluster
 
-    ray_cluster.connect()
+    try:
+        ray_cluster.connect(is_awaited=False)
+    except UsageError as error:
+        return [], str(error)
     nodes = ray_cluster.nodes()
     ray_cluster.disconnect()
-    return nodes
+    return nodes, None
 
 
 def _files(store: Store, profile: str, trial_ids: Collection[str]) -> list[StoredFile]:
@@ -192,7 +206,7 @@ def _totals(todo: Sequence[Planned], slots: int | None) -> list[str]:
     if not todo:
         return ["to run: nothing"]
     if slots is None:
-        lines.append("no node there has room: --max-concurrent N says how long N at once take")
+        lines.append("no node has room: --max-concurrent N says how long N at once take")
     else:
         seconds = makespan([c.seconds for c in costs], slots)
         lines.append(f"expected: {_hours(seconds)} on {slots} slot{'s' if slots > 1 else ''}")

@@ -71,15 +71,16 @@ def run_trial(config: Mapping[str, Any]) -> None:
     trainable.run_trial(json.loads(config["job"]))
 
 
-def connect() -> None:
+def connect(*, is_awaited: bool = True) -> None:
     """Connects to the cluster that RAY_ADDRESS names, else to one started here.
 
-    Raises UsageError if it cannot be reached or started.
+    One that `is_awaited` may be just coming up. Raises UsageError if it cannot be reached or
+    started.
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        _wait_for_listener(address)
+        _wait_for_listener(address, LISTENER_SECONDS if is_awaited else 0.0)
     else:
         temporary_folder.check_room()
     try:
@@ -94,7 +95,7 @@ def connect() -> None:
         raise UsageError(f"{problem}: {_reasons(error)}") from error
 
 
-def _wait_for_listener(address: str) -> None:
+def _wait_for_listener(address: str, seconds: float) -> None:
     """Gives a head that is just being started some time.
 
     Ray itself tries for minutes, each in words of its own, before it gives up. Raises UsageError.
@@ -102,12 +103,12 @@ def _wait_for_listener(address: str) -> None:
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal():
         return  # ray:// and words such as `auto`
-    deadline = time.monotonic() + LISTENER_SECONDS
+    deadline = time.monotonic() + seconds
     while not reaches((host.strip("[]"), int(port))):
         if time.monotonic() > deadline:
             raise UsageError(
-                f"cannot reach the cluster at {address}, which RAY_ADDRESS names: nothing has "
-                f"answered there for {LISTENER_SECONDS:g} s"
+                f"cannot reach the cluster at {address}, which RAY_ADDRESS names: nothing "
+                + (f"has answered there for {seconds:g} s" if seconds else "answers there")
             )
         time.sleep(0.5)
 

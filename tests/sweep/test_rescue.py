@@ -65,6 +65,19 @@ def test_a_collapsed_trial_goes_on_from_its_last_healthy_snapshot(
     assert f"skipped {EARLY.trial_id}: it has no snapshot before its collapse" in said.err
 
 
+def test_a_dry_run_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, config = Store(tmp_path), trial_config("paper", "C_8-32", "sn", 0, iterations=100)
+    store.write_rows("sweeps", "s", plan_rows("s", [config]))
+    store.write_rows("trials", config.trial_id, [stored(config, 60)])
+    store.write(f"checkpoints/{config.trial_id}/50.pt", b"")
+    assert dry_run(store) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1
+    assert "missing here: cifar10 is read from --data-root" in said.err
+    assert main(["--from-sweep", "s", f"--results={tmp_path}"]) == 2
+    assert "nothing can be rescued: cifar10 is read" in capsys.readouterr().err
+
+
 def test_other_methods_and_ratios(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert dry_run(store, "--methods=sn-renorm,sr-static", "--i-ratios=0.25,0.5") == 0
     ids = [json.loads(line)["trial_id"] for line in capsys.readouterr().out.splitlines()]

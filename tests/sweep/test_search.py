@@ -97,6 +97,17 @@ def test_a_dry_run_shows_the_studies_and_neither_writes_nor_loads_ray(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_needs_neither_data_nor_weights(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INCEPTION_WEIGHTS", raising=False)
+    code, out, _ = command(capsys, "--setting=B_64-64", f"--results={tmp_path}", "--dry-run")
+    assert code == 0
+    assert "20 left to suggest" in out
+    assert "missing here: no Inception weights: " in out
+    assert "missing here: cifar10 is read from --data-root" in out
+
+
 class Stopped(Exception):
     """The driver has gone."""
 

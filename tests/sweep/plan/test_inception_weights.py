@@ -101,8 +101,8 @@ def test_a_trial_without_inception_scores_needs_none(profile: str) -> None:
 @pytest.fixture
 def plan(tmp_path: Path) -> list[str]:
     (tmp_path / "data/cifar-10-batches-py").mkdir(parents=True)
-    return ["--settings=C_8-32", "--methods=sn", f"--data-root={tmp_path / 'data'}", "--dry-run",
-            f"--results={tmp_path / 'r'}"]  # fmt: skip
+    return ["--settings=C_8-32", "--methods=sn", f"--data-root={tmp_path / 'data'}",
+            f"--results={tmp_path / 'r'}", "--dry-run"]  # fmt: skip
 
 
 def test_the_command_plans_with_the_hash(table1: Callable, plan: list[str], file: Path) -> None:
@@ -132,7 +132,19 @@ def test_the_command_refuses_in_one_line(
     table1: Callable, plan: list[str], file: Path, arguments: tuple[str, ...], says: str
 ) -> None:
     named = [argument.format(file=file) for argument in arguments]
-    run = table1(*plan, *named, INCEPTION_WEIGHTS="")
+    run = table1(*plan[:-1], *named, INCEPTION_WEIGHTS="")
     assert (run.returncode, run.stdout) == (2, "")
     assert says in run.stderr
     assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("--require-scores",), ("--inception-weights=no.pth",)])
+def test_a_dry_run_plans_with_weights_that_are_elsewhere(
+    table1: Callable, plan: list[str], arguments: tuple[str, ...]
+) -> None:
+    run = table1(*plan, "--json", *arguments, INCEPTION_WEIGHTS="")
+    assert run.returncode == 0, run.stderr
+    (line,) = [json.loads(line) for line in run.stdout.splitlines()]
+    config = trial_config("paper", "C_8-32", "sn", 0, scorer=protocols.REFERENCE_SHA256)
+    assert line["trial_id"] == config.trial_id
+    assert "missing here: no Inception weights" in run.stderr

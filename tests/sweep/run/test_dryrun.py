@@ -16,6 +16,8 @@ from sweep.plan.inception_weights import find_weights
 from sweep.plan.options import Options
 from sweep.run.dryrun import show_plan, visible_nodes
 from sweep.store.store import Store
+from tests.conftest import free_port
+from trainer.config.protocols import REFERENCE_SHA256
 
 PLAN = grid("digits", ["C_8-32", "C_16-32"], ["sn", "sr-static"], [0, 1])
 
@@ -122,7 +124,7 @@ def test_without_any_measurement_it_says_so(
         ([{"CPU": 4.0}], {"max_concurrent": 2}, "on 2 slots"),
         ([{"CPU": 4.0}], {"cpus_per_trial": 4.0}, "on 1 slot"),
         ([], {"max_concurrent": 5}, "on 5 slots"),
-        ([], {}, "no node there has room"),
+        ([], {}, "no node has room"),
     ],
 )
 def test_how_long_it_takes_on_the_nodes(
@@ -136,6 +138,31 @@ def test_how_long_it_takes_on_the_nodes(
     assert sum(said in line for line in lines(capsys)) == 1
 
 
+def test_what_is_missing_is_planned_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither data nor weights nor the cluster are where a plan is looked at."""
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
+    weights = find_weights(
+        "paper", tmp_path / "no.pth", allow_other=False, required=True, only_planned=True
+    )
+    plan = grid(
+        "paper", ["A_64-128", "E_64-*"], ["sn"], [0, 1], scorer=weights.sha256, only_shown=True
+    )
+    given = options(tmp_path / "r", weights=weights)
+    assert show_plan("table1", plan, given, *visible_nodes(given)) == 0
+    said = lines(capsys)
+    assert [line.split()[0] for line in said[1:3]] == ["A_64-128", "E_64-128"]
+    missing = [line.removeprefix("missing here: ") for line in said if "missing here" in line]
+    beginnings = ("no Inception weights at", "cifar10 is read from", "stl10 is read", "cannot re")
+    assert len(missing) == len(beginnings)
+    for line, beginning in zip(missing, beginnings, strict=True):
+        assert line.startswith(beginning)
+    assert missing[1].endswith("; 2 trials need it")
+    assert any("4 trials in" in line and "4 to run" in line for line in said)
+    assert {config.scorer for config in plan.trials} == {REFERENCE_SHA256}
+
+
 def test_only_cpus_that_the_process_may_use_count(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +170,7 @@ def test_only_cpus_that_the_process_may_use_count(
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(everywhere)})  # as `taskset -c 0` does
     try:
-        show_plan("table1", PLAN, options(root), visible_nodes(options(root)))
+        show_plan("table1", PLAN, options(root), *visible_nodes(options(root)))
     finally:
         os.sched_setaffinity(0, everywhere)
     assert any(line.endswith("on 1 slot") for line in lines(capsys))
