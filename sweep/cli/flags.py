@@ -75,11 +75,13 @@ def running_flags(p: Parser) -> None:
         metavar="N",
         help="leave a trial alone that has failed so often (default 3)",
     )
-    p.add_argument("--data-root", type=Path, metavar="DIR", help="where torchvision's data lie")
+    p.add_argument(
+        "--data-root", type=absolute_path, metavar="DIR", help="where torchvision's data lie"
+    )
     p.add_argument("--download", action="store_true", help="download data sets that are missing")
     p.add_argument(
         "--inception-weights",
-        type=Path,
+        type=absolute_path,
         metavar="FILE",
         help="for IS and FID, at this path on every node (default: INCEPTION_WEIGHTS)",
     )
@@ -120,6 +122,11 @@ def check(args: argparse.Namespace) -> None:
         if value is not None and value < 1:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} must be at least 1, but got {value}")
+
+
+def absolute_path(text: str) -> Path:
+    """The path as the shell means it: workers have working folders of their own."""
+    return Path(text).expanduser().absolute()
 
 
 def duration(text: str) -> float:

@@ -20,6 +20,7 @@ from typing import Any, Protocol, cast
 
 import ray
 from ray import tune
+from ray._private import ray_constants
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
@@ -87,6 +88,9 @@ def connect(*, is_awaited: bool = True) -> None:
         if address:
             ray.init(**quiet)
         else:
+            # Under `uv run` Ray packs the working folder, of 512 MiB at most, and workers import
+            # and read from the copy. Here they have this very folder and interpreter.
+            ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
             # A cluster that happens to run on this machine is used only if RAY_ADDRESS names it.
             cpus = machine_limits.cpus()
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)

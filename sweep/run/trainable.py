@@ -7,9 +7,11 @@ the files are cut back to the checkpoint, so what came after it is measured and 
 
 from __future__ import annotations
 
+import errno
 import time
 import traceback
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -158,6 +160,11 @@ def _source(dataset: str, device: str, root: str | None, download: bool) -> Sour
     path = None if root is None else Path(root)
     if path is None or not download:
         return load_source(dataset, device, path)
-    path.mkdir(parents=True, exist_ok=True)
-    with locked(path):  # trials that start together download once
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path))  # trials that start together download once
+        except OSError as error:
+            # Of a folder that may only be read nothing is wanted but what is there.
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
         return load_source(dataset, device, path, download=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -269,6 +271,25 @@ def test_one_cpu_runs_one_trial_at_once(environment: dict[str, str], tmp_path: P
         pq.read_table(tmp_path / "trials").to_pylist(), key=lambda row: row["started_at"]
     )
     assert first["updated_at"] <= second["started_at"]
+
+
+@pytest.mark.slow
+def test_under_uv_workers_run_in_the_folder_and_not_in_a_copy(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Ray looks for a parent whose command line begins with `uv run`."""
+    (tmp_path / "ballast").write_bytes(os.urandom(2**20))
+    plan = f"--profile=digits --settings=C_8-32 --methods=sn --iterations=2 --results={tmp_path}/r"
+    (tmp_path / "run").write_text(f"{sys.executable} -m sweep.table1 {plan} && exit 0\nexit 1\n")
+    ray_folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    ended = subprocess.run(
+        ["uv", "run"], executable="/bin/bash", cwd=tmp_path, capture_output=True, text=True,
+        env=environment | {"RAY_TMPDIR": str(ray_folder)}, timeout=200, check=False,
+    )  # fmt: skip
+    packages = [*ray_folder.rglob("_ray_pkg_*")]
+    shutil.rmtree(ray_folder)
+    assert ended.returncode == 0, ended.stderr
+    assert packages == []
 
 
 @pytest.mark.parametrize("arguments", [("--help",), (*PLAN, "--dry-run"), ("--settings=C_9-32",)])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.cli.experiment import main
-from sweep.cli.flags import duration
+from sweep.cli.experiment import main, parser
+from sweep.cli.flags import duration, options_of, weights_of
 from sweep.table1 import TABLE1
 
 
@@ -24,6 +24,21 @@ def test_a_duration_is_in_seconds(text: str, value: float) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="a time is like"):
         duration(text)
+
+
+def test_a_relative_path_is_what_it_is_to_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker has another working folder than the command."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "w.pth").write_bytes(b"x")
+    given = ["--data-root=../d", "--inception-weights=w.pth", "--allow-other-weights"]
+    args = parser(TABLE1).parse_args(given)
+    options = options_of("table1", args, weights_of(args))
+    assert options.data_root == tmp_path / "../d"
+    assert options.weights.path == tmp_path / "w.pth"
+    assert parser(TABLE1).parse_args(["--data-root=~/d"]).data_root == Path("/home/me/d")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 import pytest
+from ray._private import ray_constants
 
 from sweep.run import machine_limits, ray_cluster
 from tests.conftest import free_port
@@ -79,3 +80,22 @@ def test_a_cluster_of_our_own_has_the_cpus_that_we_may_use(
     monkeypatch.setattr(ray_cluster.ray, "init", lambda **options: asked.append(options))
     ray_cluster.connect()
     assert [(options["address"], options["num_cpus"]) for options in asked] == [("local", 3)]
+
+
+@pytest.mark.parametrize("address", [None, "auto"])
+def test_a_cluster_of_our_own_gets_no_copy_of_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    """Under `uv run`; nodes elsewhere need the copy."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address is not None:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(ray_constants, "RAY_ENABLE_UV_RUN_RUNTIME_ENV", True)
+    packs: list[bool] = []
+    monkeypatch.setattr(
+        ray_cluster.ray,
+        "init",
+        lambda **_: packs.append(ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV),
+    )
+    ray_cluster.connect()
+    assert packs == [address is not None]

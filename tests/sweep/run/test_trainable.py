@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -377,3 +378,24 @@ def test_a_branch_goes_on_from_its_parents_checkpoint(whole: Path, tmp_path: Pat
     assert trial(tmp_path, child) == [FAILED | {"trial": child.trial_id}]
     (row,) = store.read_rows("trials", child.trial_id)
     assert "from which this trial branches off, is not there" in row["traceback"]
+
+
+def test_data_that_may_only_be_read_need_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[tuple[Path, bool]] = []
+
+    def load_source(dataset: str, device: str, path: Path, *, download: bool) -> None:
+        loaded.append((path, download))
+
+    monkeypatch.setattr(trainable, "load_source", load_source)
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        root, user = Path(folder), os.geteuid()
+        root.chmod(0o555)
+        if user == 0:
+            os.seteuid(65534)  # root may write everywhere
+        try:
+            trainable._source("cifar10", "cpu", folder, download=True)
+            trainable._source("cifar10", "cpu", f"{folder}/absent", download=True)
+        finally:
+            os.seteuid(user)
+        assert list(root.iterdir()) == []
+    assert loaded == [(root, True), (root / "absent", True)]
