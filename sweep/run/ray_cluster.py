@@ -96,7 +96,23 @@ def connect(*, is_awaited: bool = True) -> None:
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises it bare when a node does not come up
         problem = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
-        raise UsageError(f"{problem}: {_reasons(error)}") from error
+        reason = _reasons(error) if address else _token_problem(error) or _reasons(error)
+        raise UsageError(f"{problem}: {reason}") from error
+
+
+def _token_problem(error: BaseException) -> str | None:
+    """Says what to do where Ray cannot write the token of a cluster of its own, as in a container
+    that runs as another user than its image's or from a root that may only be read."""
+    place = os.path.expanduser("~/.ray/auth_token")
+    file = getattr(error, "filename", None)
+    # Without HOME and an entry in /etc/passwd there is no such place.
+    if place.startswith("/") and not (file and Path(place).is_relative_to(file)):
+        return None
+    reason = getattr(error, "strerror", None) or error
+    return (
+        f"it cannot write its token file {place} ({reason}): set HOME to a folder that can be "
+        "written, or RAY_AUTH_TOKEN to a secret of your own"
+    )
 
 
 def _wait_for_listener(address: str, seconds: float) -> None:

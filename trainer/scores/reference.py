@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -134,12 +135,22 @@ def fingerprint_of(images: Tensor) -> str:
 
 
 def cache_folder(path: Path | None) -> Path:
-    """`path`, else srgan-sweep/inception in the user's cache; made if absent.
+    """`path`, else srgan-sweep/inception in the user's cache, or in the temporary folder where
+    that cannot be written, as in a container that runs as any user; made if absent.
 
     Raises UsageError if it cannot be made or written to.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    folder = path or home / "srgan-sweep" / "inception"
+    if path is not None:
+        return _writable(path)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    try:
+        return _writable(home / "srgan-sweep" / "inception")
+    except UsageError:
+        folder = Path(tempfile.gettempdir()) / f"srgan-sweep-{os.getuid()}"
+        return _writable(folder / "inception")
+
+
+def _writable(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

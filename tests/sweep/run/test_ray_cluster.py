@@ -6,9 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from ray._private import ray_constants
+from ray._private.authentication.authentication_token_setup import generate_and_save_token
 
 from sweep.run import machine_limits, ray_cluster
 from tests.conftest import free_port
@@ -80,6 +82,32 @@ def test_a_cluster_of_our_own_has_the_cpus_that_we_may_use(
     monkeypatch.setattr(ray_cluster.ray, "init", lambda **options: asked.append(options))
     ray_cluster.connect()
     assert [(options["address"], options["num_cpus"]) for options in asked] == [("local", 3)]
+
+
+@pytest.mark.parametrize("home", ["{folder}/file", "/proc/none"])
+def test_a_home_that_cannot_hold_rays_token_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    home = home.format(folder=tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(ray_cluster.ray, "init", lambda **_: generate_and_save_token())
+    said = (
+        rf"it cannot write its token file {home}/\.ray/auth_token \(.*\): set HOME .* RAY_AUTH_TOK"
+    )
+    with pytest.raises(UsageError, match=said):
+        ray_cluster.connect()
+
+
+def test_other_troubles_of_ray_are_not_the_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/tmp/ray")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_cluster.ray, "init", init)
+    with pytest.raises(UsageError, match=r"Ray did not start here: .*'/tmp/ray'$"):
+        ray_cluster.connect()
 
 
 @pytest.mark.parametrize("address", [None, "auto"])

@@ -110,6 +110,13 @@ def test_default_cache_folder(tmp_path, monkeypatch):
     assert cache_folder(None) == tmp_path / ".cache" / "srgan-sweep" / "inception"
 
 
+def test_a_cache_that_cannot_be_written_is_kept_in_the_temporary_folder(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
+    assert cache_folder(None) == tmp_path / "t" / f"srgan-sweep-{os.getuid()}" / "inception"
+
+
 def test_a_cache_that_is_no_folder_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot make the cache folder"):
