@@ -14,7 +14,7 @@ RUN pip install --no-cache-dir --no-deps --force-reinstall .
 
 # The user of the trainer image, whose files this one reads.
 RUN useradd --uid 1000 --create-home sweep \
-    && install -d -o sweep -g sweep /results
+    && install -d -m 1777 -o sweep -g sweep /results /home/sweep
 ENV HOME=/home/sweep \
     PYTHONUNBUFFERED=1 \
     SWEEP_RESULTS=/results

@@ -20,8 +20,10 @@ COPY api api
 RUN pip install --no-cache-dir --no-deps --force-reinstall .
 
 # The api image has the same user: both meet on one volume. `ray up` reads HOME from the image.
+# Any other user can run it, too, as OpenShift does: what is written to is open to all that a
+# container runs, which is one user. From a root that may only be read HOME has to be elsewhere.
 RUN useradd --uid 1000 --create-home sweep \
-    && install -d -o sweep -g sweep /results /data /home/sweep/.ray
+    && install -d -m 1777 -o sweep -g sweep /results /data /home/sweep /home/sweep/.ray
 ENV HOME=/home/sweep \
     PYTHONUNBUFFERED=1 \
     RAY_USAGE_STATS_ENABLED=0 \

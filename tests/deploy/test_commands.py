@@ -221,8 +221,9 @@ def test_kubectl_commands_name_what_there_is() -> None:
             key = rest[3].removeprefix("--from-literal=").partition("=")[0]
             assert key in objects[rest[0], rest[2]]["stringData"]
         elif words[1] == "apply":
-            assert rest[0] == "-f"
-            assert (ROOT / rest[1]).is_file()
+            file = "kustomization.yaml" if rest[0] == "-k" else ""
+            assert rest[0] in ("-f", "-k")
+            assert (ROOT / rest[1] / file).is_file()
         elif words[1] == "cp":
             pod, _, path = rest[1].partition(":")
             mounts = objects["pod", pod]["spec"]["containers"][0]["volumeMounts"]

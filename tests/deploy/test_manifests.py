@@ -6,6 +6,7 @@ import copy
 import fnmatch
 import re
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import jsonschema
 import pytest
 import ray
 import yaml
+from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
+from ray._private.runtime_env.packaging import create_package
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from api.web.guard import OPEN_PATHS
@@ -192,6 +195,62 @@ def test_a_typo_and_a_wrong_type_are_caught(
     at(job, *path)[key] = value
     with pytest.raises(jsonschema.ValidationError, match=said):
         check(job, ray_job_schema)
+
+
+def test_a_cluster_that_is_done_goes_by_rules_that_kuberay_takes() -> None:
+    """What its schema says in CEL and its operator checks beside."""
+    spec = kind("kuberay/rayjob.yaml", "RayJob")["spec"]
+    assert not {"shutdownAfterJobFinishes", "ttlSecondsAfterFinished", "suspend"} & set(spec)
+    rules = spec["deletionStrategy"]["deletionRules"]
+    conditions = [rule["condition"] for rule in rules]
+    ends = [{n: v for n, v in c.items() if n != "ttlSeconds"} for c in conditions]
+    assert ends == [
+        {"jobStatus": "SUCCEEDED"}, {"jobStatus": "FAILED"}, {"jobDeploymentStatus": "Failed"},
+    ]  # fmt: skip
+    assert {rule["policy"] for rule in rules} == {"DeleteCluster"}
+
+
+def patched(value: dict[str, Any], patch: str) -> dict[str, Any]:
+    """The object after the operations of a JSON patch (RFC 6902), of those that are used here."""
+    value = copy.deepcopy(value)
+    for operation in yaml.safe_load(patch):
+        *path, key = operation["path"].removeprefix("/").split("/")
+        parent = at(value, *(int(part) if part.isdigit() else part for part in path))
+        assert (key in parent) == (operation["op"] != "add"), operation
+        if operation["op"] == "remove":
+            del parent[key]
+        else:
+            parent[key] = operation["value"]
+    return value
+
+
+def test_the_ray_job_under_kueue(ray_job_schema: dict[str, Any]) -> None:
+    (kustomization,) = documents("kuberay/kustomization.yaml")
+    assert kustomization["resources"] == ["rayjob.yaml"]
+    (patch,) = kustomization["patches"]
+    job = patched(kind("kuberay/rayjob.yaml", patch["target"]["kind"]), patch["patch"])
+    assert job["metadata"]["name"] == patch["target"]["name"]
+    check(job, ray_job_schema)
+    assert set(job["metadata"]["labels"]) == {"kueue.x-k8s.io/queue-name"}
+    spec = job["spec"]
+    assert spec["suspend"] is True
+    assert spec["shutdownAfterJobFinishes"] is True
+    assert "deletionStrategy" not in spec
+    assert spec["rayClusterSpec"]["enableInTreeAutoscaling"] is False
+    (group,) = spec["rayClusterSpec"]["workerGroupSpecs"]
+    assert group["replicas"] == group["minReplicas"] == group["maxReplicas"]
+
+
+def test_the_history_server_is_what_kuberay_takes(ray_job_schema: dict[str, Any]) -> None:
+    """As it stands behind `#`."""
+    text = (DEPLOY / "kuberay/rayjob.yaml").read_text()
+    lines = re.search(r"^    # historyServerOptions:\n(    #  .*\n)+", text, re.MULTILINE)
+    assert lines is not None
+    without_marks = re.sub(r"^    # ", "    ", lines[0], flags=re.MULTILINE)
+    job = next(yaml.safe_load_all(text.replace(lines[0], without_marks)))
+    check(job, ray_job_schema)
+    collector = job["spec"]["rayClusterSpec"]["historyServerOptions"]["collectorOptions"]
+    assert {variable["name"] for variable in collector["env"]} == {"STORAGE_BACKEND", "GCS_BUCKET"}
 
 
 def test_other_pods_are_pods(ray_job_schema: dict[str, Any]) -> None:
@@ -396,6 +455,52 @@ def test_pods_run_as_the_user_of_the_images() -> None:
         context = pod["spec"]["securityContext"]
         assert context["runAsNonRoot"] is True, where
         assert (context["runAsUser"], context["fsGroup"]) == (1000, 1000), where
+
+
+def test_pods_run_from_a_root_that_may_only_be_read() -> None:
+    """What is written to is a volume: HOME, where Ray keeps its token, and temporary folders."""
+    for where, pod in pods():
+        (container,) = pod["spec"]["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True, where
+        if where in ("head", "gpu"):
+            env = {variable["name"]: variable["value"] for variable in container["env"]}
+            mounts = {m["mountPath"]: m["name"] for m in container["volumeMounts"]}
+            volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+            for place in (env["HOME"], env["TMPDIR"], "/dev/shm", "/tmp/ray"):
+                assert "emptyDir" in volumes[mounts[place]], (where, place)
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_any_user_may_write_where_an_image_writes(name: str) -> None:
+    """OpenShift gives a pod a user of its own, who is in no file of the image."""
+    (install,) = [a for i, a in dockerfile(name) if i == "RUN" and "install -d" in a]
+    opened = install.partition("install -d -m 1777 -o sweep -g sweep ")[2].split()
+    written = {"trainer": {"/data", "/results", ".ray"}, "api": {"/results"}}[name]
+    home = environment(name)["HOME"]
+    assert {home, *(f"{home}/{p}" if p == ".ray" else p for p in written)} == set(opened)
+
+
+def test_a_job_that_brings_its_folder_takes_neither_secrets_nor_results_along(
+    tmp_path: Path,
+) -> None:
+    """By Ray's own rules, which know `.rayignore`; the Jobs API takes 100 MiB."""
+    assert DASHBOARD_CLIENT_MAX_SIZE == 100 * 2**20
+    assert "100 MiB" in (DEPLOY / "README.md").read_text()
+    needed = {"pyproject.toml", "sweep/table1.py", "api/pages/static/vendor/htmx.min.js",
+              "trainer/scores/digits_classifier.pt", "trainer/data/digits_split.npy"}  # fmt: skip
+    left = {"deploy/ray.env", "read-token", "control-token", "auth_token", "results/trials/a",
+            "data/cifar-10-batches-py/test_batch", "data/cifar-10-python.tar.gz", ".git/HEAD",
+            "weights-inception-2015-12-05-6726825d.pth", "tests/conftest.py", ".venv/x", ".env",
+            "sweep-results/checkpoints/a/1.pt"}  # fmt: skip
+    folder = tmp_path / "folder"
+    for name in needed | left:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    for name in (".rayignore", ".gitignore"):
+        (folder / name).write_text((ROOT / name).read_text())
+    create_package(str(folder), tmp_path / "package.zip", include_gitignore=True)
+    names = {n for n in zipfile.ZipFile(tmp_path / "package.zip").namelist() if n[-1] != "/"}
+    assert names - {".rayignore", ".gitignore"} == needed
 
 
 def test_policies_choose_the_pods_that_they_are_for() -> None:
