@@ -1,4 +1,4 @@
-"""`python -m sweep.search`: Optuna over i, or over compensation, i, batch size and width.
+"""`python -m sweep.search`: Optuna over i, or over all that shapes D.
 
 A search is a sweep whose plan grows: each suggestion is in the plan before it starts. The plan and
 the rows of its trials are all that the next start of the command needs.
@@ -21,6 +21,7 @@ from sweep.plan.remaining import check_name, to_run
 from sweep.plan.search_space import (
     COMPENSATIONS,
     I_STEPS,
+    RATE_FACTORS,
     Space,
     available_spaces,
     search_name,
@@ -36,13 +37,15 @@ from trainer.config.trial import TrialConfig
 METHOD = "sr-static"
 DESCRIPTION = f"""\
 Search for the share i of lifted singular values that is best for a setting, or for the best of
-compensation, i, batch size and width on a data set. The objective is the best FID (digits:
-FD-digits) before mode collapse; a trial without one counts as a fixed, worse number.
+compensation, i, batch size, width and D's learning rate on a data set. The objective is the best
+FID (digits: FD-digits) before mode collapse; a trial without one counts as a fixed, worse number.
 
 --space i: a study per setting, i_ratio in steps of 1/{I_STEPS}.
 --space full: a study per data set over {", ".join(COMPENSATIONS)}; i_ratio where the
-method lifts; and the batch sizes and widths of Table I in every combination. What is a row of
-Table I has its name and shares its trials with the other sweeps; the rest is U_<batch>-<channels>.
+method lifts; the batch sizes and widths of Table I in every combination; and D's learning rate
+times {", ".join(f"{factor:g}" for factor in RATE_FACTORS)} (sn at another rate is sn-ttur).
+What is a row of Table I has its name and shares its trials with the other sweeps; the rest is
+U_<batch>-<channels>.
 """
 EXAMPLES = """\
 examples:

@@ -74,6 +74,12 @@ def parser() -> argparse.ArgumentParser:
         "--penalty-weight", type=float, metavar="GAMMA", help="default: the source's"
     )
     numbers.add_argument(
+        "--discriminator-rate-factor",
+        type=float,
+        metavar="X",
+        help="D's learning rate over the profile's (default 1; sn-ttur: 4)",
+    )
+    numbers.add_argument(
         "--nudge-k", type=int, metavar="K", help=f"directions (default {NUDGE_K})"
     )
     numbers.add_argument(
@@ -199,6 +205,7 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
         projection_period=args.projection_period,
         projection_burst=args.projection_burst,
         penalty_weight=args.penalty_weight,
+        discriminator_rate_factor=args.discriminator_rate_factor,
         nudge_k=args.nudge_k,
         nudge_every=args.nudge_every,
         nudge_gamma=args.nudge_gamma,

@@ -37,7 +37,7 @@ def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Ten
     """Trains one iteration further, in place; returns what MEASURED names, [4], on the device."""
     rate_left = 1 - state.iteration / config.iterations if config.decays else 1.0
     _set_rate(state.generator_optimiser, config.learning_rate * rate_left)
-    _set_rate(state.discriminator_optimiser, config.discriminator_learning_rate * rate_left)
+    _set_rate(state.discriminator_optimiser, config.discriminator_rate * rate_left)
     if METHODS[config.method].simultaneous:
         measured = update_both(config, state, data)
     else:

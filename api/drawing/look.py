@@ -24,6 +24,7 @@ class Run(Signals, Protocol):
 COLOURS = {
     "sn": "#0072B2",
     "sn-renorm": "#56B4E9",
+    "sn-ttur": "#1B4F9C",
     "sr-static": "#D55E00",
     "sr-lift": "#E69F00",
     "sr-static-reparam": "#8C510A",

@@ -90,6 +90,8 @@ def _rates(config: Mapping[str, Any]) -> str | None:
     rate, of_d = config.get("learning_rate"), config.get("discriminator_learning_rate")
     if rate is None:
         return None
+    if of_d is not None:
+        of_d *= config.get("discriminator_rate_factor") or 1.0
     return f"{rate:g}" if of_d in (None, rate) else f"G {rate:g}, D {of_d:g}"
 
 

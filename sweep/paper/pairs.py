@@ -69,8 +69,14 @@ def configuration(row: Row) -> dict[str, Any]:
 
 
 def comparable_part(row: Row) -> dict[str, Any]:
-    """Configuration without what belongs to the method: equal in both trials of a pair."""
-    return {k: v for k, v in configuration(row).items() if k not in METHODS_OWN}
+    """Configuration without what belongs to the method: equal in both trials of a pair.
+
+    D's rate is one method's idea and, where it was chosen for another, a difference.
+    """
+    own = METHODS_OWN
+    if row["method"] == "sn-ttur":
+        own = (*METHODS_OWN, "discriminator_rate_factor")
+    return {k: v for k, v in configuration(row).items() if k not in own}
 
 
 def paired_differences(

@@ -22,10 +22,14 @@ from trainer.config.trial import TrialConfig, trial_config
 I_STEPS = 32
 # Methods with and without lifting and renormalisation, and dynamic compensation.
 COMPENSATIONS = ("sn", "sr-static", "sr-dynamic", "sn-renorm", "sr-lift")
+# D's learning rate over the profile's: TTUR's 4, half and twice of it, and as it is.
+RATE_FACTORS = (1.0, 2.0, 4.0, 8.0)
 
 Parameters = Mapping[str, Any]
 Key = tuple[tuple[str, Any], ...]
-_ORDER = ("method", "i_ratio", "batch_size", "channels")
+_ORDER = ("method", "i_ratio", "batch_size", "channels", "discriminator_rate_factor")
+# Of _ORDER, what a study over everything has categories of.
+_CATEGORIES = ("method", "batch_size", "channels", "discriminator_rate_factor")
 
 
 def _key(parameters: Parameters) -> Key:
@@ -60,7 +64,7 @@ class Space:
     def in_words(self) -> str:
         names = ", ".join(map(str, self.categories.get("method", [self.method])))
         sizes = [
-            f"{name} of {', '.join(map(str, values))}"
+            f"{name} of {', '.join(f'{value:g}' for value in values)}"
             for name, values in self.categories.items()
             if name != "method"
         ]
@@ -107,9 +111,9 @@ def spaces_over_everything(
     seed: int,
     **changes: Any,
 ) -> list[Space]:
-    """A space over compensation, i, batch size and width per data set; by default those of
-    Table I. `changes` are fields of every trial. Raises UsageError for a name or value that is
-    not one.
+    """A space over compensation, i, batch size, width and D's learning rate per data set; by
+    default those of Table I. `changes` are fields of every trial. Raises UsageError for a name or
+    value that is not one.
     """
     p = lookup("profile", PROFILES, profile)
     if datasets is None:
@@ -123,25 +127,29 @@ def _space_of_dataset(profile: str, dataset: str, seed: int, changes: Mapping[st
     p = PROFILES[profile]
     trials: dict[Key, TrialConfig] = {}
     refusal = UsageError(f"nothing runs on {dataset}")
-    for method, batch_size, channels in product(COMPENSATIONS, p.batch_size, p.channels):
-        sizes = {"method": method, "batch_size": batch_size, "channels": channels}
+    for choice in product(COMPENSATIONS, p.batch_size, p.channels, RATE_FACTORS):
+        chosen: dict[str, Any] = dict(zip(_CATEGORIES, choice, strict=True))
+        method, batch_size, channels, factor = choice
         name = setting_name(p, dataset, batch_size, channels)
+        # SN with another rate of D has a name of its own, under which other sweeps train it.
+        called = "sn-ttur" if method == "sn" and factor != 1 else method
+        rate = {"discriminator_rate_factor": factor}
         for i in _ratios() if METHODS[method].lifts else [None]:
             try:
                 config = trial_config(
-                    profile, name, method, seed, dataset=dataset, i_ratio=i, **changes
+                    profile, name, called, seed, dataset=dataset, i_ratio=i, **rate, **changes
                 )
             except UsageError as error:
                 refusal = error
                 continue
-            parameters = sizes if i is None else sizes | {"i_ratio": i}
+            parameters = chosen if i is None else chosen | {"i_ratio": i}
             trials[_key(parameters)] = config
     if not trials:
         raise refusal
     parameters = [dict(key) for key in trials]
     categories = {
         name: list(dict.fromkeys(parameter_set[name] for parameter_set in parameters))
-        for name in ("method", "batch_size", "channels")
+        for name in _CATEGORIES
     }
     return Space(name=dataset, dataset=dataset, method=None, categories=categories, trials=trials)
 

@@ -223,6 +223,20 @@ def test_learning_rate_falls_linearly_to_zero_where_it_decays(digits):
             assert rates == pytest.approx([2e-3 * left, 5e-3 * left])
 
 
+def test_ttur_is_sn_with_another_rate_of_d_and_nothing_else(digits):
+    """Bit for bit the run of SN whose profile has that rate, and G's rate stays what it is."""
+    ttur, sn = small("sn-ttur"), small(discriminator_learning_rate=4 * 2e-3)
+    states = [initial_state(config) for config in (ttur, sn)]
+    for config, state in zip((ttur, sn), states, strict=True):
+        for _ in range(3):
+            train_iteration(config, state, digits)
+    assert same(*map(weights, states))
+    left = 1 - 2 / ttur.iterations
+    optimisers = (states[0].generator_optimiser, states[0].discriminator_optimiser)
+    rates = [optimiser.param_groups[0]["lr"] for optimiser in optimisers]
+    assert rates == pytest.approx([2e-3 * left, 8e-3 * left])
+
+
 # Gradient accumulation
 
 

@@ -4,7 +4,8 @@
 - `compensation` of their spectra: none, static or dynamic, with or without division by sigma_1
   (`renormalises`), by overwriting the weights (form `project`) or as W_SR (form `reparam`);
 - `penalty` added to the losses, and whether both players are updated at once;
-- the optimiser: the profile's, or that with G's gradient nudged away from sharp directions.
+- the optimiser: the profile's, that with another rate for D, or that with G's gradient nudged
+  away from sharp directions.
 
 With the two controls, SN against SR is a 2x2 experiment: lifted or not, renormalised or not.
 """
@@ -17,7 +18,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """A preset. `penalty_weight`, where there is a penalty, is what the source uses."""
+    """A preset. `penalty_weight`, where there is a penalty, is what the source uses.
+
+    `discriminator_rate_factor` multiplies the profile's learning rate of D.
+    """
 
     formula: str
     source: str
@@ -30,6 +34,7 @@ class Method:
     loss: str = "hinge"
     simultaneous: bool = False
     nudges: bool = False
+    discriminator_rate_factor: float | None = None
 
     @property
     def lifts(self) -> bool:
@@ -49,6 +54,11 @@ _CONTROL = "control, not in the paper"
 
 METHODS: Mapping[str, Method] = {
     "sn": Method(formula="W_SN = W / sigma_1", source="Eq. (4); Miyato et al. 2018"),
+    "sn-ttur": Method(
+        discriminator_rate_factor=4.0,
+        formula="sn, and D's learning rate times 4: a faster D and nothing else",
+        source="Heusel et al. 2017; the factor is SAGAN's, Zhang et al. 2019",
+    ),
     "sr-static": Method(
         compensation="static",
         renormalises=True,

@@ -83,7 +83,8 @@ class TrialConfig(_Identified):
     `batch_size` is the number of real images per D update, in parts of `micro_batch`. `scorer` is
     the SHA-256 of the network that the scores come from, None where there is none. Protocols name
     how Inception scores are taken, on the curve and at the end. A branch goes on from iteration
-    `parent_iteration` of the trial `parent`. `hessian_k` eigenvalues of G's and of D's Hessian are
+    `parent_iteration` of the trial `parent`. `discriminator_rate_factor` multiplies
+    `discriminator_learning_rate`; 1 is None. `hessian_k` eigenvalues of G's and of D's Hessian are
     logged at every evaluation.
     """
 
@@ -123,6 +124,7 @@ class TrialConfig(_Identified):
     nudge_k: int | None = None
     nudge_every: int | None = None
     nudge_gamma: float | None = None
+    discriminator_rate_factor: float | None = None
     hessian_k: int | None = None
     scorer: str | None = None
     curve_protocol: str | None = None
@@ -154,6 +156,12 @@ class TrialConfig(_Identified):
         digest = hashlib.sha256(json.dumps(applies, sort_keys=True).encode()).hexdigest()[:8]
         i = "-" if self.i_ratio is None else f"{self.i_ratio:g}"
         return f"{self.profile}.{self.setting}.{self.method}.{i}.s{self.seed}-{digest}"
+
+    @property
+    def discriminator_rate(self) -> float:
+        """D's learning rate at the start."""
+        factor = self.discriminator_rate_factor
+        return self.discriminator_learning_rate * (1.0 if factor is None else factor)
 
     @property
     def score_name(self) -> str:
@@ -226,6 +234,9 @@ def trial_config(
         **_method_defaults(dataset, method, m),
     }
     values |= {name: value for name, value in changes.items() if value is not None}
+    if values.get("discriminator_rate_factor") == 1:
+        # Changes nothing, and so is no part of the identity.
+        values["discriminator_rate_factor"] = None
     values["semantics"] = _semantics(values)
     return TrialConfig(**(values | _protocols(values)))
 
@@ -285,6 +296,8 @@ def _method_defaults(dataset: str, name: str, method: Method) -> dict[str, Any]:
     if method.penalty:
         weight = TOY_PENALTY_WEIGHTS.get((dataset, name), method.penalty_weight)
         values["penalty_weight"] = weight
+    if method.discriminator_rate_factor is not None:
+        values["discriminator_rate_factor"] = method.discriminator_rate_factor
     if method.nudges:
         values |= {
             "nudge_k": NUDGE_K,
@@ -323,6 +336,9 @@ def _check_numbers(c: TrialConfig) -> None:
         raise UsageError(f"nudge_gamma must be at least 0, but got {c.nudge_gamma:g}")
     if c.penalty_weight is not None and not 0 <= c.penalty_weight < math.inf:
         raise UsageError(f"penalty_weight must be at least 0, but got {c.penalty_weight:g}")
+    factor = c.discriminator_rate_factor
+    if factor is not None and not 0 < factor < math.inf:
+        raise UsageError(f"discriminator_rate_factor must be above 0, but got {factor:g}")
     if c.batch_size % c.micro_batch:
         raise UsageError(
             f"batch_size {c.batch_size} is not a multiple of micro_batch {c.micro_batch}"
@@ -354,6 +370,7 @@ def _check_method(c: TrialConfig, method: Method) -> None:
     for name, (applies, reason) in takes.items():
         if getattr(c, name) is not None and not applies:
             raise UsageError(f"method {c.method!r} {reason} and takes no {name}")
+    _check_rate(c, method)
     if method.simultaneous and c.precision != "float32":
         raise UsageError(
             f"method {c.method!r} differentiates twice and needs float32, not {c.precision}"
@@ -367,4 +384,17 @@ def _check_method(c: TrialConfig, method: Method) -> None:
         raise UsageError(
             f"the affine problem is one of simultaneous methods: simgd, jare or conopt, "
             f"not {c.method}"
+        )
+
+
+def _check_rate(c: TrialConfig, method: Method) -> None:
+    """SN has one name for its own rate of D and one for all others, so that no trial has two."""
+    if c.method == "sn" and c.discriminator_rate_factor is not None:
+        raise UsageError(
+            f"method 'sn' with a discriminator_rate_factor of {c.discriminator_rate_factor:g} is "
+            "'sn-ttur': use that name"
+        )
+    if method.discriminator_rate_factor is not None and c.discriminator_rate_factor is None:
+        raise UsageError(
+            f"method {c.method!r} with a discriminator_rate_factor of 1 is 'sn': use that name"
         )

@@ -105,14 +105,20 @@ def test_best_scores_are_paired_too(trial) -> None:
 
 def test_what_is_the_methods_own_does_not_part_a_pair(trial) -> None:
     """SN never projects, SR-static every fifth iteration, as the trainer writes it."""
-    names = ("sn", "sr-static", "sr-dynamic-reparam", "nugan", "r1")
+    names = ("sn", "sn-ttur", "sr-static", "sr-dynamic-reparam", "nugan", "r1")
     methods = {m: [configured(trial(method=m), "digits", m)] for m in names}
     pairs = paired_differences(methods, lambda i: [{"iteration": 0, "fd_digits": 1.0}])
     assert set(pairs) == set(names) - {"sn"}
 
 
 @pytest.mark.parametrize(
-    "change", [{"precision": "bf16"}, {"threads": 2}, {"parent": "x", "parent_iteration": 5}]
+    "change",
+    [
+        {"precision": "bf16"},
+        {"threads": 2},
+        {"parent": "x", "parent_iteration": 5},
+        {"discriminator_rate_factor": 4.0},
+    ],
 )
 def test_a_pair_differs_in_nothing_else(trial, change) -> None:
     methods = {

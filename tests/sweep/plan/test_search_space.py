@@ -37,6 +37,7 @@ def test_a_row_of_table_i_has_its_name_in_the_full_space(profile: str) -> None:
         assert row.dataset is not None
         space = spaces[PROFILES[profile].dataset[row.dataset]]
         sizes = {"batch_size": row.batch_size, "channels": row.channels}
+        sizes |= {"discriminator_rate_factor": 1.0}
         assert space.trial({"method": "sn", **sizes}) == trial_config(
             profile, row.name, "sn", 3, iterations=7
         )
@@ -45,8 +46,8 @@ def test_a_row_of_table_i_has_its_name_in_the_full_space(profile: str) -> None:
 def test_the_full_space_has_every_pair_once_and_i_only_where_it_matters() -> None:
     (space,) = spaces_over_everything("digits", ["digits16"], 0)
     trials = space.trials.values()
-    assert len({c.trial_id for c in trials}) == len(space.trials) == 36 * (3 + 2 * 32)
-    assert {c.method for c in trials} == set(COMPENSATIONS)
+    assert len({c.trial_id for c in trials}) == len(space.trials) == 4 * 36 * (3 + 2 * 32)
+    assert {c.method for c in trials} == {*COMPENSATIONS, "sn-ttur"}
     assert {c.dataset for c in trials} == {"digits16"}
     assert {c.setting for c in trials if not c.setting.startswith("U_")} == {
         "E_64-128", "E_256-128", "E_256-64", "E_256-32",
@@ -55,6 +56,16 @@ def test_the_full_space_has_every_pair_once_and_i_only_where_it_matters() -> Non
         assert (config.i_ratio is not None) == space.lifts(dict(parameters))
         assert dict(parameters).get("i_ratio") == config.i_ratio
         assert config.setting.endswith("_{batch_size}-{channels}".format(**dict(parameters)))
+        factor = dict(parameters)["discriminator_rate_factor"]
+        assert config.discriminator_rate_factor == (None if factor == 1 else factor)
+
+
+def test_sn_at_another_rate_of_d_is_the_trial_of_other_sweeps() -> None:
+    (space,) = spaces_over_everything("digits", ["digits8"], 0)
+    sizes = {"method": "sn", "batch_size": 32, "channels": 32}
+    faster = space.trial({**sizes, "discriminator_rate_factor": 4.0})
+    assert faster == trial_config("digits", "C_32-32", "sn-ttur", 0)
+    assert "discriminator_rate_factor of 1, 2, 4, 8" in space.in_words()
 
 
 def test_what_is_refused() -> None:

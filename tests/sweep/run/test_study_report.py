@@ -80,7 +80,7 @@ def test_importance_is_that_of_what_matters_whatever_the_penalty(
             return PENALTY
         return len(value) if isinstance(value, str) else value
 
-    every, lifting = importances(outcome(full, 40, objective)).values()
+    every, lifting = importances(outcome(full, 80, objective)).values()
     for shares in (every, lifting):
         assert not isinstance(shares, str)
         assert sum(shares.values()) == pytest.approx(1)
@@ -113,7 +113,7 @@ def test_too_few_or_equal_trials_have_no_importance(full: Space) -> None:
 def test_the_record_is_json_and_has_every_finished_trial(full: Space) -> None:
     kept = json.loads(json.dumps(record(outcome(full, 12, lambda config: config.channels))))
     assert (kept["study"], kept["suggested"], kept["asked_for"]) == ("digits8", 12, 20)
-    assert (kept["possible"], kept["exhausted"]) == (2412, False)
+    assert (kept["possible"], kept["exhausted"]) == (9648, False)
     assert len(kept["finished"]) == 12
     first = kept["finished"][0]
     assert first["objective"] == min(one["objective"] for one in kept["finished"])

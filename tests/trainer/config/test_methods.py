@@ -9,6 +9,7 @@ from trainer.losses import LOSSES
 # By name: normalisation, compensation, renormalised, form; penalty, loss, simultaneous.
 AXES = {
     "sn": ("sn", None, False, None),
+    "sn-ttur": ("sn", None, False, None),
     "sr-static": ("sn", "static", True, "project"),
     "sn-renorm": ("sn", None, True, "project"),
     "sr-lift": ("sn", "static", False, "project"),
@@ -52,6 +53,8 @@ def test_what_every_method_does_to_the_updates():
     }
     assert found == {name: TRAINING.get(name, PLAIN) for name in AXES}
     assert [name for name, m in METHODS.items() if m.nudges] == ["nugan"]
+    factors = {name: m.discriminator_rate_factor for name, m in METHODS.items()}
+    assert {name: factor for name, factor in factors.items() if factor} == {"sn-ttur": 4.0}
 
 
 @pytest.mark.parametrize("name", METHODS)
