@@ -80,6 +80,9 @@ def parser() -> argparse.ArgumentParser:
         help="D's learning rate over the profile's (default 1; sn-ttur: 4)",
     )
     numbers.add_argument(
+        "--packing", type=int, metavar="M", help="images that D judges together (default 2)"
+    )
+    numbers.add_argument(
         "--nudge-k", type=int, metavar="K", help=f"directions (default {NUDGE_K})"
     )
     numbers.add_argument(
@@ -206,6 +209,7 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
         projection_burst=args.projection_burst,
         penalty_weight=args.penalty_weight,
         discriminator_rate_factor=args.discriminator_rate_factor,
+        packing=args.packing,
         nudge_k=args.nudge_k,
         nudge_every=args.nudge_every,
         nudge_gamma=args.nudge_gamma,

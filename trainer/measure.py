@@ -16,6 +16,7 @@ from trainer.data.images import quantise
 from trainer.data.sources import Source
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES
+from trainer.packing import shuffled
 from trainer.randomness import generator
 from trainer.spectral import effective_rank, spectral_norm, spectrum, stable_rank
 from trainer.state import TrainState
@@ -32,15 +33,24 @@ BINS = 64
 def discriminator_outputs(
     config: TrialConfig, state: TrainState, data: Source
 ) -> dict[str, Tensor]:
-    """D(x)[512] on fixed training and held-out samples and on samples of fixed latent vectors."""
+    """D(x)[512], or of as many packs as they fill, on fixed training and held-out samples and on
+    samples of fixed latent vectors."""
     d = state.discriminator
     rng = generator(config.device, config.seed, 0, "evaluation of D")
-    training = d(*data.draw_fixed(D_SAMPLES, rng))
+    real = data.draw_fixed(D_SAMPLES, rng)
     z, labels = latent(config, D_SAMPLES, rng)
+    training = d(*_in_order_of_packs(config, real, rng))
     generated = d(_generate(state, z, labels), labels)
     rng = generator(config.device, config.seed, 0, "evaluation of D, held out")
-    test = d(*data.draw_fixed(D_SAMPLES, rng, held_out=True))
+    held_out = data.draw_fixed(D_SAMPLES, rng, held_out=True)
+    test = d(*_in_order_of_packs(config, held_out, rng))
     return {"training": training, "generated": generated, "test": test}
+
+
+def _in_order_of_packs(
+    config: TrialConfig, samples: tuple[Tensor, Tensor | None], rng: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
+    return samples if config.packing is None else shuffled(*samples, rng)
 
 
 def output_record(outputs: dict[str, Tensor]) -> dict[str, float]:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.layers import Conv2d, Embedding, Layer, Linear
+from trainer.packing import packed
 
 LARGE = 128
 
@@ -99,11 +100,11 @@ class Generator(nn.Module):
 class FirstDiscriminatorBlock(nn.Module):
     """conv, ReLU, conv, pool; shortcut: pool, 1x1 conv. No ReLU on the images themselves."""
 
-    def __init__(self, channels: int, normalisation: str) -> None:
+    def __init__(self, channels: int, normalisation: str, in_channels: int = 3) -> None:
         super().__init__()
-        self.c1 = Conv2d(3, channels, 3, normalisation=normalisation)
+        self.c1 = Conv2d(in_channels, channels, 3, normalisation=normalisation)
         self.c2 = Conv2d(channels, channels, 3, normalisation=normalisation)
-        self.c_sc = Conv2d(3, channels, 1, normalisation=normalisation)
+        self.c_sc = Conv2d(in_channels, channels, 1, normalisation=normalisation)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.c2.convolve_pooled(F.relu(self.c1(x))) + self.c_sc(F.avg_pool2d(x, 2))
@@ -137,7 +138,9 @@ class Discriminator(nn.Module):
     """images[B, 3, H, H], labels[B] -> D(x)[B]: blocks, ReLU, sum over pixels h, l(h) + <e_y, h>.
 
     At up to 32 pixels four blocks of width `channels` and a linear layer without bias; at 128
-    pixels six, of 1, 2, 4, 8, 16 and 16 times `channels`, and a linear layer with bias.
+    pixels six, of 1, 2, 4, 8, 16 and 16 times `channels`, and a linear layer with bias. With a
+    `packing` of m above 1 it judges packs of m images, D[B // m]: l(h) + sum over the pack's
+    places j of <e_{j, y_j}, h>, each place with an embedding of its own.
     """
 
     def __init__(
@@ -146,27 +149,44 @@ class Discriminator(nn.Module):
         channels: int,
         classes: int | None = None,
         normalisation: str = "sn",
+        packing: int = 1,
     ) -> None:
         super().__init__()
+        self.packing = packing
         large = resolution == LARGE
         widths = [channels * k for k in ((1, 2, 4, 8, 16, 16) if large else (1, 1, 1, 1))]
         downs = [True] * 4 + [False] if large else [True, False, False]
-        self.blocks = nn.ModuleList([FirstDiscriminatorBlock(channels, normalisation)])
+        self.blocks = nn.ModuleList(
+            [FirstDiscriminatorBlock(channels, normalisation, 3 * packing)]
+        )
         for (narrow, wide), down in zip(pairwise(widths), downs, strict=True):
             self.blocks.append(DiscriminatorBlock(narrow, wide, normalisation, down=down))
         self.last = Linear(widths[-1], 1, bias=large, normalisation=normalisation)
         self.embedding = (
             None
             if classes is None
-            else Embedding(classes, widths[-1], normalisation=normalisation)
+            else Embedding(packing * classes, widths[-1], normalisation=normalisation)
         )
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.packing > 1:
+            x = packed(x, self.packing)
         for block in self.blocks:
             x = block(x)
         h = F.relu(x).sum(dim=(2, 3))
         out = self.last(h).squeeze(1)
-        return out if self.embedding is None else out + (self.embedding(labels) * h).sum(1)
+        if self.embedding is None:
+            return out
+        assert labels is not None
+        rows = self.embedding(labels) if self.packing == 1 else self._rows_of_packs(labels)
+        return out + (rows * h).sum(1)
+
+    def _rows_of_packs(self, labels: Tensor) -> Tensor:
+        """sum over j of e_{j, y_j}, [B // m, width]."""
+        assert self.embedding is not None
+        classes = self.embedding.num_embeddings // self.packing
+        first = classes * torch.arange(self.packing, device=labels.device)
+        return self.embedding(packed(labels[:, None], self.packing) + first).sum(1)
 
     def regularised_layers(self) -> Sequence[Conv2d]:
         """The convolutions, layer_0 .. layer_9 (layer_16 at 128 pixels) as the paper numbers

@@ -14,7 +14,8 @@ from trainer.toys import PointDiscriminator, PointGenerator
 
 
 def build(config: TrialConfig) -> tuple[Any, Any]:
-    """(G, D) on the configuration's device; the same weights for every method of a seed."""
+    """(G, D) on the configuration's device; the same weights for every method of a seed
+    but of D, where it judges packs."""
     g, d = _bare(config)
     # Drawn on the CPU whatever the device, so that a seed means the same start everywhere.
     initialise(g, generator("cpu", config.seed, 0, "initial generator"))
@@ -23,13 +24,13 @@ def build(config: TrialConfig) -> tuple[Any, Any]:
 
 
 def _bare(config: TrialConfig) -> tuple[Any, Any]:
-    normalisation = METHODS[config.method].normalisation
+    normalisation, packing = METHODS[config.method].normalisation, config.packing or 1
     if config.dataset == "affine":
         return AffineGenerator(), AffineDiscriminator()
     if config.resolution is None:
         return (
             PointGenerator(config.latent_size, config.generator_channels),
-            PointDiscriminator(config.channels, normalisation),
+            PointDiscriminator(config.channels, normalisation, packing),
         )
     return (
         Generator(
@@ -39,5 +40,5 @@ def _bare(config: TrialConfig) -> tuple[Any, Any]:
             config.classes,
             config.generator_normalisation,
         ),
-        Discriminator(config.resolution, config.channels, config.classes, normalisation),
+        Discriminator(config.resolution, config.channels, config.classes, normalisation, packing),
     )

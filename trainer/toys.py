@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from trainer import affine
 from trainer.layers import Layer, Linear
+from trainer.packing import packed
 
 HIDDEN_LAYERS = 4
 # The released code draws z ~ N(0, variance 4); the loop draws N(0, I).
@@ -111,17 +112,18 @@ class PointGenerator(nn.Module):
 
 
 class PointDiscriminator(nn.Module):
-    """x[B, 2] -> D(x)[B]: four hidden layers with ReLU, linear."""
+    """x[B, 2] -> D(x)[B // packing]: four hidden layers with ReLU, linear; of packs of points."""
 
-    def __init__(self, channels: int, normalisation: str) -> None:
+    def __init__(self, channels: int, normalisation: str, packing: int = 1) -> None:
         super().__init__()
-        sizes = [2, *HIDDEN_LAYERS * [channels], 1]
+        self.packing = packing
+        sizes = [2 * packing, *HIDDEN_LAYERS * [channels], 1]
         self.layers = nn.ModuleList(
             Linear(*pair, normalisation=normalisation) for pair in itertools.pairwise(sizes)
         )
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        return _perceptron(self.layers, x).squeeze(1)
+        return _perceptron(self.layers, packed(x, self.packing)).squeeze(1)
 
     def regularised_layers(self) -> list[Layer]:
         """layer_0 .. layer_3: all but the last, whose weight is one row and has one sigma."""

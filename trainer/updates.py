@@ -21,6 +21,7 @@ from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
 from trainer.layers import advance
 from trainer.losses import LOSSES
+from trainer.packing import shuffled, whole_packs
 from trainer.precision import mixed_precision
 from trainer.projection import is_due, project, reparametrised
 from trainer.randomness import draw_purpose, generator, part_purpose
@@ -96,10 +97,12 @@ def discriminator_loss(
     """
     d, n = state.discriminator, len(real)
     z, fake_labels = latent(config, n, rng)
+    if config.packing is not None:
+        real, labels = shuffled(real, labels, rng)
     with torch.no_grad(), mixed_precision(config):
         fake = state.generator(z, fake_labels).to(real.dtype)
     with mixed_precision(config):
-        real_out, fake_out = _judged(d, real, labels, fake, fake_labels)
+        real_out, fake_out = _judged(config, d, real, labels, fake, fake_labels)
     loss = LOSSES[config.loss].discriminator(real_out, fake_out)
     penalty, weight = METHODS[config.method].penalty, config.penalty_weight
     if penalty == "r1" and weight is not None:
@@ -110,13 +113,20 @@ def discriminator_loss(
 
 
 def _judged(
-    d: nn.Module, real: Tensor, labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
+    config: TrialConfig,
+    d: nn.Module,
+    real: Tensor,
+    labels: Tensor | None,
+    fake: Tensor,
+    fake_labels: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """D(x) of both, from one pass: D has no batch statistics. In the precision of `real`."""
-    all_labels = (
-        None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
-    )
-    real_out, fake_out = d(torch.cat([real, fake]), all_labels).to(real.dtype).split(len(real))
+    n = whole_packs(len(real), config.packing)
+    all_labels = None
+    if labels is not None and fake_labels is not None:
+        all_labels = torch.cat([labels[:n], fake_labels[:n]])
+    outputs = d(torch.cat([real[:n], fake[:n]]), all_labels).to(real.dtype)
+    real_out, fake_out = outputs.chunk(2)
     return real_out, fake_out
 
 
@@ -190,7 +200,7 @@ def both_losses(
     """(L_D, L_G) of real images and of the same fakes, both differentiable in both players."""
     z, fake_labels = latent(config, len(real), rng)
     fake = state.generator(z, fake_labels)
-    real_out, fake_out = _judged(state.discriminator, real, labels, fake, fake_labels)
+    real_out, fake_out = _judged(config, state.discriminator, real, labels, fake, fake_labels)
     loss = LOSSES[config.loss]
     return loss.discriminator(real_out, fake_out), loss.generator(fake_out)
 

@@ -33,6 +33,7 @@ COLOURS = {
     "sr-dynamic-reparam": "#35978F",
     "none": "#888888",
     "wn": "#4D7EA8",
+    "pacgan": "#2F7F6B",
     "simgd": "#B59A00",
     "jare": "#7B6FD0",
     "conopt": "#B08CD9",

@@ -54,6 +54,7 @@ METHODS_OWN = (
     "projection_burst",
     "penalty_weight",
     "loss",
+    "packing",
     "nudge_k",
     "nudge_every",
     "nudge_gamma",

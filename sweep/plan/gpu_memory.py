@@ -58,17 +58,17 @@ def parameters(config: TrialConfig) -> tuple[float, float]:
     g, d = config.generator_channels, config.channels
     if config.resolution is None:
         return config.latent_size * g + 3.0 * g * g, 3.0 * d * d
-    classes = config.classes or 0
+    classes, m = config.classes or 0, config.packing or 1
     bottom = config.resolution // 2 ** (len(_generator_widths(config)) - 1)
     first = _generator_widths(config)[0] * bottom**2
     generator = (config.latent_size + 1.0) * first + 27 * g + 3 + 2 * g
     for a, b in pairwise(_generator_widths(config)):
         generator += 9 * (a * b + b * b) + a * b + 3 * b + 2 * max(classes, 1) * (a + b)
-    discriminator = 27.0 * d + 9 * d * d + 3 * d + 3 * d
+    discriminator = 27.0 * m * d + 9 * d * d + 3 * m * d + 3 * d
     for a, b, _, down in _discriminator_blocks(config):
         discriminator += 9 * (a * a + a * b) + a + b + (a * b + b if down else 0)
     last = _discriminator_widths(config)[-1]
-    return generator, discriminator + last + classes * last
+    return generator, discriminator + last + m * classes * last
 
 
 def kept_by_generator(config: TrialConfig) -> float:
@@ -92,20 +92,20 @@ def kept_by_generator(config: TrialConfig) -> float:
 def kept_by_discriminator(config: TrialConfig) -> float:
     """Bytes per image that a backward pass through D needs, weights aside.
 
-    Of each block its input where that is pooled, both rectified maps, the pooled input of the
-    shortcut and, where that is not folded, the map before the pool.
+    A pack costs what one image does. Of each block its input where that is pooled, both rectified
+    maps, the pooled input of the shortcut and, where that is not folded, the map before the pool.
     """
     if config.resolution is None:
         return VALUE * 3 * config.channels
-    pixels, d = config.resolution**2, config.channels
-    values = pixels * (3 + (d if _folded(pixels) else 2 * d)) + pixels / 4 * 3
+    pixels, d, m = config.resolution**2, config.channels, config.packing or 1
+    values = pixels * (3 * m + (d if _folded(pixels) else 2 * d)) + pixels / 4 * 3 * m
     side = pixels / 4
     for a, b, side, down in _discriminator_blocks(config):
         values += side * 2 * a
         if down:
             values += side * (a if _folded(side) else a + b) + side / 4 * a
     last = side / 4 if _discriminator_blocks(config)[-1][3] else side
-    return VALUE * (values + last * _discriminator_widths(config)[-1])
+    return VALUE * (values + last * _discriminator_widths(config)[-1]) / m
 
 
 def kernel_bytes(config: TrialConfig) -> tuple[float, float]:

@@ -34,7 +34,8 @@ def test_every_method_of_a_seed_starts_from_the_same_weights(profile, setting):
     first = state(trial_config(profile, setting, "sn", 3, **SMALL))
     for method in METHODS:
         other = state(trial_config(profile, setting, method, 3, **SMALL))
-        assert equal(first, other) == [True, True], method
+        # A D of packs has a first layer of another shape.
+        assert equal(first, other) == [True, METHODS[method].packing is None], method
 
 
 def test_seeds_differ_in_both_networks():

@@ -91,8 +91,8 @@ def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def plain_discriminator(d, x, norms, labels):
-    """D written out with the weights of `d` over given norms: no module of ours in it."""
+def features_of(d, x, norms):
+    """What D's last layer sees, [B, channels], written out."""
 
     def conv(layer, h):
         w = layer.weight / norms[layer]
@@ -106,6 +106,12 @@ def plain_discriminator(d, x, norms, labels):
     for block in rest:
         h = h + conv(block.c2, F.relu(conv(block.c1, F.relu(h))))
     h = F.relu(h).sum((2, 3))
+    return h
+
+
+def plain_discriminator(d, x, norms, labels):
+    """D written out with the weights of `d` over given norms: no module of ours in it."""
+    h = features_of(d, x, norms)
     out = h @ (d.last.weight / norms[d.last]).flatten()
     if labels is None:
         return out
@@ -237,6 +243,103 @@ def test_ttur_is_sn_with_another_rate_of_d_and_nothing_else(digits):
     assert rates == pytest.approx([2e-3 * left, 8e-3 * left])
 
 
+# Packs
+
+
+def packs_of(x, m):
+    """The channels of m images in a row, pack by pack."""
+    return torch.stack([torch.cat([*x[k : k + m]]) for k in range(0, len(x) - m + 1, m)])
+
+
+@pytest.mark.parametrize("m", [2, 3, 4])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_pacgan_is_sn_with_m_times_the_channels(digits, pictures, m, conditional):
+    """On packs made by hand, in float64: L_D and its gradients, and G's. A batch of 16 leaves one
+    image over where m is 3."""
+    if conditional:
+        config = paper("pacgan", "cifar10-conditional", packing=m, batch_size=16, micro_batch=16)
+    else:
+        config = small("pacgan", packing=m)
+    source = pictures[10] if conditional else digits
+    state = initial_state(config)
+    assert state.discriminator.blocks[0].c1.in_channels == 3 * m
+    real, labels, z, fake_labels, order = drawn_in_packs(config, source)
+    twin, norms = copy.deepcopy(state.discriminator).double(), {}
+    for layer in twin.normalised_layers():
+        u, v = power_iteration(layer.weight.detach(), layer.u)
+        norms[layer] = u @ layer.weight.flatten(1) @ v
+
+    def judge(x, y):
+        h = plain_discriminator(twin, packs_of(x.double(), m), norms, None)
+        if y is None:
+            return h
+        return h + places(twin, packs_of(x.double(), m), norms, y, m)
+
+    fake = copy.deepcopy(state.generator)(z, fake_labels).detach()
+    real_out = judge(real[order], None if labels is None else labels[order])
+    fake_out = judge(fake, fake_labels)
+    assert len(real_out) == len(fake_out) == 16 // m
+    truth = F.relu(1 - real_out).mean() + F.relu(1 + fake_out).mean()
+    gradients = torch.autograd.grad(truth, list(twin.parameters()))
+
+    stated = update_discriminator(config, state, source, 0)
+
+    assert float(stated) == pytest.approx(truth.item(), rel=1e-5)
+    for p, g in zip(state.discriminator.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p.grad.double(), g, rtol=1e-3, atol=1e-5 * float(g.abs().max()))
+
+
+def drawn_in_packs(config, source):
+    """What D's first update draws: images, latent vectors, and the order of the images."""
+    rng = generator("cpu", config.seed, 0, "D update 0")
+    real, labels = source.draw(config.batch_size, rng)
+    z = torch.randn(config.batch_size, 128, generator=rng)
+    fake_labels = None if labels is None else torch.randint(10, (len(z),), generator=rng)
+    return real, labels, z, fake_labels, torch.randperm(len(real), generator=rng)
+
+
+def places(d, packs, norms, labels, m):
+    """sum over the places j of a pack of <e_{j, y_j}, h>, place by place."""
+    table = d.embedding.weight / norms[d.embedding]
+    h = features_of(d, packs, norms)
+    total = torch.zeros(len(packs), dtype=torch.float64)
+    for k in range(len(packs)):
+        for j in range(m):
+            total[k] = total[k] + table[10 * j + labels[m * k + j]] @ h[k]
+    return total
+
+
+def test_g_descends_the_mean_over_packs(digits):
+    config = small("pacgan", packing=3)
+    state = initial_state(config)
+    twin = copy.deepcopy(state)
+    for layer in twin.discriminator.normalised_layers():
+        layer.u, layer.v = (x.detach() for x in power_iteration(layer.weight, layer.u))
+    norms = {c: c.u @ c.weight.flatten(1) @ c.v for c in twin.discriminator.normalised_layers()}
+    fake = twin.generator(torch.randn(16, 128, generator=generator("cpu", 0, 0, "G update")))
+    loss = -plain_discriminator(twin.discriminator, packs_of(fake, 3), norms, None).mean()
+    gradients = torch.autograd.grad(loss, list(twin.generator.parameters()))
+    assert float(update_generator(config, state)) == pytest.approx(loss.item(), rel=1e-5)
+    first_step(config, twin.generator, state.generator, gradients)
+
+
+def test_packs_of_the_ring_are_of_modes_at_random(monkeypatch):
+    """A batch holds the modes in turn: packs in that order would give every real one away."""
+    config = ring("pacgan", packing=2)
+    source, state, seen = toys.ring8("cpu"), initial_state(config), set()
+    real = updates._judged
+
+    def watched(config, d, x, *rest):
+        angle = torch.atan2(x[:, 1], x[:, 0]) / (math.pi / 4)
+        seen.update(map(tuple, (angle.round().long() % 8).view(-1, 2).tolist()))
+        return real(config, d, x, *rest)
+
+    monkeypatch.setattr(updates, "_judged", watched)
+    for _ in range(12):
+        train_iteration(config, state, source)
+    assert len(seen) > 30, "of 64 pairs, and not the four of the order"
+
+
 # Gradient accumulation
 
 
@@ -284,6 +387,8 @@ def gradients_of_d(config, k, monkeypatch):
     """(D's gradient, u and v, stated loss) of one float64 update on the given images."""
     with monkeypatch.context() as patch:
         source = Given(patch, (8, 3, 8, 8), config.classes)
+        # Packs are made of a part's images; here they are the same ones, however it is divided.
+        patch.setattr(updates, "shuffled", lambda x, labels, rng: (x, labels))
         state = initial_state(config)
         state.discriminator.double()
         state.generator = Identity()
@@ -309,6 +414,7 @@ def gradients_of_d(config, k, monkeypatch):
         ("r1", {}),
         ("wgan-gp", {}),
         ("orthonormal", {"penalty_weight": 0.3}),
+        ("pacgan", {}),
     ],
 )
 @pytest.mark.parametrize("conditional", [False, True])
@@ -553,7 +659,8 @@ def first_weights(method):
 
 
 def test_methods_of_one_seed_start_alike_and_see_the_same(digits, monkeypatch, few_images):
-    starts = [first_weights(method) for method in METHODS]
+    # A D of packs has a first layer of another shape.
+    starts = [first_weights(name) for name, m in METHODS.items() if m.packing is None]
     assert all(same(starts[0], start) for start in starts[1:])
     assert not same(starts[0], weights(initial_state(small(seed=1))))
 

@@ -140,10 +140,10 @@ def launches(config: TrialConfig) -> float:
 
 
 def network_operations(config: TrialConfig) -> tuple[float, float]:
-    """Multiply-adds per image of G and of D, one forward pass each."""
-    g, d = config.generator_channels, config.channels
+    """Multiply-adds per image of G and of D, one forward pass each; a pack shares D's."""
+    g, d, m = config.generator_channels, config.channels, config.packing or 1
     if config.resolution is None:
-        return config.latent_size * g + 3.0 * g * g + 2 * g, 2 * d + 3.0 * d * d + d
+        return config.latent_size * g + 3.0 * g * g + 2 * g, 2 * d + (3.0 * d * d + d) / m
     if config.resolution == 128:
         return _generator(config, (16, 16, 8, 4, 2, 1)), _discriminator(
             config, (1, 2, 4, 8, 16, 16), downs=5
@@ -174,14 +174,14 @@ def _generator(config: TrialConfig, factors: tuple[int, ...]) -> float:
 
 def _discriminator(config: TrialConfig, factors: tuple[int, ...], downs: int) -> float:
     widths = [config.channels * factor for factor in factors]
-    side = config.resolution or 0
-    total = side**2 * (27.0 * widths[0] + _resampled_taps(side) * widths[0] ** 2)
+    side, m = config.resolution or 0, config.packing or 1
+    total = side**2 * (27.0 * m * widths[0] + _resampled_taps(side) * widths[0] ** 2)
     side //= 2
-    total += side**2 * 3 * widths[0]
+    total += side**2 * 3 * m * widths[0]
     for block, (a, b) in enumerate(pairwise(widths), start=1):
         down = block < downs
         total += side**2 * (9 * a * a + (_resampled_taps(side) if down else 9) * a * b)
         if down:
             side //= 2
             total += side**2 * a * b
-    return total + widths[-1]
+    return (total + widths[-1]) / m

@@ -1,9 +1,10 @@
-"""The methods: named presets over four axes. Standard library only.
+"""The methods: named presets over five axes. Standard library only.
 
 - `normalisation` of D's weights: none, sn (spectral), wn (weight normalization);
 - `compensation` of their spectra: none, static or dynamic, with or without division by sigma_1
   (`renormalises`), by overwriting the weights (form `project`) or as W_SR (form `reparam`);
 - `penalty` added to the losses, and whether both players are updated at once;
+- what D sees: images, or packs of them;
 - the optimiser: the profile's, that with another rate for D, or that with G's gradient nudged
   away from sharp directions.
 
@@ -20,7 +21,8 @@ from dataclasses import dataclass
 class Method:
     """A preset. `penalty_weight`, where there is a penalty, is what the source uses.
 
-    `discriminator_rate_factor` multiplies the profile's learning rate of D.
+    `discriminator_rate_factor` multiplies the profile's learning rate of D, `packing` is the
+    number of images that D judges together.
     """
 
     formula: str
@@ -35,6 +37,7 @@ class Method:
     simultaneous: bool = False
     nudges: bool = False
     discriminator_rate_factor: float | None = None
+    packing: int | None = None
 
     @property
     def lifts(self) -> bool:
@@ -106,6 +109,11 @@ METHODS: Mapping[str, Method] = {
         normalisation="wn",
         formula="W_WN = g W / |row of W|, g learned",
         source="Salimans and Kingma 2016, Eq. (2)",
+    ),
+    "pacgan": Method(
+        packing=2,
+        formula="sn, and D judges packs of m = 2 images, stacked as channels: D(x_1, .., x_m)",
+        source="Lin et al. 2018, PacGAN2",
     ),
     "simgd": Method(
         normalisation="none",

@@ -84,10 +84,16 @@ def traffic(config: TrialConfig) -> float:
 
 def network_values(config: TrialConfig) -> tuple[Values, Values]:
     """Values moved by G and by D for one image."""
+    m = config.packing or 1
     if config.resolution is None:
         g = _points(config.latent_size, config.generator_channels, 2)
-        return g, _points(2, config.channels, 1)
-    return _generator(config), _discriminator(config)
+        d = _points(2 * m, config.channels, 1)
+    else:
+        g, d = _generator(config), _discriminator(config)
+    # D's are of a pack, whose weights and kernels count once for however many images.
+    return g, d._replace(
+        forward=d.forward / m, backward=d.backward / m, input_backward=d.input_backward / m
+    )
 
 
 def _generator(config: TrialConfig) -> Values:
@@ -135,29 +141,32 @@ def _discriminator(config: TrialConfig) -> Values:
     factors, downs = ((1, 2, 4, 8, 16, 16), 5) if large else ((1, 1, 1, 1), 2)
     widths = [config.channels * factor for factor in factors]
     pixels = (config.resolution or 0) ** 2
-    parts = _first_block(widths[0], pixels)
+    m = config.packing or 1
+    parts = _first_block(3 * m, widths[0], pixels)
+    if m > 1:
+        parts.append(Values(2 * 3 * m * pixels, 0, 2 * 3 * m * pixels))
     pixels //= 4
     for block, (a, b) in enumerate(pairwise(widths), start=1):
         parts += _discriminator_block(a, b, pixels, down=block < downs)
         pixels //= 4 if block < downs else 1
     last = pixels * widths[-1]
     # The gradient of the sum over pixels is spread over them without being copied.
-    head = Values(last, weights=widths[-1] * (1 + (config.classes or 0)))
+    head = Values(last, weights=widths[-1] * (1 + m * (config.classes or 0)))
     return _sum([*parts, Values(2 * last, 2 * last, 2 * last), head])
 
 
-def _first_block(d: int, pixels: int) -> list[Values]:
-    """From an image to d channels and a quarter of the pixels. Images need a gradient only where
-    it goes on to G, and weights only where it does not."""
+def _first_block(image: int, d: int, pixels: int) -> list[Values]:
+    """From an image, or the channels of a pack of them, to d channels and a quarter of the pixels.
+    Images need a gradient only where it goes on to G, and weights only where it does not."""
     low = pixels // 4
     return [
-        _image_convolution(3 * pixels, d * pixels, 27 * d),
+        _image_convolution(image * pixels, d * pixels, 9 * image * d),
         _activation(d * pixels),
         *_pooled_convolution(d, d, pixels),
-        Values(3 * (pixels + low), 0, 3 * (pixels + low)),
-        _image_convolution(3 * low, d * low, 3 * d),
+        Values(image * (pixels + low), 0, image * (pixels + low)),
+        _image_convolution(image * low, d * low, image * d),
         _sum_of_branches(d * low),
-        Values(0, 0, 3 * 3 * pixels),
+        Values(0, 0, 3 * image * pixels),
     ]
 
 

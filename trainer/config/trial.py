@@ -62,6 +62,7 @@ _COUNTS = (
     "projection_period",
     "nudge_k",
     "nudge_every",
+    "packing",
     "hessian_k",
 )
 # Stored as int64.
@@ -84,8 +85,8 @@ class TrialConfig(_Identified):
     the SHA-256 of the network that the scores come from, None where there is none. Protocols name
     how Inception scores are taken, on the curve and at the end. A branch goes on from iteration
     `parent_iteration` of the trial `parent`. `discriminator_rate_factor` multiplies
-    `discriminator_learning_rate`; 1 is None. `hessian_k` eigenvalues of G's and of D's Hessian are
-    logged at every evaluation.
+    `discriminator_learning_rate`; 1 is None. D judges `packing` images together. `hessian_k`
+    eigenvalues of G's and of D's Hessian are logged at every evaluation.
     """
 
     profile: str
@@ -125,6 +126,7 @@ class TrialConfig(_Identified):
     nudge_every: int | None = None
     nudge_gamma: float | None = None
     discriminator_rate_factor: float | None = None
+    packing: int | None = None
     hessian_k: int | None = None
     scorer: str | None = None
     curve_protocol: str | None = None
@@ -298,6 +300,8 @@ def _method_defaults(dataset: str, name: str, method: Method) -> dict[str, Any]:
         values["penalty_weight"] = weight
     if method.discriminator_rate_factor is not None:
         values["discriminator_rate_factor"] = method.discriminator_rate_factor
+    if method.packing is not None:
+        values["packing"] = method.packing
     if method.nudges:
         values |= {
             "nudge_k": NUDGE_K,
@@ -366,11 +370,13 @@ def _check_method(c: TrialConfig, method: Method) -> None:
         "nudge_k": (method.nudges, "nudges no gradient"),
         "nudge_every": (method.nudges, "nudges no gradient"),
         "nudge_gamma": (method.nudges, "nudges no gradient"),
+        "packing": (method.packing is not None, "judges images one by one"),
     }
     for name, (applies, reason) in takes.items():
         if getattr(c, name) is not None and not applies:
             raise UsageError(f"method {c.method!r} {reason} and takes no {name}")
     _check_rate(c, method)
+    _check_packing(c)
     if method.simultaneous and c.precision != "float32":
         raise UsageError(
             f"method {c.method!r} differentiates twice and needs float32, not {c.precision}"
@@ -397,4 +403,15 @@ def _check_rate(c: TrialConfig, method: Method) -> None:
     if method.discriminator_rate_factor is not None and c.discriminator_rate_factor is None:
         raise UsageError(
             f"method {c.method!r} with a discriminator_rate_factor of 1 is 'sn': use that name"
+        )
+
+
+def _check_packing(c: TrialConfig) -> None:
+    if c.packing is None:
+        return
+    if c.packing == 1:
+        raise UsageError(f"method {c.method!r} with a packing of 1 is 'sn': use that name")
+    if c.micro_batch < c.packing:
+        raise UsageError(
+            f"packing {c.packing} needs as many images at once, but micro_batch is {c.micro_batch}"
         )

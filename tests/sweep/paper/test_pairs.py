@@ -105,7 +105,7 @@ def test_best_scores_are_paired_too(trial) -> None:
 
 def test_what_is_the_methods_own_does_not_part_a_pair(trial) -> None:
     """SN never projects, SR-static every fifth iteration, as the trainer writes it."""
-    names = ("sn", "sn-ttur", "sr-static", "sr-dynamic-reparam", "nugan", "r1")
+    names = ("sn", "sn-ttur", "sr-static", "sr-dynamic-reparam", "pacgan", "nugan", "r1")
     methods = {m: [configured(trial(method=m), "digits", m)] for m in names}
     pairs = paired_differences(methods, lambda i: [{"iteration": 0, "fd_digits": 1.0}])
     assert set(pairs) == set(names) - {"sn"}

@@ -19,6 +19,7 @@ from sweep.plan import gpu_memory
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images
 from trainer.measure import samples
+from trainer.models import Discriminator
 from trainer.networks import build
 from trainer.state import initial_state
 from trainer.updates import train_iteration
@@ -38,6 +39,7 @@ CONFIGS = {
         "paper", "B_64-64", "none", 0, dataset="cifar10-conditional", **SMALL
     ),
     "imagenet": trial_config("paper", "E_512-64", "none", 0, **LARGE),
+    "packs": trial_config("paper", "A_64-128", "pacgan", 0, packing=3, **SMALL),
     "digits 16": trial_config("digits", "E_64-128", "none", 0),
 }
 
@@ -103,6 +105,8 @@ def test_what_a_backward_pass_keeps(name: str) -> None:
     config, n = CONFIGS[name], 3
     assert config.resolution
     g, d = build(config)
+    if config.packing is not None:  # without the normalised weights, which are kept as well
+        d = Discriminator(config.resolution, config.channels, None, "none", config.packing)
     labels = None if config.classes is None else torch.arange(n)
     z = torch.randn(n, config.latent_size)
     x = torch.randn(n, 3, config.resolution, config.resolution)
@@ -121,6 +125,7 @@ def test_what_a_backward_pass_keeps(name: str) -> None:
         ("C_64-32", "sn", SMALL),
         ("A_64-128", "sn", SMALL),
         ("A_64-128", "r1", SMALL),
+        ("A_64-128", "pacgan", SMALL),
         ("B_64-64", "jare", SMALL | {"generator_batch_size": 4}),
         ("B_64-64", "conopt", SMALL | {"generator_batch_size": 4}),
         ("E_512-64", "sn", LARGE),

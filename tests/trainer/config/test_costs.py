@@ -42,6 +42,11 @@ CONFIGS = {
         "paper", "E_512-64", "sn", 0, device="cpu", channels=4, generator_channels=4
     ),
     "ring8": trial_config("toy", "ring8", "jare", 0),
+    "packs": trial_config("digits", "B_8-64", "pacgan", 0),
+    "packs of classes": trial_config(
+        "paper", "B_64-64", "pacgan", 0, dataset="cifar10-conditional", device="cpu"
+    ),
+    "packs of points": trial_config("toy", "ring8", "pacgan", 0),
     "grid25": trial_config("toy", "grid25", "sn", 0),
 }
 
@@ -134,7 +139,7 @@ def digits():
     return load("digits8", "cpu")
 
 
-@pytest.mark.parametrize("method", ["sn", "none", "simgd", "jare", "conopt"])
+@pytest.mark.parametrize("method", ["sn", "none", "pacgan", "simgd", "jare", "conopt"])
 def test_work_of_an_iteration(method, digits):
     config = trial_config("digits", "B_8-64", method, 0, batch_size=8, micro_batch=8)
     state = initial_state(config)
@@ -184,6 +189,7 @@ def test_evaluations_draw_and_score():
     ("setting", "method", "changes"),
     [
         ("C_8-32", "sn", {}),
+        ("C_8-32", "pacgan", {}),
         ("C_8-32", "r1", {}),
         ("C_8-32", "jare", {}),
         ("C_8-32", "conopt", {}),

@@ -19,6 +19,7 @@ AXES = {
     "sr-dynamic-reparam": ("sn", "dynamic", True, "reparam"),
     "none": ("none", None, False, None),
     "wn": ("wn", None, False, None),
+    "pacgan": ("sn", None, False, None),
     "simgd": ("none", None, False, None),
     "jare": ("none", None, False, None),
     "conopt": ("none", None, False, None),
@@ -55,6 +56,7 @@ def test_what_every_method_does_to_the_updates():
     assert [name for name, m in METHODS.items() if m.nudges] == ["nugan"]
     factors = {name: m.discriminator_rate_factor for name, m in METHODS.items()}
     assert {name: factor for name, factor in factors.items() if factor} == {"sn-ttur": 4.0}
+    assert {name: m.packing for name, m in METHODS.items() if m.packing} == {"pacgan": 2}
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -34,6 +34,10 @@ CONFIGS = {
     "cifar unnormalised": trial_config(
         "paper", "C_64-32", "none", 0, generator_channels=32, **PAPER
     ),
+    "packs": trial_config("digits", "A_64-128", "pacgan", 0),
+    "packs of the paper's": trial_config(
+        "paper", "B_64-64", "pacgan", 0, generator_channels=64, **PAPER
+    ),
     "weight normalization": trial_config("digits", "A_64-128", "wn", 0),
     "conditional": trial_config(
         "paper", "B_64-64", "sn", 0, dataset="cifar10-conditional", generator_channels=64, **PAPER

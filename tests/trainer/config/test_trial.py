@@ -135,6 +135,7 @@ def test_a_method_brings_the_numbers_it_takes_and_no_others(method):
     assert nudges == ((5, 100, 0.1) if m.nudges else (None, None, None))
     assert c.loss == m.loss
     assert c.discriminator_rate_factor == m.discriminator_rate_factor
+    assert c.packing == m.packing
 
 
 def test_none_among_the_changes_leaves_the_default():
@@ -276,6 +277,7 @@ OTHER_METHODS = {
     "nudge_every": ("nugan", 3),
     "nudge_gamma": ("nugan", 0.5),
     "discriminator_rate_factor": ("sn-ttur", 2.0),
+    "packing": ("pacgan", 3),
 }
 
 
@@ -383,6 +385,20 @@ REFUSED = [
             f"discriminator_rate_factor must be above 0, but got {factor:g}",
         )
         for factor in (0.0, -1.0, math.inf, math.nan)
+    ),
+    (CIFAR, "sn", {"packing": 2}, "method 'sn' judges images one by one and takes no packing"),
+    (CIFAR, "pacgan", {"packing": 0}, "packing must be at least 1, but got 0"),
+    (
+        CIFAR,
+        "pacgan",
+        {"packing": 1},
+        "method 'pacgan' with a packing of 1 is 'sn': use that name",
+    ),
+    (
+        CIFAR,
+        "pacgan",
+        {"packing": 4, "micro_batch": 2},
+        "packing 4 needs as many images at once, but micro_batch is 2",
     ),
     (CIFAR, "sn", {"channels": 0}, "channels must be at least 1, but got 0"),
     (CIFAR, "sn", {"channels": -4}, "channels must be at least 1, but got -4"),
