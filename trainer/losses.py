@@ -1,11 +1,12 @@
-"""The losses, each a pair of functions of D's outputs on real and on generated images, both [B].
+"""The losses, functions of D's outputs on real and on generated images, both [B].
 
-Every one is to be minimised and is the mean of a per-image term, so it adds up over the parts of
-a batch.
+Every one is to be minimised and is the mean of a term per image, or per pair of a real and a
+generated one, so it adds up over the parts of a batch.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -49,4 +50,25 @@ LOSSES: Mapping[str, Loss] = {
         lambda fake: fake,
         lambda fake: -fake.mean(),
     ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PairLoss:
+    """`term` of how far D puts the image above the other of its pair that the player is for."""
+
+    term: Callable[[Tensor], Tensor]
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return self.term(real - fake).mean()
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Of fakes[n] and reals[m]: where m is less than n the reals take turns."""
+        turns = math.ceil(len(fake) / len(real))
+        return self.term(fake - real.repeat(turns)[: len(fake)]).mean()
+
+
+PAIR_LOSSES: Mapping[str, PairLoss] = {
+    # Jolicoeur-Martineau 2019, relativistic pairing, as R3GAN has it (Huang et al. 2024).
+    "relativistic": PairLoss(lambda above: F.softplus(-above)),
 }

@@ -15,7 +15,7 @@ from trainer.config.trial import TrialConfig
 from trainer.data.images import quantise
 from trainer.data.sources import Source
 from trainer.layers import effective_weight
-from trainer.losses import LOSSES
+from trainer.losses import LOSSES, PAIR_LOSSES
 from trainer.packing import shuffled
 from trainer.randomness import generator
 from trainer.spectral import effective_rank, spectral_norm, spectrum, stable_rank
@@ -71,13 +71,23 @@ def histograms(config: TrialConfig, outputs: dict[str, Tensor]) -> list[dict[str
     64 equal bins between `low` and `high`, the smallest and the largest finite value; what is
     not finite is counted apart.
     """
-    loss = LOSSES[config.loss]
     rows = []
     for images, d_x in outputs.items():
-        losses = (loss.fake if images == "generated" else loss.real)(d_x)
+        losses = _losses_of_d(config, outputs, images)
         for quantity, values in (("d", d_x), ("d_loss", losses)):
             rows.append({"images": images, "quantity": quantity, **_histogram(values)})
     return rows
+
+
+def _losses_of_d(config: TrialConfig, outputs: dict[str, Tensor], images: str) -> Tensor:
+    """L_D per image; over pairs, that with the generated image, or for one the training image,
+    of the same place."""
+    d_x = outputs[images]
+    if config.loss in PAIR_LOSSES:
+        real = outputs["training"] if images == "generated" else d_x
+        return PAIR_LOSSES[config.loss].term(real - outputs["generated"])
+    loss = LOSSES[config.loss]
+    return (loss.fake if images == "generated" else loss.real)(d_x)
 
 
 def _histogram(values: Tensor) -> dict[str, Any]:
@@ -125,9 +135,9 @@ def hessian_record(config: TrialConfig, state: TrainState, data: Source) -> dict
     """The largest eigenvalues of each player's Hessian, with the residuals of Lanczos."""
     if config.hessian_k is None:
         return {}
-    of_g = sharpest(config, state, config.hessian_k)
     rng = generator(config.device, config.seed, state.iteration, "Hessian of D")
     real, labels = data.draw_fixed(HESSIAN_BATCH, rng)
+    of_g = sharpest(config, state, config.hessian_k, (real, labels))
     with hessian.frozen_buffers(state.generator, state.discriminator):
         of_d = hessian.top_eigenvalues(
             lambda: discriminator_loss(in_float32(config), state, real, labels, rng),

@@ -1,12 +1,12 @@
-"""Penalties of the methods beside SN and SR: R1, WGAN-GP, orthonormal, JARE and ConOpt.
+"""Penalties of the methods beside SN and SR: R1, R1 + R2, WGAN-GP, orthonormal, JARE and ConOpt.
 
 Pure functions of tensors and callables. D is `discriminator(x, labels) -> [B]`, without batch
 normalisation: only then is the gradient of the summed outputs the gradient of each sample. All of
 it differentiates twice: run it in eager mode, in float32 or better, outside autocast.
 
-r1 and gradient_penalty are means over samples, so their micro-batches add up like those of the
-loss. orthonormal sees no samples and counts once per update. JARE and ConOpt take the norm of the
-whole batch's mean gradient, which is no sum over parts of the batch.
+r1, r1_and_r2 and gradient_penalty are means over samples, so their micro-batches add up like
+those of the loss. orthonormal sees no samples and counts once per update. JARE and ConOpt take
+the norm of the whole batch's mean gradient, which is no sum over parts of the batch.
 
 JARE and ConOpt after the code released with "JARE" (Nie and Patel, UAI 2019), where G's
 parameters are phi and D's are theta.
@@ -33,6 +33,16 @@ def r1(discriminator: Discriminator, real: Tensor, labels: Tensor | None, weight
     """
     gradients = _input_gradients(discriminator, real, labels)
     return weight / 2 * gradients.square().sum(1).mean()
+
+
+def r1_and_r2(inputs: Tensor, outputs: Tensor, weight: float) -> Tensor:
+    """weight / 2 * (mean over real + mean over generated x) of ||grad_x D(x)||^2 (R3GAN).
+
+    `inputs` are as many real as generated samples and require gradients; `outputs` is D of them,
+    from a pass in float32 that the loss shares: half the work of a pass of its own.
+    """
+    (gradients,) = torch.autograd.grad(outputs.sum(), inputs, create_graph=True)
+    return weight * gradients.flatten(1).square().sum(1).mean()
 
 
 def gradient_penalty(

@@ -20,7 +20,7 @@ from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
 from trainer.layers import advance
-from trainer.losses import LOSSES
+from trainer.losses import LOSSES, PAIR_LOSSES
 from trainer.packing import shuffled, whole_packs
 from trainer.precision import mixed_precision
 from trainer.projection import is_due, project, reparametrised
@@ -30,6 +30,8 @@ from trainer.state import Optimiser, TrainState
 # What an iteration returns, in this order; the ratios, of penalty to loss gradient, are NaN where
 # the players take turns.
 MEASURED = ("d_loss", "g_loss", "d_penalty_ratio", "g_penalty_ratio")
+# Real images with their labels, one entry for each part of a batch.
+Drawn = list[tuple[Tensor, Tensor | None]]
 # Images for the Hessian's loss: more than a training batch, for its eigenvectors are noisy.
 HESSIAN_BATCH = 256
 
@@ -44,12 +46,15 @@ def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Ten
     else:
         measured = torch.full((4,), math.nan, device=config.device)
         measured[0] = 0
+        # Pairs of G's update have the images of D's: nothing more is drawn.
+        seen: Drawn | None = [] if config.loss in PAIR_LOSSES else None
         for k in range(config.n_critic):
-            measured[0] += update_discriminator(config, state, data, k) / config.n_critic
+            keep = seen if k == 0 else None
+            measured[0] += update_discriminator(config, state, data, k, keep) / config.n_critic
             if is_due(config, state.iteration, k):
                 project(config, state)
             if k == 0:
-                measured[1] = update_generator(config, state)
+                measured[1] = update_generator(config, state, seen)
     state.iteration += 1
     return measured
 
@@ -58,8 +63,13 @@ def _set_rate(optimiser: Optimiser, rate: float) -> None:
     optimiser.param_groups[0]["lr"] = rate
 
 
-def update_discriminator(config: TrialConfig, state: TrainState, data: Source, k: int) -> Tensor:
-    """Updates D once, on real images and fakes of the iteration's k-th draw; returns L_D."""
+def update_discriminator(
+    config: TrialConfig, state: TrainState, data: Source, k: int, keep: Drawn | None = None
+) -> Tensor:
+    """Updates D once, on real images and fakes of the iteration's k-th draw; returns L_D.
+
+    The real images of each part go into `keep`.
+    """
     d = state.discriminator
     method = METHODS[config.method]
     advance(d.normalised_layers())
@@ -71,6 +81,8 @@ def update_discriminator(config: TrialConfig, state: TrainState, data: Source, k
             purpose = draw_purpose(k, part)
             rng = generator(config.device, config.seed, state.iteration, purpose)
             real, labels = data.draw(config.micro_batch, rng)
+            if keep is not None:
+                keep.append((real, labels))
             loss = discriminator_loss(config, state, real, labels, rng)
             (loss / parts).backward()
             total += loss.detach() / parts
@@ -101,15 +113,37 @@ def discriminator_loss(
         real, labels = shuffled(real, labels, rng)
     with torch.no_grad(), mixed_precision(config):
         fake = state.generator(z, fake_labels).to(real.dtype)
+    penalty, weight = METHODS[config.method].penalty, config.penalty_weight
+    if penalty == "r1r2" and weight is not None:
+        return _penalised_pairs(config, d, real, labels, fake, fake_labels)
     with mixed_precision(config):
         real_out, fake_out = _judged(config, d, real, labels, fake, fake_labels)
-    loss = LOSSES[config.loss].discriminator(real_out, fake_out)
-    penalty, weight = METHODS[config.method].penalty, config.penalty_weight
+    loss = (PAIR_LOSSES.get(config.loss) or LOSSES[config.loss]).discriminator(real_out, fake_out)
     if penalty == "r1" and weight is not None:
         loss = loss + penalties.r1(d, real, labels, weight)
     if penalty == "wgan-gp" and weight is not None:
         loss = loss + penalties.gradient_penalty(d, real, fake, labels, weight, rng)
     return loss
+
+
+def _penalised_pairs(
+    config: TrialConfig,
+    d: nn.Module,
+    real: Tensor,
+    labels: Tensor | None,
+    fake: Tensor,
+    fake_labels: Tensor | None,
+) -> Tensor:
+    """L_D over pairs with R1 + R2, both of one pass through D."""
+    assert config.penalty_weight is not None
+    x = torch.cat([real, fake]).requires_grad_()
+    outputs = d(x, _joined(labels, fake_labels))
+    loss = PAIR_LOSSES[config.loss].discriminator(*outputs.chunk(2))
+    return loss + penalties.r1_and_r2(x, outputs, config.penalty_weight)
+
+
+def _joined(labels: Tensor | None, fake_labels: Tensor | None) -> Tensor | None:
+    return None if labels is None or fake_labels is None else torch.cat([labels, fake_labels])
 
 
 def _judged(
@@ -122,16 +156,19 @@ def _judged(
 ) -> tuple[Tensor, Tensor]:
     """D(x) of both, from one pass: D has no batch statistics. In the precision of `real`."""
     n = whole_packs(len(real), config.packing)
-    all_labels = None
-    if labels is not None and fake_labels is not None:
-        all_labels = torch.cat([labels[:n], fake_labels[:n]])
-    outputs = d(torch.cat([real[:n], fake[:n]]), all_labels).to(real.dtype)
+    labels = None if labels is None else labels[:n]
+    fake_labels = None if fake_labels is None else fake_labels[:n]
+    x = torch.cat([real[:n], fake[:n]])
+    outputs = d(x, _joined(labels, fake_labels)).to(real.dtype)
     real_out, fake_out = outputs.chunk(2)
     return real_out, fake_out
 
 
-def update_generator(config: TrialConfig, state: TrainState) -> Tensor:
-    """Updates G once; returns L_G. D's weights take no gradient here."""
+def update_generator(config: TrialConfig, state: TrainState, seen: Drawn | None = None) -> Tensor:
+    """Updates G once; returns L_G. D's weights take no gradient here.
+
+    A loss over pairs needs in `seen` the real images of each part.
+    """
     advance(state.discriminator.normalised_layers())
     advance(state.generator.normalised_layers())
     state.generator_optimiser.zero_grad()
@@ -141,7 +178,8 @@ def update_generator(config: TrialConfig, state: TrainState) -> Tensor:
     for part in range(parts):
         purpose = part_purpose("G update", part)
         rng = generator(config.device, config.seed, state.iteration, purpose)
-        loss = generator_loss(config, state, config.generator_batch_size // parts, rng)
+        n, real = config.generator_batch_size // parts, None if seen is None else seen[part]
+        loss = generator_loss(config, state, n, rng, real)
         (loss / parts).backward()
         total += loss.detach() / parts
     if config.nudge_k is not None:
@@ -151,12 +189,23 @@ def update_generator(config: TrialConfig, state: TrainState) -> Tensor:
     return total
 
 
-def generator_loss(config: TrialConfig, state: TrainState, n: int, rng: torch.Generator) -> Tensor:
-    """L_G of n fakes."""
+def generator_loss(
+    config: TrialConfig,
+    state: TrainState,
+    n: int,
+    rng: torch.Generator,
+    real: tuple[Tensor, Tensor | None] | None = None,
+) -> Tensor:
+    """L_G of n fakes, paired with the real images where the loss is one of pairs."""
     z, labels = latent(config, n, rng)
     with mixed_precision(config):
         fake_out = state.discriminator(state.generator(z, labels), labels).float()
-    return LOSSES[config.loss].generator(fake_out)
+    if config.loss not in PAIR_LOSSES:
+        return LOSSES[config.loss].generator(fake_out)
+    assert real is not None
+    with torch.no_grad(), mixed_precision(config):
+        real_out = state.discriminator(*real).float()
+    return PAIR_LOSSES[config.loss].generator(fake_out, real_out)
 
 
 def update_both(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
@@ -244,14 +293,19 @@ def nudge(config: TrialConfig, state: TrainState) -> None:
         parameter.grad.copy_(piece)
 
 
-def sharpest(config: TrialConfig, state: TrainState, k: int) -> hessian.Eigenpairs:
+def sharpest(
+    config: TrialConfig,
+    state: TrainState,
+    k: int,
+    real: tuple[Tensor, Tensor | None] | None = None,
+) -> hessian.Eigenpairs:
     """The k largest Hessian eigenpairs of L_G in G's parameters, D held fixed; leaves no trace."""
     config = in_float32(config)
     rng = generator(config.device, config.seed, state.iteration, "Hessian of G")
     n = max(HESSIAN_BATCH, config.generator_batch_size * config.micro_batch // config.batch_size)
     with hessian.frozen_buffers(state.generator, state.discriminator):
         return hessian.top_eigenvalues(
-            lambda: generator_loss(config, state, n, rng),
+            lambda: generator_loss(config, state, n, rng, real),
             list(state.generator.parameters()),
             k,
             rng,

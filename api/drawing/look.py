@@ -38,6 +38,8 @@ COLOURS = {
     "jare": "#7B6FD0",
     "conopt": "#B08CD9",
     "r1": "#D6457A",
+    "rpgan": "#A65E2E",
+    "rpgan-r1r2": "#8E2F5C",
     "wgan-gp": "#E07B91",
     "orthonormal": "#7FA60A",
     "nugan": "#C2A14A",

@@ -129,7 +129,7 @@ def _training_bytes(config: TrialConfig) -> float:
     real = config.micro_batch
     if method.simultaneous:
         return _SECOND_DERIVATIVES[method.penalty] * _saved_bytes(config, real, 2 * real)
-    judged = 4 * real if method.penalty in ("r1", "wgan-gp") else 2 * real
+    judged = 4 * real if method.penalty in ("r1", "r1r2", "wgan-gp") else 2 * real
     fakes = config.generator_batch_size * real / config.batch_size
     return max(
         _saved_bytes(config, 0, judged) + _transient_bytes(config, real),
@@ -160,7 +160,9 @@ def _transient_bytes(config: TrialConfig, n: float) -> float:
 
 def _images_bytes(config: TrialConfig) -> float:
     if config.resolution == 128:
-        return _STREAMED_AT_ONCE * 3.0 * 128**2
+        # The images of D's update wait for G's where the loss is one of pairs.
+        kept = VALUE * config.batch_size if config.loss == "relativistic" else 0
+        return (_STREAMED_AT_ONCE + kept) * 3.0 * 128**2
     return _RESIDENT_IMAGES.get(config.dataset, 2_000) * 3.0 * 32**2
 
 

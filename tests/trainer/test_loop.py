@@ -131,7 +131,8 @@ def test_evaluations_do_not_disturb_the_training(images, scorer, few_images):
 
 
 @pytest.mark.parametrize(
-    "method", ["jare", *(pytest.param(m, marks=SLOW) for m in ("r1", "sr-dynamic-reparam"))]
+    "method",
+    ["jare", *(pytest.param(m, marks=SLOW) for m in ("r1", "rpgan-r1r2", "sr-dynamic-reparam"))],
 )
 def test_logging_the_hessian_leaves_the_training_as_it_is(images, few_images, method):
     logged, plain = (

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainer.losses import LOSSES
+from trainer.losses import LOSSES, PAIR_LOSSES
 
 REAL = torch.tensor([-3.0, -1.0, 0.0, 0.5, 1.0, 2.5], dtype=torch.float64)
 FAKE = torch.tensor([2.0, 1.5, -0.25, -1.0, -1.5, 0.75], dtype=torch.float64)
@@ -97,3 +97,45 @@ def test_nan_stays_nan(name):
     bad = torch.tensor([0.5, float("nan")])
     assert LOSSES[name].discriminator(bad, bad).isnan()
     assert LOSSES[name].generator(bad).isnan()
+
+
+# Losses over pairs
+
+
+def relativistic(a, b):
+    return torch.log(1 + torch.exp(-(a - b)))
+
+
+@pytest.mark.parametrize("n", [6, 12, 15])
+def test_pairs_have_the_formula_and_its_gradient(n):
+    """Of n fakes and 6 reals in G's update, which the reals take turns in."""
+    loss = PAIR_LOSSES["relativistic"]
+    real = REAL.clone().requires_grad_()
+    fake = torch.cat([FAKE, 2 * FAKE, FAKE.flip(0)])[:n].clone().requires_grad_()
+    truth = torch.stack([relativistic(real[k], fake[k]) for k in range(6)]).sum() / 6
+    ours = loss.discriminator(real, fake[:6])
+    torch.testing.assert_close(ours, truth, rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, [real, fake]),
+        torch.autograd.grad(truth, [real, fake]),
+        rtol=1e-12,
+        atol=1e-15,
+    )
+    truth = torch.stack([relativistic(fake[k], real[k % 6]) for k in range(n)]).sum() / n
+    ours = loss.generator(fake, real)
+    torch.testing.assert_close(ours, truth, rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, fake), torch.autograd.grad(truth, fake), rtol=1e-12, atol=1e-15
+    )
+
+
+def test_pairs_add_up_stay_finite_and_hide_no_nan():
+    loss = PAIR_LOSSES["relativistic"]
+    parts = zip(REAL.split(2), FAKE.split(2), strict=True)
+    mean = torch.stack([loss.discriminator(real, fake) for real, fake in parts]).mean()
+    torch.testing.assert_close(loss.discriminator(REAL, FAKE), mean, rtol=1e-12, atol=0)
+    far = torch.tensor([-1e4, 1e4])
+    assert loss.discriminator(far, -far).isfinite()
+    bad = torch.tensor([0.5, float("nan")])
+    assert loss.discriminator(bad, far).isnan()
+    assert loss.generator(bad, far).isnan()

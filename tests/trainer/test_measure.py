@@ -118,6 +118,19 @@ def test_outputs_that_are_all_alike_fill_one_bin():
     assert row["counts"] == [512] + 63 * [0]
 
 
+def test_losses_of_pairs_are_those_with_the_other_image_of_the_pair():
+    rng = torch.Generator().manual_seed(0)
+    sets = ("training", "generated", "test")
+    outputs = dict(zip(sets, torch.randn(3, 512, generator=rng), strict=True))
+    rows = measure.histograms(small("rpgan"), outputs)
+    for row in (row for row in rows if row["quantity"] == "d_loss"):
+        real = outputs["test" if row["images"] == "test" else "training"]
+        truth = torch.log(1 + torch.exp(outputs["generated"] - real))
+        assert row["low"] == pytest.approx(float(truth.min()), rel=1e-5)
+        assert row["high"] == pytest.approx(float(truth.max()), rel=1e-5)
+        assert sum(row["counts"]) == 512
+
+
 def test_what_is_not_finite_is_counted_apart():
     values = torch.tensor([math.nan, math.inf, -math.inf, 1.0, 2.0])
     row = measure._histogram(values)

@@ -8,7 +8,13 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from trainer.losses import LOSSES
-from trainer.penalties import gradient_penalty, jacobian_gradients, orthonormal, r1
+from trainer.penalties import (
+    gradient_penalty,
+    jacobian_gradients,
+    orthonormal,
+    r1,
+    r1_and_r2,
+)
 
 
 class Critic(nn.Module):
@@ -65,6 +71,16 @@ def test_r1_is_half_the_weight_times_the_mean_squared_norm(critic, images, label
     labels = labels if labelled else None
     truth = 10 / 2 * squared_norms(critic, real, labels).mean()
     assert_same_value_and_gradient(r1(critic, real, labels, 10), truth, critic)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_r1_and_r2_are_the_two_of_one_pass(critic, images, labelled):
+    real, fake, labels = images
+    labels = labels if labelled else None
+    both = sum(squared_norms(critic, x, labels).mean() for x in (real, fake))
+    x = torch.cat([real, fake]).requires_grad_()
+    outputs = critic(x, None if labels is None else torch.cat([labels, labels]))
+    assert_same_value_and_gradient(r1_and_r2(x, outputs, 0.7), 0.7 / 2 * both, critic)
 
 
 @pytest.mark.parametrize("labelled", [True, False])

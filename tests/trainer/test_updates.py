@@ -340,6 +340,76 @@ def test_packs_of_the_ring_are_of_modes_at_random(monkeypatch):
     assert len(seen) > 30, "of 64 pairs, and not the four of the order"
 
 
+# Pairs
+
+
+@pytest.mark.parametrize("weight", [None, 0.7])
+def test_pairs_in_the_update_of_d(digits, weight):
+    """L_D and its gradients in float64, every sample's own gradient by a pass of its own."""
+    method = "rpgan" if weight is None else "rpgan-r1r2"
+    config = small(method, penalty_weight=weight)
+    state = initial_state(config)
+    real, _, z, _ = drawn(config, digits, 0)
+    fake = copy.deepcopy(state.generator)(z).detach().double()
+    twin = copy.deepcopy(state.discriminator).double()
+    norms = dict.fromkeys(twin.normalised_layers(), 1.0)
+
+    def judge(x):
+        return plain_discriminator(twin, x, norms, None)
+
+    real = real.double()
+    truth = torch.log(1 + torch.exp(judge(fake) - judge(real))).mean()
+    for x in (real, fake):
+        for one in x:
+            point = one[None].clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(judge(point).sum(), point, create_graph=True)
+            truth = truth + (weight or 0.0) / 2 * gradient.square().sum() / len(x)
+    gradients = torch.autograd.grad(truth, list(twin.parameters()), allow_unused=True)
+
+    stated = update_discriminator(config, state, digits, 0)
+
+    assert float(stated) == pytest.approx(truth.item(), rel=1e-5)
+    for p, g in zip(state.discriminator.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p.grad.double(), g, rtol=1e-3, atol=1e-5 * float(g.abs().max()))
+
+
+def test_g_steps_on_pairs_with_the_images_of_ds_update(digits):
+    """Twice as many fakes as reals, so that each real has two, and nothing more is drawn."""
+    config = small("rpgan", generator_batch_size=32)
+    state, seen = initial_state(config), []
+    update_discriminator(config, state, digits, 0, seen)
+    (kept,) = seen
+    real, *_ = drawn(config, digits, 0)
+    assert torch.equal(kept[0], real)
+    assert kept[1] is None
+    twin = copy.deepcopy(state)
+    norms = dict.fromkeys(twin.discriminator.normalised_layers(), 1.0)
+    fake = twin.generator(torch.randn(32, 128, generator=generator("cpu", 0, 0, "G update")))
+    fake_out = plain_discriminator(twin.discriminator, fake, norms, None)
+    real_out = plain_discriminator(twin.discriminator, torch.cat([real, real]), norms, None)
+    loss = torch.log(1 + torch.exp(real_out.detach() - fake_out)).mean()
+    gradients = torch.autograd.grad(loss, list(twin.generator.parameters()))
+    assert float(update_generator(config, state, seen)) == pytest.approx(loss.item(), rel=1e-5)
+    first_step(config, twin.generator, state.generator, gradients)
+
+
+def test_an_iteration_hands_the_images_of_the_first_update_on(digits, monkeypatch):
+    config = small("rpgan-r1r2", n_critic=3, micro_batch=4)
+    state, handed, real_loss = initial_state(config), [], updates.generator_loss
+
+    def call(*arguments):
+        handed.append(arguments[4][0])
+        return real_loss(*arguments)
+
+    monkeypatch.setattr(updates, "generator_loss", call)
+    train_iteration(config, state, digits)
+    first = [
+        digits.draw(4, generator("cpu", 0, 0, "D update 0" + (f".{part}" if part else "")))[0]
+        for part in range(4)
+    ]
+    assert same(handed, first)
+
+
 # Gradient accumulation
 
 
@@ -415,6 +485,8 @@ def gradients_of_d(config, k, monkeypatch):
         ("wgan-gp", {}),
         ("orthonormal", {"penalty_weight": 0.3}),
         ("pacgan", {}),
+        ("rpgan", {}),
+        ("rpgan-r1r2", {"penalty_weight": 3.0}),
     ],
 )
 @pytest.mark.parametrize("conditional", [False, True])
@@ -477,7 +549,7 @@ def noted(monkeypatch, config, state):
         real = getattr(updates, name)
 
         def call(*arguments):
-            order.append((state.iteration, name, *arguments[3:]))
+            order.append((state.iteration, name, *arguments[3:4]))
             return real(*arguments)
 
         monkeypatch.setattr(updates, name, call)

@@ -24,6 +24,7 @@ FOLDED_FROM = 16
 # Forward passes (of G, of D) that an update costs per image beside or, for players that step at
 # once, instead of those in `operations`. Counted by torch in the real updates.
 _GRADIENT_PENALTY = (0, 6)
+_OF_GRADIENTS = ("r1", "r1r2", "wgan-gp")
 _SIMULTANEOUS = {None: (3, 8), "jare": (9, 26), "conopt": (11, 28)}
 # 20 Lanczos products on each of 256 images, for G's Hessian and for D's (real and generated).
 _HESSIAN_IMAGES = 256
@@ -39,6 +40,8 @@ _SMALL_LAUNCHES = (378, 305)
 _LARGE_LAUNCHES = (504, 1275)
 # Per D update with a gradient penalty, which comes without spectral normalisation.
 _PENALISED_LAUNCHES = 440
+# Per D update where the loss is one of pairs, which comes without spectral normalisation, too.
+_PAIRED_LAUNCHES = {None: 249, "r1r2": 357}
 # The same of an iteration of players that step at once.
 _SIMULTANEOUS_LAUNCHES = {None: 376, "jare": 1852, "conopt": 2012}
 
@@ -94,9 +97,12 @@ def work(config: TrialConfig) -> float:
     total = operations(config)
     if method.simultaneous:
         total = config.iterations * config.batch_size * passes(_SIMULTANEOUS[method.penalty])
-    elif method.penalty in ("r1", "wgan-gp"):
+    elif method.penalty in _OF_GRADIENTS:
         updates = config.iterations * config.n_critic
         total += updates * config.batch_size * passes(_GRADIENT_PENALTY)
+    if config.loss == "relativistic":
+        # D(x) on real images for G's update.
+        total += config.iterations * config.batch_size * discriminator
     if config.nudge_every:
         solves = math.ceil(config.iterations / config.nudge_every)
         total += solves * _HESSIAN_IMAGES * passes(_HESSIAN_OF_G)
@@ -134,7 +140,8 @@ def launches(config: TrialConfig) -> float:
         each = fixed + parts * part * (1 + config.n_critic) / 2
     else:
         d, g = _SMALL_LAUNCHES
-        d = _PENALISED_LAUNCHES if method.penalty in ("r1", "wgan-gp") else d
+        d = _PENALISED_LAUNCHES if method.penalty in _OF_GRADIENTS else d
+        d = _PAIRED_LAUNCHES[method.penalty] if config.loss == "relativistic" else d
         each = parts * (config.n_critic * d + g)
     return float(config.iterations * each)
 

@@ -148,6 +148,20 @@ METHODS: Mapping[str, Method] = {
         formula="L_D + gamma/2 E |grad_x D(x)|^2 on real x",
         source="Mescheder et al. 2018, Eq. (9)",
     ),
+    "rpgan": Method(
+        normalisation="none",
+        loss="relativistic",
+        formula="L_D = E f(D(x) - D(G(z))), L_G = E f(D(G(z)) - D(x)), f(t) = log(1 + exp(-t))",
+        source="Jolicoeur-Martineau 2019, RpGAN; a control: known to diverge",
+    ),
+    "rpgan-r1r2": Method(
+        normalisation="none",
+        penalty="r1r2",
+        penalty_weight=0.05,
+        loss="relativistic",
+        formula="rpgan, and L_D + gamma/2 (E |grad_x D(x)|^2 + E |grad_x D(G(z))|^2)",
+        source="Huang et al. 2024, R3GAN; gamma its CIFAR-10 preset's at the start",
+    ),
     "wgan-gp": Method(
         normalisation="none",
         penalty="wgan-gp",
@@ -170,6 +184,9 @@ METHODS: Mapping[str, Method] = {
         source="nudged-Adam, Chatzimichailidis et al. 2021: our reading of the abstract",
     ),
 }
+
+# These losses are what a method is, on toy problems too.
+OWN_LOSSES = ("wasserstein", "relativistic")
 
 # `iteration % 5 == 0` in the released updater; the paper does not mention a period.
 PROJECTION_PERIOD = 5

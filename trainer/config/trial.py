@@ -24,6 +24,7 @@ from trainer.config.methods import (
     NUDGE_EVERY,
     NUDGE_GAMMA,
     NUDGE_K,
+    OWN_LOSSES,
     PROJECTION_PERIOD,
     Method,
 )
@@ -227,7 +228,7 @@ def trial_config(
         "channels": channels,
         "n_critic": 1 if simultaneous else recipe.n_critic,
         "iterations": length,
-        "loss": m.loss if recipe.loss is None or m.loss == "wasserstein" else recipe.loss,
+        "loss": m.loss if recipe.loss is None or m.loss in OWN_LOSSES else recipe.loss,
         "discriminator_learning_rate": recipe.discriminator_learning_rate or recipe.learning_rate,
         "beta1": 0.0,
         "evaluate_every": max(1, math.ceil(length * recipe.evaluate_every / recipe.iterations)),

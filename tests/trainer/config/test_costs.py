@@ -139,7 +139,7 @@ def digits():
     return load("digits8", "cpu")
 
 
-@pytest.mark.parametrize("method", ["sn", "none", "pacgan", "simgd", "jare", "conopt"])
+@pytest.mark.parametrize("method", ["sn", "none", "pacgan", "rpgan", "simgd", "jare", "conopt"])
 def test_work_of_an_iteration(method, digits):
     config = trial_config("digits", "B_8-64", method, 0, batch_size=8, micro_batch=8)
     state = initial_state(config)
@@ -148,11 +148,13 @@ def test_work_of_an_iteration(method, digits):
     assert training_work(config) / config.iterations == pytest.approx(real, rel=0.08)
 
 
-@pytest.mark.parametrize("method", ["r1", "wgan-gp"])
-def test_work_of_a_gradient_penalty(method, digits):
+@pytest.mark.parametrize(
+    ("method", "without"), [("r1", "none"), ("wgan-gp", "none"), ("rpgan-r1r2", "rpgan")]
+)
+def test_work_of_a_gradient_penalty(method, without, digits):
     config = trial_config("digits", "B_8-64", method, 0, batch_size=8, micro_batch=8)
     state = initial_state(config)
-    plain = trial_config("digits", "B_8-64", "none", 0, batch_size=8, micro_batch=8)
+    plain = trial_config("digits", "B_8-64", without, 0, batch_size=8, micro_batch=8)
     real, bare = (
         counted(lambda c=c: update_discriminator(c, state, digits, 0)).multiply_adds
         for c in (config, plain)
@@ -191,6 +193,8 @@ def test_evaluations_draw_and_score():
         ("C_8-32", "sn", {}),
         ("C_8-32", "pacgan", {}),
         ("C_8-32", "r1", {}),
+        ("C_8-32", "rpgan", {}),
+        ("C_8-32", "rpgan-r1r2", {}),
         ("C_8-32", "jare", {}),
         ("C_8-32", "conopt", {}),
         ("E_512-64", "sn", {"batch_size": 2, "micro_batch": 2}),

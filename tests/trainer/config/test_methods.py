@@ -4,7 +4,7 @@ import pytest
 
 from trainer.config.methods import METHODS, NOT_ADDITIVE
 from trainer.layers import NORMALISATIONS
-from trainer.losses import LOSSES
+from trainer.losses import LOSSES, PAIR_LOSSES
 
 # By name: normalisation, compensation, renormalised, form; penalty, loss, simultaneous.
 AXES = {
@@ -24,6 +24,8 @@ AXES = {
     "jare": ("none", None, False, None),
     "conopt": ("none", None, False, None),
     "r1": ("none", None, False, None),
+    "rpgan": ("none", None, False, None),
+    "rpgan-r1r2": ("none", None, False, None),
     "wgan-gp": ("none", None, False, None),
     "orthonormal": ("none", None, False, None),
     "nugan": ("sn", None, False, None),
@@ -35,6 +37,8 @@ TRAINING = {
     "jare": ("jare", 100, "non-saturating", True),
     "conopt": ("conopt", 10, "non-saturating", True),
     "r1": ("r1", 10, "non-saturating", False),
+    "rpgan": (None, None, "relativistic", False),
+    "rpgan-r1r2": ("r1r2", 0.05, "relativistic", False),
     "wgan-gp": ("wgan-gp", 10, "wasserstein", False),
     "orthonormal": ("orthonormal", 1e-4, "hinge", False),
 }
@@ -64,7 +68,7 @@ def test_axes_hold_what_the_trainer_knows(name):
     method = METHODS[name]
     assert method.normalisation in NORMALISATIONS
     assert method.compensation in (None, "static", "dynamic")
-    assert method.loss in LOSSES
+    assert method.loss in {*LOSSES, *PAIR_LOSSES}
     assert (method.penalty is None) == (method.penalty_weight is None)
     assert method.lifts == (method.compensation == "static")
     if method.reparametrised:
