@@ -1,4 +1,4 @@
-"""Penalties of the methods beside SN and SR: R1, R1 + R2, WGAN-GP, orthonormal, JARE and ConOpt.
+"""Penalties of the methods beside SN and SR: R1, R2, LeCam, WGAN-GP, orthonormal, JARE, ConOpt.
 
 Pure functions of tensors and callables. D is `discriminator(x, labels) -> [B]`, without batch
 normalisation: only then is the gradient of the summed outputs the gradient of each sample. All of
@@ -23,6 +23,9 @@ from torch.nn.utils import get_total_norm
 
 from trainer.spectral import as_matrix
 
+# Of LeCam's code for StyleGAN2, which takes out the start at 0, too.
+LECAM_DECAY = 0.99
+
 Discriminator = Callable[[Tensor, Tensor | None], Tensor]
 
 
@@ -43,6 +46,28 @@ def r1_and_r2(inputs: Tensor, outputs: Tensor, weight: float) -> Tensor:
     """
     (gradients,) = torch.autograd.grad(outputs.sum(), inputs, create_graph=True)
     return weight * gradients.flatten(1).square().sum(1).mean()
+
+
+def lecam(real_out: Tensor, fake_out: Tensor, averages: Tensor | None, weight: float) -> Tensor:
+    """weight * (mean of max(0, D(x) - a_F)^2 + mean of max(0, a_R - D(G(z)))^2) (LeCam).
+
+    a_R and a_F are those of `averages`, constants; before there are any the penalty is 0.
+    """
+    if averages is None:
+        return torch.zeros_like(real_out).mean()
+    a_real, a_fake = averages[:2] / averages[2]
+    above, below = torch.relu(real_out - a_fake), torch.relu(a_real - fake_out)
+    return weight * (above.square().mean() + below.square().mean())
+
+
+def averaged(averages: Tensor | None, means: Tensor) -> Tensor:
+    """Moving averages [3] of D's mean outputs [2] on real and on generated samples, decay 0.99.
+
+    Not yet divided by their weight, the last entry, which takes out that they began at 0.
+    """
+    new = torch.cat([means, torch.ones_like(means[:1])])
+    before = torch.zeros_like(new) if averages is None else averages
+    return LECAM_DECAY * before + (1 - LECAM_DECAY) * new
 
 
 def gradient_penalty(

@@ -29,7 +29,8 @@ class TrainState:
     `gamma` holds, per regularised layer of D, the highest sigma_k / sigma_1 [r] that dynamic
     compensation has seen, None before its first call; `leading` the projector [r, r] onto its
     first i singular vectors, from which static compensation on a GPU goes on, None where it
-    starts anew; `directions` [n, P] what NuGAN nudges G's gradient away from. `iteration` counts
+    starts anew; `directions` [n, P] what NuGAN nudges G's gradient away from, or [3] the averages
+    of D's outputs that LeCam keeps it near. `iteration` counts
     finished iterations, `seconds` the time that they and the evaluations took in all attempts.
     `history` holds the scalar record of every evaluation: verdicts rest on it.
     """

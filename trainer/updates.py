@@ -76,6 +76,7 @@ def update_discriminator(
     state.discriminator_optimiser.zero_grad()
     total = torch.zeros((), device=config.device)
     parts = config.batch_size // config.micro_batch
+    means: list[Tensor] | None = [] if method.penalty == "lecam" else None
     with reparametrised(config, state, method.reparametrised and k == config.n_critic - 1):
         for part in range(parts):
             purpose = draw_purpose(k, part)
@@ -83,7 +84,7 @@ def update_discriminator(
             real, labels = data.draw(config.micro_batch, rng)
             if keep is not None:
                 keep.append((real, labels))
-            loss = discriminator_loss(config, state, real, labels, rng)
+            loss = discriminator_loss(config, state, real, labels, rng, means)
             (loss / parts).backward()
             total += loss.detach() / parts
     if method.penalty == "orthonormal":
@@ -92,6 +93,10 @@ def update_discriminator(
         penalty = penalties.orthonormal(weights, config.penalty_weight)
         penalty.backward()
         total += penalty.detach()
+    if means is not None:
+        # Once per update, however its batch is divided.
+        mean = torch.stack(means).mean(0)
+        state.directions = penalties.averaged(state.directions, mean)
     state.discriminator_optimiser.step()
     return total
 
@@ -102,10 +107,12 @@ def discriminator_loss(
     real: Tensor,
     labels: Tensor | None,
     rng: torch.Generator,
+    means: list[Tensor] | None = None,
 ) -> Tensor:
     """L_D of real images and of as many fakes, with a penalty that adds up over images.
 
-    Penalties differentiate twice, so they are taken outside of mixed precision.
+    Penalties differentiate twice, so they are taken outside of mixed precision. D's mean outputs
+    [2], on real images and on fakes, go into `means`.
     """
     d, n = state.discriminator, len(real)
     z, fake_labels = latent(config, n, rng)
@@ -119,6 +126,10 @@ def discriminator_loss(
     with mixed_precision(config):
         real_out, fake_out = _judged(config, d, real, labels, fake, fake_labels)
     loss = (PAIR_LOSSES.get(config.loss) or LOSSES[config.loss]).discriminator(real_out, fake_out)
+    if means is not None:
+        means.append(torch.stack([real_out.detach().mean(), fake_out.detach().mean()]))
+    if penalty == "lecam" and weight is not None:
+        loss = loss + penalties.lecam(real_out, fake_out, state.directions, weight)
     if penalty == "r1" and weight is not None:
         loss = loss + penalties.r1(d, real, labels, weight)
     if penalty == "wgan-gp" and weight is not None:

@@ -42,6 +42,7 @@ COLOURS = {
     "rpgan-r1r2": "#8E2F5C",
     "wgan-gp": "#E07B91",
     "orthonormal": "#7FA60A",
+    "lecam": "#5B8C9A",
     "nugan": "#C2A14A",
 }
 OTHER_COLOUR = "#A0A0A0"

@@ -9,8 +9,10 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from trainer.losses import LOSSES
 from trainer.penalties import (
+    averaged,
     gradient_penalty,
     jacobian_gradients,
+    lecam,
     orthonormal,
     r1,
     r1_and_r2,
@@ -81,6 +83,39 @@ def test_r1_and_r2_are_the_two_of_one_pass(critic, images, labelled):
     x = torch.cat([real, fake]).requires_grad_()
     outputs = critic(x, None if labels is None else torch.cat([labels, labels]))
     assert_same_value_and_gradient(r1_and_r2(x, outputs, 0.7), 0.7 / 2 * both, critic)
+
+
+def test_lecam_keeps_outputs_near_the_averages_of_the_other_kind():
+    """Value and gradient, output by output; on the near side nothing pulls."""
+    rng = torch.Generator().manual_seed(2)
+    real, fake = (
+        x.requires_grad_() for x in torch.randn(2, 7, generator=rng, dtype=torch.float64)
+    )
+    a_real, a_fake = 0.4, -0.3
+    averages = 0.2 * torch.tensor([a_real, a_fake, 1.0], dtype=torch.float64)
+    truth = sum(max(0.0, x - a_fake) ** 2 for x in real.tolist()) / 7
+    truth += sum(max(0.0, a_real - x) ** 2 for x in fake.tolist()) / 7
+    ours = lecam(real, fake, averages, 0.3)
+    assert ours.item() == pytest.approx(0.3 * truth, rel=1e-12)
+    found = torch.autograd.grad(ours, [real, fake])
+    pulls = (
+        [0.3 * 2 * max(0.0, x - a_fake) / 7 for x in real.tolist()],
+        [-0.3 * 2 * max(0.0, a_real - x) / 7 for x in fake.tolist()],
+    )
+    for gradient, expected in zip(found, pulls, strict=True):
+        assert gradient.tolist() == pytest.approx(expected, rel=1e-12)
+    assert lecam(real, fake, None, 0.3).item() == 0
+    assert lecam(real.detach() * float("nan"), fake, averages, 0.3).isnan()
+
+
+def test_averages_do_not_remember_that_they_began_at_0():
+    means = torch.tensor([[1.0, -2.0], [3.0, 0.0], [2.0, 5.0]], dtype=torch.float64)
+    averages = None
+    for n, mean in enumerate(means, start=1):
+        averages = averaged(averages, mean)
+        shares = 0.99 ** torch.arange(n - 1, -1, -1, dtype=torch.float64)
+        truth = (shares[:, None] * means[:n]).sum(0) / shares.sum()
+        torch.testing.assert_close(averages[:2] / averages[2], truth, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("labelled", [True, False])

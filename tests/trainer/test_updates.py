@@ -410,6 +410,48 @@ def test_an_iteration_hands_the_images_of_the_first_update_on(digits, monkeypatc
     assert same(handed, first)
 
 
+# LeCam
+
+
+def in_parts(state, config, source, k):
+    """(D's outputs on real images, on fakes) of each part of its k-th update, before its step."""
+    twin = copy.deepcopy(state)
+    for layer in twin.discriminator.normalised_layers():
+        layer.u, layer.v = (x.detach() for x in power_iteration(layer.weight, layer.u))
+    found = []
+    for part in range(config.batch_size // config.micro_batch):
+        rng = generator("cpu", 0, 0, f"D update {k}" + (f".{part}" if part else ""))
+        real, _ = source.draw(config.micro_batch, rng)
+        with torch.no_grad():
+            fake = twin.generator(torch.randn(config.micro_batch, 128, generator=rng))
+            found.append((twin.discriminator(real), twin.discriminator(fake)))
+    return found
+
+
+@pytest.mark.parametrize("micro_batch", [16, 4])
+def test_lecam_rests_on_the_averages_of_the_updates_before(digits, micro_batch):
+    """The first update is SN's, and leaves the mean outputs of the whole batch for the second."""
+    config, sn = small("lecam", micro_batch=micro_batch), small(micro_batch=micro_batch)
+    state, plain = initial_state(config), initial_state(sn)
+    outputs = in_parts(state, config, digits, 0)
+    for c, s in ((config, state), (sn, plain)):
+        update_discriminator(c, s, digits, 0)
+    assert same(weights(state), weights(plain))
+    means = [torch.cat(kind).mean() for kind in zip(*outputs, strict=True)]
+    torch.testing.assert_close(state.directions[:2] / state.directions[2], torch.stack(means))
+
+    state.directions = torch.tensor([0.02, -0.01, 0.01])
+    penalty = 0.0
+    for real_out, fake_out in in_parts(plain, config, digits, 1):
+        squares = (real_out + 1).clamp(min=0) ** 2 + (2 - fake_out).clamp(min=0) ** 2
+        penalty += 0.3 * float(squares.mean()) * micro_batch / 16
+    stated = float(update_discriminator(config, state, digits, 1))
+    bare = float(update_discriminator(sn, plain, digits, 1))
+    assert stated - bare == pytest.approx(penalty, rel=1e-4)
+    assert penalty > 1
+    assert float(state.directions[2]) == pytest.approx(0.99 * 0.01 + 0.01)
+
+
 # Gradient accumulation
 
 
@@ -486,6 +528,7 @@ def gradients_of_d(config, k, monkeypatch):
         ("orthonormal", {"penalty_weight": 0.3}),
         ("pacgan", {}),
         ("rpgan", {}),
+        ("lecam", {}),
         ("rpgan-r1r2", {"penalty_weight": 3.0}),
     ],
 )

@@ -177,6 +177,13 @@ METHODS: Mapping[str, Method] = {
         formula="L_D + beta sum over layers of |W^T W - I|_F^2",
         source="Brock et al. 2017; weight of the BigGAN code",
     ),
+    "lecam": Method(
+        penalty="lecam",
+        penalty_weight=0.3,
+        formula="sn, and L_D + gamma (E max(0, D(x) - a_F)^2 + E max(0, a_R - D(G(z)))^2), a_R "
+        "and a_F moving averages of D on real and generated images",
+        source="Tseng et al. 2021, LeCam; weight of its BigGAN code on CIFAR-10",
+    ),
     "nugan": Method(
         nudges=True,
         formula="sn, and g <- g - (1 - gamma) sum_k <g, v_k> v_k over G's sharpest directions, "

@@ -139,7 +139,9 @@ def digits():
     return load("digits8", "cpu")
 
 
-@pytest.mark.parametrize("method", ["sn", "none", "pacgan", "rpgan", "simgd", "jare", "conopt"])
+@pytest.mark.parametrize(
+    "method", ["sn", "none", "pacgan", "rpgan", "lecam", "simgd", "jare", "conopt"]
+)
 def test_work_of_an_iteration(method, digits):
     config = trial_config("digits", "B_8-64", method, 0, batch_size=8, micro_batch=8)
     state = initial_state(config)
@@ -192,6 +194,7 @@ def test_evaluations_draw_and_score():
     [
         ("C_8-32", "sn", {}),
         ("C_8-32", "pacgan", {}),
+        ("C_8-32", "lecam", {}),
         ("C_8-32", "r1", {}),
         ("C_8-32", "rpgan", {}),
         ("C_8-32", "rpgan-r1r2", {}),

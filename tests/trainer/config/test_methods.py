@@ -28,6 +28,7 @@ AXES = {
     "rpgan-r1r2": ("none", None, False, None),
     "wgan-gp": ("none", None, False, None),
     "orthonormal": ("none", None, False, None),
+    "lecam": ("sn", None, False, None),
     "nugan": ("sn", None, False, None),
 }
 # Penalty and its weight in the source, loss, both players at once.
@@ -40,6 +41,7 @@ TRAINING = {
     "rpgan": (None, None, "relativistic", False),
     "rpgan-r1r2": ("r1r2", 0.05, "relativistic", False),
     "wgan-gp": ("wgan-gp", 10, "wasserstein", False),
+    "lecam": ("lecam", 0.3, "hinge", False),
     "orthonormal": ("orthonormal", 1e-4, "hinge", False),
 }
 
