@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
         "--i-ratio", type=float, help="share of singular values lifted (default 0.5)"
     )
     numbers.add_argument(
+        "--spectral-floor", type=float, help="of sr-floor, a share of sigma_1 (default 0.5)"
+    )
+    numbers.add_argument(
         "--projection-period", type=int, metavar="N", help="iterations between two (default 5)"
     )
     numbers.add_argument(
@@ -209,6 +212,7 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
         projection_burst=args.projection_burst,
         penalty_weight=args.penalty_weight,
         discriminator_rate_factor=args.discriminator_rate_factor,
+        spectral_floor=args.spectral_floor,
         packing=args.packing,
         nudge_k=args.nudge_k,
         nudge_every=args.nudge_every,

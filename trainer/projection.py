@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -17,11 +18,13 @@ from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.precision import without_tf32
 from trainer.spectral import (
+    as_matrix,
     compensate,
     compensate_dynamic,
     dynamic_compensation,
     lifted_count,
     like_weight,
+    restore,
     spectral_norm,
     static_compensation,
     wide_matrix,
@@ -66,10 +69,21 @@ def project_one(config: TrialConfig, state: TrainState, k: int) -> None:
         projected, state.gamma[k] = compensate_dynamic(
             weight, state.gamma[k], renormalise=method.renormalises
         )
+    elif method.compensation == "first":
+        projected, state.gamma[k] = restore(weight, state.gamma[k])
+    elif method.compensation == "floor":
+        floor = _floor(config, (min(as_matrix(weight).shape),), weight.device)
+        projected, _ = compensate_dynamic(weight, floor, renormalise=method.renormalises)
     else:
         i = _lifted(config, weight)
         projected = compensate(weight, i, renormalise=method.renormalises)
     weight.copy_(projected)
+
+
+def _floor(config: TrialConfig, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """A gamma of dynamic compensation that never rises: the floor of every sigma_k / sigma_1."""
+    assert config.spectral_floor is not None
+    return torch.full(shape, config.spectral_floor, dtype=torch.float64, device=device)
 
 
 def _lifted(config: TrialConfig, weight: Tensor) -> int:
@@ -79,7 +93,7 @@ def _lifted(config: TrialConfig, weight: Tensor) -> int:
 class _Task(NamedTuple):
     """How a layer is projected: weights of one task can share a stack. `i` where it matters."""
 
-    solver: Literal["dynamic", "divide", "eigh", "subspace"]
+    solver: Literal["dynamic", "first", "floor", "divide", "eigh", "subspace"]
     i: int
     renormalise: bool
 
@@ -90,8 +104,8 @@ class _Task(NamedTuple):
 
 def _task(config: TrialConfig, state: TrainState, k: int, weight: Tensor) -> _Task:
     method = METHODS[config.method]
-    if method.compensation == "dynamic":
-        return _Task("dynamic", 0, method.renormalises)
+    if method.compensation in ("dynamic", "first", "floor"):
+        return _Task(method.compensation, 0, method.renormalises)
     i = _lifted(config, weight)
     if i == 1:
         return _Task("divide", i, method.renormalises)
@@ -108,12 +122,13 @@ def project_in_stacks(config: TrialConfig, state: TrainState, indices: Sequence[
     """
     layers = state.discriminator.regularised_layers()
     weights = [layers[k].weight for k in indices]
-    memory = state.gamma if METHODS[config.method].compensation == "dynamic" else state.leading
+    remembers = METHODS[config.method].compensation in ("dynamic", "first")
+    memory = state.gamma if remembers else state.leading
     tasks = [_task(config, state, k, layers[k].weight) for k in indices]
     wides = [wide_matrix(weight) for weight in weights]
     with without_tf32():
         grams = [gram for (gram,) in in_stacks(_grams, tasks, wides)]
-        solved = _solve_all(tasks, grams, [memory[k] for k in indices])
+        solved = _solve_all(config, tasks, grams, [memory[k] for k in indices])
         projected = in_stacks(_products, tasks, [factor for factor, _, _ in solved], wides)
     restarted = []
     sound = torch.stack([flag for _, _, flag in solved]).tolist()
@@ -132,7 +147,10 @@ def project_in_stacks(config: TrialConfig, state: TrainState, indices: Sequence[
 
 
 def _solve_all(
-    tasks: Sequence[_Task], grams: Sequence[Tensor], memory: Sequence[Tensor | None]
+    config: TrialConfig,
+    tasks: Sequence[_Task],
+    grams: Sequence[Tensor],
+    memory: Sequence[Tensor | None],
 ) -> list[tuple[Tensor, Tensor | None, Tensor]]:
     """(F[r, r], what to remember, whether F is sound) of each layer.
 
@@ -147,7 +165,7 @@ def _solve_all(
             rows.append((task, padded(gram, side), padded(remembered, side)))
         else:
             rows.append((task, gram, remembered))
-    solved = in_stacks(_solve, *zip(*rows, strict=True))
+    solved = in_stacks(partial(_solve, config), *zip(*rows, strict=True))
     return [
         (first(factor, len(gram)), None if memo is None else first(memo, len(gram)), sound)
         for gram, (factor, memo, sound) in zip(grams, solved, strict=True)
@@ -159,9 +177,17 @@ def _grams(task: _Task, wide: Tensor) -> tuple[Tensor]:
     return (wide @ wide.mT,)
 
 
-def _solve(task: _Task, gram: Tensor, remembered: Tensor | None) -> stacks.Solved:
+def _solve(
+    config: TrialConfig, task: _Task, gram: Tensor, remembered: Tensor | None
+) -> stacks.Solved:
     if task.solver == "dynamic":
         return stacks.lift_dynamic(gram, remembered, renormalise=task.renormalise)
+    if task.solver == "first":
+        return stacks.restore(gram, remembered)
+    if task.solver == "floor":
+        floor = _floor(config, tuple(gram.shape[:2]), gram.device)
+        factor, _, sound = stacks.lift_dynamic(gram, floor, renormalise=task.renormalise)
+        return factor, [None] * len(gram), sound
     if task.solver == "divide":
         return stacks.divide(gram, renormalise=task.renormalise)
     if remembered is None:

@@ -96,6 +96,21 @@ def compensate_dynamic(
     return _raised(weight, factors, gamma, renormalise), gamma
 
 
+def restore(weight: Tensor, first: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """W with the singular values first[r] (float64) in place of its own, larger and smaller ones.
+
+    With None, at the first call, W as it is with its own. Zero and non-finite weights as in
+    `compensate`.
+    """
+    factors = _factorise(weight)
+    if factors is None:
+        return weight, first
+    if first is None:
+        return weight, factors.sigma * factors.scale
+    target = first / (factors.sigma[0] * factors.scale)
+    return _raised(weight, factors, target, renormalise=False), first
+
+
 class _Factors(NamedTuple):
     """W's smaller side first, M[r, n] / scale, with its sigma[r] descending and u[r, r]."""
 

@@ -95,6 +95,17 @@ def lift_dynamic(gram: Tensor, gamma: Tensor | None, *, renormalise: bool) -> So
     return factor, gamma, sound & (sigma[:, -1] >= RANK_DEFICIENT * sigma[:, 0])
 
 
+def restore(gram: Tensor, first: Tensor | None) -> Solved:
+    """Every sigma_k at first[k, r], by eigh of a float64 G; remembers those of the first call,
+    whose F is the identity."""
+    sigma, u, sound = _eigh(gram)
+    if first is None:
+        factor = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device).expand_as(gram)
+        return factor, sigma, sound
+    factor = _factor(sigma, u, first / sigma[:, :1], renormalise=False)
+    return factor, first, sound & (sigma[:, -1] >= RANK_DEFICIENT * sigma[:, 0])
+
+
 def _eigh(gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(sigma[k, r] descending, u[k, r, r], whether G is finite and not zero: bool[k])."""
     # Scaled, and the identity for what is not sound, because eigh fails as a whole on such input.

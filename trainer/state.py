@@ -27,11 +27,12 @@ class TrainState:
     """Networks with their singular vectors, optimisers, and everything measured so far.
 
     `gamma` holds, per regularised layer of D, the highest sigma_k / sigma_1 [r] that dynamic
-    compensation has seen, None before its first call; `leading` the projector [r, r] onto its
-    first i singular vectors, from which static compensation on a GPU goes on, None where it
-    starts anew; `directions` [n, P] what NuGAN nudges G's gradient away from, or [3] the averages
-    of D's outputs that LeCam keeps it near. `iteration` counts
-    finished iterations, `seconds` the time that they and the evaluations took in all attempts.
+    compensation has seen, or the sigma_k [r] that sr-iso puts back, None before the first call;
+    `leading` the projector [r, r] onto its first i singular vectors, from which static
+    compensation on a GPU goes on, None where it starts anew; `directions` [n, P] what NuGAN
+    nudges G's gradient away from, or [3] the averages of D's outputs that LeCam keeps it near.
+    `iteration` counts finished iterations, `seconds` the time that they and the evaluations took
+    in all attempts.
     `history` holds the scalar record of every evaluation: verdicts rest on it.
     """
 

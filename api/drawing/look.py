@@ -31,6 +31,8 @@ COLOURS = {
     "sr-dynamic": "#009E73",
     "sr-dynamic-renorm": "#66C2A5",
     "sr-dynamic-reparam": "#35978F",
+    "sr-floor": "#C9A86A",
+    "sr-iso": "#B8860B",
     "none": "#888888",
     "wn": "#4D7EA8",
     "pacgan": "#2F7F6B",

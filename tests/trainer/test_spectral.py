@@ -16,6 +16,7 @@ from trainer.spectral import (
     effective_rank,
     lifted_count,
     power_iteration,
+    restore,
     spectral_norm,
     spectrum,
     stable_rank,
@@ -230,6 +231,49 @@ def test_dynamic_compensation_completes_missing_directions(shape):
     raised, _ = compensate_dynamic(with_spectrum(shape, sigma), gamma, renormalise=True)
     expected = np.maximum(gamma.numpy(), sigma)
     np.testing.assert_allclose(spectrum(raised).numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in SPECTRA if name != "tied"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_first_spectrum_is_put_back_as_by_a_float64_svd(shape, name):
+    r = rank(shape)
+    first = 3 * SPECTRA["healthy"](r)
+    weight = with_spectrum(shape, SPECTRA[name](r))
+    u, _, vt = np.linalg.svd(as_matrix(weight).double().numpy(), full_matrices=False)
+    found, kept = restore(weight, torch.tensor(first))
+    np.testing.assert_array_equal(kept, first)
+    truth = (u * first) @ vt
+    assert np.linalg.norm(as_matrix(found).double().numpy() - truth) <= 2e-5 * np.linalg.norm(
+        truth
+    )
+
+
+def test_the_first_call_records_the_spectrum_and_leaves_the_weight():
+    weight = with_spectrum((16, 16, 3, 3), SPECTRA["raw scale"](16))
+    same, first = restore(weight, None)
+    assert same is weight
+    assert first is not None
+    torch.testing.assert_close(first, spectrum(weight), rtol=1e-9, atol=0)
+    again, _ = restore(weight, first)
+    torch.testing.assert_close(again, weight, rtol=1e-5, atol=1e-6)
+    collapsed = with_spectrum((16, 16, 3, 3), SPECTRA["collapsed"](16))
+    torch.testing.assert_close(spectrum(restore(collapsed, first)[0]), first, rtol=1e-5, atol=0)
+
+
+def test_a_first_spectrum_completes_missing_directions():
+    sigma = np.concatenate([np.linspace(1, 0.8, NOT_ZERO), np.zeros(24 - NOT_ZERO)])
+    first = torch.linspace(2, 1, 24).double()
+    found, _ = restore(with_spectrum((24, 12, 3, 3), sigma), first)
+    torch.testing.assert_close(spectrum(found), first, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("value", [0.0, math.nan, math.inf])
+def test_nothing_is_put_back_into_a_zero_or_non_finite_weight(value):
+    weight = torch.full((4, 4, 3, 3), value)
+    for first in (None, torch.ones(4).double()):
+        found, kept = restore(weight, first)
+        assert found is weight
+        assert kept is first
 
 
 # Degenerate input, in both forms.

@@ -101,7 +101,27 @@ def test_where_nothing_is_lifted_sigma_1_alone_counts(sides):
     assert torch.equal((factor @ ws.double()).float(), ws)
 
 
+@pytest.mark.parametrize("sides", SIDES.values(), ids=SIDES)
+def test_a_first_spectrum_is_put_back_as_by_a_float64_svd(sides):
+    names = [k for k, name in enumerate(SPECTRA) if name != "just projected"]
+    ws = stack_of(*sides)[names]
+    first = torch.linspace(3, 1.2, sides[0]).double().expand(len(ws), sides[0])
+    factor, kept, sound = stacks.restore(grams(ws), first)
+    assert sound.all()
+    assert kept is first
+    for w, f in zip(ws, factor, strict=True):
+        s = np.linalg.svd(w.double().numpy(), compute_uv=False)
+        assert_near(f @ w.double(), raised(w, first[0].numpy() / s[0], False))
+    factor, kept, _ = stacks.restore(grams(ws), None)
+    assert torch.equal((factor @ ws.double()).float(), ws)
+    for w, own in zip(ws, kept, strict=True):
+        np.testing.assert_allclose(
+            own, np.linalg.svd(w.double().numpy(), compute_uv=False), rtol=1e-5
+        )
+
+
 SOLVERS = {
+    "first": lambda gram: stacks.restore(gram, torch.ones(gram.shape[:2]).double()),
     "static": lambda gram: stacks.lift(gram, 8, renormalise=True),
     "dynamic": lambda gram: stacks.lift_dynamic(
         gram, torch.ones(gram.shape[:2]).double(), renormalise=True

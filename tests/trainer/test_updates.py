@@ -725,6 +725,11 @@ def test_what_each_method_leaves_of_the_spectrum(digits, method):
                 torch.testing.assert_close(state.gamma[k], gammas[k], rtol=1e-5, atol=1e-7)
                 lifted = truth if first else gammas[k] * truth[0]
                 scale = truth[0] if m.renormalises and not first else 1
+            elif m.compensation == "first":
+                gammas[k] = truth if gammas[k] is None else gammas[k]
+                lifted, scale = gammas[k], 1
+            elif m.compensation == "floor":
+                lifted, scale = truth.clamp(min=float(truth[0]) / 2), 1
             else:
                 i = lifted_count(0.5, layer.weight) if m.lifts else 1
                 lifted = torch.cat([truth[:1].expand(i), truth[i:]])

@@ -1,8 +1,9 @@
 """The methods: named presets over five axes. Standard library only.
 
 - `normalisation` of D's weights: none, sn (spectral), wn (weight normalization);
-- `compensation` of their spectra: none, static or dynamic, with or without division by sigma_1
-  (`renormalises`), by overwriting the weights (form `project`) or as W_SR (form `reparam`);
+- `compensation` of their spectra: none, static, dynamic, a fixed floor or the first spectrum put
+  back, with or without division by sigma_1 (`renormalises`), by overwriting the weights (form
+  `project`) or as W_SR (form `reparam`);
 - `penalty` added to the losses, and whether both players are updated at once;
 - what D sees: images, or packs of them;
 - the optimiser: the profile's, that with another rate for D, or that with G's gradient nudged
@@ -104,6 +105,16 @@ METHODS: Mapping[str, Method] = {
         formula="W_SR = (W + dW) / sigma_1 with sigma_k at gamma_k sigma_1, on the last D update",
         source="Eqs. (9) to (11), dynamic",
     ),
+    "sr-floor": Method(
+        compensation="floor",
+        formula="sn, and W <- U diag(max(sigma_k, sigma_1/2)) V^T: a floor, nothing divided",
+        source=_CONTROL,
+    ),
+    "sr-iso": Method(
+        compensation="first",
+        formula="sn, and W <- U diag(sigma_k of the first call) V^T: the first spectrum put back",
+        source=_CONTROL,
+    ),
     "none": Method(normalisation="none", formula="W", source="the same networks, unconstrained"),
     "wn": Method(
         normalisation="wn",
@@ -198,6 +209,8 @@ OWN_LOSSES = ("wasserstein", "relativistic")
 # `iteration % 5 == 0` in the released updater; the paper does not mention a period.
 PROJECTION_PERIOD = 5
 DEFAULT_I_RATIO = 0.5
+# Of sr-floor, as a share of sigma_1; published nowhere.
+DEFAULT_FLOOR = 0.5
 
 # Their penalty is a norm of the batch's mean gradient, which is no sum over parts of the batch.
 NOT_ADDITIVE = ("jare", "conopt")

@@ -18,6 +18,7 @@ from typing import Any
 
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.methods import (
+    DEFAULT_FLOOR,
     DEFAULT_I_RATIO,
     METHODS,
     NOT_ADDITIVE,
@@ -86,8 +87,9 @@ class TrialConfig(_Identified):
     the SHA-256 of the network that the scores come from, None where there is none. Protocols name
     how Inception scores are taken, on the curve and at the end. A branch goes on from iteration
     `parent_iteration` of the trial `parent`. `discriminator_rate_factor` multiplies
-    `discriminator_learning_rate`; 1 is None. D judges `packing` images together. `hessian_k`
-    eigenvalues of G's and of D's Hessian are logged at every evaluation.
+    `discriminator_learning_rate`; 1 is None. D judges `packing` images together. `spectral_floor`
+    is a share of sigma_1. `hessian_k` eigenvalues of G's and of D's Hessian are logged at every
+    evaluation.
     """
 
     profile: str
@@ -128,6 +130,7 @@ class TrialConfig(_Identified):
     nudge_gamma: float | None = None
     discriminator_rate_factor: float | None = None
     packing: int | None = None
+    spectral_floor: float | None = None
     hessian_k: int | None = None
     scorer: str | None = None
     curve_protocol: str | None = None
@@ -294,6 +297,8 @@ def _method_defaults(dataset: str, name: str, method: Method) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if method.lifts:
         values["i_ratio"] = DEFAULT_I_RATIO
+    if method.compensation == "floor":
+        values["spectral_floor"] = DEFAULT_FLOOR
     if method.form == "project":
         values |= {"projection_period": PROJECTION_PERIOD, "projection_burst": True}
     if method.penalty:
@@ -335,8 +340,7 @@ def _check_numbers(c: TrialConfig) -> None:
     _check_size("seed", c.seed)
     if c.seed < 0:
         raise UsageError(f"seed must be at least 0, but got {c.seed}")
-    if c.i_ratio is not None and not 0 < c.i_ratio <= 1:
-        raise UsageError(f"i_ratio must be in (0, 1], but got {c.i_ratio:g}")
+    _check_shares(c)
     if c.nudge_gamma is not None and not 0 <= c.nudge_gamma < math.inf:
         raise UsageError(f"nudge_gamma must be at least 0, but got {c.nudge_gamma:g}")
     if c.penalty_weight is not None and not 0 <= c.penalty_weight < math.inf:
@@ -355,6 +359,12 @@ def _check_numbers(c: TrialConfig) -> None:
         )
 
 
+def _check_shares(c: TrialConfig) -> None:
+    for name, share in (("i_ratio", c.i_ratio), ("spectral_floor", c.spectral_floor)):
+        if share is not None and not 0 < share <= 1:
+            raise UsageError(f"{name} must be in (0, 1], but got {share:g}")
+
+
 def _check_precision(c: TrialConfig) -> None:
     if c.precision not in PRECISIONS:
         raise UsageError(f"precision {c.precision!r} is none of {', '.join(PRECISIONS)}")
@@ -371,6 +381,7 @@ def _check_method(c: TrialConfig, method: Method) -> None:
         "nudge_k": (method.nudges, "nudges no gradient"),
         "nudge_every": (method.nudges, "nudges no gradient"),
         "nudge_gamma": (method.nudges, "nudges no gradient"),
+        "spectral_floor": (method.compensation == "floor", "has no floor under its spectra"),
         "packing": (method.packing is not None, "judges images one by one"),
     }
     for name, (applies, reason) in takes.items():

@@ -17,6 +17,8 @@ AXES = {
     "sr-dynamic-renorm": ("sn", "dynamic", True, "project"),
     "sr-static-reparam": ("sn", "static", True, "reparam"),
     "sr-dynamic-reparam": ("sn", "dynamic", True, "reparam"),
+    "sr-floor": ("sn", "floor", False, "project"),
+    "sr-iso": ("sn", "first", False, "project"),
     "none": ("none", None, False, None),
     "wn": ("wn", None, False, None),
     "pacgan": ("sn", None, False, None),
@@ -69,7 +71,7 @@ def test_what_every_method_does_to_the_updates():
 def test_axes_hold_what_the_trainer_knows(name):
     method = METHODS[name]
     assert method.normalisation in NORMALISATIONS
-    assert method.compensation in (None, "static", "dynamic")
+    assert method.compensation in (None, "static", "dynamic", "floor", "first")
     assert method.loss in {*LOSSES, *PAIR_LOSSES}
     assert (method.penalty is None) == (method.penalty_weight is None)
     assert method.lifts == (method.compensation == "static")
@@ -94,7 +96,7 @@ def test_the_four_cells_of_sn_against_sr():
 
 
 def test_controls_are_named_as_such_and_nugan_as_a_reading():
-    for name in ("sn-renorm", "sr-lift"):
+    for name in ("sn-renorm", "sr-lift", "sr-floor", "sr-iso"):
         assert METHODS[name].source == "control, not in the paper"
     assert "our reading of the abstract" in METHODS["nugan"].source
 

@@ -136,6 +136,7 @@ def test_a_method_brings_the_numbers_it_takes_and_no_others(method):
     assert c.loss == m.loss
     assert c.discriminator_rate_factor == m.discriminator_rate_factor
     assert c.packing == m.packing
+    assert c.spectral_floor == (0.5 if m.compensation == "floor" else None)
 
 
 def test_none_among_the_changes_leaves_the_default():
@@ -278,6 +279,7 @@ OTHER_METHODS = {
     "nudge_gamma": ("nugan", 0.5),
     "discriminator_rate_factor": ("sn-ttur", 2.0),
     "packing": ("pacgan", 3),
+    "spectral_floor": ("sr-floor", 0.25),
 }
 
 
@@ -399,6 +401,21 @@ REFUSED = [
         "pacgan",
         {"packing": 4, "micro_batch": 2},
         "packing 4 needs as many images at once, but micro_batch is 2",
+    ),
+    *(
+        (
+            CIFAR,
+            "sr-floor",
+            {"spectral_floor": floor},
+            f"spectral_floor must be in (0, 1], but got {floor:g}",
+        )
+        for floor in (0.0, 1.01, math.nan)
+    ),
+    (
+        CIFAR,
+        "sr-static",
+        {"spectral_floor": 0.5},
+        "method 'sr-static' has no floor under its spectra and takes no spectral_floor",
     ),
     (CIFAR, "sn", {"channels": 0}, "channels must be at least 1, but got 0"),
     (CIFAR, "sn", {"channels": -4}, "channels must be at least 1, but got -4"),
