@@ -27,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
         description="Train one GAN and record what happens to its discriminator's spectrum.",
         epilog="examples: python -m trainer --profile digits --setting C_32-32 --method sr-static "
         "--out runs/c32; python -m trainer --dataset ring8 --method jare; "
-        "python -m trainer --setting A_64-128 --data-root data --download --out runs/a64",
+        "python -m trainer --setting A_64-128 --data-root data --download --out runs/a64. "
+        "SIGTERM and Ctrl-C end a run at its next iteration and save it in --out, exit code 130; "
+        "the same command goes on from there.",
     )
     trained = p.add_argument_group("what is trained")
     trained.add_argument(

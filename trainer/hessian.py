@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from trainer.interruption import check
 from trainer.precision import without_tf32
 from trainer.randomness import generator
 
@@ -105,6 +106,7 @@ def top_eigenpairs(
     diagonal, offdiagonal = [], []
     direction, length, scale = start, float(start.norm()), 0.0
     for j in range(steps):
+        check()
         # Below the rounding of H v nothing is left of v but noise, which need not be orthogonal.
         if length <= 10 * torch.finfo(start.dtype).eps * scale:
             direction, length = _fresh_direction(basis[:j], start), 0.0

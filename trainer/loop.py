@@ -16,6 +16,7 @@ import torch
 from trainer.collapse import Verdict, verdict_on
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
+from trainer.interruption import Interrupted, Stop, interruptible, never
 from trainer.measure import (
     discriminator_outputs,
     hessian_record,
@@ -28,7 +29,7 @@ from trainer.measure import (
 from trainer.precision import use_precision
 from trainer.projection import stable_ranks
 from trainer.scores.scorers import Scorer
-from trainer.state import TrainState
+from trainer.state import Interval, TrainState
 from trainer.updates import MEASURED, train_iteration
 
 
@@ -60,24 +61,28 @@ def train(
     state: TrainState,
     data: Source,
     scorer: Scorer | None,
+    stop: Stop = never,
 ) -> Iterator[Evaluation]:
     """Trains on from `state`, in place, and yields an evaluation of it whenever one is due.
 
-    The first is of the iteration that it starts from. Ends after the last iteration, or when a
-    number is not finite. `state` may be saved after each evaluation, and only then.
+    The first is of the iteration that it starts from, unless the state has that already. Ends
+    after the last iteration, or when a number is not finite, or after the iteration in which
+    `stop` says so, an evaluation under way being given up. `state` may be saved then and after
+    each evaluation, and only then; with an `interval` it has more than the last evaluation saw.
     """
     before, started = state.seconds, time.perf_counter()
     use_precision(config)
-    interval = _Interval(measured=[math.nan] * len(MEASURED), stable_ranks=[], seconds=0.0, n=0)
     data.follow(
         config.seed, state.iteration, config.n_critic, config.batch_size, config.micro_batch
     )
     try:
         while not state.history or _goes_on(config, state):
             if state.history:
-                interval = _train_interval(config, state, data)
-            evaluation = _evaluate(config, state, data, scorer, interval)
+                _train_interval(config, state, data, stop)
+            evaluation = _evaluated(config, state, data, scorer, stop)
             state.seconds = before + time.perf_counter() - started
+            if evaluation is None:
+                return
             evaluation.record["seconds"] = state.seconds
             yield evaluation
     finally:
@@ -85,65 +90,72 @@ def train(
 
 
 def _goes_on(config: TrialConfig, state: TrainState) -> bool:
-    return state.iteration < config.iterations and state.history[-1]["finite"]
+    last = state.history[-1]
+    return last["iteration"] < config.iterations and last["finite"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Interval:
-    """What the n iterations up to an evaluation measured, and how long they took."""
-
-    measured: list[float]
-    stable_ranks: list[list[float]]
-    seconds: float
-    n: int
-
-
-def _train_interval(config: TrialConfig, state: TrainState, data: Source) -> _Interval:
-    due = (state.iteration // config.evaluate_every + 1) * config.evaluate_every
-    n = min(due, config.iterations) - state.iteration
+def _train_interval(config: TrialConfig, state: TrainState, data: Source, stop: Stop) -> None:
+    """Trains until the next evaluation is due, or `stop` says so."""
+    last = state.history[-1]["iteration"]
+    due = min((last // config.evaluate_every + 1) * config.evaluate_every, config.iterations)
     start = time.perf_counter()
-    measured = torch.zeros(len(MEASURED), device=config.device)
-    ranks = []
-    for _ in range(n):
-        measured += train_iteration(config, state, data)
-        ranks.append(stable_ranks(state))
-    # The only point of an interval at which the host waits for the device.
-    means = (measured / n).tolist()
-    seconds = time.perf_counter() - start
-    return _Interval(
-        measured=means, stable_ranks=torch.stack(ranks, dim=1).tolist(), seconds=seconds, n=n
-    )
+    while state.iteration < due and not stop():
+        measured = train_iteration(config, state, data)
+        if state.interval is None:
+            state.interval = Interval(sums=torch.zeros_like(measured))
+        state.interval.sums += measured
+        state.interval.stable_ranks.append(stable_ranks(state))
+    if state.interval is not None:
+        # The only point of an interval at which the host waits for the device.
+        state.interval.sums.tolist()
+        state.interval.seconds += time.perf_counter() - start
+
+
+def _evaluated(
+    config: TrialConfig, state: TrainState, data: Source, scorer: Scorer | None, stop: Stop
+) -> Evaluation | None:
+    """The evaluation of the state as it is; None if the run is to end instead."""
+    if stop():
+        return None
+    try:
+        with interruptible(stop):
+            return _evaluate(config, state, data, scorer)
+    except Interrupted:
+        return None
 
 
 def _evaluate(
-    config: TrialConfig,
-    state: TrainState,
-    data: Source,
-    scorer: Scorer | None,
-    interval: _Interval,
+    config: TrialConfig, state: TrainState, data: Source, scorer: Scorer | None
 ) -> Evaluation:
+    interval = state.interval
+    n = 0 if interval is None else interval.iterations
+    measured = [math.nan] * len(MEASURED) if interval is None else (interval.sums / n).tolist()
     outputs = discriminator_outputs(config, state, data)
     summaries, singular_values = spectra(state, config)
-    record = {"iteration": state.iteration, **dict(zip(MEASURED, interval.measured, strict=True))}
+    record = {"iteration": state.iteration, **dict(zip(MEASURED, measured, strict=True))}
     record |= output_record(outputs) | summaries
-    trained = interval.measured[:2] if interval.n else ()
+    trained = measured[:2] if n else ()
     record["finite"] = all(map(math.isfinite, (*trained, record["gap"])))
     if record["finite"]:
         record |= hessian_record(config, state, data)
         record |= _scores(config, state, scorer, config.curve_samples, config.curve_protocol)
-    images = interval.n * config.n_critic * config.batch_size
-    record["images_per_second"] = images / interval.seconds if interval.n else math.nan
+    images = n * config.n_critic * config.batch_size
+    record["images_per_second"] = math.nan if interval is None else images / interval.seconds
     if config.device.startswith("cuda"):
         record["gpu_memory"] = torch.cuda.max_memory_allocated(config.device)
-    state.history.append(record)
-    return Evaluation(
+    ranks = [] if interval is None else torch.stack(interval.stable_ranks, dim=1).tolist()
+    evaluation = Evaluation(
         record=record,
         spectra=singular_values,
-        stable_ranks=interval.stable_ranks,
+        stable_ranks=ranks,
         outputs=histograms(config, outputs),
         samples=picture(config, state),
-        verdict=verdict_on(config, state.history),
+        verdict=verdict_on(config, [*state.history, record]),
     )
+    # Nothing of an evaluation that was given up before stays.
+    state.history.append(record)
+    state.interval = None
+    return evaluation
 
 
 def _scores(
@@ -153,12 +165,14 @@ def _scores(
 
 
 def final_scores(
-    config: TrialConfig, state: TrainState, scorer: Scorer | None
+    config: TrialConfig, state: TrainState, scorer: Scorer | None, stop: Stop = never
 ) -> dict[str, float]:
     """The scores of the state as it is, at the full sample count.
 
-    Empty without a scorer, and of a state that is not finite: it draws no images to score.
+    Empty without a scorer, and of a state that is not finite: it draws no images to score. Raises
+    Interrupted once `stop` says so.
     """
     if state.history and not state.history[-1]["finite"]:
         return {}
-    return _scores(config, state, scorer, config.final_samples, config.final_protocol)
+    with interruptible(stop):
+        return _scores(config, state, scorer, config.final_samples, config.final_protocol)

@@ -14,6 +14,7 @@ from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.data.images import quantise
 from trainer.data.sources import Source
+from trainer.interruption import check
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES, PAIR_LOSSES
 from trainer.packing import shuffled
@@ -160,6 +161,7 @@ def samples(config: TrialConfig, state: TrainState, n: int) -> Tensor:
     rng = generator(config.device, config.seed, 0, f"{n} samples")
     parts = []
     for k in range(0, n, SAMPLES_AT_ONCE):
+        check()
         z, labels = latent(config, min(SAMPLES_AT_ONCE, n - k), rng)
         images = _generate(state, z, labels)
         parts.append(images if config.resolution is None else quantise(images))

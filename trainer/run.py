@@ -1,7 +1,7 @@
 """A run in a folder: evaluations.jsonl, spectra, outputs, samples, checkpoint.pt, result.json.
 
 Each is replaced as a whole, so that a reader or a crash never meets half of it; the same command
-again goes on from the checkpoint.
+again goes on from the checkpoint. SIGTERM and Ctrl-C save one at the next iteration.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ from trainer.config.settings import PROFILES
 from trainer.config.trial import TrialConfig
 from trainer.data.images import Images, load
 from trainer.data.sources import load_source
+from trainer.interruption import Interrupted, Stop, termination
 from trainer.loop import Evaluation, final_scores, train
 from trainer.out_of_memory import out_of_memory_advice
 from trainer.scores import digits
 from trainer.scores.scorers import Scorer, load_scorer
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
+
+INTERRUPTED = 130
 
 
 def run(config: TrialConfig, args: argparse.Namespace) -> int:
@@ -52,7 +55,8 @@ def run(config: TrialConfig, args: argparse.Namespace) -> int:
     if args.out and not state.history:
         _writing(args.out, lambda out: replace(out / "config.json", dump(asdict(config))))
     try:
-        return _train(config, args, state, source, scorer)
+        with termination() as stop:
+            return _train(config, args, state, source, scorer, stop)
     except torch.OutOfMemoryError:
         # Tried only after this block: the error's traceback holds what filled the memory.
         del state, scorer
@@ -71,13 +75,18 @@ def check_device(device: str) -> None:
 
 
 def _train(
-    config: TrialConfig, args: argparse.Namespace, state: TrainState, source: Any, scorer: Any
+    config: TrialConfig,
+    args: argparse.Namespace,
+    state: TrainState,
+    source: Any,
+    scorer: Any,
+    stop: Stop,
 ) -> int:
     verdict = verdict_on(config, state.history)
     first, start = state.iteration, time.monotonic()
     # A run that had stopped on collapse does not go on when the same command is given again.
     finished = verdict.stop and args.stop_on_collapse
-    for evaluation in () if finished else train(config, state, source, scorer):
+    for evaluation in () if finished else train(config, state, source, scorer, stop):
         if args.out:
             _writing(args.out, partial(write, config=config, state=state, evaluation=evaluation))
         verdict = evaluation.verdict
@@ -85,12 +94,18 @@ def _train(
         report(config, evaluation.record, verdict.words, speed)
         if verdict.stop and args.stop_on_collapse:
             break
+    try:
+        final = final_scores(config, state, scorer, stop)
+    except Interrupted:
+        final = None
+    if final is None or stop():
+        return _interrupted(config, args.out, state)
     result = {
         "trial_id": config.trial_id,
         "iteration": state.iteration,
         "seconds": state.seconds,
         "verdict": verdict.words,
-        "final": final_scores(config, state, scorer),
+        "final": final,
         "protocol": protocols(config, scorer),
     }
     if config.dataset == "affine":
@@ -99,6 +114,19 @@ def _train(
         _writing(args.out, lambda out: replace(out / "result.json", dump(result)))
     say("\n" * sys.stdout.isatty() + dump(result).decode())
     return 0
+
+
+def _interrupted(config: TrialConfig, out: Path | None, state: TrainState) -> int:
+    """Keeps what was trained since the last evaluation, and says what is kept."""
+    kept = "nothing is kept without --out"
+    if out is not None:
+        content = to_bytes(config, state)
+        _writing(out, lambda out: replace(out / "checkpoint.pt", content))
+        kept = f"{out / 'checkpoint.pt'} has it, and the same command goes on from there"
+    sys.stderr.write(
+        "\n" * sys.stdout.isatty() + f"interrupted at iteration {state.iteration}: {kept}\n"
+    )
+    return INTERRUPTED
 
 
 def open_run(config: TrialConfig, args: argparse.Namespace) -> TrainState:

@@ -17,9 +17,27 @@ from trainer.networks import build
 Optimiser = Adam | torch.optim.Optimizer
 
 _MODULES = ("generator", "discriminator", "generator_optimiser", "discriminator_optimiser")
-_VALUES = ("gamma", "leading", "directions", "iteration", "seconds", "history")
-# Absent from older checkpoints, without which a run goes on as if it had just begun.
-_OPTIONAL = {"leading"}
+_VALUES = ("gamma", "leading", "directions", "iteration", "seconds", "history", "interval")
+# Absent from older checkpoints: without the first a run goes on as if it had just begun, and
+# without the second they are of an evaluation.
+_OPTIONAL = {"leading", "interval"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Interval:
+    """Measurements of the iterations since the last evaluation, which the next one averages.
+
+    `sums` [n] are of what an iteration returns, on the device; `stable_ranks` has a tensor
+    [layers] per iteration; `seconds` is the time that they took.
+    """
+
+    sums: Tensor
+    stable_ranks: list[Tensor] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def iterations(self) -> int:
+        return len(self.stable_ranks)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,8 +50,8 @@ class TrainState:
     compensation on a GPU goes on, None where it starts anew; `directions` [n, P] what NuGAN
     nudges G's gradient away from, or [3] the averages of D's outputs that LeCam keeps it near.
     `iteration` counts finished iterations, `seconds` the time that they and the evaluations took
-    in all attempts.
-    `history` holds the scalar record of every evaluation: verdicts rest on it.
+    in all attempts. `history` holds the scalar record of every evaluation: verdicts rest on it.
+    `interval` is None where `iteration` has been evaluated.
     """
 
     generator: Any
@@ -46,6 +64,7 @@ class TrainState:
     iteration: int = 0
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    interval: Interval | None = None
 
 
 def initial_state(config: TrialConfig) -> TrainState:
@@ -80,6 +99,7 @@ def to_bytes(config: TrialConfig, state: TrainState) -> bytes:
     """The state as a file that `from_bytes` and `branch` read."""
     stored = {name: getattr(state, name).state_dict() for name in _MODULES}
     stored |= {name: getattr(state, name) for name in _VALUES}
+    stored["interval"] = None if state.interval is None else _packed(state.interval)
     buffer = io.BytesIO()
     torch.save(stored | {"trial_id": config.trial_id}, buffer)
     return buffer.getvalue()
@@ -96,7 +116,20 @@ def from_bytes(config: TrialConfig, content: bytes) -> TrainState:
     _load_modules(state, stored, config.trial_id)
     for name in stored.keys() & set(_VALUES):
         setattr(state, name, stored[name])
+    if stored.get("interval") is not None:
+        state.interval = _unpacked(stored["interval"])
     return state
+
+
+def _packed(interval: Interval) -> dict[str, Any]:
+    """The interval in few tensors, of types that are read without running code."""
+    ranks = torch.stack(interval.stable_ranks)
+    return {"sums": interval.sums, "stable_ranks": ranks, "seconds": interval.seconds}
+
+
+def _unpacked(stored: dict[str, Any]) -> Interval:
+    ranks = list(stored["stable_ranks"].unbind())
+    return Interval(sums=stored["sums"], stable_ranks=ranks, seconds=stored["seconds"])
 
 
 def origin(content: bytes) -> tuple[str, int]:

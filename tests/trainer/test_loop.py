@@ -1,5 +1,6 @@
 """The loop: what an evaluation holds, runs without side effects, resumption, NaN."""
 
+import dataclasses
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
 from trainer.data.images import Images, load
 from trainer.data.sources import load_source
+from trainer.interruption import Interrupted
 from trainer.loop import final_scores, train
 from trainer.projection import stable_ranks
 from trainer.scores import digits
@@ -174,6 +176,88 @@ def test_resumed_run_is_the_same_run(few_images, dataset, method):
     assert [r["iteration"] for r in state.history] == [0, 7, 12]
     assert same(tensors(whole), tensors(state))
     assert timeless(records) == timeless(state.history)
+
+
+def course(config, source, *ends):
+    """(state, evaluations) of a run that ends at these iterations, each time saved and read."""
+    state, found = initial_state(config), []
+    for end in (*ends, math.inf):
+        scorer = load_scorer(config, source, state)
+        found += train(config, state, source, scorer, lambda s=state, end=end: s.iteration >= end)
+        assert end == math.inf or state.iteration == end
+        state = from_bytes(config, to_bytes(config, state))
+    return state, found
+
+
+def lasting(evaluation):
+    """All that an evaluation measured, times aside; NaN as text."""
+    whole = dataclasses.asdict(evaluation)
+    return whole | {"record": timeless([whole["record"]])}
+
+
+def assert_same_course(course_a, course_b):
+    (a, evaluations_a), (b, evaluations_b) = course_a, course_b
+    assert [*map(lasting, evaluations_a)] == [*map(lasting, evaluations_b)]
+    assert same(tensors(a), tensors(b))
+    assert timeless(a.history) == timeless(b.history)
+    assert a.interval is b.interval is None
+
+
+@pytest.fixture(scope="module")
+def undisturbed(images):
+    config = small("sr-static", evaluate_every=5)
+    return config, course(config, images)
+
+
+@pytest.mark.parametrize("ends", [(1,), (3,), (4, 6), (5,), (8, 9, 10), (11,), (12,), (0, 2)])
+def test_a_run_that_is_told_to_end_goes_on_as_if_it_had_not_been(images, undisturbed, ends):
+    """Also where an evaluation is due: 5, 10 and 12."""
+    config, whole = undisturbed
+    assert [e.iteration for e in whole[1]] == [0, 5, 10, 12]
+    assert_same_course(course(config, images, *ends), whole)
+
+
+@pytest.mark.parametrize(("dataset", "method"), CASES)
+def test_every_method_goes_on_from_between_two_evaluations(few_images, dataset, method):
+    changes = {"nudge_every": 5, "hessian_k": 1} if METHODS[method].nudges else {}
+    config = small(method, evaluate_every=7, **changes)
+    if dataset != "digits8":
+        config = toy(dataset, method, evaluate_every=7)
+    source = load_source(dataset, "cpu", None)
+    assert_same_course(course(config, source, 4, 9), course(config, source))
+
+
+def test_what_an_evaluation_averages_is_kept(images):
+    config = small(evaluate_every=10)
+    state = initial_state(config)
+    assert len([*train(config, state, images, None, lambda: state.iteration == 3)]) == 1
+    again = from_bytes(config, to_bytes(config, state)).interval
+    assert again.iterations == 3
+    assert again.seconds == state.interval.seconds > 0
+    # The penalties' shares are NaN where the players take turns.
+    torch.testing.assert_close(again.sums, state.interval.sums, rtol=0, atol=0, equal_nan=True)
+    assert same(again.stable_ranks, state.interval.stable_ranks)
+
+
+def test_an_evaluation_is_given_up_between_any_two_batches(images, scorer, few_images):
+    config = small(evaluate_every=4, hessian_k=1, curve_samples=2000)
+    whole = course(config, images)
+    for questions in (1, 4, 20, 35):
+        state, left = initial_state(config), iter(range(questions))
+
+        def stop(state=state, left=left):
+            return state.iteration == 4 and next(left, None) is None
+
+        found = [*train(config, state, images, scorer, stop)]
+        assert [e.iteration for e in found] == [0] == [r["iteration"] for r in state.history]
+        assert state.interval.iterations == 4
+        found += train(config, state, images, scorer)
+        assert_same_course((state, found), whole)
+
+
+def test_scores_at_the_end_are_given_up(images, scorer):
+    with pytest.raises(Interrupted):
+        final_scores(small(), initial_state(small()), scorer, lambda: True)
 
 
 def test_seconds_add_up_over_attempts(images):

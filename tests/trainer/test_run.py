@@ -3,11 +3,12 @@
 import cmath
 import json
 import pickle
+import signal
 
 import pytest
 import torch
 
-from trainer import out_of_memory, run
+from trainer import loop, out_of_memory, run
 from trainer.__main__ import configuration, parser
 from trainer.config.lookup import UsageError
 from trainer.config.trial import trial_config
@@ -163,6 +164,67 @@ def test_a_failing_iteration_leaves_the_checkpoint_before_it(tmp_path, monkeypat
     for name in ours:
         if name not in ("checkpoint.pt", "evaluations.jsonl", "result.json"):
             assert ours[name] == theirs[name], name
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_at_its_next_iteration(tmp_path, monkeypatch, capsys, number):
+    """Between two evaluations, as one is due, and before the scores of the end."""
+    real = loop.train_iteration
+    assert start("--out", tmp_path / "whole") == 0
+    out = tmp_path / "ended"
+    for at in (1, 2, 4):
+
+        def train_iteration(config, state, source, at=at):
+            measured = real(config, state, source)
+            if state.iteration == at:
+                signal.raise_signal(number)
+            return measured
+
+        monkeypatch.setattr(loop, "train_iteration", train_iteration)
+        capsys.readouterr()
+        assert start("--out", out) == 130
+        assert capsys.readouterr().err == (
+            f"interrupted at iteration {at}: {out / 'checkpoint.pt'} has it, and the same command "
+            "goes on from there\n"
+        )
+    assert not (out / "result.json").exists()
+    monkeypatch.setattr(loop, "train_iteration", real)
+    assert start("--out", out) == 0
+    ours, theirs = contents(out), contents(tmp_path / "whole")
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        if name not in ("checkpoint.pt", "evaluations.jsonl", "result.json"):
+            assert ours[name] == theirs[name], name
+    for at in (0, 2, 4):
+        name = f"spectra/{at}.json"
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert json.loads(ours["result.json"])["final"] == json.loads(theirs["result.json"])["final"]
+
+
+def test_a_signal_ends_the_scores_at_the_end(tmp_path, monkeypatch, capsys):
+    def final_scores(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return loop.final_scores(*arguments)
+
+    monkeypatch.setattr(run, "final_scores", final_scores)
+    assert start("--out", tmp_path) == 130
+    assert "interrupted at iteration 4" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert start("--out", tmp_path) == 0
+    assert [line["iteration"] for line in shown(capsys)] == [4], "nothing was left to train"
+
+
+def test_a_run_without_a_folder_says_that_nothing_is_kept(monkeypatch, capsys):
+    real = loop.train_iteration
+
+    def train_iteration(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "train_iteration", train_iteration)
+    assert start() == 130
+    said = "interrupted at iteration 1: nothing is kept without --out\n"
+    assert capsys.readouterr().err == said
 
 
 def test_out_of_memory_names_the_micro_batch_that_fits(tmp_path, monkeypatch):

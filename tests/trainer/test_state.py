@@ -71,6 +71,25 @@ def test_state_survives_its_bytes(trained):
     assert layout.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_a_checkpoint_of_before_runs_could_end_between_evaluations(trained):
+    config, _, content = trained
+    stored = torch.load(io.BytesIO(content), weights_only=True)
+    del stored["interval"]
+    again = from_bytes(config, saved(stored))
+    assert (again.iteration, again.interval) == (6, None)
+
+
+def test_a_branch_averages_nothing_of_its_parent(images):
+    config = small("sn", evaluate_every=5)
+    state = initial_state(config)
+    for _ in train(config, state, images, None, lambda: state.iteration == 3):
+        continue
+    assert state.interval.iterations == 3
+    child = small("sr-static", parent=config.trial_id, parent_iteration=3)
+    again = branch(child, to_bytes(config, state))
+    assert (again.iteration, again.interval, again.history) == (3, None, [])
+
+
 def test_directions_are_kept(images):
     config = small("nugan", nudge_every=5, nudge_k=2)
     state = initial_state(config)

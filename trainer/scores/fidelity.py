@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from trainer.config.lookup import UsageError
 from trainer.config.protocols import HOW_TO_GET, REFERENCE_SHA256, not_the_reference
+from trainer.interruption import check
 from trainer.precision import without_tf32
 
 EXTRACTOR = "inception-v3-compat"
@@ -152,6 +153,7 @@ def features(
         else DataLoader(images, batch_size=BATCH_SIZE, num_workers=workers)
     )
     for batch in batches:
+        check()
         layers = extractor(batch.to(device))
         by_name: dict[str, Tensor] = extractor.convert_features_tuple_to_dict(layers)  # pyright: ignore[reportCallIssue] - a method of torch-fidelity's
         yield {name: layer.cpu() for name, layer in by_name.items()}
