@@ -12,7 +12,8 @@ from trainer.config.lookup import UsageError, lookup
 
 EXAMPLES = """\
   python -m sweep.control demo stop
-      every trial ends at its next evaluation; the sweep's own command goes on another time
+      every trial saves at its next iteration and ends; the sweep's own command goes on another
+      time
   python -m sweep.control demo stop --trial digits.C_32-32.sn.-.s0-1a2b3c4d
   python -m sweep.control demo retry --trial digits.C_32-32.sn.-.s0-1a2b3c4d
 """

@@ -34,7 +34,7 @@ def trains(pid: int) -> bool:
     Ray's agents of a cluster that has gone take up to a minute to see that, and are not meant.
     """
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return b"ImplicitFunc" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"TrialActor" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 

@@ -24,14 +24,14 @@ RETRYABLE = ("failed", "stopped")
 
 
 class SweepAction(BaseModel):
-    """Asked of a sweep: every trial ends at its next evaluation, and no other one starts."""
+    """Asked of a sweep: every trial saves at its next iteration and ends; none begins."""
 
     model_config = ConfigDict(extra="forbid")
     action: Literal["stop"]
 
 
 class TrialAction(BaseModel):
-    """Asked of a trial: to end at its next evaluation, or to go on after it failed or stopped."""
+    """Asked of a trial: to end at its next iteration, or to go on after it failed or stopped."""
 
     model_config = ConfigDict(extra="forbid")
     action: Literal["stop", "retry"]

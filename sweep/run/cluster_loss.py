@@ -64,7 +64,8 @@ def _watch(driver: Driver) -> ClusterWatch:
     return ClusterWatch(
         ray_cluster.connected(),
         say=lambda text: driver.show("note", text=text),
-        on_unheard=lambda reason: _end_process(driver, reason),
+        # A command that was interrupted has an end of its own.
+        on_unheard=lambda reason: driver.interruption.asked or _end_process(driver, reason),
     )
 
 

@@ -77,7 +77,7 @@ class ClusterWatch:
     """
 
     def __init__(
-        self, cluster: Cluster, say: Callable[[str], None], on_unheard: Callable[[str], None]
+        self, cluster: Cluster, say: Callable[[str], None], on_unheard: Callable[[str], object]
     ) -> None:
         self.cluster = cluster
         self.say = say

@@ -14,11 +14,14 @@ from sweep.plan.remaining import is_done, settle
 from sweep.plan.resources import Share, check_fits, gpu_bytes, share, slots
 from sweep.report.display import Show
 from sweep.report.progress import Progress
+from sweep.run import stop_orders
 from sweep.run.cluster_watch import ClusterLost, ClusterWatch
 from sweep.run.foreign_owners import ForeignOwners
+from sweep.run.interruption import Interruption
 from sweep.run.plan_file import PlanFile
 from sweep.run.queue import Backlog, Suggestions
 from sweep.run.signs_of_life import SignsOfLife
+from sweep.run.stop_orders import EVERY_TRIAL
 from sweep.run.suggester import Suggester
 from sweep.store import requests
 from sweep.store.ownership import Ownership
@@ -38,6 +41,8 @@ SUMMARY_SECONDS = 60.0
 LEFT = ("waiting", "superseded")
 # Time for a cluster to add its first node: image pulls and GPU quotas take minutes.
 FIRST_NODE_SECONDS = 1800.0
+# For Ray to end after an interrupt: a cluster whose processes end too may take longer.
+DISCONNECT_SECONDS = 3.0
 # Ray tells of the deaths of a node's workers up to so long before the node's own is seen.
 DYING_SECONDS = 30.0
 
@@ -55,6 +60,7 @@ class Driver:
         progress: Progress,
         show: Show,
         suggestions: Suggestions | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
         self.store = store
         self.ownership = ownership
@@ -63,6 +69,7 @@ class Driver:
         self.options = options
         self.progress = progress
         self.show = show
+        self.interruption = interruption or Interruption()
         self.suggester = None if suggestions is None else self._suggester(suggestions)
         self.backlog: Backlog | None = None
         self.nodes: Nodes = lambda: ()
@@ -74,6 +81,11 @@ class Driver:
         self.death_times: dict[str, float] = {}
         self.lost_at_stop: set[str] = set()
         self.obeyed: set[str] = set()
+        # What is told to end (sweep/run/stop_orders.py), and what has saved since it last ran.
+        self.ordered: frozenset[str] = frozenset()
+        self.saved: dict[str, int] = {}
+        # Of an interrupted sweep: what runs and has not saved yet.
+        self.unsaved: set[str] | None = None
         self.start_time = self.last_look = self.last_summary = time.monotonic()
         self.requested_at = self.start_time
         self.started = self.over_budget = self.stopped = False
@@ -133,7 +145,8 @@ class Driver:
     def run(self) -> None:
         """Runs trials until all have ended or are stopped.
 
-        May raise KeyboardInterrupt, and ClusterLost if the cluster is gone for good.
+        May raise KeyboardInterrupt, when trials have had time to save, and ClusterLost if the
+        cluster is gone for good.
         """
         from sweep.run import cluster_loss, ray_cluster
 
@@ -161,7 +174,7 @@ class Driver:
             on_tick=self.on_tick,
         )
         try:
-            with ray_cluster.termination_interrupts():
+            with self.interruption.saving_first():
                 cluster_loss.run_through_losses(self, run_trials)
         except ClusterLost as lost:
             if self.suggester is not None:
@@ -172,7 +185,7 @@ class Driver:
             if self.suggester is not None:
                 self.suggester.abandon()
             # A trial's files have an owner until its process has gone.
-            ray_cluster.disconnect()
+            ray_cluster.disconnect(DISCONNECT_SECONDS)
             # Who interrupts is not kept waiting for a store: the next start settles the rest.
             with contextlib.suppress(StoreError):
                 store = self.store.with_patience(READER_PATIENCE_SECONDS)
@@ -230,21 +243,33 @@ class Driver:
         self.signs_of_life.note()
         if result["status"] in LEFT:
             return  # on_end() hears of it too
-        self.owners.forget(result["trial"])
+        trial_id = result["trial"]
+        self.owners.forget(trial_id)
         trial = self.progress.report(result)
         self._tell()
-        self.show("trial", progress=self.progress, trial=trial, trial_id=result["trial"])
+        self.show("trial", progress=self.progress, trial=trial, trial_id=trial_id)
+        self.saved.pop(trial_id, None)
+        if "saved_at" in result:
+            self.saved[trial_id] = result["saved_at"]
+            self.show("note", text=f"{trial_id} saved at iteration {result['saved_at']}")
+        if self.unsaved:
+            # At once: to take down the actor, Tune asks a cluster that may be about to end too.
+            self._let_save(self.unsaved)
 
     def on_death(self, trial_id: str, error: str, *, counts: bool) -> None:
         """Lets a trial whose worker died go on first; marks it failed if it dies too often."""
         assert self.backlog is not None
         self.death_times[trial_id] = time.monotonic()
-        if self.backlog.lose(trial_id, counts=counts):
+        saved_at = self.saved.pop(trial_id, None)
+        if self.backlog.lose(trial_id, counts=counts and saved_at is None):
             if self.backlog.stopped:
                 self.lost_at_stop.add(trial_id)
             self.progress.set_status(trial_id, "stopped" if self.backlog.stopped else "planned")
             text = f"{trial_id} lost its worker: {error.partition(chr(10))[0]}"
-            self.show("note", text=text)
+            if saved_at is not None:
+                text = f"{trial_id}: its worker was told to end; it goes on from there"
+            if saved_at is None or not self.backlog.stopped:
+                self.show("note", text=text)
             return
         self.errors[trial_id] = error
         trial = self.progress.set_status(trial_id, "failed")
@@ -291,6 +316,9 @@ class Driver:
 
         `running` gives the ids of the trials that Ray says it runs.
         """
+        if self.interruption.asked:
+            self._let_save(running())
+            return
         if self.watch is not None:
             self.watch.check()
         now = time.monotonic()
@@ -303,7 +331,7 @@ class Driver:
         if budget is not None and now - self.start_time > budget and not self.over_budget:
             self.over_budget = True
             requests.ask(self.store, self.name, requests.STOP_SWEEP)
-            self.show("note", text="the time budget is used up: trials stop as they evaluate")
+            self.show("note", text="the time budget is used up: trials save and stop")
         node_resources = self.nodes() if self.watch is None else self.watch.nodes()
         if self.gpu_bytes is None:
             self.gpu_bytes = gpu_bytes(node_resources)
@@ -326,6 +354,27 @@ class Driver:
                 f"{self._largest_request()}, and the cluster has added no node with that"
             )
             raise self.hopeless
+
+    def _let_save(self, running: Collection[str]) -> None:
+        """Starts nothing more, and lets what runs save. Raises KeyboardInterrupt when all has."""
+        assert self.backlog is not None
+        if self.unsaved is None:
+            self.unsaved = set(running)
+            if self.watch is not None:
+                self.watch.stop()  # no loss of the cluster is to come before the end asked for
+            self.backlog.stop()
+            self.owners.forget_all()
+            self._order(self.ordered | {EVERY_TRIAL})
+            if running:
+                self.show("note", text="asked to end: what runs saves at its next iteration")
+        self.unsaved &= set(running) - self.saved.keys()
+        if not self.unsaved:
+            raise KeyboardInterrupt
+
+    def _order(self, trial_ids: frozenset[str]) -> None:
+        """Lets these trials, and no other one that runs, end at their next iteration."""
+        self.ordered = trial_ids
+        stop_orders.give(lambda: self.ordered)
 
     def take_back(self) -> None:
         """Queues again what the lost cluster ran. What died shortly before died of the loss."""
@@ -354,9 +403,11 @@ class Driver:
                 self.stopped = True
                 self.backlog.stop()
                 self.owners.forget_all()
+                self._order(self.ordered | {EVERY_TRIAL})
             elif request["action"] == requests.STOP_TRIAL:
                 self.backlog.drop(trial_id)
                 self.owners.forget(trial_id)
+                self._order(self.ordered | {trial_id})
             else:
                 self._retry(trial_id)
             text = " ".join(filter(None, (request["action"], trial_id)))
@@ -365,6 +416,8 @@ class Driver:
     def _retry(self, trial_id: str) -> None:
         assert self.backlog is not None
         config = next((c for c in self.plan.trials if c.trial_id == trial_id), None)
+        if trial_id in self.ordered:
+            self._order(self.ordered - {trial_id})
         if config is not None and self.progress.trials[trial_id].status in ("failed", "stopped"):
             self.errors.pop(trial_id, None)
             if self.backlog.requeue(config):

@@ -21,6 +21,8 @@ from sweep.report.summary import sum_up
 from sweep.run import cluster_watch
 from sweep.run.cluster_watch import ClusterLost
 from sweep.run.driver import Driver, Nodes
+from sweep.run.interruption import EXIT_CODE as INTERRUPTED
+from sweep.run.interruption import Interruption
 from sweep.run.queue import Suggestions
 from sweep.run.rows import plan_rows
 from sweep.run.troubles import watched
@@ -34,7 +36,8 @@ from trainer.config.lookup import UsageError
 
 HEARTBEAT_SECONDS = 3.0
 SOME_FAILED = 3
-INTERRUPTED = 130
+# For Ray after an interrupt, of which it has had some seconds already.
+LAST_DISCONNECT_SECONDS = 1.0
 
 
 def launch(
@@ -46,13 +49,13 @@ def launch(
     Raises UsageError or StoreError for bad input, with nothing left behind.
     """
     root = results_root(options.results)
-    with display(as_json=options.as_json) as show:
+    with display(as_json=options.as_json) as show, Interruption() as interruption:
         try:
             store = Store(_one_node_root() if root is None else root, PATIENCE_SECONDS)
             store.check_writable()
             name = options.name or default_name(experiment, plan)
             check_name(store, name, plan)
-            return _run(store, name, plan, options, show, suggestions)
+            return _run(store, name, plan, options, show, suggestions, interruption)
         except KeyboardInterrupt:
             show("end", text="interrupted; the same command again goes on from here")
             return INTERRUPTED
@@ -63,7 +66,7 @@ def launch(
             show("end", text="another start of this sweep has taken over; this one ends")
             return SOME_FAILED
         finally:
-            _disconnect()
+            _disconnect(interruption)
 
 
 def _one_node_root() -> str:
@@ -87,6 +90,7 @@ def _run(
     options: Options,
     show: Show,
     suggestions: Suggestions | None,
+    interruption: Interruption,
 ) -> int:
     path = f"sweeps/{name}.json"
     before = store.read(path)
@@ -113,7 +117,9 @@ def _run(
     try:
         check_name(store, name, plan)  # while this start waited, a search may have planned more
         with watched(show, ownership.tell):
-            code = _run_owned(store, ownership, name, plan, options, show, suggestions)
+            code = _run_owned(
+                store, ownership, name, plan, options, show, suggestions, interruption
+            )
         state = {0: "finished", INTERRUPTED: "interrupted"}.get(code, "failed")
         return code
     except UsageError:
@@ -139,6 +145,7 @@ def _run_owned(
     options: Options,
     show: Show,
     suggestions: Suggestions | None,
+    interruption: Interruption,
 ) -> int:
     start = time.monotonic()
     settle_gone(store)
@@ -148,7 +155,9 @@ def _run_owned(
     todo = [config for config in todo if config.trial_id not in abandoned]
     done = {config.trial_id for config in plan.trials} - {config.trial_id for config in todo}
     progress = progress_of(plan.trials, {i: stored[i] for i in done})
-    driver = Driver(store, ownership, name, plan, options, progress, show, suggestions)
+    driver = Driver(
+        store, ownership, name, plan, options, progress, show, suggestions, interruption
+    )
     if suggestions is not None:
         for trial_id in done:
             suggestions.tell(trial_id, stored[trial_id])
@@ -223,8 +232,12 @@ def _announce(
         show("note", text=options.weights.note)
 
 
-def _disconnect() -> None:
-    if "ray" in sys.modules:
-        from sweep.run import ray_cluster
+def _disconnect(interruption: Interruption) -> None:
+    """Ends Ray. Where it does not end in time, a command that was interrupted ends without it."""
+    if "ray" not in sys.modules:
+        return
+    from sweep.run import ray_cluster
 
-        ray_cluster.disconnect()
+    if interruption.asked and not ray_cluster.disconnect(LAST_DISCONNECT_SECONDS):
+        interruption.end_process()
+    ray_cluster.disconnect()

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -21,14 +22,19 @@ from typing import Any, Protocol, cast
 import ray
 from ray import tune
 from ray._private import ray_constants
+from ray._private import utils as ray_utils
+from ray._private import worker as ray_worker
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
+from ray.tune.trainable import Trainable
+from ray.tune.trainable.function_trainable import wrap_function
 
-from sweep.run import machine_limits, temporary_folder
+from sweep.run import machine_limits, stop_orders, temporary_folder
 from sweep.run.cluster_watch import Cluster, reaches
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
 from trainer.config.lookup import UsageError
+from trainer.interruption import Notice
 
 # Requests that wait for a place: enough for an autoscaler to see that nodes are wanted.
 MAX_PENDING = 16
@@ -37,6 +43,8 @@ RECONNECT_VARIABLE, RECONNECT_SECONDS = "RAY_gcs_rpc_server_reconnect_timeout_s"
 # The head of a cluster that was started here is not started again by anybody else.
 LOCAL_PATIENCE_SECONDS = 5.0
 DISCONNECT_SECONDS = 30.0
+# For a cluster's servers to end their workers; SIGTERM, which Ray sends them then, is blocked.
+SERVERS_SECONDS = 0.7
 # For a head that is started at the same moment as the sweep.
 LISTENER_SECONDS = 30.0
 # Between two looks whether a trial may start, while none runs.
@@ -72,6 +80,25 @@ def run_trial(config: Mapping[str, Any]) -> None:
     trainable.run_trial(json.loads(config["job"]))
 
 
+def _actor() -> type[Trainable]:
+    """The trainable as the actor that runs it. SIGTERM lets its trial save, and then ends it.
+
+    Tune calls run_trial() in a thread of its own, and signals are the main thread's.
+    """
+
+    class TrialActor(wrap_function(run_trial)):
+        def setup(self, config: dict[str, Any]) -> None:
+            stop_orders.note_termination()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            super().setup(config)
+
+        @classmethod
+        def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+            return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
+
+    return TrialActor
+
+
 def connect(*, is_awaited: bool = True) -> None:
     """Connects to the cluster that RAY_ADDRESS names, else to one started here.
 
@@ -93,7 +120,8 @@ def connect(*, is_awaited: bool = True) -> None:
             ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
             # A cluster that happens to run on this machine is used only if RAY_ADDRESS names it.
             cpus = machine_limits.cpus()
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+            with _undisturbed():
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises it bare when a node does not come up
         problem = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
         reason = _reasons(error) if address else _token_problem(error) or _reasons(error)
@@ -113,6 +141,27 @@ def _token_problem(error: BaseException) -> str | None:
         f"it cannot write its token file {place} ({reason}): set HOME to a folder that can be "
         "written, or RAY_AUTH_TOKEN to a secret of your own"
     )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Lets Ray start whole: an interrupt comes once it has, since half of it cannot end in order.
+
+    Keeps SIGTERM from its processes, as Ray itself keeps SIGINT: where a whole group is told to
+    end, trials need their cluster until they have saved, and disconnect() ends it. Workers let
+    the signal in again (_actor). Ray's handler would end this process in the midst of it.
+    """
+    notice, set_handler = Notice(signal.SIGTERM, signal.SIGINT), ray_utils.set_sigterm_handler
+    ray_utils.set_sigterm_handler = lambda handler: None
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        ray_utils.set_sigterm_handler = set_handler
+        notice.restore()
+    if notice():
+        signal.raise_signal(signal.SIGINT)
 
 
 def _wait_for_listener(address: str, seconds: float) -> None:
@@ -174,22 +223,22 @@ def disconnect(seconds: float = DISCONNECT_SECONDS) -> bool:
 
     False if Ray has not returned in so many seconds, as it may not where the cluster is gone.
     """
+    servers = _own_servers()
     thread = threading.Thread(target=ray.shutdown, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(min(SERVERS_SECONDS, seconds))
+    if thread.is_alive():
+        for server in servers:
+            server.kill()
+        thread.join(max(0.0, seconds - SERVERS_SECONDS))
     return not thread.is_alive()
 
 
-@contextmanager
-def termination_interrupts() -> Iterator[None]:
-    """SIGTERM and SIGINT raise KeyboardInterrupt, as one way to end gracefully."""
-    signals = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, signal.default_int_handler) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+def _own_servers() -> list[subprocess.Popen[bytes]]:
+    """The processes of a cluster that was started here; none of another's."""
+    node: Any = ray_worker._global_node
+    infos = [] if node is None else [*node.all_processes.values()]
+    return [info.process for processes in infos for info in processes]
 
 
 class _Queue(Searcher):
@@ -316,46 +365,41 @@ def run_trials(
     after the other.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # termination_interrupts() has it
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # sweep/run/interruption.py has it
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MAX_PENDING)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     # Tune asks for resources that it shows nowhere, and a head that is gone never answers.
     os.environ["TUNE_STATE_REFRESH_PERIOD"] = "inf"
     os.environ["TUNE_GLOBAL_CHECKPOINT_S"] = "inf"  # state at the begin and at the end only
     logging.getLogger("ray.tune.tune").addFilter(_lists_no_deaths)
-    with termination_interrupts():
-        while not backlog.finished:
-            if backlog.idle or temporary_folder.shortage(temporary_folder.folder()) is not None:
-                on_tick()
-                time.sleep(IDLE_SECONDS)
-                continue
-            tune.Tuner(
-                tune.with_resources(run_trial, _resources),
-                tune_config=tune.TuneConfig(
-                    search_alg=_Queue(backlog, task, on_end, on_tick),
-                    scheduler=Precedence(),
-                    num_samples=-1,
-                    reuse_actors=reuse,
-                    trial_name_creator=_trial_id,
-                    trial_dirname_creator=_trial_id,
-                ),
-                run_config=tune.RunConfig(
-                    storage_path=STATE_URI,
-                    # The backlog decides when a trial that died goes on: Tune puts it last.
-                    failure_config=tune.FailureConfig(max_failures=0),
-                    callbacks=[_Watcher(on_report, on_death, on_tick)],
-                    verbose=0,
-                ),
-            ).fit()
+    while not backlog.finished:
+        if backlog.idle or temporary_folder.shortage(temporary_folder.folder()) is not None:
+            on_tick()
+            time.sleep(IDLE_SECONDS)
+            continue
+        tune.Tuner(
+            _actor(),
+            tune_config=tune.TuneConfig(
+                search_alg=_Queue(backlog, task, on_end, on_tick),
+                scheduler=Precedence(),
+                num_samples=-1,
+                reuse_actors=reuse,
+                trial_name_creator=_trial_id,
+                trial_dirname_creator=_trial_id,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=STATE_URI,
+                # The backlog decides when a trial that died goes on: Tune puts it last.
+                failure_config=tune.FailureConfig(max_failures=0),
+                callbacks=[_Watcher(on_report, on_death, on_tick)],
+                verbose=0,
+            ),
+        ).fit()
 
 
 def _lists_no_deaths(record: logging.LogRecord) -> bool:
     """Keeps back what Tune says at its end of each death, although the trial went on from it."""
     return not str(record.msg).startswith("Trials did not complete")
-
-
-def _resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-    return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
 
 
 def _trial_id(trial: Trial) -> str:

@@ -100,7 +100,7 @@ class Recorder:
         self.measured["outputs"] += output_rows(self.id, iteration, evaluation.outputs)
         self._write_curves()
         self._write_trial("running")
-        self.ownership.write(f"checkpoints/{self.id}/{iteration}.pt", to_bytes(self.config, state))
+        self._write_checkpoint(state)
         self._drop_checkpoints(thresholds_for(self.config).patience)
         self._report("running", evaluation.record)
 
@@ -118,11 +118,20 @@ class Recorder:
         self._write_trial(status, scores=scores, stop_reason=reason)
         self._report(status, {**self.history[-1], **scores})
 
-    def record_stop(self) -> None:
-        """Records an end on request; the next start goes on from here."""
+    def record_stop(self, state: TrainState) -> None:
+        """Saves what was trained since the last evaluation, and records an end on request.
+
+        The next start goes on from there. The checkpoint comes first, and the report last, when
+        nothing is owned any more: a process that is told to end may not have much time.
+        """
+        self.seconds = state.seconds
+        if state.interval is not None:
+            self._write_checkpoint(state)
         self._write_trial("stopped")
         self._drop_samples()
-        self.report({"trial": self.id, "status": "stopped"})
+        self._drop_checkpoints(thresholds_for(self.config).patience, state.iteration)
+        self.ownership.release()
+        self.report({"trial": self.id, "status": "stopped", "saved_at": state.iteration})
 
     def report_earlier_end(self) -> None:
         """Reports the end that another start of this trial has recorded; writes nothing."""
@@ -181,6 +190,10 @@ class Recorder:
             **self.share,
         }
 
+    def _write_checkpoint(self, state: TrainState) -> None:
+        path = f"checkpoints/{self.id}/{state.iteration}.pt"
+        self.ownership.write(path, to_bytes(self.config, state))
+
     def _write_curves(self) -> None:
         for table, rows in self.measured.items():
             self.ownership.write_rows(table, self.id, rows)
@@ -198,8 +211,8 @@ class Recorder:
             if _iteration(sample) not in evaluated:
                 self.ownership.delete(sample.path)
 
-    def _drop_checkpoints(self, patience: int) -> None:
-        """Keeps the newest two and the best before mode collapse.
+    def _drop_checkpoints(self, patience: int, saved_at: int | None = None) -> None:
+        """Keeps the newest two, the best before mode collapse, and that of iteration `saved_at`.
 
         A collapse is seen `patience` evaluations late and then takes the best back to before it,
         so until the end what was the best up to so many evaluations ago is kept too.
@@ -208,6 +221,7 @@ class Recorder:
         bests = [self._best(history) for history in histories]
         kept_iterations = {best["iteration"] for best in bests if best is not None}
         kept_iterations |= {record["iteration"] for record in self.history[-KEPT_CHECKPOINTS:]}
+        kept_iterations.add(saved_at)
         for checkpoint in self._files("checkpoints"):
             if _iteration(checkpoint) not in kept_iterations:
                 self.ownership.delete(checkpoint.path)

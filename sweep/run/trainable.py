@@ -7,6 +7,7 @@ the files are cut back to the checkpoint, so what came after it is measured and 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 import traceback
@@ -22,6 +23,7 @@ import torch
 from sweep.plan.inception_weights import check_weights
 from sweep.plan.remaining import is_done
 from sweep.plan.resources import memory_cap
+from sweep.run import stop_orders
 from sweep.run.driver_contact import Report, with_contact
 from sweep.run.recorder import Recorder
 from sweep.run.troubles import reported
@@ -34,6 +36,7 @@ from sweep.store.trial_ownership import acquire_within, record_path
 from trainer.collapse import Verdict
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source, load_source
+from trainer.interruption import Interrupted, Stop, never
 from trainer.loop import Evaluation, final_scores, train
 from trainer.scores.scorers import load_scorer
 from trainer.state import TrainState
@@ -65,16 +68,18 @@ def run_trial(config: Mapping[str, Any]) -> None:
     """The Ray Tune trainable: `config` holds `trial`, `task` and `share`, all as plain dicts."""
     from ray import tune
 
-    task = Task(**config["task"], **config["share"])
-    with reported():
-        run(TrialConfig(**config["trial"]), task, tune.report)
+    task, trial = Task(**config["task"], **config["share"]), TrialConfig(**config["trial"])
+    with reported(), stop_orders.listening(trial.trial_id) as stop:
+        run(trial, task, tune.report, stop)
+    stop_orders.end_if_terminated()
 
 
-def run(config: TrialConfig, task: Task, report: Report) -> None:
+def run(config: TrialConfig, task: Task, report: Report, stop: Stop = never) -> None:
     """Makes sure that the trial exists in the store; what goes wrong is recorded as `failed`.
 
-    `report` gets a small dict of finite values at every evaluation, and one at the end. A trial
-    that another start is at work on is reported as `waiting`, with its owner, and left to that.
+    Once `stop` says so it saves after the iteration that is under way, and ends. `report` gets a
+    small dict of finite values at every evaluation, and one at the end. A trial that another start
+    is at work on is reported as `waiting`, with its owner, and left to that.
     """
     store = Store(task.results, PATIENCE_SECONDS)
     ownership = acquire_within(store, config.trial_id, OWNER_SECONDS)
@@ -88,7 +93,7 @@ def run(config: TrialConfig, task: Task, report: Report) -> None:
         if is_done(recorder.stored, stop_on_collapse=task.stop_on_collapse):
             recorder.report_earlier_end()  # while this start waited for ownership
         else:
-            _train(config, task, recorder)
+            _train(config, task, recorder, stop)
     except Superseded:
         report({"trial": config.trial_id, "status": "superseded"})
     except torch.OutOfMemoryError:
@@ -106,7 +111,7 @@ def _report_owner(store: Store, trial_id: str, report: Report) -> None:
     report({"trial": trial_id, "status": "waiting", **owner_fields})
 
 
-def _train(config: TrialConfig, task: Task, recorder: Recorder) -> None:
+def _train(config: TrialConfig, task: Task, recorder: Recorder, stop: Stop) -> None:
     # The number of threads is set in the thread that trains: OpenMP counts per thread.
     torch.set_num_threads(config.threads)
     if config.device.startswith("cuda") and task.gpus < 1:
@@ -117,15 +122,19 @@ def _train(config: TrialConfig, task: Task, recorder: Recorder) -> None:
     state = recorder.latest_state()
     scorer = load_scorer(config, source, state, weights, allow_other=task.allow_other_weights)
     recorder.resume(state, scorer)
-    if not _ends(recorder.verdict, task):
-        evaluations = train(config, state, source, scorer)
-        if not _follow(evaluations, config, task, recorder, state):
-            recorder.record_stop()
-            return
-    start = time.perf_counter()
-    scores = final_scores(config, state, scorer)
-    state.seconds += time.perf_counter() - start
-    recorder.record_end(state, scores)
+    scores = None
+    evaluations = train(config, state, source, scorer, stop)
+    if _ends(recorder.verdict, task) or (
+        _follow(evaluations, config, task, recorder, state) and not stop()
+    ):
+        start = time.perf_counter()
+        with contextlib.suppress(Interrupted):
+            scores = final_scores(config, state, scorer, stop)
+        state.seconds += time.perf_counter() - start
+    if scores is None:
+        recorder.record_stop(state)
+    else:
+        recorder.record_end(state, scores)
 
 
 def _follow(
@@ -135,7 +144,7 @@ def _follow(
     recorder: Recorder,
     state: TrainState,
 ) -> bool:
-    """Trains to the end or to a collapse that ends it; False if it was asked to stop before."""
+    """Trains to the end or to a collapse that ends it; False if the store asks to stop before."""
     stop_requested = partial(requests.stops, recorder.ownership.store, task.sweep, config.trial_id)
     if stop_requested():
         return False

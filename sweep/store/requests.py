@@ -1,8 +1,8 @@
 """Requests to a running sweep, in the store: stop it, stop or retry one of its trials.
 
-A leaf. `sweeps/<sweep>.control.json` holds {"requests": [{"id", "action", "trial_id", "at"}]}. A
-trial looks at it at every evaluation, the driver every few seconds. A request holds for the run
-that it was made to: the next start of the sweep clears the file.
+A leaf. `sweeps/<sweep>.control.json` holds {"requests": [{"id", "action", "trial_id", "at"}]}. The
+driver looks at it every few seconds and lets trials know at once, a trial at every evaluation. A
+request holds for the run that it was made to: the next start of the sweep clears the file.
 """
 
 from __future__ import annotations

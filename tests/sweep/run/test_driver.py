@@ -19,6 +19,7 @@ from sweep.run import driver, foreign_owners
 from sweep.run.cluster_watch import Cluster, ClusterLost, ClusterWatch
 from sweep.run.driver import Driver
 from sweep.run.rows import identity_row
+from sweep.run.stop_orders import EVERY_TRIAL
 from sweep.store import requests
 from sweep.store.ownership import acquire
 from sweep.store.store import Store
@@ -438,3 +439,65 @@ def test_a_summary_comes_every_minute(
     monkeypatch.setattr(driver, "SUMMARY_SECONDS", -1.0)
     made.on_tick()
     assert said == ["summary"]
+
+
+def saved(trial_id: str, iteration: int) -> dict[str, Any]:
+    return {"trial": trial_id, "status": "stopped", "saved_at": iteration}
+
+
+def test_an_interrupt_waits_until_what_runs_has_saved(make: Make, said: list[str]) -> None:
+    driver = make()
+    driver.prepare(TRIALS, one_node)
+    first, second = started(driver, 2)
+    driver.interruption.asked_at = time.monotonic()
+    driver.on_tick(lambda: [first, second])
+    assert EVERY_TRIAL in driver.ordered
+    assert driver.backlog is not None
+    assert driver.backlog.next() is None
+    driver.on_report(saved(first, 7))
+    driver.on_tick(lambda: [first, second])
+    with pytest.raises(KeyboardInterrupt):
+        driver.on_report(saved(second, 9))
+    assert f"{first} saved at iteration 7" in said
+    assert f"{second} saved at iteration 9" in said
+
+
+def test_an_interrupt_waits_neither_for_the_dead_nor_for_what_has_not_begun(make: Make) -> None:
+    driver = make()
+    driver.prepare(TRIALS, one_node)
+    first, second = started(driver, 2)
+    driver.interruption.asked_at = time.monotonic()
+    driver.on_tick(lambda: [first])
+    driver.on_death(first, "it died", counts=True)
+    with pytest.raises(KeyboardInterrupt):
+        driver.on_tick(lambda: [])
+    assert second in driver.progress.trials
+
+
+def test_a_worker_that_was_told_to_end_is_no_failure(make: Make, said: list[str]) -> None:
+    driver = make(max_failures=1)
+    driver.prepare(TRIALS, one_node)
+    (trial_id,) = started(driver)
+    for iteration in (3, 5, 8):
+        driver.on_report(saved(trial_id, iteration))
+        driver.on_death(trial_id, "the process receives a SIGTERM", counts=True)
+        assert said[-1] == f"{trial_id}: its worker was told to end; it goes on from there"
+        assert started(driver) == [trial_id]
+    driver.on_death(trial_id, "it died", counts=True)
+    driver.on_report(saved(trial_id, 8) | {"status": "running"})
+    assert driver.progress.trials[trial_id].status == "running"
+
+
+def test_requests_reach_the_workers(store: Store, make: Make) -> None:
+    driver = make()
+    driver.prepare(TRIALS, one_node)
+    (trial_id,) = started(driver)
+    requests.ask(store, "s", requests.STOP_TRIAL, trial_id)
+    driver.on_tick()
+    assert driver.ordered == {trial_id}
+    requests.ask(store, "s", requests.RETRY_TRIAL, trial_id)
+    driver.on_tick()
+    assert driver.ordered == frozenset()
+    requests.ask(store, "s", requests.STOP_SWEEP)
+    driver.on_tick()
+    assert EVERY_TRIAL in driver.ordered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -21,9 +22,11 @@ from sweep.run.trainable import Task, run
 from sweep.store import requests
 from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store
+from tests.campaign.comparison import digest_of
 from tests.stored_rows import TABLES, lasting_rows
 from trainer.config.settings import METHODS
 from trainer.config.trial import TrialConfig, trial_config
+from trainer.interruption import Interrupted
 
 CONFIG = trial_config("digits", "C_8-32", "sr-static", 0, iterations=6)
 
@@ -350,6 +353,60 @@ def test_a_request_stops_it_at_the_next_evaluation(
     assert (row["status"], row["iteration"]) == ("stopped", 3)
     trial(tmp_path)
     assert contents(tmp_path) == contents(whole)
+
+
+SELDOM = trial_config("digits", "C_8-32", "sr-static", 0, iterations=12, evaluate_every=5)
+
+
+def whole_contents(root: Path) -> dict[str, Any]:
+    """All of SELDOM that lasts, with its newest checkpoint as a digest."""
+    store = Store(root)
+    found: dict[str, Any] = {t: lasting_rows(store, t, SELDOM.trial_id) for t in TABLES}
+    for folder in ("samples", "checkpoints"):
+        found[folder] = [file.key for file in store.list(f"{folder}/{SELDOM.trial_id}")]
+    content = store.read(f"checkpoints/{SELDOM.trial_id}/{SELDOM.iterations}.pt")
+    assert content is not None
+    return found | {"state": digest_of(torch.load(io.BytesIO(content), weights_only=True))}
+
+
+def test_a_trial_that_is_told_to_end_saves_where_it_is(tmp_path: Path) -> None:
+    """Told at its first question, its second and so on; each time it goes on from there."""
+    trial(tmp_path / "whole", SELDOM)
+    root, saved = tmp_path / "ended", [0]
+    store, task = Store(root), Task(results=str(root), stop_on_collapse=False)
+    for questions in (1, 3, 1, 6, 4, 8, 2):
+        left, reports = iter(range(questions)), []
+
+        def report(said: dict[str, Any], reports: list[dict[str, Any]] = reports) -> None:
+            if said["status"] == "stopped":
+                assert store.list("claims") == [], "the next start need not wait for this one"
+            reports.append(said)
+
+        run(SELDOM, task, report, lambda left=left: next(left, None) is None)
+        assert reports[-1]["status"] == "stopped"
+        saved.append(reports[-1]["saved_at"])
+        (row,) = store.read_rows("trials", SELDOM.trial_id)
+        assert row["status"] == "stopped"
+        kept = [int(file.key) for file in store.list(f"checkpoints/{SELDOM.trial_id}")]
+        assert max(kept, default=0) == saved[-1]
+        assert all(at in (0, 5, 10, saved[-1]) for at in kept), "no other one is of any use"
+    assert saved == sorted(saved)
+    assert {at % 5 for at in saved} > {0}, "some ends are between two evaluations"
+    trial(root, SELDOM)
+    assert whole_contents(root) == whole_contents(tmp_path / "whole")
+
+
+def test_a_trial_that_is_told_to_end_as_it_is_scored_has_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def final_scores(*arguments: Any) -> dict[str, float]:
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainable, "final_scores", final_scores)
+        reports = trial(tmp_path, SELDOM)
+    assert reports[-1] == {"trial": SELDOM.trial_id, "status": "stopped", "saved_at": 12}
+    assert [report["status"] for report in trial(tmp_path, SELDOM)] == ["completed"]
 
 
 def test_a_branch_goes_on_from_its_parents_checkpoint(whole: Path, tmp_path: Path) -> None:
