@@ -4,6 +4,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,31 @@ def test_of_trials_known_to_have_ended_no_row_is_read(
     settle(store, PLAN.trials, "stopped", {}, {SECOND})
     assert store.read_rows("trials", FIRST)[0]["status"] == "stopped"
     assert f"trials/{SECOND}.parquet" not in paths
+
+
+def test_trials_that_have_not_begun_cost_no_request(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a bucket each took a request, one after the other, while who interrupted waited."""
+    requests: list[str] = []
+    for name in ("read", "list", "write"):
+        method = getattr(Store, name)
+
+        def noted(s: Store, path: str, *rest: object, method: Any = method) -> Any:
+            requests.append(path)
+            return method(s, path, *rest)
+
+        monkeypatch.setattr(Store, name, noted)
+    counts = []
+    for seeds in (1, 260):
+        trials = grid("digits", ["C_8-32"], ["sn", "sr-static"], range(seeds)).trials
+        (running,) = [c.trial_id for c in trials if (c.method, c.seed) == ("sn", 0)]
+        store.write_rows("trials", running, [{"trial_id": running, "status": "running"}])
+        requests.clear()
+        settle(store, trials, "stopped", {})
+        counts.append(len(requests))
+        assert store.read_rows("trials", running)[0]["status"] == "stopped"
+    assert counts[0] == counts[1]
 
 
 def test_a_dead_ownership_ends_whatever_its_trial_came_to(store: Store) -> None:
