@@ -151,7 +151,6 @@ class Driver:
         from sweep.run import cluster_loss, ray_cluster
 
         assert self.backlog is not None  # prepare() comes first
-        requests.clear(self.store, self.name)
         options = self.options
         task = {
             "results": self.store.root,

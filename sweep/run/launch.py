@@ -26,6 +26,7 @@ from sweep.run.interruption import Interruption
 from sweep.run.queue import Suggestions
 from sweep.run.rows import plan_rows
 from sweep.run.troubles import watched
+from sweep.store import requests
 from sweep.store.filesystems import without_secrets
 from sweep.store.index import refresh, trial_rows
 from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire
@@ -115,6 +116,8 @@ def _run(
     state: str | None = "failed"
     interrupted = False
     try:
+        # Before Ray starts, which takes seconds: from now on requests are made to this run.
+        requests.clear(store, name)
         check_name(store, name, plan)  # while this start waited, a search may have planned more
         with watched(show, ownership.tell):
             code = _run_owned(
