@@ -236,11 +236,13 @@ def _announce(
 
 
 def _disconnect(interruption: Interruption) -> None:
-    """Ends Ray. Where it does not end in time, a command that was interrupted ends without it."""
+    """Ends Ray. Where it cannot end, or not in time, an interrupted command ends without it."""
     if "ray" not in sys.modules:
         return
     from sweep.run import ray_cluster
 
-    if interruption.asked and not ray_cluster.disconnect(LAST_DISCONNECT_SECONDS):
+    if interruption.asked and (
+        ray_cluster.is_half_started or not ray_cluster.disconnect(LAST_DISCONNECT_SECONDS)
+    ):
         interruption.end_process()
     ray_cluster.disconnect()

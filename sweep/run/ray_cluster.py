@@ -34,7 +34,6 @@ from sweep.run.cluster_watch import Cluster, reaches
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
 from trainer.config.lookup import UsageError
-from trainer.interruption import Notice
 
 # Requests that wait for a place: enough for an autoscaler to see that nodes are wanted.
 MAX_PENDING = 16
@@ -54,6 +53,9 @@ IDLE_SECONDS = 0.5
 STATE_URI = "fsspec+memory://sweep-tune"
 # It grows by 22 kB per trial, and Tune reads it back if it has seen no trial.
 EMPTY_STATE = '{"trial_data": []}'
+
+# Whether Ray was interrupted as it started: half of it cannot be ended in order.
+is_half_started = False
 
 # Trials that Tune may list before those that have ended are taken off the list.
 FORGET_FROM = 200
@@ -120,7 +122,7 @@ def connect(*, is_awaited: bool = True) -> None:
             ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
             # A cluster that happens to run on this machine is used only if RAY_ADDRESS names it.
             cpus = machine_limits.cpus()
-            with _undisturbed():
+            with _starting():
                 ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
     except Exception as error:  # Ray raises it bare when a node does not come up
         problem = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
@@ -144,24 +146,27 @@ def _token_problem(error: BaseException) -> str | None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Lets Ray start whole: an interrupt comes once it has, since half of it cannot end in order.
+def _starting() -> Iterator[None]:
+    """Keeps SIGTERM from the processes that start inside, as Ray itself keeps SIGINT from them.
 
-    Keeps SIGTERM from its processes, as Ray itself keeps SIGINT: where a whole group is told to
-    end, trials need their cluster until they have saved, and disconnect() ends it. Workers let
-    the signal in again (_actor). Ray's handler would end this process in the midst of it.
+    Where a whole group is told to end, trials need their cluster until they have saved, and
+    disconnect() ends it. Workers let the signal in again (_actor). Of this process Ray would take
+    the handler.
     """
-    notice, set_handler = Notice(signal.SIGTERM, signal.SIGINT), ray_utils.set_sigterm_handler
+    global is_half_started
+    set_handler = ray_utils.set_sigterm_handler
     ray_utils.set_sigterm_handler = lambda handler: None
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    is_half_started = True
     try:
         yield
+        is_half_started = False
+    except Exception:
+        is_half_started = False
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         ray_utils.set_sigterm_handler = set_handler
-        notice.restore()
-    if notice():
-        signal.raise_signal(signal.SIGINT)
 
 
 def _wait_for_listener(address: str, seconds: float) -> None:

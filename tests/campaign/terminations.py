@@ -256,6 +256,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("results/terminations"))
     parser.add_argument("--kinds", default=",".join(KINDS), help="default all")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     processes.adopt_orphans()
     shutil.rmtree(args.out, ignore_errors=True)
     kinds, rng, ends = args.kinds.split(","), random.Random(args.seed), []
