@@ -23,7 +23,8 @@ examples:
       --inception-weights /data/weights-inception-2015-12-05-6726825d.pth
       the paper's own settings, on GPUs
   ray job submit --working-dir . -- python -m sweep.table1 --data-root /data --results /shared/r
-      the same on a cluster; RAY_ADDRESS or the job says which, otherwise Ray is started here
+      the same on a cluster; --ray-address, RAY_ADDRESS or the job says which, otherwise Ray is
+      started here
 """,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import sys
@@ -51,6 +52,13 @@ def length_and_precision_flags(p: Parser) -> None:
 def running_flags(p: Parser) -> None:
     """Adds the flags on how a plan is run and where; none of them changes a number."""
     p.add_argument("--results", metavar="DIR|URI", help="where results are kept")
+    p.add_argument(
+        "--ray-address",
+        type=ray_address,
+        metavar="HOST:PORT",
+        help="the Ray cluster to run on, or auto: the one on this machine (default: RAY_ADDRESS; "
+        "without both, Ray is started here and ends with the command)",
+    )
     p.add_argument("--name", help="of the sweep (default: derived from the plan)")
     p.add_argument("--max-concurrent", type=int, metavar="N", help="default: as many as fit")
     p.add_argument(
@@ -130,6 +138,15 @@ def absolute_path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def ray_address(text: str) -> str:
+    """`10.0.0.1:6379`, `ray://head:10001` or `auto`, as ray.init() takes them."""
+    if text == "auto" or re.fullmatch(r"(ray://)?[^\s/]+:\d+", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"a Ray cluster is at HOST:PORT, at ray://HOST:PORT, or auto, not {text!r}"
+    )
+
+
 def duration(text: str) -> float:
     """`90s`, `30m`, `8h`, `2d` or `1h30m` in s."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -152,6 +169,9 @@ def weights_of(args: argparse.Namespace, *, required: bool = False) -> Weights:
 
 
 def options_of(name: str, args: argparse.Namespace, weights: Weights) -> Options:
+    """The options that the flags name. --ray-address becomes RAY_ADDRESS, which Ray reads too."""
+    if args.ray_address is not None:
+        os.environ["RAY_ADDRESS"] = args.ray_address
     return Options(
         results=args.results,
         name=args.name,

@@ -120,7 +120,7 @@ def connect(*, is_awaited: bool = True) -> None:
             # Under `uv run` Ray packs the working folder, of 512 MiB at most, and workers import
             # and read from the copy. Here they have this very folder and interpreter.
             ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
-            # A cluster that happens to run on this machine is used only if RAY_ADDRESS names it.
+            # A cluster that happens to run on this machine is used only if it is named.
             cpus = machine_limits.cpus()
             with _starting():
                 ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
@@ -181,7 +181,7 @@ def _wait_for_listener(address: str, seconds: float) -> None:
     while not reaches((host.strip("[]"), int(port))):
         if time.monotonic() > deadline:
             raise UsageError(
-                f"cannot reach the cluster at {address}, which RAY_ADDRESS names: nothing "
+                f"cannot reach the cluster at {address} (--ray-address, or RAY_ADDRESS): nothing "
                 + (f"has answered there for {seconds:g} s" if seconds else "answers there")
             )
         time.sleep(0.5)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
 
-from sweep.cli.experiment import main, parser
+from sweep import rescue, search
+from sweep.cli import experiment
 from sweep.cli.flags import duration, options_of, weights_of
+from sweep.plan.inception_weights import Weights
 from sweep.table1 import TABLE1
 
 
@@ -34,11 +37,13 @@ def test_a_relative_path_is_what_it_is_to_the_shell(
     monkeypatch.setenv("HOME", "/home/me")
     (tmp_path / "w.pth").write_bytes(b"x")
     given = ["--data-root=../d", "--inception-weights=w.pth", "--allow-other-weights"]
-    args = parser(TABLE1).parse_args(given)
+    args = experiment.parser(TABLE1).parse_args(given)
     options = options_of("table1", args, weights_of(args))
     assert options.data_root == tmp_path / "../d"
     assert options.weights.path == tmp_path / "w.pth"
-    assert parser(TABLE1).parse_args(["--data-root=~/d"]).data_root == Path("/home/me/d")
+    assert experiment.parser(TABLE1).parse_args(["--data-root=~/d"]).data_root == Path(
+        "/home/me/d"
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,13 +54,39 @@ def test_a_relative_path_is_what_it_is_to_the_shell(
         ("--time-budget=soon", "argument --time-budget: a time is like"),
         ("--cpus-per-trial=0.5", "--cpus-per-trial must be at least 1"),
         ("--gpus-per-trial=1.5", "--gpus-per-trial must be a part of a GPU"),
+        ("--ray-address=", "argument --ray-address: a Ray cluster is at HOST:PORT"),
+        ("--ray-address=head", "argument --ray-address: a Ray cluster is at HOST:PORT"),
+        ("--ray-address=http://head:8265", "ray://HOST:PORT, or auto, not 'http://head:8265'"),
     ],
 )
 def test_bad_values_are_one_line(
     flag: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     command = ["--profile=digits", "--dry-run", f"--results={tmp_path}", flag]
-    assert main(TABLE1, command) == 2
+    assert experiment.main(TABLE1, command) == 2
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1:6379", "ray://head:10001", "[::1]:6379", "auto"])
+def test_a_cluster_can_be_named_to_every_command_that_trains(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "of-the-shell:1")
+    flags = ["--ray-address", address]
+    for parser, more in (
+        (experiment.parser(TABLE1), []),
+        (search.parser(), []),
+        (rescue.parser(), ["--from-sweep", "s"]),
+    ):
+        assert parser.parse_args(more).ray_address is None
+        args = parser.parse_args(flags + more)
+        assert options_of("table1", args, Weights(path=None, sha256=None)).remote
+        assert os.environ["RAY_ADDRESS"] == address
+
+
+def test_no_cluster_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    args = experiment.parser(TABLE1).parse_args([])
+    assert not options_of("table1", args, Weights(path=None, sha256=None)).remote

@@ -24,7 +24,7 @@ def test_an_address_where_nothing_listens_is_an_error_before_ray_is_asked(
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
     monkeypatch.setattr(ray_cluster, "LISTENER_SECONDS", 0.5)
     monkeypatch.setattr(ray_cluster.ray, "init", lambda **_: pytest.fail("asked"))
-    said = r"at 127\.0\.0\.1:\d+, which RAY_ADDRESS names: nothing has answered there for 0.5 s"
+    said = r"at 127\.0\.0\.1:\d+ \(--ray-address, or RAY_ADDRESS\): nothing has answered there for"
     with pytest.raises(UsageError, match=said):
         ray_cluster.connect()
 
