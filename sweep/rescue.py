@@ -70,6 +70,7 @@ def parser() -> Parser:
         help="shares of singular values that methods which lift are run with (default 0.5)",
     )
     flags.running_flags(p)
+    flags.share_flag(p)
     return p
 
 

@@ -98,6 +98,7 @@ def parser() -> flags.Parser:
     )
     flags.length_and_precision_flags(p)
     flags.running_flags(p)
+    p.set_defaults(share=False)  # what is suggested depends on what one start knows
     return p
 
 

@@ -54,6 +54,7 @@ def parser(experiment: Experiment) -> Parser:
     p.add_argument("--seeds", default="0", metavar="0,1|0-4", help="default 0")
     flags.length_and_precision_flags(p)
     flags.running_flags(p)
+    flags.share_flag(p)
     return p
 
 

@@ -124,8 +124,21 @@ def running_flags(p: Parser) -> None:
     )
 
 
+def share_flag(p: Parser) -> None:
+    p.add_argument(
+        "--share",
+        action="store_true",
+        help="share the trials with other starts of this command, such as the tasks of a Slurm "
+        "array: each takes the next one that nobody trains, and ends when there is none",
+    )
+
+
 def check(args: argparse.Namespace) -> None:
-    """Raises UsageError for a value that no run could use."""
+    """Raises UsageError for a value that no run could use, and for flags that clash."""
+    if args.share and args.fresh:
+        raise UsageError("--share with --fresh would remove what the other starts have trained")
+    if args.share and args.time_budget is not None:
+        raise UsageError("--time-budget stops the whole sweep, which --share leaves to others too")
     for name in ("max_concurrent", "max_failures"):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -188,5 +201,6 @@ def options_of(name: str, args: argparse.Namespace, weights: Weights) -> Options
         stop_on_collapse=args.stop_on_collapse,
         controls=args.controls,
         as_json=args.json,
+        share=args.share,
         command=shlex.join(["python", "-m", f"sweep.{name}", *sys.argv[1:]]),
     )

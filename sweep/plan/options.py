@@ -13,7 +13,8 @@ from sweep.plan.inception_weights import Weights
 class Options:
     """Options of a run; none of them can change a number. `command` is kept with the sweep.
 
-    `time_budget` is in s. A trial that has failed `max_failures` times is left alone.
+    `time_budget` is in s. A trial that has failed `max_failures` times is left alone. With `share`
+    other starts of the command run at the same time.
     """
 
     results: str | None
@@ -32,6 +33,7 @@ class Options:
     controls: bool
     as_json: bool
     command: str
+    share: bool = False
 
     @property
     def remote(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from sweep.run.foreign_owners import ForeignOwners
 from sweep.run.interruption import Interruption
 from sweep.run.plan_file import PlanFile
 from sweep.run.queue import Backlog, Suggestions
+from sweep.run.sharing import SharedRecord, own_first, task_and_tasks
 from sweep.run.signs_of_life import SignsOfLife
 from sweep.run.stop_orders import EVERY_TRIAL
 from sweep.run.suggester import Suggester
@@ -53,7 +55,7 @@ class Driver:
     def __init__(
         self,
         store: Store,
-        ownership: Ownership,
+        ownership: Ownership | SharedRecord,
         name: str,
         plan: Plan,
         options: Options,
@@ -77,6 +79,10 @@ class Driver:
         self.watch: ClusterWatch | None = None
         self.signs_of_life = SignsOfLife(store)
         self.owners = ForeignOwners(store, progress, show)
+        # Trials that another start of a shared sweep has ended, and those that one is to end.
+        self.ended_elsewhere: set[str] = set()
+        self.left: set[str] = set()
+        self.failures_before: dict[str, float] = {}
         self.errors: dict[str, str] = {}
         self.death_times: dict[str, float] = {}
         self.lost_at_stop: set[str] = set()
@@ -98,6 +104,8 @@ class Driver:
         """
         if not todo and (first := self.suggest()) is not None:
             todo = [first]
+        if self.options.share:
+            todo = own_first(todo, *task_and_tasks())
         node_resources = nodes()
         self.nodes = nodes
         self.gpu_bytes = gpu_bytes(node_resources)
@@ -130,7 +138,7 @@ class Driver:
             limit=limit if self.options.remote and not self.suggester else self.progress.slots,
             suggest=self.suggest,
             exhausted=lambda: self.suggester is None or self.suggester.finished(),
-            ready=self.owners.allow,
+            ready=self._is_free if self.options.share else self.owners.allow,
             max_deaths=self.options.max_failures,
         )
 
@@ -142,6 +150,14 @@ class Driver:
             cpus=self.options.cpus_per_trial,
         )
 
+    @property
+    def own_trials(self) -> list[TrialConfig]:
+        """The trials that this start answers for: of a shared sweep those that it handed out."""
+        if not self.options.share:
+            return self.plan.trials
+        handed_out = set() if self.backlog is None else self.backlog.handed_out
+        return [config for config in self.plan.trials if config.trial_id in handed_out]
+
     def run(self) -> None:
         """Runs trials until all have ended or are stopped.
 
@@ -152,6 +168,8 @@ class Driver:
 
         assert self.backlog is not None  # prepare() comes first
         options = self.options
+        if not options.share:  # the requests are to all starts, and the first one has cleared them
+            requests.clear(self.store, self.name)
         task = {
             "results": self.store.root,
             "sweep": self.name,
@@ -188,7 +206,7 @@ class Driver:
             # Who interrupts is not kept waiting for a store: the next start settles the rest.
             with contextlib.suppress(StoreError):
                 store = self.store.with_patience(READER_PATIENCE_SECONDS)
-                self._settle(self.plan.trials, "stopped", store)
+                self._settle(self.own_trials, "stopped", store)
             raise
         except Exception:
             if self.hopeless is not None:
@@ -200,7 +218,7 @@ class Driver:
             self._settle(lost, "stopped")
         if self.suggester is not None:
             self.suggester.finish()
-        self._settle(self.plan.trials, "failed")
+        self._settle(self.own_trials, "failed")
 
     def _settle(
         self, trials: Sequence[TrialConfig], status: str, store: Store | None = None
@@ -216,10 +234,12 @@ class Driver:
             self.show("note", text=text)
 
     def _suggester(self, suggestions: Suggestions) -> Suggester:
+        ownership = self.ownership
+        assert isinstance(ownership, Ownership)  # a search is not shared
         return Suggester(
             suggestions,
             self.store,
-            lambda: PlanFile(self.ownership, self.name, self.plan.trials),
+            lambda: PlanFile(ownership, self.name, self.plan.trials),
             functools.partial(is_done, stop_on_collapse=self.options.stop_on_collapse),
         )
 
@@ -298,13 +318,50 @@ class Driver:
         """Needs no worker for a trial that another start has ended while this sweep waited."""
         assert self.backlog is not None
         row = self.store.read_all("trials", [trial_id]).get(trial_id)
-        if is_done(row, stop_on_collapse=self.options.stop_on_collapse):
+        is_failed = self._failed_elsewhere(trial_id, row)
+        if is_failed or is_done(row, stop_on_collapse=self.options.stop_on_collapse):
             config = next(c for c in self.plan.trials if c.trial_id == trial_id)
             self.backlog.drop(trial_id)
-            self.progress.add(config, row)
+            if is_failed:
+                self.progress.set_status(trial_id, "failed")
+            else:
+                self.progress.add(config, row)
             trial = self.progress.trials[trial_id]
             self.show("trial", progress=self.progress, trial=trial, trial_id=trial_id)
             self._tell_suggestions(trial_id)
+
+    def _is_free(self, trial_id: str) -> bool:
+        """Tells whether a trial of a shared sweep is left to do and nobody trains it."""
+        if trial_id in self.ended_elsewhere or not self.owners.allow(trial_id):
+            return False
+        row = self.store.read_all("trials", [trial_id]).get(trial_id)
+        stop_on_collapse = self.options.stop_on_collapse
+        is_over = is_done(row, stop_on_collapse=stop_on_collapse)
+        if is_over or self._failed_elsewhere(trial_id, row):
+            self.ended_elsewhere.add(trial_id)
+        return trial_id not in self.ended_elsewhere
+
+    def _failed_elsewhere(self, trial_id: str, row: Mapping[str, Any] | None) -> bool:
+        """Tells whether another start of a shared sweep has tried a trial: once is enough."""
+        assert self.backlog is not None
+        if not self.options.share or row is None or trial_id in self.backlog.handed_out:
+            return False
+        failures = self.failures_before.get(trial_id, 0)
+        return row["status"] == "failed" and (row["failures"] or 0) > failures
+
+    def _leave_to_others(self) -> None:
+        """Ends a start of a shared sweep that could only wait for the others."""
+        assert self.backlog is not None
+        waiting = [config.trial_id for config, _ in self.backlog.waiting]
+        if self.backlog.running or not all(map(self.owners.is_seen_alive, waiting)):
+            return
+        for trial_id in waiting:
+            self.left.add(trial_id)
+            self.backlog.drop(trial_id)
+        if waiting and isinstance(self.ownership, SharedRecord):
+            self.ownership.leave()
+            text = f"{len(waiting)} trials are left to other starts, which train them"
+            self.show("note", text=text)
 
     def _tell_suggestions(self, trial_id: str) -> None:
         if self.suggester is not None:
@@ -338,8 +395,11 @@ class Driver:
             self.progress.slots, slots(self._running_shares(), node_resources)
         )
         self._obey()
-        for trial_id in self.owners.look():
+        for trial_id in [*self.owners.look(), *self.ended_elsewhere]:
             self._take_end(trial_id)
+        self.ended_elsewhere.clear()
+        if self.options.share:
+            self._leave_to_others()
         self._tell()
         if now - self.last_summary > SUMMARY_SECONDS:
             self.last_summary = now
@@ -419,6 +479,7 @@ class Driver:
             self._order(self.ordered - {trial_id})
         if config is not None and self.progress.trials[trial_id].status in ("failed", "stopped"):
             self.errors.pop(trial_id, None)
+            self.failures_before[trial_id] = math.inf
             if self.backlog.requeue(config):
                 self.progress.set_status(trial_id, "planned")
 

@@ -28,9 +28,11 @@ MOST_IN_RECORD = 20
 
 @dataclass(slots=True, kw_only=True)
 class Wait:
-    """A trial's wait for its owner. Times are monotonic, in s, but for `since`."""
+    """A trial's wait for its owner, as that was seen last; `first_heartbeat` is as it was first.
+    Times are monotonic, in s, but for `since` and the heartbeat."""
 
     owner: Mapping[str, Any]
+    first_heartbeat: str | None
     since: str
     next_look: float
     next_word: float
@@ -64,7 +66,13 @@ class ForeignOwners:
         wait = self.waits.get(trial_id)
         if wait is None:
             started = datetime.now(UTC).isoformat()
-            wait = Wait(owner=owner, since=started, next_look=now, next_word=now)
+            wait = Wait(
+                owner=owner,
+                first_heartbeat=owner.get("heartbeat"),
+                since=started,
+                next_look=now,
+                next_word=now,
+            )
             self.waits[trial_id] = wait
         pause = min(2 * self.pauses.get(trial_id, FIRST_LOOK_SECONDS / 2), LONGEST_LOOK_SECONDS)
         self.pauses[trial_id] = pause
@@ -86,6 +94,14 @@ class ForeignOwners:
                 self._end(trial_id)
                 over.append(trial_id)
         return over
+
+    def is_seen_alive(self, trial_id: str) -> bool:
+        """Tells whether the owner for which the trial waits has moved meanwhile.
+
+        One that was lost without a word owns for a minute what nobody will train.
+        """
+        wait = self.waits.get(trial_id)
+        return wait is not None and wait.owner.get("heartbeat") != wait.first_heartbeat
 
     def forget(self, trial_id: str) -> None:
         """Ends the trial's wait, if it has one: it trains, or shall not."""

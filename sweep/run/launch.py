@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sweep.plan.gone_owners import settle_gone
 from sweep.plan.grid import Plan
@@ -25,11 +27,12 @@ from sweep.run.interruption import EXIT_CODE as INTERRUPTED
 from sweep.run.interruption import Interruption
 from sweep.run.queue import Suggestions
 from sweep.run.rows import plan_rows
+from sweep.run.sharing import SharedRecord
 from sweep.run.troubles import watched
 from sweep.store import requests
 from sweep.store.filesystems import without_secrets
 from sweep.store.index import refresh, trial_rows
-from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire
+from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire, read_owner
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
@@ -95,24 +98,7 @@ def _run(
 ) -> int:
     path = f"sweeps/{name}.json"
     before = store.read(path)
-    ownership = acquire(
-        store,
-        path,
-        every=HEARTBEAT_SECONDS,
-        waiting=lambda holder: show(
-            "note",
-            text=f"sweep {name} is being run by process {holder.get('pid')} on "
-            f"{holder.get('host')}: waiting for it",
-        ),
-        sweep=name,
-        state=RUNNING,
-        started_at=datetime.now(UTC).isoformat(),
-        command=without_secrets(options.command),
-        slots=0,
-        counts={},
-        eta_seconds=None,
-    )
-    assert ownership is not None  # acquire() waits
+    ownership = _record_of(store, path, name, options, show)
     state: str | None = "failed"
     interrupted = False
     try:
@@ -136,13 +122,52 @@ def _run(
         raise
     finally:
         ownership.release(state, wait=not interrupted)
-        if state is None:  # nothing has begun: the record of an earlier run stands
+        is_writer = not isinstance(ownership, SharedRecord) or ownership.ownership is not None
+        if state is None and is_writer:  # nothing has begun: the record of an earlier run stands
             store.delete(path) if before is None else store.write(path, before)
+
+
+def _record_of(
+    store: Store, path: str, name: str, options: Options, show: Show
+) -> Ownership | SharedRecord:
+    """Returns the right to write the sweep's record; a start that shares does not wait for it."""
+
+    def owned(*, wait: bool) -> Ownership | None:
+        return acquire(
+            store,
+            path,
+            every=HEARTBEAT_SECONDS,
+            wait=wait,
+            waiting=lambda holder: show("note", text=f"{_run_by(name, holder)}: waiting for it"),
+            sweep=name,
+            state=RUNNING,
+            started_at=datetime.now(UTC).isoformat(),
+            command=without_secrets(options.command),
+            slots=0,
+            counts={},
+            eta_seconds=None,
+        )
+
+    if options.share:
+        record = SharedRecord(lambda: owned(wait=False))
+        if record.ownership is None:
+            holder = read_owner(store, path) or {}
+            show("note", text=f"{_run_by(name, holder)}: sharing its trials")
+        else:
+            requests.clear(store, name)
+        return record
+    ownership = owned(wait=True)
+    assert ownership is not None  # acquire() waits
+    return ownership
+
+
+def _run_by(name: str, holder: Mapping[str, Any]) -> str:
+    return f"sweep {name} is being run by process {holder.get('pid')} on {holder.get('host')}"
 
 
 def _run_owned(
     store: Store,
-    ownership: Ownership,
+    ownership: Ownership | SharedRecord,
     name: str,
     plan: Plan,
     options: Options,
@@ -164,6 +189,7 @@ def _run_owned(
     if suggestions is not None:
         for trial_id in done:
             suggestions.tell(trial_id, stored[trial_id])
+    driver.failures_before = {i: row["failures"] or 0 for i, row in stored.items()}
     has_work = bool(todo) or (suggestions is not None and not suggestions.finished())
     if has_work:
         driver.prepare(todo, _cluster())
@@ -192,7 +218,8 @@ def _run_owned(
         controls=options.controls,
         closing_lines=study_lines,
     )
-    statuses = [rows.get(config.trial_id, {}).get("status") for config in plan.trials]
+    ids = [config.trial_id for config in plan.trials if config.trial_id not in driver.left]
+    statuses = [rows.get(trial_id, {}).get("status") for trial_id in ids]
     if all(status in FINISHED for status in statuses):
         return 0
     stopped = driver.stopped or "stopped" in statuses

@@ -72,6 +72,7 @@ class Backlog:
         self.waiting: deque[tuple[TrialConfig, Share | None]] = deque((c, None) for c in planned)
         self.running: dict[str, Job] = {}
         self.returned: set[str] = set()
+        self.handed_out: set[str] = set()
         self.deaths: Counter[str] = Counter()
         self.stopped = False
 
@@ -89,6 +90,7 @@ class Backlog:
         )
         self.returned.discard(config.trial_id)
         self.running[config.trial_id] = job
+        self.handed_out.add(config.trial_id)
         return job
 
     def _next_position(self) -> int | None:

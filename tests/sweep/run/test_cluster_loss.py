@@ -24,7 +24,7 @@ class Told:
         self.problem: Exception | None = None
         self.driver: Any = SimpleNamespace(
             store=None,
-            plan=SimpleNamespace(trials=[]),
+            own_trials=[],
             options=SimpleNamespace(remote=False),
             ownership=SimpleNamespace(release=lambda state: self.calls.append(f"release {state}")),
             show=lambda event, text: self.lines.append(text),

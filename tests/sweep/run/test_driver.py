@@ -19,6 +19,7 @@ from sweep.run import driver, foreign_owners
 from sweep.run.cluster_watch import Cluster, ClusterLost, ClusterWatch
 from sweep.run.driver import Driver
 from sweep.run.rows import identity_row
+from sweep.run.sharing import SharedRecord
 from sweep.run.stop_orders import EVERY_TRIAL
 from sweep.store import requests
 from sweep.store.ownership import acquire
@@ -501,3 +502,69 @@ def test_requests_reach_the_workers(store: Store, make: Make) -> None:
     requests.ask(store, "s", requests.STOP_SWEEP)
     driver.on_tick()
     assert EVERY_TRIAL in driver.ordered
+
+
+def hold(store: Store, trial_id: str, heartbeat: str) -> None:
+    """Writes the record of a live owner elsewhere."""
+    owner = {"host": "far", "pid": 7, "attempt": "x", "heartbeat": heartbeat}
+    store.write(f"claims/{trial_id}.json", json.dumps(owner).encode())
+
+
+def test_a_start_that_shares_leaves_what_others_end_or_try(make: Make, store: Store) -> None:
+    driver = make(share=True)
+    first, second, third = (config.trial_id for config in TRIALS)
+    driver.failures_before = {third: 1}
+    driver.prepare(TRIALS, one_node)
+    row = {"trial_id": first, "status": "completed", "iteration": 4}
+    store.write_rows("trials", first, [row])
+    store.write_rows(
+        "trials", second, [row | {"trial_id": second, "status": "failed", "failures": 1}]
+    )
+    store.write_rows(
+        "trials", third, [row | {"trial_id": third, "status": "failed", "failures": 1}]
+    )
+    assert started(driver) == [third], "one that has failed before is tried once more"
+    assert [config.trial_id for config in driver.own_trials] == [third]
+    driver.on_tick()
+    assert driver.progress.counts == {"completed": 1, "failed": 1, "planned": 1}
+    assert driver.backlog is not None
+    driver.on_end(third, {"status": "failed"})
+    assert driver.backlog.finished
+
+
+def test_a_start_that_shares_does_not_try_a_failure_twice_unless_asked(
+    make: Make, store: Store
+) -> None:
+    driver = make(share=True)
+    trial_id = TRIALS[0].trial_id
+    store.write_rows(
+        "trials", trial_id, [{"trial_id": trial_id, "status": "failed", "failures": 1}]
+    )
+    driver.prepare(TRIALS[:1], one_node)
+    assert started(driver) == []
+    driver.on_tick()
+    requests.ask(store, "s", requests.RETRY_TRIAL, trial_id)
+    driver.on_tick()
+    assert started(driver) == [trial_id]
+
+
+def test_a_start_that_could_only_wait_for_living_others_ends(
+    make: Make, store: Store, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.run.foreign_owners.FIRST_LOOK_SECONDS", -1.0)
+    ids = [config.trial_id for config in TRIALS]
+    for trial_id in ids:
+        hold(store, trial_id, "2026-01-01T00:00:00+00:00")
+    driver = make(share=True)
+    driver.ownership = SharedRecord(lambda: None)
+    driver.prepare(TRIALS, one_node)
+    assert driver.backlog is not None
+    assert driver.backlog.idle
+    driver.on_tick()
+    assert not driver.backlog.finished, "an owner that was lost looks like this"
+    for trial_id in ids:
+        hold(store, trial_id, "2026-01-01T00:00:10+00:00")
+    driver.on_tick()
+    assert driver.backlog.finished
+    assert driver.left == set(ids)
+    assert said[-1] == "3 trials are left to other starts, which train them"
