@@ -16,7 +16,7 @@ from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, default_name, own_files, results_root, to_run
 from sweep.plan.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
-from sweep.run import machine_limits
+from sweep.run import machine_limits, unused_nodes
 from sweep.store.index import rows_of_trials
 from sweep.store.store import Store, StoredFile
 from sweep.store.vocabulary import Row
@@ -76,6 +76,8 @@ def show_plan(
     sys.stdout.write("".join(line + "\n" for line in lines))
     notes = [options.weights.note] if options.weights.note else []
     notes += [f"missing here: {reason}" for reason in [*_missing_data(plan), problem] if reason]
+    if not options.remote and (text := unused_nodes.warning(shared=options.share)) is not None:
+        notes.append(text)
     notes += [f"skipped {item}: {reason}" for item, reason in plan.skipped.items()]
     notes += [f"--fresh would remove the {len(p)} files of {i}" for i, p in files.items()]
     notes.append(

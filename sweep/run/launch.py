@@ -20,7 +20,7 @@ from sweep.plan.remaining import check_name, default_name, erase, given_up, resu
 from sweep.report.display import Show, display
 from sweep.report.progress import progress_of
 from sweep.report.summary import sum_up
-from sweep.run import cluster_watch
+from sweep.run import cluster_watch, unused_nodes
 from sweep.run.cluster_watch import ClusterLost
 from sweep.run.driver import Driver, Nodes
 from sweep.run.interruption import EXIT_CODE as INTERRUPTED
@@ -192,7 +192,7 @@ def _run_owned(
     driver.failures_before = {i: row["failures"] or 0 for i, row in stored.items()}
     has_work = bool(todo) or (suggestions is not None and not suggestions.finished())
     if has_work:
-        driver.prepare(todo, _cluster())
+        driver.prepare(todo, _cluster(options, show))
     ownership.write_rows("sweeps", name, plan_rows(name, plan.trials))
     ownership.tell(slots=progress.slots if has_work else 0, counts=progress.counts)
     waiting = 0 if driver.backlog is None else len(driver.backlog.waiting)
@@ -226,12 +226,14 @@ def _run_owned(
     return INTERRUPTED if stopped and "failed" not in statuses else SOME_FAILED
 
 
-def _cluster() -> Nodes:
-    """Connects to the cluster, if that is still to be done."""
+def _cluster(options: Options, show: Show) -> Nodes:
+    """Connects to the cluster, if still to be done; says what a local one leaves unused."""
     import ray
 
     from sweep.run import ray_cluster
 
+    if not options.remote and (text := unused_nodes.warning(shared=options.share)) is not None:
+        show("note", text=text)
     if not ray.is_initialized():
         ray_cluster.connect()
     return ray_cluster.nodes

@@ -1,0 +1,44 @@
+"""Nodes that a command leaves unused, as it starts a Ray of its own: what to say of them.
+
+Ray joins a cluster only where it is named: by --ray-address or RAY_ADDRESS, which `ray start` and
+`ray symmetric-run` (2.60) leave to whoever starts the command.
+"""
+
+from __future__ import annotations
+
+import os
+
+from sweep.run.cluster_watch import reaches
+
+
+def warning(*, shared: bool) -> str | None:
+    """One line on nodes of this Slurm job, or on a cluster that runs here; None if there is none.
+
+    Starts that share a sweep may run on every node of a job, each with a Ray of its own.
+    """
+    nodes = _number("SLURM_JOB_NUM_NODES") or _number("SLURM_NNODES")
+    if nodes > 1 and not (shared and _number("SLURM_STEP_NUM_NODES") > 1):
+        return (
+            f"WARNING: this Slurm job has {nodes} nodes, and Ray is started on this one alone: "
+            "start it on all of them, as deploy/slurm/nodes.sbatch does, and give --ray-address"
+        )
+    if (address := _running_here()) is not None:
+        return (
+            f"WARNING: a Ray cluster runs here, and is not used, as Ray is started anew: "
+            f"--ray-address {address} joins it"
+        )
+    return None
+
+
+def _number(variable: str) -> int:
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _running_here() -> str | None:
+    """Address of the cluster that `ray start` left here, if it answers."""
+    from ray._private.utils import read_ray_address
+
+    address = read_ray_address() or ""
+    host, _, port = address.rpartition(":")
+    return address if port.isdecimal() and reaches((host.strip("[]"), int(port))) else None
