@@ -404,6 +404,10 @@ class Driver:
         if now - self.last_summary > SUMMARY_SECONDS:
             self.last_summary = now
             self.show("summary", progress=self.progress)
+        self._check_hope(now)
+
+    def _check_hope(self, now: float) -> None:
+        """Raises UsageError if what a trial asks for has been wanted for long and in vain."""
         if self.started or not self._running_shares():
             self.requested_at = now  # nothing waits for a node
         elif now - self.requested_at > FIRST_NODE_SECONDS:

@@ -1,4 +1,4 @@
-"""CPUs and memory that this process may use: by its affinity, its cgroups and the machine.
+"""CPUs and memory that this process may use: by affinity, cgroups, Slurm job and machine.
 
 Standard library only. Ray counts the machine's, or what stands at the root of the cgroup tree,
 where only a container finds its limits: not those of `taskset`, of a Slurm job or of a systemd
@@ -25,9 +25,9 @@ def cpus(root: Path = ROOT) -> int:
 
 
 def memory_bytes(root: Path = ROOT) -> int:
-    """Bytes of memory that this process may use: those of its cgroups, else the machine's."""
+    """Bytes of memory that this process may use: of its cgroups, its Slurm job, the machine."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([physical, *_memory_limits(root)])
+    return min([physical, *_memory_limits(root), *_slurm_memory()])
 
 
 def _cpu_quotas(root: Path) -> Iterator[float]:
@@ -48,6 +48,19 @@ def _memory_limits(root: Path) -> Iterator[int]:
         limit = _words(folder / "memory.max") or _words(folder / "memory.limit_in_bytes")
         if len(limit) == 1 and limit[0].isdecimal():
             yield int(limit[0])
+
+
+def _slurm_memory() -> Iterator[int]:
+    """Bytes of this node that the Slurm job was given: not every Slurm keeps it to them by cgroup.
+
+    The variables are in MiB; --mem=0, which is all of the node, sets none.
+    """
+    names = ("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_CPUS_ON_NODE")
+    per_node, per_cpu, cpus_on_node = (os.environ.get(name, "") for name in names)
+    if per_node.isdecimal() and int(per_node):
+        yield int(per_node) * 2**20
+    elif per_cpu.isdecimal() and cpus_on_node.isdecimal() and int(per_cpu):
+        yield int(per_cpu) * int(cpus_on_node) * 2**20
 
 
 def _cgroups(controller: str, root: Path) -> Iterator[Path]:

@@ -44,6 +44,8 @@ LOCAL_PATIENCE_SECONDS = 5.0
 DISCONNECT_SECONDS = 30.0
 # For a cluster's servers to end their workers; SIGTERM, which Ray sends them then, is blocked.
 SERVERS_SECONDS = 0.7
+# Trials put next to nothing there.
+OBJECT_STORE_BYTES = 500_000_000
 # For a head that is started at the same moment as the sweep.
 LISTENER_SECONDS = 30.0
 # Between two looks whether a trial may start, while none runs.
@@ -121,13 +123,20 @@ def connect(*, is_awaited: bool = True) -> None:
             # and read from the copy. Here they have this very folder and interpreter.
             ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
             # A cluster that happens to run on this machine is used only if it is named.
-            cpus = machine_limits.cpus()
             with _starting():
-                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+                ray.init(address="local", include_dashboard=False, **_own_resources(), **quiet)
     except Exception as error:  # Ray raises it bare when a node does not come up
         problem = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
         reason = _reasons(error) if address else _token_problem(error) or _reasons(error)
         raise UsageError(f"{problem}: {reason}") from error
+
+
+def _own_resources() -> dict[str, int]:
+    """CPUs and bytes of memory for a Ray that is started here, which counts the machine's."""
+    memory = machine_limits.memory_bytes()
+    store = min(OBJECT_STORE_BYTES, 3 * memory // 10)  # 3/10 is Ray's own share
+    cpus = machine_limits.cpus()
+    return {"num_cpus": cpus, "object_store_memory": store, "_memory": memory - store}
 
 
 def _token_problem(error: BaseException) -> str | None:

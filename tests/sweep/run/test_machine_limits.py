@@ -31,6 +31,8 @@ def machine(root: Path, files: Mapping[str, str]) -> Path:
 def big_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of 64 CPUs and 256 GiB."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    for name in ("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_CPUS_ON_NODE"):
+        monkeypatch.delenv(name, raising=False)
     values = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 256 * GIB // 4096}
     monkeypatch.setattr(os, "sysconf", values.__getitem__)
 
@@ -91,6 +93,25 @@ def test_limits_of_a_container_stand_at_the_top(tmp_path: Path, mounted: str, pa
         "sys/fs/cgroup/memory.max": f"{24 * GIB}\n",
     })  # fmt: skip
     assert limits(root) == (4, 24)
+
+
+@pytest.mark.usefixtures("big_machine")
+@pytest.mark.parametrize(
+    ("job", "gibibytes"),
+    [
+        ({"SLURM_MEM_PER_NODE": "6144"}, 6),
+        ({"SLURM_MEM_PER_CPU": "2048", "SLURM_CPUS_ON_NODE": "4"}, 8),
+        ({"SLURM_MEM_PER_CPU": "2048"}, 256),
+        ({"SLURM_MEM_PER_NODE": "0"}, 256),
+        ({"SLURM_MEM_PER_NODE": "1048576"}, 256),
+    ],
+)
+def test_memory_of_a_slurm_job_counts_without_cgroups(
+    job: dict[str, str], gibibytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    assert limits(tmp_path) == (64, gibibytes)
 
 
 @pytest.mark.usefixtures("big_machine")

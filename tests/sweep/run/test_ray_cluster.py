@@ -127,3 +127,18 @@ def test_a_cluster_of_our_own_gets_no_copy_of_the_working_folder(
     )
     ray_cluster.connect()
     assert packs == [address is not None]
+
+
+@pytest.mark.parametrize(
+    ("memory", "store"), [(700 * 2**20, 210 * 2**20), (256 * 2**30, 500_000_000)]
+)
+def test_a_cluster_of_our_own_has_the_memory_that_we_may_use(
+    memory: int, store: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(machine_limits, "memory_bytes", lambda: memory)
+    asked: list[Mapping[str, object]] = []
+    monkeypatch.setattr(ray_cluster.ray, "init", lambda **options: asked.append(options))
+    ray_cluster.connect()
+    (options,) = asked
+    assert (options["_memory"], options["object_store_memory"]) == (memory - store, store)
