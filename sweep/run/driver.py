@@ -26,6 +26,7 @@ from sweep.run.signs_of_life import SignsOfLife
 from sweep.run.stop_orders import EVERY_TRIAL
 from sweep.run.suggester import Suggester
 from sweep.store import requests
+from sweep.store.owners import owned_keys
 from sweep.store.ownership import Ownership
 from sweep.store.retry import READER_PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
@@ -39,6 +40,7 @@ Nodes = Callable[[], Sequence[Mapping[str, float]]]
 
 LOOK_SECONDS = 2.0
 SUMMARY_SECONDS = 60.0
+COUNT_SECONDS = 10.0
 # What a worker reports of a trial that it leaves to another start.
 LEFT = ("waiting", "superseded")
 # Time for a cluster to add its first node: image pulls and GPU quotas take minutes.
@@ -83,6 +85,8 @@ class Driver:
         self.ended_elsewhere: set[str] = set()
         self.left: set[str] = set()
         self.failures_before: dict[str, float] = {}
+        self.trained_elsewhere = 0
+        self.last_count = -math.inf
         self.errors: dict[str, str] = {}
         self.death_times: dict[str, float] = {}
         self.lost_at_stop: set[str] = set()
@@ -349,6 +353,15 @@ class Driver:
         failures = self.failures_before.get(trial_id, 0)
         return row["status"] == "failed" and (row["failures"] or 0) > failures
 
+    def _count_others(self, now: float) -> None:
+        """Counts now and then what the other starts of a shared sweep train."""
+        assert self.backlog is not None
+        if now - self.last_count > COUNT_SECONDS:
+            self.last_count = now
+            planned = {config.trial_id for config in self.plan.trials}
+            owned = owned_keys(self.store, "claims") & planned
+            self.trained_elsewhere = len(owned - self.backlog.running.keys())
+
     def _leave_to_others(self) -> None:
         """Ends a start of a shared sweep that could only wait for the others."""
         assert self.backlog is not None
@@ -399,6 +412,7 @@ class Driver:
             self._take_end(trial_id)
         self.ended_elsewhere.clear()
         if self.options.share:
+            self._count_others(now)
             self._leave_to_others()
         self._tell()
         if now - self.last_summary > SUMMARY_SECONDS:
@@ -496,10 +510,11 @@ class Driver:
         return f"{largest.cpus:g} CPUs and {largest.gpus:g} GPUs"
 
     def _tell(self) -> None:
-        progress = self.progress
+        progress, eta_seconds = self.progress, self.progress.eta_seconds
+        slots = progress.slots + self.trained_elsewhere
         self.ownership.tell(
-            slots=progress.slots,
+            slots=slots,
             counts=progress.counts,
-            eta_seconds=progress.eta_seconds,
+            eta_seconds=eta_seconds and eta_seconds * progress.slots / slots,
             waiting=self.owners.records(),
         )

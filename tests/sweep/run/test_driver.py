@@ -14,7 +14,7 @@ import pytest
 from sweep.plan.grid import Plan
 from sweep.plan.inception_weights import Weights
 from sweep.plan.options import Options
-from sweep.report.progress import progress_of
+from sweep.report.progress import Progress, progress_of
 from sweep.run import driver, foreign_owners
 from sweep.run.cluster_watch import Cluster, ClusterLost, ClusterWatch
 from sweep.run.driver import Driver
@@ -546,6 +546,23 @@ def test_a_start_that_shares_does_not_try_a_failure_twice_unless_asked(
     requests.ask(store, "s", requests.RETRY_TRIAL, trial_id)
     driver.on_tick()
     assert started(driver) == [trial_id]
+
+
+def test_a_start_that_shares_counts_what_the_others_train(
+    make: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time left is that of all of them, and so are the places."""
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(Progress, "eta_seconds", 60.0)
+    for share, slots, seconds in ((True, 4, 30.0), (False, 2, 60.0)):
+        driver = make(share=share)
+        driver.prepare(TRIALS, one_node)
+        driver.progress.slots = 2
+        for name in (TRIALS[1].trial_id, TRIALS[2].trial_id, "of-another-sweep"):
+            hold(store, name, "2026-01-01T00:00:00+00:00")
+        monkeypatch.setattr(driver.ownership, "tell", lambda **details: told.update(details))
+        driver.on_tick()
+        assert (told["slots"], told["eta_seconds"]) == (slots, seconds)
 
 
 def test_a_start_that_could_only_wait_for_living_others_ends(
