@@ -35,7 +35,14 @@ PARSERS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "api": api.__main__._parser,  # pyright: ignore[reportPrivateUsage]
 }
 # Read by what is not installed here: Python and the C library, AWS's client, KubeRay, the shell.
-OTHERS = {"HOME", "PYTHONUNBUFFERED", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RAY_HEAD_IP"}
+OTHERS = {
+    "HOME",
+    "PYTHONUNBUFFERED",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "RAY_HEAD_IP",
+    "SWEEP_CONTAINER",
+}
 
 
 def documents(name: str) -> list[dict[str, Any]]:
