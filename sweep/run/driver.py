@@ -200,11 +200,13 @@ class Driver:
         except ClusterLost as lost:
             if self.suggester is not None:
                 self.suggester.abandon()
+            self._leave_record()
             cluster_loss.leave(self, str(lost))
             raise
         except KeyboardInterrupt:
             if self.suggester is not None:
                 self.suggester.abandon()
+            self._leave_record()
             # A trial's files have an owner until its process has gone.
             ray_cluster.disconnect(DISCONNECT_SECONDS)
             # Who interrupts is not kept waiting for a store: the next start settles the rest.
@@ -375,6 +377,11 @@ class Driver:
             self.ownership.leave()
             text = f"{len(waiting)} trials are left to other starts, which train them"
             self.show("note", text=text)
+
+    def _leave_record(self) -> None:
+        """Ends this start and not the sweep, if others train."""
+        if self.trained_elsewhere and isinstance(self.ownership, SharedRecord):
+            self.ownership.leave()
 
     def _tell_suggestions(self, trial_id: str) -> None:
         if self.suggester is not None:

@@ -585,3 +585,26 @@ def test_a_start_that_could_only_wait_for_living_others_ends(
     assert driver.backlog.finished
     assert driver.left == set(ids)
     assert said[-1] == "3 trials are left to other starts, which train them"
+
+
+@pytest.mark.parametrize(("others", "state"), [(True, None), (False, "interrupted")])
+def test_a_start_that_shares_does_not_end_the_sweep_of_the_others(
+    make: Make, store: Store, monkeypatch: pytest.MonkeyPatch, others: bool, state: str | None
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    driver = make(share=True)
+    driver.ownership = record = SharedRecord(
+        lambda: acquire(store, "sweeps/shared.json", wait=False, state="running")
+    )
+    driver.prepare(TRIALS, one_node)
+    if others:
+        hold(store, TRIALS[1].trial_id, "2026-01-01T00:00:00+00:00")
+    driver.on_tick()
+    monkeypatch.setattr("sweep.run.cluster_loss.run_through_losses", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        driver.run()
+    record.release("interrupted", wait=False)
+    stored = json.loads(store.read("sweeps/shared.json") or b"{}")
+    assert stored.get("state") == state
