@@ -144,6 +144,16 @@ def test_every_file_and_anchor_exists() -> None:
         assert anchor in {title.lower().replace(" ", "-") for title in titles}
 
 
+def test_the_first_screen_answers_every_cluster_in_at_most_ten_lines() -> None:
+    question, *answers = README.partition("\n## ")[0].split("\n**")
+    assert "Which of these is your cluster?" in question
+    titles = [answer.partition(".**")[0] for answer in answers]
+    assert {"One machine", "Slurm", "Kubernetes"} <= set(titles)
+    for answer in answers:
+        assert "```sh" in answer, answer
+        assert len(answer.strip().splitlines()) <= 10, answer
+
+
 # Ray, Docker, Kubernetes
 
 
