@@ -78,8 +78,8 @@ class Slurm:
         said = self.run("squeue", *shown, f"--jobs={job}")
         return dict(line.split() for line in said.splitlines())
 
-    def state(self, job: str) -> str:
-        return self.states(job)[job]
+    def state(self, job: str, task: str | None = None) -> str:
+        return self.states(job)[task or job]
 
 
 @contextmanager

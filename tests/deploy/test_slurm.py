@@ -115,6 +115,38 @@ def test_a_job_on_two_nodes_queues_itself_again_and_goes_on(
     assert_every_row_once(root, 2)
 
 
+STAND_IN = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+print(*sys.argv[1:], flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.slow
+def test_a_task_near_its_limit_queues_itself_again_and_no_other(
+    cluster: Slurm, tmp_path: Path
+) -> None:
+    """The number of the last task's job is that of the whole array."""
+    (tmp_path / "sweep.py").write_text(STAND_IN)
+    job = cluster.submit(
+        *("--array=0-1", f"--chdir={tmp_path}", f"--output={tmp_path}/log%a", "--mem=100"),
+        *(str(FILES / "array.sbatch"), "python", "sweep.py"),
+    )
+    logs = {f"{job}_{task}": tmp_path / f"log{task}" for task in range(2)}
+    wait_until(lambda: all(log.exists() and log.read_text() for log in logs.values()), 30)
+    for task, log in logs.items():
+        assert log.read_text() == "--share\n"
+        cluster.run("scancel", "--batch", "--signal=USR1", task)
+        wait_until(lambda task=task: cluster.state(job, task) == "PENDING", 30)
+        others = cluster.states(job).items() - {(task, "PENDING")}
+        assert {state for _, state in others} == {"RUNNING"}
+        cluster.run("scontrol", "update", f"JobId={task}", "StartTime=now")
+        wait_until(lambda task=task: cluster.state(job, task) == "RUNNING", 30)
+    cluster.run("scancel", job)
+
+
 @pytest.mark.slow
 def test_the_tasks_of_an_array_share_one_sweep(cluster: Slurm, tmp_path: Path) -> None:
     root = tmp_path / "results"
