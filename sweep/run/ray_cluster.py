@@ -197,13 +197,23 @@ def _wait_for_listener(address: str, seconds: float) -> None:
 
 
 def _reasons(error: BaseException) -> str:
-    """First lines of the error and of those behind it, since Ray's last one may only say where."""
+    """Short lines on the error and those behind it, since Ray's last one may only say where."""
     lines = []
     reason: BaseException | None = error
     while reason:
-        lines.append(str(reason).strip().partition("\n")[0].rstrip("."))
+        lines.append(_short_line(str(reason).strip()).rstrip("."))
         reason = reason.__cause__
     return ": ".join(dict.fromkeys(filter(None, lines)))
+
+
+def _short_line(text: str) -> str:
+    """The first line; where that begins a traceback, as of a wrong token, what it ends with."""
+    first, _, rest = text.partition("\n")
+    before, traceback, _ = first.partition("Traceback (most recent call last)")
+    if not traceback or not rest:
+        return first
+    last = rest.rpartition("\n")[2].partition(": ")[2]  # without the name of the exception
+    return before + ". ".join(last.split(". ")[:3])  # and without advice on what else to read
 
 
 def nodes() -> list[dict[str, float]]:

@@ -72,6 +72,35 @@ def test_the_reason_behind_rays_error_is_said(monkeypatch: pytest.MonkeyPatch) -
     )
 
 
+# As Ray 2.60.0 puts it, but for the middle of the traceback.
+WRONG_TOKEN = """\
+Failed to connect to GCS. Last connection error: Traceback (most recent call last):
+  File "python/ray/includes/common.pxi", line 119, in ray._raylet.check_status
+ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: Authentication token is missing \
+or incorrect. Note: RAY_AUTH_MODE is currently 'disabled' (not 'token'). Ensure that the token \
+for the cluster is available in a local file (e.g., ~/.ray/auth_token or via \
+RAY_AUTH_TOKEN_PATH) or as the `RAY_AUTH_TOKEN` environment variable. To generate a token for \
+local development, use `ray get-auth-token --generate` For more information, see: https://docs
+"""
+
+
+def test_a_wrong_token_is_said_though_it_stands_in_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def init(**_: object) -> None:
+        raise ConnectionError("Failed to connect to x:1") from RuntimeError(WRONG_TOKEN)
+
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setattr(ray_cluster.ray, "init", init)
+    with pytest.raises(UsageError) as error:
+        ray_cluster.connect()
+    said = str(error.value)
+    assert "Authentication token is missing or incorrect. Note: RAY_AUTH_MODE is currently" in said
+    assert said.endswith("or as the `RAY_AUTH_TOKEN` environment variable")
+    assert "\n" not in said
+    assert "Traceback" not in said
+
+
 def test_a_cluster_of_our_own_has_the_cpus_that_we_may_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
