@@ -115,6 +115,7 @@ def connect(*, is_awaited: bool = True) -> None:
         _wait_for_listener(address, LISTENER_SECONDS if is_awaited else 0.0)
     else:
         temporary_folder.check_room()
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         if address:
             ray.init(**quiet)
@@ -129,6 +130,9 @@ def connect(*, is_awaited: bool = True) -> None:
         problem = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
         reason = _reasons(error) if address else _token_problem(error) or _reasons(error)
         raise UsageError(f"{problem}: {reason}") from error
+    finally:
+        if callable(handler):  # Ray sets one of its own, which ends this process at once
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _own_resources() -> dict[str, int]:
