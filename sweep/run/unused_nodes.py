@@ -7,6 +7,7 @@ Ray joins a cluster only where it is named: by --ray-address or RAY_ADDRESS, whi
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from sweep.run.cluster_watch import reaches
 
@@ -36,9 +37,18 @@ def _number(variable: str) -> int:
 
 
 def _running_here() -> str | None:
-    """Address of the cluster that `ray start` left here, if it answers."""
-    from ray._private.utils import read_ray_address
+    """Address of the cluster that `ray start` left here, if it answers.
 
-    address = read_ray_address() or ""
+    Without Ray, whose import takes a second: a dry run needs none.
+    """
+    try:
+        address = (_ray_folder() / "ray_current_cluster").read_text().strip()
+    except OSError:
+        return None
     host, _, port = address.rpartition(":")
     return address if port.isdecimal() and reaches((host.strip("[]"), int(port))) else None
+
+
+def _ray_folder() -> Path:
+    """Ray's folder for temporary files on Linux, as its get_default_system_temp_dir() has it."""
+    return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"

@@ -43,4 +43,5 @@ def counting_store(root: Path) -> tuple[Store, CountingFileSystem]:
     store = Store(root)
     fs = CountingFileSystem(store.base)
     store.fs, store.is_local = fs, False  # pyright: ignore[reportAttributeAccessIssue] - as a bucket
+    store._buckets.add(store.base.partition("/")[0])  # it is known to be there
     return store, fs

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ray._private.utils import get_ray_address_file
 
 from sweep.cli.experiment import main as main_of_experiment
 from sweep.run import unused_nodes
@@ -20,8 +21,10 @@ def ray_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where `ray start` leaves the address of the cluster that runs on this machine."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    path = tmp_path / "ray_current_cluster"
-    monkeypatch.setattr("ray._private.utils.get_ray_address_file", lambda _: str(path))
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    path = Path(get_ray_address_file(None))
+    assert path.is_relative_to(tmp_path)
+    path.parent.mkdir()
     return path
 
 
@@ -82,6 +85,6 @@ def test_a_dry_run_says_it_and_with_a_cluster_nobody_does(
     command = ["--profile=digits", "--settings=C_8-32", "--dry-run", f"--results={tmp_path}"]
     assert main_of_experiment(TABLE1, command) == 0
     assert "WARNING: this Slurm job has 2 nodes" in capsys.readouterr().out
-    monkeypatch.setattr("sweep.run.dryrun.visible_nodes", lambda _: [{"CPU": 4.0}])
+    monkeypatch.setattr("sweep.run.dryrun.visible_nodes", lambda _: ([{"CPU": 4.0}], None))
     assert main_of_experiment(TABLE1, [*command, "--ray-address=10.0.0.1:6379"]) == 0
     assert "WARNING" not in capsys.readouterr().out
