@@ -16,7 +16,7 @@ examples:
   python -m sweep.table1 --profile digits --settings 'C_*,B_64-64' --seeds 0-2
       narrow discriminators with three seeds, SN and SR, on this machine's CPU
   python -m sweep.table1 --profile digits --methods 'sn*,sr*' --settings C_32-32
-      SN, SR and both controls
+      SN, SR and all their controls
   python -m sweep.table1 --profile digits --settings 'B_*' --i-ratios 0.125,0.25,0.5,1
       SN once and SR with each i
   python -m sweep.table1 --data-root /data --download --results s3://bucket/sweeps \

@@ -59,47 +59,7 @@ def parser() -> argparse.ArgumentParser:
     )
     trained.add_argument("--evaluate-every", type=int, metavar="N", help="iterations")
 
-    numbers = p.add_argument_group("the method's numbers")
-    numbers.add_argument(
-        "--i-ratio", type=float, help="share of singular values lifted (default 0.5)"
-    )
-    numbers.add_argument(
-        "--spectral-floor", type=float, help="of sr-floor, a share of sigma_1 (default 0.5)"
-    )
-    numbers.add_argument(
-        "--projection-period", type=int, metavar="N", help="iterations between two (default 5)"
-    )
-    numbers.add_argument(
-        "--projection-burst",
-        action=argparse.BooleanOptionalAction,
-        help="project after every D update of each Nth iteration, as released (default), or after "
-        "every Nth D update",
-    )
-    numbers.add_argument(
-        "--penalty-weight", type=float, metavar="GAMMA", help="default: the source's"
-    )
-    numbers.add_argument(
-        "--discriminator-rate-factor",
-        type=float,
-        metavar="X",
-        help="D's learning rate over the profile's (default 1; sn-ttur: 4)",
-    )
-    numbers.add_argument(
-        "--packing", type=int, metavar="M", help="images that D judges together (default 2)"
-    )
-    numbers.add_argument(
-        "--nudge-k", type=int, metavar="K", help=f"directions (default {NUDGE_K})"
-    )
-    numbers.add_argument(
-        "--nudge-every", type=int, metavar="N", help=f"iterations (default {NUDGE_EVERY})"
-    )
-    numbers.add_argument(
-        "--nudge-gamma",
-        type=float,
-        metavar="GAMMA",
-        help=f"what is left of the gradient along them (default {NUDGE_GAMMA}; 1 is plain Adam)",
-    )
-
+    _method_flags(p)
     measured = p.add_argument_group("what is measured")
     measured.add_argument(
         "--hessian",
@@ -161,6 +121,52 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def _method_flags(p: argparse.ArgumentParser) -> None:
+    numbers = p.add_argument_group("the method's numbers")
+    numbers.add_argument(
+        "--i-ratio", type=float, help="share of singular values lifted (default 0.5)"
+    )
+    numbers.add_argument(
+        "--spectral-floor", type=float, help="of sr-floor, a share of sigma_1 (default 0.5)"
+    )
+    numbers.add_argument(
+        "--projection-period", type=int, metavar="N", help="iterations between two (default 5)"
+    )
+    numbers.add_argument(
+        "--projection-burst",
+        action=argparse.BooleanOptionalAction,
+        help="project after every D update of each Nth iteration, as released (default), or after "
+        "every Nth D update",
+    )
+    numbers.add_argument(
+        "--penalty-weight", type=float, metavar="GAMMA", help="default: the source's"
+    )
+    numbers.add_argument(
+        "--discriminator-rate-factor",
+        type=float,
+        metavar="X",
+        help="D's learning rate over the profile's (default 1; sn-ttur: 4)",
+    )
+    numbers.add_argument(
+        "--packing", type=int, metavar="M", help="images that D judges together (default 2)"
+    )
+    numbers.add_argument(
+        "--unrolled-steps", type=int, metavar="K", help="updates of D that G foresees (default 5)"
+    )
+    numbers.add_argument(
+        "--nudge-k", type=int, metavar="K", help=f"directions (default {NUDGE_K})"
+    )
+    numbers.add_argument(
+        "--nudge-every", type=int, metavar="N", help=f"iterations (default {NUDGE_EVERY})"
+    )
+    numbers.add_argument(
+        "--nudge-gamma",
+        type=float,
+        metavar="GAMMA",
+        help=f"what is left of the gradient along them (default {NUDGE_GAMMA}; 1 is plain Adam)",
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
@@ -216,6 +222,7 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
         discriminator_rate_factor=args.discriminator_rate_factor,
         spectral_floor=args.spectral_floor,
         packing=args.packing,
+        unrolled_steps=args.unrolled_steps,
         nudge_k=args.nudge_k,
         nudge_every=args.nudge_every,
         nudge_gamma=args.nudge_gamma,

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from trainer import hessian, penalties
 from trainer.config.methods import METHODS
@@ -26,6 +27,7 @@ from trainer.precision import mixed_precision
 from trainer.projection import is_due, project, reparametrised
 from trainer.randomness import draw_purpose, generator, part_purpose
 from trainer.state import Optimiser, TrainState
+from trainer.unrolling import Parameters, looked_ahead
 
 # What an iteration returns, in this order; the ratios, of penalty to loss gradient, are NaN where
 # the players take turns.
@@ -46,8 +48,9 @@ def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Ten
     else:
         measured = torch.full((4,), math.nan, device=config.device)
         measured[0] = 0
-        # Pairs of G's update have the images of D's: nothing more is drawn.
-        seen: Drawn | None = [] if config.loss in PAIR_LOSSES else None
+        # Real images in G's update are those of D's: nothing more is drawn.
+        foresees = config.unrolled_steps is not None
+        seen: Drawn | None = [] if foresees or config.loss in PAIR_LOSSES else None
         for k in range(config.n_critic):
             keep = seen if k == 0 else None
             measured[0] += update_discriminator(config, state, data, k, keep) / config.n_critic
@@ -178,7 +181,7 @@ def _judged(
 def update_generator(config: TrialConfig, state: TrainState, seen: Drawn | None = None) -> Tensor:
     """Updates G once; returns L_G. D's weights take no gradient here.
 
-    A loss over pairs needs in `seen` the real images of each part.
+    A loss over pairs and foreseen updates of D need in `seen` the real images of each part.
     """
     advance(state.discriminator.normalised_layers())
     advance(state.generator.normalised_layers())
@@ -190,7 +193,11 @@ def update_generator(config: TrialConfig, state: TrainState, seen: Drawn | None 
         purpose = part_purpose("G update", part)
         rng = generator(config.device, config.seed, state.iteration, purpose)
         n, real = config.generator_batch_size // parts, None if seen is None else seen[part]
-        loss = generator_loss(config, state, n, rng, real)
+        if config.unrolled_steps is None:
+            loss = generator_loss(config, state, n, rng, real)
+        else:
+            assert real is not None
+            loss = unrolled_loss(config, state, n, rng, *real)
         (loss / parts).backward()
         total += loss.detach() / parts
     if config.nudge_k is not None:
@@ -217,6 +224,30 @@ def generator_loss(
     with torch.no_grad(), mixed_precision(config):
         real_out = state.discriminator(*real).float()
     return PAIR_LOSSES[config.loss].generator(fake_out, real_out)
+
+
+def unrolled_loss(
+    config: TrialConfig,
+    state: TrainState,
+    n: int,
+    rng: torch.Generator,
+    real: Tensor,
+    labels: Tensor | None,
+) -> Tensor:
+    """L_G of n fakes under D as it will be, after updates on these fakes and the real images."""
+    assert config.unrolled_steps is not None
+    d, loss = state.discriminator, LOSSES[config.loss]
+    z, fake_labels = latent(config, n, rng)
+    fake = state.generator(z, fake_labels)
+    x, both = torch.cat([real, fake]), _joined(labels, fake_labels)
+
+    def d_loss(theta: Parameters) -> Tensor:
+        outputs = functional_call(d, dict(theta), (x, both))
+        return loss.discriminator(outputs[: len(real)], outputs[len(real) :])
+
+    optimiser = state.discriminator_optimiser
+    theta = looked_ahead(d, optimiser, d_loss, config.unrolled_steps)
+    return loss.generator(functional_call(d, dict(theta), (fake, fake_labels)))
 
 
 def update_both(config: TrialConfig, state: TrainState, data: Source) -> Tensor:

@@ -42,6 +42,7 @@ COLOURS = {
     "r1": "#D6457A",
     "rpgan": "#A65E2E",
     "rpgan-r1r2": "#8E2F5C",
+    "unrolled": "#6D4C9F",
     "wgan-gp": "#E07B91",
     "orthonormal": "#7FA60A",
     "lecam": "#5B8C9A",

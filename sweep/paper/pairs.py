@@ -55,6 +55,7 @@ METHODS_OWN = (
     "penalty_weight",
     "loss",
     "packing",
+    "unrolled_steps",
     "spectral_floor",
     "nudge_k",
     "nudge_every",

@@ -131,9 +131,11 @@ def _training_bytes(config: TrialConfig) -> float:
         return _SECOND_DERIVATIVES[method.penalty] * _saved_bytes(config, real, 2 * real)
     judged = 4 * real if method.penalty in ("r1", "r1r2", "wgan-gp") else 2 * real
     fakes = config.generator_batch_size * real / config.batch_size
+    # Of each update of D that G foresees, the graph of its gradient too.
+    foreseen = 3 * (config.unrolled_steps or 0) * (real + fakes)
     return max(
         _saved_bytes(config, 0, judged) + _transient_bytes(config, real),
-        _saved_bytes(config, fakes, fakes),
+        _saved_bytes(config, fakes, fakes + foreseen),
     )
 
 

@@ -24,6 +24,8 @@ FOLDED_FROM = 16
 # Forward passes (of G, of D) that an update costs per image beside or, for players that step at
 # once, instead of those in `operations`. Counted by torch in the real updates.
 _GRADIENT_PENALTY = (0, 6)
+# Forward passes of D per real and generated image and per update of D that G foresees.
+_UNROLLED = 8.5
 _OF_GRADIENTS = ("r1", "r1r2", "wgan-gp")
 _SIMULTANEOUS = {None: (3, 8), "jare": (9, 26), "conopt": (11, 28)}
 # 20 Lanczos products on each of 256 images, for G's Hessian and for D's (real and generated).
@@ -40,6 +42,8 @@ _SMALL_LAUNCHES = (378, 305)
 _LARGE_LAUNCHES = (504, 1275)
 # Per D update with a gradient penalty, which comes without spectral normalisation.
 _PENALISED_LAUNCHES = 440
+# With D's updates foreseen: per D update, without spectral normalisation, and per foreseen one.
+_UNROLLED_LAUNCHES = (253, 1019)
 # Per D update where the loss is one of pairs, which comes without spectral normalisation, too.
 _PAIRED_LAUNCHES = {None: 249, "r1r2": 357}
 # The same of an iteration of players that step at once.
@@ -103,6 +107,10 @@ def work(config: TrialConfig) -> float:
     if config.loss == "relativistic":
         # D(x) on real images for G's update.
         total += config.iterations * config.batch_size * discriminator
+    if config.unrolled_steps is not None:
+        images = config.batch_size + config.generator_batch_size
+        each = images * config.unrolled_steps * _UNROLLED * discriminator
+        total += config.iterations * each
     if config.nudge_every:
         solves = math.ceil(config.iterations / config.nudge_every)
         total += solves * _HESSIAN_IMAGES * passes(_HESSIAN_OF_G)
@@ -141,6 +149,9 @@ def launches(config: TrialConfig) -> float:
     else:
         d, g = _SMALL_LAUNCHES
         d = _PENALISED_LAUNCHES if method.penalty in _OF_GRADIENTS else d
+        if config.unrolled_steps is not None:
+            d, foreseen = _UNROLLED_LAUNCHES
+            g += foreseen * config.unrolled_steps
         d = _PAIRED_LAUNCHES[method.penalty] if config.loss == "relativistic" else d
         each = parts * (config.n_critic * d + g)
     return float(config.iterations * each)

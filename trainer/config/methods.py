@@ -23,7 +23,7 @@ class Method:
     """A preset. `penalty_weight`, where there is a penalty, is what the source uses.
 
     `discriminator_rate_factor` multiplies the profile's learning rate of D, `packing` is the
-    number of images that D judges together.
+    number of images that D judges together, `unrolled_steps` that of D's updates that G foresees.
     """
 
     formula: str
@@ -39,6 +39,7 @@ class Method:
     nudges: bool = False
     discriminator_rate_factor: float | None = None
     packing: int | None = None
+    unrolled_steps: int | None = None
 
     @property
     def lifts(self) -> bool:
@@ -172,6 +173,14 @@ METHODS: Mapping[str, Method] = {
         loss="relativistic",
         formula="rpgan, and L_D + gamma/2 (E |grad_x D(x)|^2 + E |grad_x D(G(z))|^2)",
         source="Huang et al. 2024, R3GAN; gamma its CIFAR-10 preset's at the start",
+    ),
+    "unrolled": Method(
+        normalisation="none",
+        loss="non-saturating",
+        unrolled_steps=5,
+        formula="L_G(phi, theta_k(phi)), theta_k being D after k = 5 updates more, and G's "
+        "gradient taken through them",
+        source="Metz et al. 2017, Eqs. (4) to (7)",
     ),
     "wgan-gp": Method(
         normalisation="none",

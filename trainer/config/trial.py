@@ -65,6 +65,7 @@ _COUNTS = (
     "nudge_k",
     "nudge_every",
     "packing",
+    "unrolled_steps",
     "hessian_k",
 )
 # Stored as int64.
@@ -88,8 +89,8 @@ class TrialConfig(_Identified):
     how Inception scores are taken, on the curve and at the end. A branch goes on from iteration
     `parent_iteration` of the trial `parent`. `discriminator_rate_factor` multiplies
     `discriminator_learning_rate`; 1 is None. D judges `packing` images together. `spectral_floor`
-    is a share of sigma_1. `hessian_k` eigenvalues of G's and of D's Hessian are logged at every
-    evaluation.
+    is a share of sigma_1. G foresees `unrolled_steps` updates of D. `hessian_k` eigenvalues of
+    G's and of D's Hessian are logged at every evaluation.
     """
 
     profile: str
@@ -131,6 +132,7 @@ class TrialConfig(_Identified):
     discriminator_rate_factor: float | None = None
     packing: int | None = None
     spectral_floor: float | None = None
+    unrolled_steps: int | None = None
     hessian_k: int | None = None
     scorer: str | None = None
     curve_protocol: str | None = None
@@ -306,8 +308,9 @@ def _method_defaults(dataset: str, name: str, method: Method) -> dict[str, Any]:
         values["penalty_weight"] = weight
     if method.discriminator_rate_factor is not None:
         values["discriminator_rate_factor"] = method.discriminator_rate_factor
-    if method.packing is not None:
-        values["packing"] = method.packing
+    for name_of in ("packing", "unrolled_steps"):
+        if getattr(method, name_of) is not None:
+            values[name_of] = getattr(method, name_of)
     if method.nudges:
         values |= {
             "nudge_k": NUDGE_K,
@@ -382,6 +385,7 @@ def _check_method(c: TrialConfig, method: Method) -> None:
         "nudge_every": (method.nudges, "nudges no gradient"),
         "nudge_gamma": (method.nudges, "nudges no gradient"),
         "spectral_floor": (method.compensation == "floor", "has no floor under its spectra"),
+        "unrolled_steps": (method.unrolled_steps is not None, "foresees no update of D"),
         "packing": (method.packing is not None, "judges images one by one"),
     }
     for name, (applies, reason) in takes.items():
@@ -389,7 +393,9 @@ def _check_method(c: TrialConfig, method: Method) -> None:
             raise UsageError(f"method {c.method!r} {reason} and takes no {name}")
     _check_rate(c, method)
     _check_packing(c)
-    if method.simultaneous and c.precision != "float32":
+    _check_unrolling(c)
+    twice = method.simultaneous or c.unrolled_steps is not None
+    if twice and c.precision != "float32":
         raise UsageError(
             f"method {c.method!r} differentiates twice and needs float32, not {c.precision}"
         )
@@ -426,4 +432,12 @@ def _check_packing(c: TrialConfig) -> None:
     if c.micro_batch < c.packing:
         raise UsageError(
             f"packing {c.packing} needs as many images at once, but micro_batch is {c.micro_batch}"
+        )
+
+
+def _check_unrolling(c: TrialConfig) -> None:
+    if c.unrolled_steps is not None and c.micro_batch < c.batch_size:
+        raise UsageError(
+            f"method {c.method!r} foresees D's update on the whole batch, which is no sum over "
+            f"parts of it: micro_batch must be {c.batch_size}, not {c.micro_batch}"
         )

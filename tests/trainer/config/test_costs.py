@@ -144,6 +144,18 @@ def digits():
 )
 def test_work_of_an_iteration(method, digits):
     config = trial_config("digits", "B_8-64", method, 0, batch_size=8, micro_batch=8)
+    check_work(config, digits)
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_work_of_foreseen_updates(steps, digits):
+    sizes = {"batch_size": 8, "micro_batch": 8}
+    check_work(
+        trial_config("digits", "B_8-64", "unrolled", 0, unrolled_steps=steps, **sizes), digits
+    )
+
+
+def check_work(config, digits):
     state = initial_state(config)
     train_iteration(config, state, digits)
     real = counted(lambda: train_iteration(config, state, digits)).multiply_adds
@@ -197,6 +209,7 @@ def test_evaluations_draw_and_score():
         ("C_8-32", "lecam", {}),
         ("C_8-32", "r1", {}),
         ("C_8-32", "rpgan", {}),
+        ("C_8-32", "unrolled", {}),
         ("C_8-32", "rpgan-r1r2", {}),
         ("C_8-32", "jare", {}),
         ("C_8-32", "conopt", {}),

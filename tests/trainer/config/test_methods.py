@@ -28,6 +28,7 @@ AXES = {
     "r1": ("none", None, False, None),
     "rpgan": ("none", None, False, None),
     "rpgan-r1r2": ("none", None, False, None),
+    "unrolled": ("none", None, False, None),
     "wgan-gp": ("none", None, False, None),
     "orthonormal": ("none", None, False, None),
     "lecam": ("sn", None, False, None),
@@ -41,6 +42,7 @@ TRAINING = {
     "conopt": ("conopt", 10, "non-saturating", True),
     "r1": ("r1", 10, "non-saturating", False),
     "rpgan": (None, None, "relativistic", False),
+    "unrolled": (None, None, "non-saturating", False),
     "rpgan-r1r2": ("r1r2", 0.05, "relativistic", False),
     "wgan-gp": ("wgan-gp", 10, "wasserstein", False),
     "lecam": ("lecam", 0.3, "hinge", False),
@@ -65,6 +67,8 @@ def test_what_every_method_does_to_the_updates():
     factors = {name: m.discriminator_rate_factor for name, m in METHODS.items()}
     assert {name: factor for name, factor in factors.items() if factor} == {"sn-ttur": 4.0}
     assert {name: m.packing for name, m in METHODS.items() if m.packing} == {"pacgan": 2}
+    foreseen = {name: m.unrolled_steps for name, m in METHODS.items() if m.unrolled_steps}
+    assert foreseen == {"unrolled": 5}
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -18,6 +18,9 @@ from trainer.config.protocols import REFERENCE_SHA256
 from trainer.config.settings import PROFILES, SETTINGS, TOYS
 from trainer.config.trial import TrialConfig, trial_config
 
+# On ImageNet, where batches come in parts, they are refused.
+NOT_IN_PARTS = ("jare", "conopt", "unrolled")
+
 
 def numbers(config, *names):
     return tuple(getattr(config, name) for name in names)
@@ -27,7 +30,7 @@ def numbers(config, *names):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("jare", "conopt")])
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in NOT_IN_PARTS])
 def test_no_two_settings_become_the_same_trial(profile, method):
     configs = [trial_config(profile, name, method, 0) for name in SETTINGS]
     sizes = {(c.dataset, c.batch_size, c.channels) for c in configs}
@@ -136,6 +139,7 @@ def test_a_method_brings_the_numbers_it_takes_and_no_others(method):
     assert c.loss == m.loss
     assert c.discriminator_rate_factor == m.discriminator_rate_factor
     assert c.packing == m.packing
+    assert c.unrolled_steps == m.unrolled_steps
     assert c.spectral_floor == (0.5 if m.compensation == "floor" else None)
 
 
@@ -279,6 +283,7 @@ OTHER_METHODS = {
     "nudge_gamma": ("nugan", 0.5),
     "discriminator_rate_factor": ("sn-ttur", 2.0),
     "packing": ("pacgan", 3),
+    "unrolled_steps": ("unrolled", 1),
     "spectral_floor": ("sr-floor", 0.25),
 }
 
@@ -416,6 +421,16 @@ REFUSED = [
         "sr-static",
         {"spectral_floor": 0.5},
         "method 'sr-static' has no floor under its spectra and takes no spectral_floor",
+    ),
+    (CIFAR, "sn", {"unrolled_steps": 1}, "method 'sn' foresees no update of D and takes no unr"),
+    (CIFAR, "unrolled", {"unrolled_steps": 0}, "unrolled_steps must be at least 1, but got 0"),
+    (CIFAR, "unrolled", {"precision": "bf16"}, "method 'unrolled' differentiates twice and needs"),
+    (
+        IMAGENET,
+        "unrolled",
+        {},
+        "method 'unrolled' foresees D's update on the whole batch, which is no sum over parts of "
+        "it: micro_batch must be 512, not 32",
     ),
     (CIFAR, "sn", {"channels": 0}, "channels must be at least 1, but got 0"),
     (CIFAR, "sn", {"channels": -4}, "channels must be at least 1, but got -4"),
