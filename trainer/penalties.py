@@ -1,4 +1,4 @@
-"""Penalties of the methods beside SN and SR: R1, R2, LeCam, WGAN-GP, orthonormal, JARE, ConOpt.
+"""Penalties of the methods beside SN and SR: R1, R2, LeCam, bCR, WGAN-GP, JARE and others.
 
 Pure functions of tensors and callables. D is `discriminator(x, labels) -> [B]`, without batch
 normalisation: only then is the gradient of the summed outputs the gradient of each sample. All of
@@ -58,6 +58,11 @@ def lecam(real_out: Tensor, fake_out: Tensor, averages: Tensor | None, weight: f
     a_real, a_fake = averages[:2] / averages[2]
     above, below = torch.relu(real_out - a_fake), torch.relu(a_real - fake_out)
     return weight * (above.square().mean() + below.square().mean())
+
+
+def consistency(outputs: Tensor, augmented: Tensor, weight: float) -> Tensor:
+    """weight * mean of (D(x) - D(T(x)))^2 (CR-GAN; bCR has it on generated images too)."""
+    return weight * (outputs - augmented).square().mean()
 
 
 def averaged(averages: Tensor | None, means: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from trainer import hessian, penalties
+from trainer.augmentation import augmented, shifted
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
@@ -123,6 +124,8 @@ def discriminator_loss(
         real, labels = shuffled(real, labels, rng)
     with torch.no_grad(), mixed_precision(config):
         fake = state.generator(z, fake_labels).to(real.dtype)
+    if METHODS[config.method].augments:
+        real, fake = augmented(real, rng), augmented(fake, rng)
     penalty, weight = METHODS[config.method].penalty, config.penalty_weight
     if penalty == "r1r2" and weight is not None:
         return _penalised_pairs(config, d, real, labels, fake, fake_labels)
@@ -131,6 +134,12 @@ def discriminator_loss(
     loss = (PAIR_LOSSES.get(config.loss) or LOSSES[config.loss]).discriminator(real_out, fake_out)
     if means is not None:
         means.append(torch.stack([real_out.detach().mean(), fake_out.detach().mean()]))
+    if penalty == "bcr" and weight is not None:
+        moved = shifted(real, rng), labels, shifted(fake, rng), fake_labels
+        with mixed_precision(config):
+            moved_outputs = _judged(config, d, *moved)
+        for out, other in zip((real_out, fake_out), moved_outputs, strict=True):
+            loss = loss + penalties.consistency(out, other, weight)
     if penalty == "lecam" and weight is not None:
         loss = loss + penalties.lecam(real_out, fake_out, state.directions, weight)
     if penalty == "r1" and weight is not None:
@@ -217,7 +226,10 @@ def generator_loss(
     """L_G of n fakes, paired with the real images where the loss is one of pairs."""
     z, labels = latent(config, n, rng)
     with mixed_precision(config):
-        fake_out = state.discriminator(state.generator(z, labels), labels).float()
+        fake = state.generator(z, labels)
+        if METHODS[config.method].augments:
+            fake = augmented(fake, rng)
+        fake_out = state.discriminator(fake, labels).float()
     if config.loss not in PAIR_LOSSES:
         return LOSSES[config.loss].generator(fake_out)
     assert real is not None

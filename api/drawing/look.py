@@ -46,6 +46,8 @@ COLOURS = {
     "wgan-gp": "#E07B91",
     "orthonormal": "#7FA60A",
     "lecam": "#5B8C9A",
+    "bcr": "#9AA53B",
+    "diffaug": "#3F8F8F",
     "nugan": "#C2A14A",
 }
 OTHER_COLOUR = "#A0A0A0"

@@ -129,7 +129,7 @@ def _training_bytes(config: TrialConfig) -> float:
     real = config.micro_batch
     if method.simultaneous:
         return _SECOND_DERIVATIVES[method.penalty] * _saved_bytes(config, real, 2 * real)
-    judged = 4 * real if method.penalty in ("r1", "r1r2", "wgan-gp") else 2 * real
+    judged = 4 * real if method.penalty in ("r1", "r1r2", "bcr", "wgan-gp") else 2 * real
     fakes = config.generator_batch_size * real / config.batch_size
     # Of each update of D that G foresees, the graph of its gradient too.
     foreseen = 3 * (config.unrolled_steps or 0) * (real + fakes)

@@ -32,7 +32,8 @@ def equal(a, b):
 @pytest.mark.parametrize(("profile", "setting"), [("digits", "C_8-32"), ("toy", "ring8")])
 def test_every_method_of_a_seed_starts_from_the_same_weights(profile, setting):
     first = state(trial_config(profile, setting, "sn", 3, **SMALL))
-    for method in METHODS:
+    of_images = ("bcr", "diffaug") if profile == "toy" else ()
+    for method in (name for name in METHODS if name not in of_images):
         other = state(trial_config(profile, setting, method, 3, **SMALL))
         # A D of packs has a first layer of another shape.
         assert equal(first, other) == [True, METHODS[method].packing is None], method

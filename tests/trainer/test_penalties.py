@@ -10,6 +10,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from trainer.losses import LOSSES
 from trainer.penalties import (
     averaged,
+    consistency,
     gradient_penalty,
     jacobian_gradients,
     lecam,
@@ -116,6 +117,16 @@ def test_averages_do_not_remember_that_they_began_at_0():
         shares = 0.99 ** torch.arange(n - 1, -1, -1, dtype=torch.float64)
         truth = (shares[:, None] * means[:n]).sum(0) / shares.sum()
         torch.testing.assert_close(averages[:2] / averages[2], truth, rtol=1e-12, atol=0)
+
+
+def test_consistency_is_the_mean_squared_change():
+    a = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64, requires_grad=True)
+    b = torch.tensor([0.5, 4.0, -1.0], dtype=torch.float64, requires_grad=True)
+    loss = consistency(a, b, 10)
+    assert loss.item() == pytest.approx(10 * (0.25 + 4 + 0) / 3)
+    ours, other = torch.autograd.grad(loss, [a, b])
+    assert ours.tolist() == pytest.approx([10 * 2 * 0.5 / 3, -10 * 2 * 2 / 3, 0])
+    assert torch.equal(other, -ours)
 
 
 @pytest.mark.parametrize("labelled", [True, False])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer import penalties, projection, toys, updates
+from trainer import augmentation, penalties, projection, toys, updates
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
 from trainer.data.images import Images, load
@@ -450,6 +450,71 @@ def test_lecam_rests_on_the_averages_of_the_updates_before(digits, micro_batch):
     assert stated - bare == pytest.approx(penalty, rel=1e-4)
     assert penalty > 1
     assert float(state.directions[2]) == pytest.approx(0.99 * 0.01 + 0.01)
+
+
+# Augmentation
+
+
+def two_kinds(config, source):
+    """(D over exact norms, images, fakes) in float64, and the generator that augments next."""
+    state = initial_state(config)
+    rng = generator("cpu", config.seed, 0, "D update 0")
+    real, _ = source.draw(config.batch_size, rng)
+    z = torch.randn(config.batch_size, 128, generator=rng)
+    fake = copy.deepcopy(state.generator)(z).detach()
+    twin, norms = copy.deepcopy(state.discriminator).double(), {}
+    for layer in twin.normalised_layers():
+        u, v = power_iteration(layer.weight.detach(), layer.u)
+        norms[layer] = u @ layer.weight.flatten(1) @ v
+    return (
+        state,
+        twin,
+        lambda x: plain_discriminator(twin, x.double(), norms, None),
+        real,
+        fake,
+        rng,
+    )
+
+
+def check_update(state, twin, truth, config, source):
+    gradients = torch.autograd.grad(truth, list(twin.parameters()))
+    stated = update_discriminator(config, state, source, 0)
+    assert float(stated) == pytest.approx(truth.item(), rel=1e-5)
+    for p, g in zip(state.discriminator.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p.grad.double(), g, rtol=1e-3, atol=1e-5 * float(g.abs().max()))
+
+
+def test_bcr_is_sn_and_the_squared_change_under_a_shift_of_both_kinds(digits):
+    config = small("bcr")
+    state, twin, judge, real, fake, rng = two_kinds(config, digits)
+    truth = F.relu(1 - judge(real)).mean() + F.relu(1 + judge(fake)).mean()
+    for x in (real, fake):
+        truth = truth + 10 * (judge(x) - judge(augmentation.shifted(x, rng))).square().mean()
+    check_update(state, twin, truth, config, digits)
+
+
+def test_diffaug_shows_d_nothing_but_augmented_images(digits):
+    config = small("diffaug")
+    state, twin, judge, real, fake, rng = two_kinds(config, digits)
+    real, fake = augmentation.augmented(real, rng), augmentation.augmented(fake, rng)
+    truth = F.relu(1 - judge(real)).mean() + F.relu(1 + judge(fake)).mean()
+    check_update(state, twin, truth, config, digits)
+
+
+def test_g_descends_through_the_augmentation(digits):
+    config = small("diffaug")
+    state = initial_state(config)
+    twin = copy.deepcopy(state)
+    for layer in twin.discriminator.normalised_layers():
+        layer.u, layer.v = (x.detach() for x in power_iteration(layer.weight, layer.u))
+    norms = {c: c.u @ c.weight.flatten(1) @ c.v for c in twin.discriminator.normalised_layers()}
+    rng = generator("cpu", 0, 0, "G update")
+    fake = twin.generator(torch.randn(16, 128, generator=rng))
+    fake = augmentation.augmented(fake, rng)
+    loss = -plain_discriminator(twin.discriminator, fake, norms, None).mean()
+    gradients = torch.autograd.grad(loss, list(twin.generator.parameters()))
+    assert float(update_generator(config, state)) == pytest.approx(loss.item(), rel=1e-5)
+    first_step(config, twin.generator, state.generator, gradients)
 
 
 # Gradient accumulation

@@ -21,7 +21,8 @@ from trainer.config.trial import TrialConfig
 # From this side in pixels on, a 3x3 convolution after upsampling or before pooling is one 4x4
 # convolution of stride 2: 16 taps for 4 pixels. Below it the fold does not pay on a CPU.
 FOLDED_FROM = 16
-# Forward passes (of G, of D) that an update costs per image beside or, for players that step at
+# Forward passes (of G, of D) that an update costs per image beside, that of D on both augmented
+# images (bCR) as much as that of a penalised gradient, or, for players that step at
 # once, instead of those in `operations`. Counted by torch in the real updates.
 _GRADIENT_PENALTY = (0, 6)
 # Forward passes of D per real and generated image and per update of D that G foresees.
@@ -44,6 +45,8 @@ _LARGE_LAUNCHES = (504, 1275)
 _PENALISED_LAUNCHES = 440
 # With D's updates foreseen: per D update, without spectral normalisation, and per foreseen one.
 _UNROLLED_LAUNCHES = (253, 1019)
+# Of an update of D and of one of G with augmented images, and of D's with those beside.
+_AUGMENTED_LAUNCHES, _CONSISTENCY_LAUNCHES = (67, 47), 262
 # Per D update where the loss is one of pairs, which comes without spectral normalisation, too.
 _PAIRED_LAUNCHES = {None: 249, "r1r2": 357}
 # The same of an iteration of players that step at once.
@@ -101,7 +104,7 @@ def work(config: TrialConfig) -> float:
     total = operations(config)
     if method.simultaneous:
         total = config.iterations * config.batch_size * passes(_SIMULTANEOUS[method.penalty])
-    elif method.penalty in _OF_GRADIENTS:
+    elif method.penalty in (*_OF_GRADIENTS, "bcr"):
         updates = config.iterations * config.n_critic
         total += updates * config.batch_size * passes(_GRADIENT_PENALTY)
     if config.loss == "relativistic":
@@ -149,6 +152,9 @@ def launches(config: TrialConfig) -> float:
     else:
         d, g = _SMALL_LAUNCHES
         d = _PENALISED_LAUNCHES if method.penalty in _OF_GRADIENTS else d
+        if method.augments:
+            d, g = d + _AUGMENTED_LAUNCHES[0], g + _AUGMENTED_LAUNCHES[1]
+        d += _CONSISTENCY_LAUNCHES if method.penalty == "bcr" else 0
         if config.unrolled_steps is not None:
             d, foreseen = _UNROLLED_LAUNCHES
             g += foreseen * config.unrolled_steps

@@ -5,7 +5,7 @@
   back, with or without division by sigma_1 (`renormalises`), by overwriting the weights (form
   `project`) or as W_SR (form `reparam`);
 - `penalty` added to the losses, and whether both players are updated at once;
-- what D sees: images, or packs of them;
+- what D sees: images, augmented ones, or packs of them;
 - the optimiser: the profile's, that with another rate for D, or that with G's gradient nudged
   away from sharp directions.
 
@@ -40,6 +40,7 @@ class Method:
     discriminator_rate_factor: float | None = None
     packing: int | None = None
     unrolled_steps: int | None = None
+    augments: bool = False
 
     @property
     def lifts(self) -> bool:
@@ -203,6 +204,19 @@ METHODS: Mapping[str, Method] = {
         formula="sn, and L_D + gamma (E max(0, D(x) - a_F)^2 + E max(0, a_R - D(G(z)))^2), a_R "
         "and a_F moving averages of D on real and generated images",
         source="Tseng et al. 2021, LeCam; weight of its BigGAN code on CIFAR-10",
+    ),
+    "bcr": Method(
+        penalty="bcr",
+        penalty_weight=10.0,
+        formula="sn, and L_D + gamma (E (D(x) - D(T(x)))^2 + E (D(G(z)) - D(T(G(z))))^2), T a "
+        "random shift",
+        source="Zhao et al. 2021, balanced consistency regularization",
+    ),
+    "diffaug": Method(
+        augments=True,
+        formula="sn, and every D(x) in training is D(T(x)), T a random change of colour, shift "
+        "and cutout",
+        source="Zhao et al. 2020, DiffAugment, policy of CIFAR-10",
     ),
     "nugan": Method(
         nudges=True,

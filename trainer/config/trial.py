@@ -393,6 +393,7 @@ def _check_method(c: TrialConfig, method: Method) -> None:
             raise UsageError(f"method {c.method!r} {reason} and takes no {name}")
     _check_rate(c, method)
     _check_packing(c)
+    _check_images(c, method)
     _check_unrolling(c)
     twice = method.simultaneous or c.unrolled_steps is not None
     if twice and c.precision != "float32":
@@ -441,3 +442,8 @@ def _check_unrolling(c: TrialConfig) -> None:
             f"method {c.method!r} foresees D's update on the whole batch, which is no sum over "
             f"parts of it: micro_batch must be {c.batch_size}, not {c.micro_batch}"
         )
+
+
+def _check_images(c: TrialConfig, method: Method) -> None:
+    if c.resolution is None and (method.augments or method.penalty == "bcr"):
+        raise UsageError(f"method {c.method!r} augments images, and {c.dataset} has points")

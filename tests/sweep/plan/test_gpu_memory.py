@@ -126,6 +126,7 @@ def test_what_a_backward_pass_keeps(name: str) -> None:
         ("A_64-128", "sn", SMALL),
         ("A_64-128", "r1", SMALL),
         ("A_64-128", "pacgan", SMALL),
+        ("A_64-128", "bcr", SMALL),
         ("A_64-128", "unrolled", SMALL),
         ("A_64-128", "rpgan-r1r2", SMALL),
         ("B_64-64", "jare", SMALL | {"generator_batch_size": 4}),

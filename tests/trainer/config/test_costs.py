@@ -163,7 +163,8 @@ def check_work(config, digits):
 
 
 @pytest.mark.parametrize(
-    ("method", "without"), [("r1", "none"), ("wgan-gp", "none"), ("rpgan-r1r2", "rpgan")]
+    ("method", "without"),
+    [("r1", "none"), ("wgan-gp", "none"), ("rpgan-r1r2", "rpgan"), ("bcr", "sn")],
 )
 def test_work_of_a_gradient_penalty(method, without, digits):
     config = trial_config("digits", "B_8-64", method, 0, batch_size=8, micro_batch=8)
@@ -206,6 +207,8 @@ def test_evaluations_draw_and_score():
     [
         ("C_8-32", "sn", {}),
         ("C_8-32", "pacgan", {}),
+        ("C_8-32", "bcr", {}),
+        ("C_8-32", "diffaug", {}),
         ("C_8-32", "lecam", {}),
         ("C_8-32", "r1", {}),
         ("C_8-32", "rpgan", {}),

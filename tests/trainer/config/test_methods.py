@@ -32,6 +32,8 @@ AXES = {
     "wgan-gp": ("none", None, False, None),
     "orthonormal": ("none", None, False, None),
     "lecam": ("sn", None, False, None),
+    "bcr": ("sn", None, False, None),
+    "diffaug": ("sn", None, False, None),
     "nugan": ("sn", None, False, None),
 }
 # Penalty and its weight in the source, loss, both players at once.
@@ -46,6 +48,7 @@ TRAINING = {
     "rpgan-r1r2": ("r1r2", 0.05, "relativistic", False),
     "wgan-gp": ("wgan-gp", 10, "wasserstein", False),
     "lecam": ("lecam", 0.3, "hinge", False),
+    "bcr": ("bcr", 10, "hinge", False),
     "orthonormal": ("orthonormal", 1e-4, "hinge", False),
 }
 
@@ -69,6 +72,7 @@ def test_what_every_method_does_to_the_updates():
     assert {name: m.packing for name, m in METHODS.items() if m.packing} == {"pacgan": 2}
     foreseen = {name: m.unrolled_steps for name, m in METHODS.items() if m.unrolled_steps}
     assert foreseen == {"unrolled": 5}
+    assert [name for name, m in METHODS.items() if m.augments] == ["diffaug"]
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -432,6 +432,10 @@ REFUSED = [
         "method 'unrolled' foresees D's update on the whole batch, which is no sum over parts of "
         "it: micro_batch must be 512, not 32",
     ),
+    *(
+        (("toy", "ring8"), name, {}, f"method {name!r} augments images, and ring8 has points")
+        for name in ("bcr", "diffaug")
+    ),
     (CIFAR, "sn", {"channels": 0}, "channels must be at least 1, but got 0"),
     (CIFAR, "sn", {"channels": -4}, "channels must be at least 1, but got -4"),
     (CIFAR, "sn", {"iterations": 2**63}, "iterations must be at most 2^63 - 1, but got 92233720"),
