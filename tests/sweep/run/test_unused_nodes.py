@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ray._private.utils import get_ray_address_file
+from ray._private import utils as ray_utils
 
 from sweep.cli.experiment import main as main_of_experiment
 from sweep.run import unused_nodes
@@ -22,7 +22,7 @@ def ray_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    path = Path(get_ray_address_file(None))
+    path = Path(ray_utils.get_ray_address_file(None))  # pyright: ignore[reportPrivateImportUsage]
     assert path.is_relative_to(tmp_path)
     path.parent.mkdir()
     return path
