@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from tests.campaign.terminations import KINDS, End, Sweep, end, worst
 from tests.processes import descendants, kill
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import load_source
+from trainer.interruption import never
 from trainer.loop import train
 from trainer.scores.scorers import load_scorer
 from trainer.state import initial_state, to_bytes
@@ -35,18 +37,23 @@ def sweep(tmp_path: Path) -> Iterator[Sweep]:
             disturbed.process.wait()
 
 
-def undisturbed(config: TrialConfig, iteration: int) -> bytes:
-    """The checkpoint of a run that is told to end after an iteration, and never before."""
+def undisturbed(config: TrialConfig, iteration: int, *, evaluated: bool) -> bytes:
+    """The checkpoint of a run that is told to end after an iteration, and never before.
+
+    `evaluated`: or after the evaluation of it, as one whose end comes by the store.
+    """
     torch.set_num_threads(config.threads)
     state, source = initial_state(config), load_source(config.dataset, "cpu", None)
     scorer = load_scorer(config, source, state)
-    for _ in train(config, state, source, scorer, lambda: state.iteration >= iteration):
-        continue
+    is_there = never if evaluated else lambda: state.iteration >= iteration
+    for _ in train(config, state, source, scorer, is_there):
+        if state.iteration >= iteration:
+            break
     return to_bytes(config, state)
 
 
-def digest(checkpoint: bytes) -> str:
-    return digest_of(torch.load(io.BytesIO(checkpoint), weights_only=True))
+def loaded(checkpoint: bytes) -> dict[str, Any]:
+    return torch.load(io.BytesIO(checkpoint), weights_only=True)
 
 
 @pytest.mark.slow
@@ -64,7 +71,9 @@ def test_no_end_loses_more_than_an_iteration(sweep: Sweep) -> None:
         iteration = sweep.saved(config.trial_id)
         assert iteration > 0
         path = sweep.root / "checkpoints" / config.trial_id / f"{iteration}.pt"
-        assert digest(path.read_bytes()) == digest(undisturbed(config, iteration))
+        found = loaded(path.read_bytes())
+        alone = undisturbed(config, iteration, evaluated=found["interval"] is None)
+        assert digest_of(found) == digest_of(loaded(alone))
 
 
 def test_the_worst_of_each_kind_is_said() -> None:
