@@ -27,6 +27,14 @@ ROOT = Path(__file__).parents[2]
 SURROUNDINGS = ("RAY_ADDRESS", "RAY_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR", "SWEEP_RESULTS")
 
 
+@pytest.fixture(autouse=True)
+def no_cluster_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--ray-address names the cluster to the whole process, in which other tests follow."""
+    # Set first, or there would be nothing to restore.
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    monkeypatch.delenv("RAY_ADDRESS")
+
+
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
     """Without what would tie a command to another cluster or store."""
