@@ -41,7 +41,6 @@ WITHOUT_A_FILE_OF_THEIR_NAME = frozenset(
         "sweep/paper/scores.py",
         "sweep/plan/options.py",
         "sweep/report/summary.py",
-        "sweep/run/launch.py",
         "sweep/run/provenance.py",
         "sweep/store/lazy_rows.py",
         "sweep/store/reader.py",

@@ -172,8 +172,6 @@ class Driver:
 
         assert self.backlog is not None  # prepare() comes first
         options = self.options
-        if not options.share:  # the requests are to all starts, and the first one has cleared them
-            requests.clear(self.store, self.name)
         task = {
             "results": self.store.root,
             "sweep": self.name,

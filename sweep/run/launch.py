@@ -102,8 +102,9 @@ def _run(
     state: str | None = "failed"
     interrupted = False
     try:
-        # Before Ray starts, which takes seconds: from now on requests are made to this run.
-        requests.clear(store, name)
+        if _writes(ownership):  # the requests to a shared sweep are to all of its starts
+            # Before Ray starts, which takes seconds: from now on they are made to this run.
+            requests.clear(store, name)
         check_name(store, name, plan)  # while this start waited, a search may have planned more
         with watched(show, ownership.tell):
             code = _run_owned(
@@ -122,8 +123,8 @@ def _run(
         raise
     finally:
         ownership.release(state, wait=not interrupted)
-        is_writer = not isinstance(ownership, SharedRecord) or ownership.ownership is not None
-        if state is None and is_writer:  # nothing has begun: the record of an earlier run stands
+        if state is None and _writes(ownership):
+            # Nothing has begun: the record of an earlier run stands.
             store.delete(path) if before is None else store.write(path, before)
 
 
@@ -153,12 +154,15 @@ def _record_of(
         if record.ownership is None:
             holder = read_owner(store, path) or {}
             show("note", text=f"{_run_by(name, holder)}: sharing its trials")
-        else:
-            requests.clear(store, name)
         return record
     ownership = owned(wait=True)
     assert ownership is not None  # acquire() waits
     return ownership
+
+
+def _writes(record: Ownership | SharedRecord) -> bool:
+    """Tells whether this start writes the sweep's record: of those that share one does."""
+    return not isinstance(record, SharedRecord) or record.ownership is not None
 
 
 def _run_by(name: str, holder: Mapping[str, Any]) -> str:
@@ -270,8 +274,7 @@ def _disconnect(interruption: Interruption) -> None:
         return
     from sweep.run import ray_cluster
 
-    if interruption.asked and (
-        ray_cluster.is_half_started or not ray_cluster.disconnect(LAST_DISCONNECT_SECONDS)
-    ):
+    if not interruption.asked:
+        ray_cluster.disconnect()
+    elif ray_cluster.is_half_started or not ray_cluster.disconnect(LAST_DISCONNECT_SECONDS):
         interruption.end_process()
-    ray_cluster.disconnect()

@@ -430,6 +430,19 @@ def test_the_share_follows_the_gpu_that_the_cluster_adds(
     assert after.share.gpus < before.share.gpus
 
 
+def test_what_was_asked_for_while_ray_started_stands(
+    make: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = make()
+    driver.prepare(TRIALS, one_node)
+    requests.ask(store, "s", requests.STOP_SWEEP)
+    monkeypatch.setattr("sweep.run.cluster_loss.run_through_losses", lambda *_: None)
+    driver.run()
+    assert [request["action"] for request in requests.read_requests(store, "s")] == [
+        requests.STOP_SWEEP
+    ]
+
+
 def test_a_summary_comes_every_minute(
     make: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
