@@ -150,6 +150,12 @@ def _head_line(cluster: Cluster, unreached: float) -> str:
     )
 
 
+def host_and_port(address: str) -> tuple[str, int] | None:
+    """Parses `10.0.0.1:6379` or `[::1]:6379`; None for what Ray takes beside, such as `auto`."""
+    host, _, port = address.rpartition(":")
+    return (host.strip("[]"), int(port)) if host and "/" not in host and port.isdecimal() else None
+
+
 def reaches(address: tuple[str, int]) -> bool:
     """Tells whether something listens at the host and port."""
     try:

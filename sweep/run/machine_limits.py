@@ -1,8 +1,8 @@
 """CPUs and memory that this process may use: by affinity, cgroups, Slurm job and machine.
 
-Standard library only. Ray counts the machine's, or what stands at the root of the cgroup tree,
-where only a container finds its limits: not those of `taskset`, of a Slurm job or of a systemd
-unit, which stand in the affinity and in the process's own cgroup or one above it.
+Ray counts the machine's, or what stands at the root of the cgroup tree, where only a container
+finds its limits: not those of `taskset`, of a Slurm job or of a systemd unit, which stand in the
+affinity and in the process's own cgroup or one above it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from sweep.run.slurm_variables import number
 
 ROOT = Path("/")
 
@@ -56,11 +58,9 @@ def _slurm_memory() -> Iterator[int]:
     The variables are in MiB; --mem=0, which is all of the node, sets none.
     """
     names = ("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_CPUS_ON_NODE")
-    per_node, per_cpu, cpus_on_node = (os.environ.get(name, "") for name in names)
-    if per_node.isdecimal() and int(per_node):
-        yield int(per_node) * 2**20
-    elif per_cpu.isdecimal() and cpus_on_node.isdecimal() and int(per_cpu):
-        yield int(per_cpu) * int(cpus_on_node) * 2**20
+    per_node, per_cpu, cpus_on_node = map(number, names)
+    if mebibytes := per_node or per_cpu * cpus_on_node:
+        yield mebibytes * 2**20
 
 
 def _cgroups(controller: str, root: Path) -> Iterator[Path]:

@@ -30,7 +30,7 @@ from ray.tune.trainable import Trainable
 from ray.tune.trainable.function_trainable import wrap_function
 
 from sweep.run import machine_limits, stop_orders, temporary_folder
-from sweep.run.cluster_watch import Cluster, reaches
+from sweep.run.cluster_watch import Cluster, host_and_port, reaches
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
 from trainer.config.lookup import UsageError
@@ -170,12 +170,10 @@ def _starting() -> Iterator[None]:
     set_handler = ray_utils.set_sigterm_handler
     ray_utils.set_sigterm_handler = lambda handler: None
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    is_half_started = True
     try:
         yield
-        is_half_started = False
-    except Exception:
-        is_half_started = False
+    except (KeyboardInterrupt, SystemExit):
+        is_half_started = True
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -187,11 +185,10 @@ def _wait_for_listener(address: str, seconds: float) -> None:
 
     Ray itself tries for minutes, each in words of its own, before it gives up. Raises UsageError.
     """
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        return  # ray:// and words such as `auto`
+    if (listener := host_and_port(address)) is None:
+        return
     deadline = time.monotonic() + seconds
-    while not reaches((host.strip("[]"), int(port))):
+    while not reaches(listener):
         if time.monotonic() > deadline:
             raise UsageError(
                 f"cannot reach the cluster at {address} (--ray-address, or RAY_ADDRESS): nothing "
@@ -232,7 +229,8 @@ def _alive_nodes() -> dict[str, dict[str, float]]:
 def connected() -> Cluster:
     """The cluster that this process is connected to, as it is watched."""
     context = ray.get_runtime_context()
-    host, _, port = context.gcs_address.rpartition(":")
+    head = host_and_port(context.gcs_address)
+    assert head is not None
     patience = LOCAL_PATIENCE_SECONDS
     if os.environ.get("RAY_ADDRESS"):
         # Ray waits for a head that comes back. Before Ray ends the process, what is to be said has
@@ -240,7 +238,7 @@ def connected() -> Cluster:
         patience = float(os.environ.get(RECONNECT_VARIABLE) or RECONNECT_SECONDS) / 3
     return Cluster(
         own_node=context.get_node_id(),
-        head=(host.strip("[]"), int(port)),
+        head=head,
         alive_nodes=_alive_nodes,
         patience=patience,
     )

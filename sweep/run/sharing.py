@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from sweep.run.slurm_variables import number
 from sweep.store.ownership import Ownership, Superseded
 from trainer.config.trial import TrialConfig
 
@@ -29,17 +31,13 @@ def own_first(trials: Sequence[TrialConfig], task: int, tasks: int) -> list[Tria
 
 def task_and_tasks(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
     """Number of this start, from 0, and of all: as a task of a Slurm array, else of `srun`."""
-
-    def number(name: str, otherwise: int) -> int:
-        text = environment.get(name, "")
-        return int(text) if text.isdecimal() else otherwise
-
-    tasks = number("SLURM_ARRAY_TASK_COUNT", 0)
+    told = partial(number, environment=environment)
+    tasks = told("SLURM_ARRAY_TASK_COUNT")
     if tasks:
-        first, step = number("SLURM_ARRAY_TASK_MIN", 0), number("SLURM_ARRAY_TASK_STEP", 1)
-        place = (number("SLURM_ARRAY_TASK_ID", first) - first) // max(1, step)
+        first, step = told("SLURM_ARRAY_TASK_MIN"), told("SLURM_ARRAY_TASK_STEP", 1)
+        place = (told("SLURM_ARRAY_TASK_ID", first) - first) // max(1, step)
     else:
-        tasks, place = max(1, number("SLURM_STEP_NUM_TASKS", 1)), number("SLURM_PROCID", 0)
+        tasks, place = max(1, told("SLURM_STEP_NUM_TASKS", 1)), told("SLURM_PROCID")
     return place % tasks, tasks
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sweep.run.cluster_watch import reaches
+from sweep.run.cluster_watch import host_and_port, reaches
+from sweep.run.slurm_variables import number
 
 
 def warning(*, shared: bool) -> str | None:
@@ -17,8 +18,8 @@ def warning(*, shared: bool) -> str | None:
 
     Starts that share a sweep may run on every node of a job, each with a Ray of its own.
     """
-    nodes = _number("SLURM_JOB_NUM_NODES") or _number("SLURM_NNODES")
-    if nodes > 1 and not (shared and _number("SLURM_STEP_NUM_NODES") > 1):
+    nodes = number("SLURM_JOB_NUM_NODES") or number("SLURM_NNODES")
+    if nodes > 1 and not (shared and number("SLURM_STEP_NUM_NODES") > 1):
         return (
             f"WARNING: this Slurm job has {nodes} nodes, and Ray is started on this one alone: "
             "start it on all of them, as deploy/slurm/nodes.sbatch does, and give --ray-address"
@@ -31,11 +32,6 @@ def warning(*, shared: bool) -> str | None:
     return None
 
 
-def _number(variable: str) -> int:
-    text = os.environ.get(variable, "")
-    return int(text) if text.isdecimal() else 0
-
-
 def _running_here() -> str | None:
     """Address of the cluster that `ray start` left here, if it answers.
 
@@ -45,8 +41,8 @@ def _running_here() -> str | None:
         address = (_ray_folder() / "ray_current_cluster").read_text().strip()
     except OSError:
         return None
-    host, _, port = address.rpartition(":")
-    return address if port.isdecimal() and reaches((host.strip("[]"), int(port))) else None
+    listener = host_and_port(address)
+    return address if listener is not None and reaches(listener) else None
 
 
 def _ray_folder() -> Path:

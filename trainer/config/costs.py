@@ -21,9 +21,9 @@ from trainer.config.trial import TrialConfig
 # From this side in pixels on, a 3x3 convolution after upsampling or before pooling is one 4x4
 # convolution of stride 2: 16 taps for 4 pixels. Below it the fold does not pay on a CPU.
 FOLDED_FROM = 16
-# Forward passes (of G, of D) that an update costs per image beside, that of D on both augmented
-# images (bCR) as much as that of a penalised gradient, or, for players that step at
-# once, instead of those in `operations`. Counted by torch in the real updates.
+# Forward passes (of G, of D) per image, counted by torch in the real updates. A penalised gradient
+# adds these to those in `operations`, and so does bCR's pass of D on both augmented images; those
+# of players that step at once are instead of them.
 _GRADIENT_PENALTY = (0, 6)
 # Forward passes of D per real and generated image and per update of D that G foresees.
 _UNROLLED = 8.5

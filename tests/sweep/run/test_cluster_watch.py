@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from sweep.run import cluster_watch
-from sweep.run.cluster_watch import Cluster, ClusterLost, ClusterWatch, HeadLost, loss
+from sweep.run.cluster_watch import (
+    Cluster,
+    ClusterLost,
+    ClusterWatch,
+    HeadLost,
+    host_and_port,
+    loss,
+)
 
 Nodes = dict[str, Mapping[str, float]]
 
@@ -87,6 +94,21 @@ def wait_until(true: Callable[[], Any]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("address", "parsed"),
+    [
+        ("10.0.0.1:6379", ("10.0.0.1", 6379)),
+        ("[::1]:6379", ("::1", 6379)),
+        ("ray://head:10001", None),
+        ("auto", None),
+        (":6379", None),
+        ("head:port", None),
+    ],
+)
+def test_an_address(address: str, parsed: tuple[str, int] | None) -> None:
+    assert host_and_port(address) == parsed
 
 
 def test_the_nodes_that_are_alive(watched: Callable[..., Watched]) -> None:
