@@ -33,21 +33,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
-@pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """The trials' files that this process has read."""
-    paths: list[str] = []
-    original = Store.read
-
-    def noted(self: Store, path: str) -> bytes | None:
-        if path.startswith("trials/") and self.base.startswith(str(tmp_path)):
-            paths.append(path)
-        return original(self, path)
-
-    monkeypatch.setattr(Store, "read", noted)
-    return paths
-
-
 def watched(store: Store, folder: Path | None) -> Snapshot:
     watcher = Watcher(store, folder, index_apart=functools.partial(index_apart, store, folder))
     watcher.start(patience=30)
