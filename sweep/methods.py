@@ -10,7 +10,8 @@ METHODS = Experiment(
     name="methods",
     description="Train every method that the field sets against mode collapse, and compare.",
     settings="A_64-128,B_64-64,C_64-32",
-    methods="sn,sn-ttur,sr-static,sr-dynamic,pacgan,jare,nugan,r1,rpgan-r1r2,unrolled,wgan-gp,lecam,bcr,diffaug,orthonormal,wn",
+    methods="sn,sn-ttur,sr-static,sr-dynamic,pacgan,jare,nugan,r1,rpgan-r1r2,unrolled,wgan-gp,"
+    "lecam,bcr,diffaug,orthonormal,wn",
     examples="""\
 examples:
   python -m sweep.methods --profile digits --settings C_64-32 --seeds 0-2

@@ -6,17 +6,14 @@ never gives back. They go with that process, and the service begins as one that 
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-from api.reading.snapshot import Watcher
+from api.reading.snapshot import Watcher, log
 from sweep.store.store import Store, default_root
-
-log = logging.getLogger("api")
 
 LOOK_SECONDS = 0.05
 
