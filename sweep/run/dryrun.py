@@ -61,7 +61,7 @@ def show_plan(
         store = Store(root)
         check_name(store, name, plan)
         ids = [config.trial_id for config in plan.trials]
-        in_store = rows_of_trials(store, _files(store, plan.profile, ids), COLUMNS)
+        in_store = rows_of_trials(store, files_of_profile(store, plan.profile, ids), COLUMNS)
         rows = {trial_id: in_store[trial_id] for trial_id in ids if trial_id in in_store}
         files = own_files(store, ids) if options.fresh else {}
         measured = Measured(in_store.values(), gpu_bytes)
@@ -112,7 +112,7 @@ def visible_nodes(options: Options) -> tuple[list[dict[str, float]], str | None]
     return nodes, None
 
 
-def _files(store: Store, profile: str, trial_ids: Collection[str]) -> list[StoredFile]:
+def files_of_profile(store: Store, profile: str, trial_ids: Collection[str]) -> list[StoredFile]:
     """The files of the planned trials, and of others of the profile in the store."""
     ids = set(trial_ids)
     files = [file for file in store.list("trials") if file.key.startswith(f"{profile}.")]
@@ -190,9 +190,9 @@ def _table(planned: Sequence[Planned]) -> list[str]:
         whole_seconds = [t.cost.whole_seconds for t in trials]
         lines.append(
             f"{setting:11}{method:18}{i:>5}{count[0]:5}{count[1]:7}{count[2]:5}"
-            f"{_figure(first_cost.teraflops):>12}{memory:>8}{gpus:>6}"
-            f"{_hours(sum(whole_seconds) / len(whole_seconds)):>9}"
-            f"{_hours(sum(t.cost.seconds for t in trials)):>9}"
+            f"{figure(first_cost.teraflops):>12}{memory:>8}{gpus:>6}"
+            f"{hours_in_words(sum(whole_seconds) / len(whole_seconds)):>9}"
+            f"{hours_in_words(sum(t.cost.seconds for t in trials)):>9}"
         )
     return lines
 
@@ -200,10 +200,10 @@ def _table(planned: Sequence[Planned]) -> list[str]:
 def _totals(todo: Sequence[Planned], slots: int | None) -> list[str]:
     costs = [trial.cost for trial in todo]
     lines = [
-        f"to run: {_figure(sum(c.teraflops * c.remaining for c in costs))} TFLOP, "
-        f"{_hours(sum(c.seconds for c in costs))} of trials, "
-        f"{_figure(sum(c.gpu_hours for c in costs))} GPU-hours, "
-        f"{_figure(sum(c.cpu_hours for c in costs))} CPU-hours"
+        f"to run: {figure(sum(c.teraflops * c.remaining for c in costs))} TFLOP, "
+        f"{hours_in_words(sum(c.seconds for c in costs))} of trials, "
+        f"{figure(sum(c.gpu_hours for c in costs))} GPU-hours, "
+        f"{figure(sum(c.cpu_hours for c in costs))} CPU-hours"
     ]
     if not todo:
         return ["to run: nothing"]
@@ -211,7 +211,9 @@ def _totals(todo: Sequence[Planned], slots: int | None) -> list[str]:
         lines.append("no node has room: --max-concurrent N says how long N at once take")
     else:
         seconds = makespan([c.seconds for c in costs], slots)
-        lines.append(f"expected: {_hours(seconds)} on {slots} slot{'s' if slots > 1 else ''}")
+        lines.append(
+            f"expected: {hours_in_words(seconds)} on {slots} slot{'s' if slots > 1 else ''}"
+        )
     return lines + _sources(todo)
 
 
@@ -256,17 +258,17 @@ def _gpu_lines(todo: Sequence[Planned], gpu_bytes: float | None) -> list[str]:
         lines.append(f"by that model they are too small for {', '.join(sorted(too_big))}")
     if gpu_bytes is None:
         hours = ", ".join(
-            f"{_figure(gpu_hours(configs, GPU_BYTES[name]))} on {name}" for name in SHOWN_GPUS
+            f"{figure(gpu_hours(configs, GPU_BYTES[name]))} on {name}" for name in SHOWN_GPUS
         )
         lines.append(f"no GPU is known yet; GPU-hours of whole trials by that model: {hours}")
     return lines
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _hours(seconds: float) -> str:
+def hours_in_words(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{_figure(seconds / 3600)} h"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{figure(seconds / 3600)} h"
