@@ -57,7 +57,7 @@ def run_through_losses(driver: Driver, run_trials: Callable[[], None]) -> None:
             driver.watch.stop()
         gc.collect()
         driver.take_back()
-        _connect_again(reason)
+        _connect_again(driver, reason)
 
 
 def _watch(driver: Driver) -> ClusterWatch:
@@ -69,10 +69,10 @@ def _watch(driver: Driver) -> ClusterWatch:
     )
 
 
-def _connect_again(reason: str) -> None:
+def _connect_again(driver: Driver, reason: str) -> None:
     try:
-        ray_cluster.connect()
-    except UsageError as error:
+        ray_cluster.connect(say=lambda text: driver.show("note", text=text))
+    except (UsageError, ClusterLost) as error:
         raise ClusterLost(f"{reason}, and {error}") from error
 
 

@@ -239,7 +239,7 @@ def _cluster(options: Options, show: Show) -> Nodes:
     if not options.remote and (text := unused_nodes.warning(shared=options.share)) is not None:
         show("note", text=text)
     if not ray.is_initialized():
-        ray_cluster.connect()
+        ray_cluster.connect(say=lambda text: show("note", text=text))
     return ray_cluster.nodes
 
 

@@ -30,7 +30,7 @@ from ray.tune.trainable import Trainable
 from ray.tune.trainable.function_trainable import wrap_function
 
 from sweep.run import machine_limits, stop_orders, temporary_folder
-from sweep.run.cluster_watch import Cluster, host_and_port, reaches
+from sweep.run.cluster_watch import Cluster, ClusterLost, host_and_port, reaches
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
 from trainer.config.lookup import UsageError
@@ -48,6 +48,10 @@ SERVERS_SECONDS = 0.7
 OBJECT_STORE_BYTES = 500_000_000
 # For a head that is started at the same moment as the sweep.
 LISTENER_SECONDS = 30.0
+# Starts of a cluster here whose own processes die, or are not up in Ray's 30 s, before it is lost.
+STARTS = 3
+# What Ray 2.60 says of such a start, which raises it without a class of its own.
+DIED_AT_START = ("timed out during startup", "Failed to start GCS")
 # Between two looks whether a trial may start, while none runs.
 IDLE_SECONDS = 0.5
 # Where Tune puts its state, by a name that pyarrow.fs knows. Workers get it too, and use it only
@@ -103,11 +107,12 @@ def _actor() -> type[Trainable]:
     return TrialActor
 
 
-def connect(*, is_awaited: bool = True) -> None:
+def connect(*, is_awaited: bool = True, say: Callable[[str], None] = lambda text: None) -> None:
     """Connects to the cluster that RAY_ADDRESS names, else to one started here.
 
-    One that `is_awaited` may be just coming up. Raises UsageError if it cannot be reached or
-    started.
+    One that `is_awaited` may be just coming up. Of each start here that fails, and is made again,
+    `say` hears. Raises UsageError if the cluster cannot be reached or started, and ClusterLost if
+    one that is started here dies each time before it is up.
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     address = os.environ.get("RAY_ADDRESS")
@@ -125,7 +130,7 @@ def connect(*, is_awaited: bool = True) -> None:
             ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
             # A cluster that happens to run on this machine is used only if it is named.
             with _starting():
-                ray.init(address="local", include_dashboard=False, **_own_resources(), **quiet)
+                _start_here({"include_dashboard": False, **_own_resources(), **quiet}, say)
     except Exception as error:  # Ray raises it bare when a node does not come up
         problem = f"cannot reach the cluster at {address}" if address else "Ray did not start here"
         reason = _reasons(error) if address else _token_problem(error) or _reasons(error)
@@ -133,6 +138,21 @@ def connect(*, is_awaited: bool = True) -> None:
     finally:
         if callable(handler):  # Ray sets one of its own, which ends this process at once
             signal.signal(signal.SIGTERM, handler)
+
+
+def _start_here(options: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Starts a cluster of one node, and once more if a part of it dies meanwhile."""
+    for start in range(1, STARTS + 1):
+        try:
+            ray.init(address="local", **options)
+            return
+        except Exception as error:
+            reason = _reasons(error)
+            if not any(words in reason for words in DIED_AT_START):
+                raise
+            if start == STARTS:
+                raise ClusterLost(f"Ray did not start here in {STARTS} tries: {reason}") from error
+            say(f"Ray did not start here ({reason}): starting it again, {start} of {STARTS - 1}")
 
 
 def _own_resources() -> dict[str, int]:

@@ -41,7 +41,7 @@ class Told:
         monkeypatch.setattr(cluster_loss, "settle", self.settle)
         monkeypatch.setattr(cluster_loss.os, "_exit", self.exit)
 
-    def connect(self) -> None:
+    def connect(self, *, say: Callable[[str], None]) -> None:
         self.calls.append("connect")
         if self.problem is not None:
             raise self.problem

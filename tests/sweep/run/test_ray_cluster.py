@@ -13,6 +13,7 @@ from ray._private import ray_constants
 from ray._private.authentication.authentication_token_setup import generate_and_save_token
 
 from sweep.run import machine_limits, ray_cluster
+from sweep.run.cluster_watch import ClusterLost
 from tests.conftest import free_port
 from trainer.config.lookup import UsageError
 
@@ -171,3 +172,43 @@ def test_a_cluster_of_our_own_has_the_memory_that_we_may_use(
     ray_cluster.connect()
     (options,) = asked
     assert (options["_memory"], options["object_store_memory"]) == (memory - store, store)
+
+
+@pytest.mark.parametrize(
+    "words", ["The current node timed out during startup.", "Failed to start GCS"]
+)
+def test_a_cluster_of_our_own_that_dies_as_it_starts_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    starts: list[object] = []
+
+    def init(**_: object) -> None:
+        starts.append(words)
+        if len(starts) % 3:
+            raise RuntimeError(words)
+
+    monkeypatch.setattr(ray_cluster.ray, "init", init)
+    lines: list[str] = []
+    ray_cluster.connect(say=lines.append)
+    assert len(starts) == 3
+    reason = words.rstrip(".")
+    assert lines == [
+        f"Ray did not start here ({reason}): starting it again, {n} of 2" for n in (1, 2)
+    ]
+
+
+def test_one_that_dies_at_each_start_is_lost_and_no_bad_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same command goes on from there, as whoever started it can tell by its exit code."""
+
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup. This could happen")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_cluster.ray, "init", init)
+    with pytest.raises(
+        ClusterLost, match=r"did not start here in 3 tries: The current node timed"
+    ):
+        ray_cluster.connect()
