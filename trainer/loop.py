@@ -32,6 +32,9 @@ from trainer.scores.scorers import Scorer
 from trainer.state import Interval, TrainState
 from trainer.updates import MEASURED, train_iteration
 
+# What comes with scores and is the same for those of G and of its average.
+SHARED = ("n_samples", "reference_weights")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
@@ -161,7 +164,14 @@ def _evaluate(
 def _scores(
     config: TrialConfig, state: TrainState, scorer: Scorer | None, n: int, protocol: str | None
 ) -> dict[str, float]:
-    return {} if scorer is None else scorer.scores(samples(config, state, n), protocol)
+    """Scores of G's samples, and as `ema_<score>` of those of its average."""
+    if scorer is None:
+        return {}
+    scores = scorer.scores(samples(config, state, n), protocol)
+    if config.dataset == "affine":
+        return scores  # of both players' weights, not of samples
+    averaged = scorer.scores(samples(config, state, n, averaged=True), protocol)
+    return scores | {f"ema_{k}": v for k, v in averaged.items() if k not in SHARED}
 
 
 def final_scores(

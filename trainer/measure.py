@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer import hessian
+from trainer import ema, hessian
 from trainer.collapse import spectrum_left
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
@@ -155,23 +155,26 @@ def hessian_record(config: TrialConfig, state: TrainState, data: Source) -> dict
 
 
 @torch.no_grad()
-def samples(config: TrialConfig, state: TrainState, n: int) -> Tensor:
+def samples(config: TrialConfig, state: TrainState, n: int, *, averaged: bool = False) -> Tensor:
     """n samples of fixed latent vectors with running batch statistics: uint8 [n, 3, H, H], or
-    float32 [n, 2] in the plane."""
+    float32 [n, 2] in the plane. `averaged`: of the same vectors by G's averaged weights."""
     rng = generator(config.device, config.seed, 0, f"{n} samples")
     parts = []
     for k in range(0, n, SAMPLES_AT_ONCE):
         check()
         z, labels = latent(config, min(SAMPLES_AT_ONCE, n - k), rng)
-        images = _generate(state, z, labels)
+        images = _generate(state, z, labels, averaged=averaged)
         parts.append(images if config.resolution is None else quantise(images))
     return torch.cat(parts)
 
 
-def _generate(state: TrainState, z: Tensor, labels: Tensor | None) -> Tensor:
-    state.generator.eval()
-    images = state.generator(z, labels)
-    state.generator.train()
+def _generate(
+    state: TrainState, z: Tensor, labels: Tensor | None, *, averaged: bool = False
+) -> Tensor:
+    g = state.generator
+    g.eval()
+    images = ema.generate(g, state.ema, z, labels) if averaged else g(z, labels)
+    g.train()
     return images
 
 

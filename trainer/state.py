@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +13,16 @@ from torch import Tensor
 from trainer.adam import Adam
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
+from trainer.ema import Weights, weights_of
 from trainer.networks import build
 
 Optimiser = Adam | torch.optim.Optimizer
 
 _MODULES = ("generator", "discriminator", "generator_optimiser", "discriminator_optimiser")
-_VALUES = ("gamma", "leading", "directions", "iteration", "seconds", "history", "interval")
-# Absent from older checkpoints: without the first a run goes on as if it had just begun, and
-# without the second they are of an evaluation.
-_OPTIONAL = {"leading", "interval"}
+_VALUES = ("gamma", "leading", "directions", "ema", "iteration", "seconds", "history", "interval")
+# Absent from older checkpoints: without the first a run goes on as if it had just begun, without
+# the second they are of an evaluation, and without the third the average of G starts anew.
+_OPTIONAL = {"leading", "interval", "ema"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class TrainState:
     `leading` the projector [r, r] onto its first i singular vectors, from which static
     compensation on a GPU goes on, None where it starts anew; `directions` [n, P] what NuGAN
     nudges G's gradient away from, or [3] the averages of D's outputs that LeCam keeps it near.
+    `ema` are G's averaged weights by name.
     `iteration` counts finished iterations, `seconds` the time that they and the evaluations took
     in all attempts. `history` holds the scalar record of every evaluation: verdicts rest on it.
     `interval` is None where `iteration` has been evaluated.
@@ -60,6 +63,7 @@ class TrainState:
     discriminator_optimiser: Optimiser
     gamma: list[Tensor | None]
     leading: list[Tensor | None]
+    ema: Weights
     directions: Tensor | None = None
     iteration: int = 0
     seconds: float = 0.0
@@ -81,6 +85,7 @@ def initial_state(config: TrialConfig) -> TrainState:
         discriminator_optimiser=_optimiser(config, d, config.discriminator_learning_rate),
         gamma=[None] * len(d.regularised_layers()),
         leading=[None] * len(d.regularised_layers()),
+        ema=weights_of(g),
     )
 
 
@@ -116,6 +121,8 @@ def from_bytes(config: TrialConfig, content: bytes) -> TrainState:
     _load_modules(state, stored, config.trial_id)
     for name in stored.keys() & set(_VALUES):
         setattr(state, name, stored[name])
+    if "ema" not in stored:
+        _restart_average(state, config.trial_id)
     if stored.get("interval") is not None:
         state.interval = _unpacked(stored["interval"])
     return state
@@ -141,8 +148,9 @@ def origin(content: bytes) -> tuple[str, int]:
 def branch(config: TrialConfig, content: bytes) -> TrainState:
     """A run of `config` that goes on from another run's stored state (the paper's Fig. 6).
 
-    Networks, singular vectors, optimisers and the iteration are taken over; the history, and what
-    belongs to the other run's method, begin anew. Raises UsageError if the networks do not fit.
+    Networks, singular vectors, optimisers, G's average and the iteration are taken over; the
+    history, and what belongs to the other run's method, begin anew. Raises UsageError if the
+    networks do not fit.
     """
     stored = _read(config, content)
     if (stored["trial_id"], stored["iteration"]) != (config.parent, config.parent_iteration):
@@ -153,7 +161,21 @@ def branch(config: TrialConfig, content: bytes) -> TrainState:
     state = initial_state(config)
     _load_modules(state, stored, stored["trial_id"])
     state.iteration = stored["iteration"]
+    if "ema" in stored:
+        state.ema = stored["ema"]
+    else:
+        _restart_average(state, stored["trial_id"])
     return state
+
+
+def _restart_average(state: TrainState, trial_id: str) -> None:
+    state.ema = weights_of(state.generator)
+    warnings.warn(
+        f"the checkpoint of {trial_id} at iteration {state.iteration} is of a version without a "
+        "moving average of G: the average starts there, and its scores before stay empty",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def _read(config: TrialConfig | None, content: bytes) -> dict[str, Any]:

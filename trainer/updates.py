@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from trainer import hessian, penalties
+from trainer import ema, hessian, penalties
 from trainer.augmentation import augmented, shifted
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
@@ -60,6 +60,7 @@ def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Ten
             if k == 0:
                 measured[1] = update_generator(config, state, seen)
     state.iteration += 1
+    ema.update(state.ema, state.generator, state.iteration)
     return measured
 
 

@@ -82,11 +82,16 @@ def curves(
 def _usual_panels(trial: Trial, rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
     distance, quality = distance_and_quality(trial, rows)
     return [
-        (distance, [distance]),
-        (quality, [quality]),
+        (distance, _with_average(rows, distance)),
+        (quality, _with_average(rows, quality)),
         (LOSSES, ["d_loss", "g_loss"]),
         ("gap", ["gap"]),
     ]
+
+
+def _with_average(rows: Sequence[Row], score: str) -> list[str]:
+    """The score, and that of G's moving average where some row has it."""
+    return [score, *recorded(rows, [f"ema_{score}"] if f"ema_{score}" in rows[0] else [])]
 
 
 def strip(

@@ -13,7 +13,27 @@ from pydantic import BaseModel, Field
 from api.web.nonfinite import Nonfinite
 
 
-class Scores(BaseModel):
+class AveragedScores(BaseModel):
+    """Scores of the moving average of G's weights, each taken as that of G without `ema_`."""
+
+    ema_inception_score: float | None = Field(description="higher is better")
+    ema_inception_score_std: float | None = Field(description="over the protocol's splits")
+    ema_fid: float | None = Field(description="lower is better")
+    ema_kid_mean: float | None = Field(description="over subsets, lower is better")
+    ema_kid_std: float | None = Field(description="over the same subsets")
+    ema_precision: float | None = Field(description="0 to 1, samples among real images")
+    ema_recall: float | None = Field(description="0 to 1, real images among samples")
+    ema_modes: int | None = Field(description="among valid samples; of 1000 for digits")
+    ema_reverse_kl: float | None = Field(description="nats")
+    ema_valid_share: float | None = Field(description="0 to 1")
+    ema_fd_digits: float | None = Field(description="not an FID; lower is better")
+    ema_joint_class_score: float | None = Field(description="1 to 1000, higher is better")
+    ema_modes_ungated: int | None = Field(description="of 1000, over all samples")
+    ema_reverse_kl_ungated: float | None = Field(description="nats, over all samples")
+    ema_mode_distance: float | None = Field(description="0 to 1, from one share per mode; points")
+
+
+class Scores(AveragedScores):
     """Scores of one evaluation; null where a score is not measured in the profile."""
 
     n_samples: int | None = Field(description="generated images behind the scores")

@@ -39,11 +39,11 @@ WORKSPACE_BYTES, MARGIN = 0.5e9, 0.35
 def memory_bytes(config: TrialConfig) -> float:
     """Peak bytes of one trial on its GPU, without its CUDA context.
 
-    Weights, gradients and moments stay; on top comes the largest of an update of D, an update of
-    G, a draw of samples for an evaluation, and their scoring.
+    Weights, gradients, moments and G's moving average stay; on top comes the largest of an update
+    of D, an update of G, a draw of samples for an evaluation, and their scoring.
     """
     g, d = parameters(config)
-    resident = VALUE * _COPIES * (g + d) + _images_bytes(config)
+    resident = VALUE * (_COPIES * (g + d) + g) + _images_bytes(config)
     transient = [_training_bytes(config), _sampling_bytes(config)]
     if config.scorer is not None and not config.dataset.startswith("digits"):
         transient.append(_INCEPTION_BYTES)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
@@ -20,8 +20,7 @@ _STRING, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
 _TIME = pa.timestamp("us", tz="UTC")
 _FLOATS = pa.list_(pa.float64())
 
-# name, type, meaning: in `evaluations` as they are, in `trials` as best_<name> and final_<name>.
-_SCORES = (
+_OF_G = (
     ("n_samples", _INT, "generated images behind the scores"),
     ("reference_weights", pa.bool_(), "of Inception scores: the reference network or another"),
     ("inception_score", _FLOAT, "Inception Score, higher is better; null if not measured"),
@@ -40,6 +39,18 @@ _SCORES = (
     ("reverse_kl_ungated", _FLOAT, "nats, of all samples' modes from uniform"),
     ("mode_distance", _FLOAT, "0 to 1, total variation from one share per mode; points"),
     ("equilibrium_distance", _FLOAT, "of both players' parameters; affine problem"),
+)
+# Of how many samples and of which network is said once for both, and the affine problem's distance
+# is of no samples.
+_SAID_ONCE = ("n_samples", "reference_weights", "equilibrium_distance")
+# name, type, meaning: in `evaluations` as they are, in `trials` as best_<name> and final_<name>.
+_SCORES = (
+    *_OF_G,
+    *(
+        (f"ema_{name}", kind, f"with G's averaged weights: {meaning}")
+        for name, kind, meaning in _OF_G
+        if name not in _SAID_ONCE
+    ),
 )
 SCORE_NAMES = tuple(name for name, _, _ in _SCORES)
 

@@ -136,7 +136,8 @@ def _evaluation(config: TrialConfig, generator: float, discriminator: float) -> 
     if config.scorer is None and not own_scores:
         return total
     scored = generator if own_scores else generator + _INCEPTION
-    return total + (n * config.curve_samples + config.final_samples) * scored
+    # By G, and by its moving average.
+    return total + 2 * (n * config.curve_samples + config.final_samples) * scored
 
 
 @per_kind

@@ -22,8 +22,9 @@ from trainer.config.trial import TrialConfig
 VALUE = 4.0  # bytes
 # Of each weight, in values: what `advance` and the normalised weight move (a convolution's weight
 # is laid out anew for its matrix), a gradient that is added to another, and a step of Adam, which
-# reads weight, gradient and two moments and writes all but the gradient.
-_ADVANCE, _ACCUMULATE, _ADAM = 4, 3, 7
+# reads weight, gradient and two moments and writes all but the gradient. G's moving average is
+# read and written, and the weight read.
+_ADVANCE, _ACCUMULATE, _ADAM, _AVERAGE = 4, 3, 7, 3
 _FORWARD = {"none": 1, "sn": 6, "wn": 6}
 _BACKWARD = {"none": 2, "sn": 18, "wn": 23}
 # Scales and shifts per class: a row is read, but the gradient is of the whole table.
@@ -72,11 +73,11 @@ def traffic(config: TrialConfig) -> float:
         config.generator_batch_size * (g.forward + g.backward + d.forward + d.input_backward)
         + parts * (_FORWARD[of_g] + _BACKWARD[of_g]) * g.weights
         + parts * (_FORWARD[of_d] + _INPUT_BACKWARD) * d.weights
-        + ((parts - 1) * _ACCUMULATE + _ADAM) * g.weights
+        + ((parts - 1) * _ACCUMULATE + _ADAM + _AVERAGE) * g.weights
         + _ADVANCE * (d.weights + (g.weights if of_g == "sn" else 0))
         + parts * (_UPSAMPLED_FORWARD + _UPSAMPLED_BACKWARD) * g.kernels
         + parts * (_POOLED_FORWARD + _INPUT_BACKWARD) * d.kernels
-        + (parts * _TABLE + (parts - 1) * _ACCUMULATE + _ADAM) * _tables(config)
+        + (parts * _TABLE + (parts - 1) * _ACCUMULATE + _ADAM + _AVERAGE) * _tables(config)
     )
     images = config.batch_size * 3 * (config.resolution or 0) ** 2 * (_DRAW + _JOIN)
     return VALUE * (config.n_critic * d_update + g_update) + config.n_critic * images

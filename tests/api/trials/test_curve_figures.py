@@ -56,3 +56,20 @@ def test_a_long_curve_is_thinned(tmp_path: Path) -> None:
     assert len(gap["x"]) == 300
     assert max(band["y"]) == 1.0
     assert len(zlib.compress(json.dumps(figure).encode())) < 60_000
+
+
+def test_the_average_of_g_is_dotted_beside_g(tmp_path: Path) -> None:
+    store, who = Store(tmp_path / "results"), identity("B_64-64", "sn", 0)
+    write_trial(store, who)
+    rows = store.read_rows("evaluations", who["trial_id"])
+    address = f"/figures/trials/{who['trial_id']}/curves"
+    with serving(tmp_path / "results") as client:
+        names = [trace["name"] for trace in client.get(address).json()["data"]]
+    assert not any(name.startswith("ema_") for name in names), "of an older trial"
+    averaged = [row | {"ema_fd_digits": 0.9 * row["fd_digits"], "ema_modes": 3} for row in rows]
+    store.write_rows("evaluations", who["trial_id"], averaged)
+    with serving(tmp_path / "results") as client:
+        traces = {trace["name"]: trace for trace in client.get(address).json()["data"]}
+    assert traces["ema_fd_digits"]["y"] == [row["ema_fd_digits"] for row in averaged]
+    assert traces["ema_fd_digits"]["yaxis"] == traces["fd_digits"]["yaxis"]
+    assert traces["ema_modes"]["line"]["dash"] == "dot"

@@ -26,8 +26,7 @@ from trainer.scores import digits
 from trainer.state import initial_state
 
 CONFIG = trial_config("digits", "C_32-32", "sr-static", 0, iterations=1)
-NOT_OF_DIGITS = {
-    "reference_weights",
+INCEPTION_SCORES = {
     "inception_score",
     "inception_score_std",
     "fid",
@@ -35,7 +34,13 @@ NOT_OF_DIGITS = {
     "kid_std",
     "precision",
     "recall",
+}
+NOT_OF_DIGITS = {
+    *INCEPTION_SCORES,
+    *(f"ema_{name}" for name in INCEPTION_SCORES),
+    "reference_weights",
     "mode_distance",
+    "ema_mode_distance",
     "equilibrium_distance",
     "d_penalty_ratio",
     "g_penalty_ratio",

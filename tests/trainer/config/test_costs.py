@@ -196,7 +196,7 @@ def test_evaluations_draw_and_score():
     short = trial_config("paper", "C_8-32", "sn", 0)
     scored = trial_config("paper", "C_8-32", "sn", 0, scorer="0" * 64)
     generator, _ = network_operations(short)
-    drawn = 51 * short.curve_samples + short.final_samples
+    drawn = 2 * (51 * short.curve_samples + short.final_samples)
     assert work(scored) - work(short) == pytest.approx(drawn * (generator + 5.7e9))
     assert work(short) > operations(short)
 
