@@ -36,7 +36,10 @@ _MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\|*`<[]"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """A table before it has a format: plain text, rows in blocks of one setting."""
+    """A table before it has a format: plain text, rows in blocks of one setting.
+
+    All columns but the first two and the last hold numbers.
+    """
 
     title: str
     label: str
@@ -109,8 +112,8 @@ def _mean(result: MethodResult) -> str:
     if result.mean is None:
         return "–"
     decimals = DECIMALS[result.score]
-    spread = "" if result.sd is None else f" ± {_number(result.sd, decimals)}"
-    return f"{_number(result.mean, decimals)}{spread}{'' if result.comparable else '‡'}"
+    spread = "" if result.sd is None else f" ± {number(result.sd, decimals)}"
+    return f"{number(result.mean, decimals)}{spread}{'' if result.comparable else '‡'}"
 
 
 def _difference(pair: PairedDifference | None, result: MethodResult) -> str:
@@ -119,10 +122,10 @@ def _difference(pair: PairedDifference | None, result: MethodResult) -> str:
         return ""
     decimals = DECIMALS[result.score]
     if pair.interval is None:
-        return ", ".join(_number(seed.difference, decimals, sign=True) for seed in pair.seeds)
-    low, high = (_number(value, decimals, sign=True) for value in pair.interval)
+        return ", ".join(number(seed.difference, decimals, sign=True) for seed in pair.seeds)
+    low, high = (number(value, decimals, sign=True) for value in pair.interval)
     pair_count = "" if pair.n == result.n else f" (n = {pair.n})"
-    return f"{_number(pair.mean, decimals, sign=True)} [{low}, {high}]{pair_count}"
+    return f"{number(pair.mean, decimals, sign=True)} [{low}, {high}]{pair_count}"
 
 
 def _collapsed(result: MethodResult) -> str:
@@ -135,7 +138,8 @@ def _collapsed(result: MethodResult) -> str:
     return ", ".join(f"{mark} {count}/{len(finished)}" for mark, count in counts.items() if count)
 
 
-def _number(value: float, decimals: int, *, sign: bool = False) -> str:
+def number(value: float, decimals: int, *, sign: bool = False) -> str:
+    """The value rounded, with a true minus sign."""
     if math.isnan(value):
         return "NaN"
     return f"{value:{'+' if sign else ''}.{decimals}f}".replace("-", "−")
@@ -234,7 +238,7 @@ def _tex(text: str) -> str:
 
 def markdown(sheet: Sheet) -> str:
     """A table as GitHub and pandoc read it, and its notes as a list."""
-    rule = ["---", "---", *["---:"] * 5, "---"]
+    rule = ["---", "---", *["---:"] * (len(sheet.header) - 3), "---"]
     rows = [row for block in sheet.blocks for row in block]
     lines = [_markdown_line(sheet.header), f"| {' | '.join(rule)} |", *map(_markdown_line, rows)]
     notes = [f"- {_markdown(note)}" for note in sheet.notes]
