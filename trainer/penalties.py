@@ -1,12 +1,12 @@
-"""Penalties of the methods beside SN and SR: R1, R2, LeCam, bCR, WGAN-GP, JARE and others.
+"""Penalties of the methods beside SN and SR: R1, R2, LeCam, bCR, WGAN-GP, SRIP, JARE and others.
 
 Pure functions of tensors and callables. D is `discriminator(x, labels) -> [B]`, without batch
 normalisation: only then is the gradient of the summed outputs the gradient of each sample. All of
 it differentiates twice: run it in eager mode, in float32 or better, outside autocast.
 
 r1, r1_and_r2 and gradient_penalty are means over samples, so their micro-batches add up like
-those of the loss. orthonormal sees no samples and counts once per update. JARE and ConOpt take
-the norm of the whole batch's mean gradient, which is no sum over parts of the batch.
+those of the loss. orthonormal and srip see no samples and count once per update. JARE and ConOpt
+take the norm of the whole batch's mean gradient, which is no sum over parts of the batch.
 
 JARE and ConOpt after the code released with "JARE" (Nie and Patel, UAI 2019), where G's
 parameters are phi and D's are theta.
@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from trainer.spectral import as_matrix
+from trainer.spectral import wide_matrix
 
 # Of LeCam's code for StyleGAN2, which takes out the start at 0, too.
 LECAM_DECAY = 0.99
@@ -112,13 +113,35 @@ def orthonormal(weights: Iterable[Tensor], weight: float) -> Tensor:
     Of a W[m, n] with m < n the other side, ||W^T W - I||_F^2, is larger by n - m, a constant:
     the gradient is the same, and no wide layer adds what no training can remove.
     """
-    return weight * torch.stack([_orthonormality(as_matrix(w)) for w in weights]).sum()
+    return weight * torch.stack([_orthonormality(wide_matrix(w)) for w in weights]).sum()
 
 
-def _orthonormality(matrix: Tensor) -> Tensor:
-    wide = matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
+def _orthonormality(wide: Tensor) -> Tensor:
     identity = torch.eye(len(wide), dtype=wide.dtype, device=wide.device)
     return (wide @ wide.mT - identity).square().sum()
+
+
+def srip(weights: Sequence[Tensor], weight: float, rng: torch.Generator) -> Tensor:
+    """weight * sum over layers of ||M M^T - I||_2, M the smaller side of the reshaped W first.
+
+    Bansal et al. 2018, Eq. (6) and the estimate of their Eq. (7): with A = M M^T - I and a random
+    v, u = A v and then |A u| / |u|, through which the gradient goes. It is at most the norm, the
+    largest |sigma_k^2 - 1|. Each layer has vectors of its own at every call.
+    """
+    wide = [wide_matrix(w) for w in weights]
+    sizes, first = [len(matrix) for matrix in wide], wide[0]
+    drawn = torch.randn(sum(sizes), generator=rng, device=first.device, dtype=first.dtype)
+    norms = [_isometry_defect(m, v) for m, v in zip(wide, drawn.split(sizes), strict=True)]
+    return weight * torch.stack(norms).sum()
+
+
+def _isometry_defect(wide: Tensor, v: Tensor) -> Tensor:
+    """|A u| / |u|, u = A v, A = M M^T - I of M = wide[r, n], in products with vectors alone."""
+
+    def product(x: Tensor) -> Tensor:
+        return wide @ (wide.mT @ x) - x
+
+    return torch.linalg.vector_norm(product(F.normalize(product(v), dim=0, eps=1e-12)))
 
 
 class PlayerGradients(NamedTuple):

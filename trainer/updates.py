@@ -92,10 +92,8 @@ def update_discriminator(
             loss = discriminator_loss(config, state, real, labels, rng, means)
             (loss / parts).backward()
             total += loss.detach() / parts
-    if method.penalty == "orthonormal":
-        assert config.penalty_weight is not None
-        weights = [layer.weight for layer in d.normalised_layers()]
-        penalty = penalties.orthonormal(weights, config.penalty_weight)
+    penalty = weight_penalty(config, state, k)
+    if penalty is not None:
         penalty.backward()
         total += penalty.detach()
     if means is not None:
@@ -104,6 +102,20 @@ def update_discriminator(
         state.directions = penalties.averaged(state.directions, mean)
     state.discriminator_optimiser.step()
     return total
+
+
+def weight_penalty(config: TrialConfig, state: TrainState, k: int) -> Tensor | None:
+    """The penalty of the iteration's k-th D update that sees D's weights alone, or None."""
+    kind, weight = METHODS[config.method].penalty, config.penalty_weight
+    if kind not in ("orthonormal", "srip"):
+        return None
+    assert weight is not None
+    weights = [layer.weight for layer in state.discriminator.normalised_layers()]
+    if kind == "orthonormal":
+        return penalties.orthonormal(weights, weight)
+    purpose = f"SRIP, D update {k}"
+    rng = generator(config.device, config.seed, state.iteration, purpose)
+    return penalties.srip(weights, weight, rng)
 
 
 def discriminator_loss(

@@ -45,6 +45,7 @@ COLOURS = {
     "unrolled": "#6D4C9F",
     "wgan-gp": "#E07B91",
     "orthonormal": "#7FA60A",
+    "srip": "#5E7A1C",
     "lecam": "#5B8C9A",
     "bcr": "#9AA53B",
     "diffaug": "#3F8F8F",

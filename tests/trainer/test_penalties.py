@@ -17,6 +17,7 @@ from trainer.penalties import (
     orthonormal,
     r1,
     r1_and_r2,
+    srip,
 )
 
 
@@ -194,6 +195,48 @@ def test_orthonormal_differs_from_the_full_product_by_a_constant():
 def test_orthonormal_rows_or_columns_cost_nothing():
     q = torch.linalg.qr(torch.randn(9, 4, dtype=torch.float64))[0]
     assert orthonormal([q, q.T], 1.0).item() < 1e-28
+
+
+def srip_weights():
+    torch.manual_seed(1)
+    shapes = [(6, 3, 3, 3), (8, 5), (4, 4, 1, 1), (1, 7)]
+    return [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+
+def test_srip_is_two_steps_of_power_iteration_on_the_smaller_gram_matrix():
+    """Value and gradient against the dense A = M M^T - I, from the same random vectors."""
+    weights = srip_weights()
+    drawn = torch.randn(16, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    expected = torch.zeros((), dtype=torch.float64)
+    for w, v in zip(weights, drawn.split([6, 5, 4, 1]), strict=True):
+        m = w.reshape(len(w), -1)
+        m = m.T if m.shape[0] > m.shape[1] else m
+        a = m @ m.T - torch.eye(len(m), dtype=torch.float64)
+        u = a @ v
+        expected = expected + (a @ u).norm() / u.norm()
+    ours = srip(weights, 0.01, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(ours, 0.01 * expected)
+    pairs = [torch.autograd.grad(y, weights) for y in (ours, 0.01 * expected)]
+    torch.testing.assert_close(*pairs)
+
+
+def test_srip_stays_below_the_spectral_norm_and_nears_it():
+    weights = srip_weights()
+    exact = sum(
+        (torch.linalg.svdvals(w.detach().flatten(1)) ** 2 - 1).abs().max() for w in weights
+    )
+    rng = torch.Generator().manual_seed(0)
+    estimates = torch.stack([srip(weights, 1.0, rng).detach() for _ in range(50)])
+    assert estimates.max() <= exact * (1 + 1e-12)
+    assert estimates.mean() > 0.7 * exact
+    assert len(estimates.unique()) == 50, "vectors of its own at every call"
+
+
+def test_srip_of_orthonormal_rows_is_nothing_and_its_gradient_finite():
+    q = torch.eye(4, 9, dtype=torch.float64, requires_grad=True)
+    value = srip([q], 1.0, torch.Generator().manual_seed(0))
+    assert value.item() == 0
+    assert torch.autograd.grad(value, q)[0].isfinite().all()
 
 
 class Game:

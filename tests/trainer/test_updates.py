@@ -591,6 +591,7 @@ def gradients_of_d(config, k, monkeypatch):
         ("r1", {}),
         ("wgan-gp", {}),
         ("orthonormal", {"penalty_weight": 0.3}),
+        ("srip", {"penalty_weight": 0.3}),
         ("pacgan", {}),
         ("rpgan", {}),
         ("lecam", {}),

@@ -198,6 +198,13 @@ METHODS: Mapping[str, Method] = {
         formula="L_D + beta sum over layers of |W^T W - I|_F^2",
         source="Brock et al. 2017; weight of the BigGAN code",
     ),
+    "srip": Method(
+        normalisation="none",
+        penalty="srip",
+        penalty_weight=0.01,
+        formula="L_D + lambda sum over layers of |W^T W - I|_2, by two steps of power iteration",
+        source="Bansal et al. 2018, SRIP; lambda of their code at the start, which anneals it",
+    ),
     "lecam": Method(
         penalty="lecam",
         penalty_weight=0.3,

@@ -31,6 +31,7 @@ AXES = {
     "unrolled": ("none", None, False, None),
     "wgan-gp": ("none", None, False, None),
     "orthonormal": ("none", None, False, None),
+    "srip": ("none", None, False, None),
     "lecam": ("sn", None, False, None),
     "bcr": ("sn", None, False, None),
     "diffaug": ("sn", None, False, None),
@@ -50,6 +51,7 @@ TRAINING = {
     "lecam": ("lecam", 0.3, "hinge", False),
     "bcr": ("bcr", 10, "hinge", False),
     "orthonormal": ("orthonormal", 1e-4, "hinge", False),
+    "srip": ("srip", 0.01, "hinge", False),
 }
 
 
