@@ -9,13 +9,16 @@ follows from their medians:
     reparam    1 + (last D - D) / (n_critic * D + G)
 
 `host SVD` and `torch SVD` are static projections as released and by torch.linalg.svd (solvers.py).
-In the digits profile, where the parts are milliseconds, whole periods are timed in turn instead.
+In the digits profile, where the parts are milliseconds, whole periods are timed in turn instead,
+and so are whole iterations of the methods that do not project, in the settings of --rivals. Both
+count with --cpu-time what the process had of its core, on a machine that has other work, too.
 
-    python tests/benchmarks/iteration.py [--settings C_16-32,A_64-128] [--repetitions 5]
-        [--device cuda]
+    python tests/benchmarks/iteration.py [--settings C_16-32,A_64-128] [--rivals C_8-32]
+        [--repetitions 5] [--cpu-time] [--device cuda]
 """
 
 import argparse
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -23,7 +26,7 @@ import torch
 from ledger import record, say
 from noise import noise
 from solvers import released, torch_svd
-from timing import medians
+from timing import Clock, medians
 
 from trainer.config.methods import METHODS, PROJECTION_PERIOD
 from trainer.config.trial import TrialConfig, trial_config
@@ -77,20 +80,38 @@ def paper_setting(setting: str, repetitions: int, device: str) -> dict[str, floa
     }
 
 
-def digits_setting(setting: str, repetitions: int) -> dict[str, float]:
+def iterations_of(config: TrialConfig, data: Images, n: int) -> Callable[[], object]:
+    """Trains a state of its own n iterations further at every call."""
+    use_precision(config)
+    state = initial_state(config)
+
+    def train() -> None:
+        for _ in range(n):
+            train_iteration(config, state, data)
+
+    return train
+
+
+def rivals(setting: str, repetitions: int, device: str, clock: Clock) -> dict[str, float]:
+    """Whole iterations, as long as each method's are, of methods without projection over SN's."""
+    parts = {}
+    for method, axes in METHODS.items():
+        if axes.form is None:
+            config = trial_config("paper", setting, method, 0, device=device)
+            parts[method] = iterations_of(config, noise(config), 1)
+    t = medians(parts, repetitions, device, clock)
+    return {f"{setting}, {name} over SN": t[name] / t["sn"] for name in parts if name != "sn"}
+
+
+def digits_setting(setting: str, repetitions: int, clock: Clock) -> dict[str, float]:
     """Seconds of an iteration of SN, and whole periods of the other methods over SN's."""
     data = load("digits8", "cpu")
-    parts = {}
-    for method in METHODS:
-        config = trial_config("digits", setting, method, 0)
-        state = initial_state(config)
-
-        def period(config=config, state=state):
-            for _ in range(PROJECTION_PERIOD):
-                train_iteration(config, state, data)
-
-        parts[method] = period
-    t = medians(parts, 4 * repetitions)
+    assert isinstance(data, Images)
+    parts = {
+        method: iterations_of(trial_config("digits", setting, method, 0), data, PROJECTION_PERIOD)
+        for method in METHODS
+    }
+    t = medians(parts, 4 * repetitions, clock=clock)
     figures = {f"digits {setting}, an iteration of SN (s)": t["sn"] / PROJECTION_PERIOD}
     return figures | {
         f"digits {setting}, {method} over SN": t[method] / t["sn"]
@@ -102,18 +123,24 @@ def digits_setting(setting: str, repetitions: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--settings", default=PAPER_SETTINGS, help="of the paper profile")
+    parser.add_argument("--rivals", default="", help="settings of the paper profile")
+    parser.add_argument("--digits", default=",".join(DIGITS_SETTINGS), help="settings")
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--cpu-time", action="store_true")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     args = parser.parse_args()
     torch.set_num_threads(1)
+    clock = time.process_time if args.cpu_time else time.perf_counter
     say("32x32, G 256, n_critic 5: an iteration of SN, and the released schedule over it")
     figures = {}
-    for setting in args.settings.split(","):
+    for setting in filter(None, args.settings.split(",")):
         figures |= paper_setting(setting, args.repetitions, args.device)
+    for setting in filter(None, args.rivals.split(",")):
+        figures |= rivals(setting, args.repetitions, args.device, clock)
     if args.device == "cpu":
         say("digits profile, 8x8, n_critic 1: an iteration of SN, and whole periods over it")
-        for setting in DIGITS_SETTINGS:
-            figures |= digits_setting(setting, args.repetitions)
+        for setting in filter(None, args.digits.split(",")):
+            figures |= digits_setting(setting, args.repetitions, clock)
     record("iteration", figures, args.device)
 
 

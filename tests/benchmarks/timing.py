@@ -9,20 +9,27 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+Clock = Callable[[], float]
 
-def seconds(work: Callable[[], object], device: str = "cpu") -> float:
-    """How long work() takes, to the end of what it told the device to do."""
+
+def seconds(
+    work: Callable[[], object], device: str = "cpu", clock: Clock = time.perf_counter
+) -> float:
+    """How long work() takes by the clock, to the end of what it told the device to do."""
     if device.startswith("cuda"):
         torch.cuda.synchronize()
-    start = time.perf_counter()
+    start = clock()
     work()
     if device.startswith("cuda"):
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def medians(
-    parts: Mapping[str, Callable[[], object]], repetitions: int, device: str = "cpu"
+    parts: Mapping[str, Callable[[], object]],
+    repetitions: int,
+    device: str = "cpu",
+    clock: Clock = time.perf_counter,
 ) -> dict[str, float]:
     """Median time of each part in s: all of them in every repetition, each time in another order.
 
@@ -34,7 +41,7 @@ def medians(
     for repetition in range(repetitions + 1):
         rng.shuffle(order)
         for name in order:
-            taken = seconds(parts[name], device)
+            taken = seconds(parts[name], device, clock)
             if repetition:
                 times[name].append(taken)
     return {name: statistics.median(values) for name, values in times.items()}
