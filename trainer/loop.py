@@ -18,6 +18,7 @@ from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
 from trainer.interruption import Interrupted, Stop, interruptible, never
 from trainer.measure import (
+    discriminator_gradient,
     discriminator_outputs,
     hessian_record,
     histograms,
@@ -137,6 +138,7 @@ def _evaluate(
     summaries, singular_values = spectra(state, config)
     record = {"iteration": state.iteration, **dict(zip(MEASURED, measured, strict=True))}
     record |= output_record(outputs) | summaries
+    record["d_gradient"] = discriminator_gradient(config, state)
     trained = measured[:2] if n else ()
     record["finite"] = all(map(math.isfinite, (*trained, record["gap"])))
     if record["finite"]:

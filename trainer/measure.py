@@ -17,7 +17,7 @@ from trainer.data.sources import Source
 from trainer.interruption import check
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES, PAIR_LOSSES
-from trainer.packing import shuffled
+from trainer.packing import shuffled, whole_packs
 from trainer.randomness import generator
 from trainer.spectral import effective_rank, spectral_norm, spectrum, stable_rank
 from trainer.state import TrainState
@@ -26,6 +26,7 @@ from trainer.updates import HESSIAN_BATCH, discriminator_loss, in_float32, laten
 
 GRID = 8
 D_SAMPLES = 512
+GRADIENT_SAMPLES = 64
 SAMPLES_AT_ONCE = 1000
 BINS = 64
 
@@ -64,6 +65,26 @@ def output_record(outputs: dict[str, Tensor]) -> dict[str, float]:
         "gap": float(real.mean() - fake.mean()),
         "d_spread": float(torch.cat([real, fake]).std()),
     }
+
+
+def discriminator_gradient(config: TrialConfig, state: TrainState) -> float:
+    """Mean |dD/dx| at 64 generated images x of fixed latent vectors, in units of D per unit of a
+    pixel in [-1, 1]: what D has to tell G. 0 of a constant D, NaN of one that is not finite.
+
+    A part of the batch at a time, for training holds no more; the networks stay as they are.
+    """
+    rng = generator(config.device, config.seed, 0, "gradient of D")
+    n = whole_packs(GRADIENT_SAMPLES, config.packing)
+    step = whole_packs(config.micro_batch, config.packing)
+    norms = []
+    for start in range(0, n, step):
+        z, labels = latent(config, min(step, n - start), rng)
+        with torch.no_grad():
+            images = _generate(state, z, labels)
+        images.requires_grad_()
+        (gradient,) = torch.autograd.grad(state.discriminator(images, labels).sum(), images)
+        norms.append(gradient.flatten(1).norm(dim=1))
+    return float(torch.cat(norms).mean())
 
 
 def histograms(config: TrialConfig, outputs: dict[str, Tensor]) -> list[dict[str, Any]]:

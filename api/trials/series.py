@@ -23,6 +23,7 @@ class Evaluation(Scores):
     d_test: float | None = Field(description="mean D(x) on held-out images")
     gap: float | None = Field(description="d_real - d_fake")
     d_spread: float | None
+    d_gradient: float | None = Field(description="mean |dD/dx| at generated images")
     d_penalty_ratio: float | None = Field(description="|penalty gradient| / |loss gradient|")
     g_penalty_ratio: float | None = Field(description="the same of G")
     spectrum_left: float | None = Field(description="mean sigma_2/sigma_1 of 3x3 layers")

@@ -24,9 +24,11 @@ from trainer.config.trial import TrialConfig
 PENALTY = 10_000.0
 
 PENALTY_RATIOS = ("d_penalty_ratio", "g_penalty_ratio")
-# Columns filled only with a GPU, or only with `hessian_k`.
+# Columns filled only with a GPU, only with `hessian_k`, or not by an older version that began the
+# trial.
 RARELY_MEASURED = (
     "gpu_memory",
+    "d_gradient",
     "g_hessian",
     "g_hessian_residual",
     "d_hessian",

@@ -122,6 +122,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("d_test", _FLOAT, "mean D(x) on 512 held-out images"),
         _field("gap", _FLOAT, "d_real - d_fake"),
         _field("d_spread", _FLOAT, "standard deviation of D(x) over both"),
+        _field("d_gradient", _FLOAT, "mean |dD/dx| at 64 generated images; null in older runs"),
         _field("d_penalty_ratio", _FLOAT, "|penalty gradient| / |loss gradient| of D; jare"),
         _field("g_penalty_ratio", _FLOAT, "the same of G; null where it does not apply"),
         *(_field(name, kind, meaning) for name, kind, meaning in _SCORES),

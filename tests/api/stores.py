@@ -85,6 +85,7 @@ def curve(who: dict[str, Any], until: int = ITERATIONS) -> list[dict[str, Any]]:
                 "images_per_second": math.nan if iteration == 0 else 800.0,
                 "gap": d_real - d_fake,
                 "d_spread": abs(d_real - d_fake) / 2 + 0.05,
+                "d_gradient": 0.1 + 0.3 * abs(d_real - d_fake),
                 "n_samples": 1000,
                 "modes": modes,
                 "reverse_kl": math.nan if modes == 0 else 4.5 - 4 * share + 0.1 * rng.random(),

@@ -18,6 +18,7 @@ from trainer.hessian import flatten, unflatten_like
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES
 from trainer.measure import (
+    discriminator_gradient,
     discriminator_outputs,
     hessian_record,
     histograms,
@@ -68,6 +69,75 @@ def tensors(state):
 
 def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+# D's gradient
+
+
+@pytest.mark.parametrize("method", ["sn", "pacgan", "r1", "rpgan-r1r2"])
+def test_the_gradient_of_d_is_that_of_finite_differences(method):
+    """The mean norm of central differences of D in float64, pixel by pixel, on the same images."""
+    config = small(method)
+    state = initial_state(config)
+    with torch.no_grad():  # without a bias some units lie just at the kink of ReLU
+        for parameter in state.discriminator.parameters():
+            parameter += 0.02 * torch.randn(parameter.shape, generator=torch.manual_seed(1))
+    measured = discriminator_gradient(config, state)
+    rng = generator(config.device, config.seed, 0, "gradient of D")
+    # Two parts of the batch, of the 64 images that it is the mean of.
+    z = torch.cat([updates.latent(config, n, rng)[0] for n in parts_of(config)])
+    state.generator.eval()
+    with torch.no_grad():
+        images = state.generator(z, None).double()
+    d = state.discriminator.double()
+    norms = []
+    with torch.no_grad():
+        for place in (0, 1, 17, 62):
+            slopes = []
+            for k in range(images[0].numel()):
+                step = torch.zeros_like(images[0]).flatten()
+                step[k] = 1e-8
+                ahead, behind = images.clone(), images.clone()
+                ahead[place] += step.view_as(images[0])
+                behind[place] -= step.view_as(images[0])
+                pack = slice(place - place % 2, place - place % 2 + 2)
+                difference = d(ahead[pack], None).sum() - d(behind[pack], None).sum()
+                slopes.append(float(difference) / 2e-8)
+            norms.append(math.dist(slopes, [0.0] * len(slopes)))
+    leaf = images.clone().requires_grad_()
+    d(leaf, None).sum().backward()
+    each = leaf.grad.flatten(1).norm(dim=1)
+    assert [float(each[k]) for k in (0, 1, 17, 62)] == pytest.approx(norms, rel=1e-5)
+    assert measured == pytest.approx(float(each.mean()), rel=1e-4)
+
+
+def parts_of(config):
+    left, parts = measure.GRADIENT_SAMPLES, []
+    while left:
+        parts.append(min(config.micro_batch, left))
+        left -= parts[-1]
+    return parts
+
+
+def test_a_constant_d_has_no_gradient_and_nan_stays():
+    config = small("r1")
+    state = initial_state(config)
+    with torch.no_grad():
+        for parameter in state.discriminator.parameters():
+            parameter.zero_()
+    assert discriminator_gradient(config, state) == 0
+    with torch.no_grad():
+        next(iter(state.discriminator.parameters())).fill_(math.nan)
+    assert math.isnan(discriminator_gradient(config, state))
+
+
+def test_measuring_the_gradient_changes_nothing():
+    config = small()
+    state = initial_state(config)
+    before = tensors(state)
+    discriminator_gradient(config, state)
+    assert same(before, tensors(state))
+    assert all(p.grad is None for p in state.discriminator.parameters())
 
 
 # Histograms
