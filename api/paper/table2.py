@@ -109,7 +109,10 @@ def method_score(result: MethodResult) -> MethodScore:
 
 def _pair(result: PairedDifference) -> Pair:
     fields = dataclasses.asdict(result)
-    seeds = [trusted(PairedSeed, finite(seed)) for seed in fields.pop("seeds")]
+    seeds = [
+        trusted(PairedSeed, finite({"sn": seed.pop("baseline"), **seed}))
+        for seed in fields.pop("seeds")
+    ]
     return Pair.model_validate(finite(fields) | {"seeds": seeds})
 
 

@@ -1,7 +1,7 @@
-"""Paired differences: a method against SN, seed by seed. Standard library only.
+"""Paired differences: a method against a baseline, seed by seed. Standard library only.
 
-SN and the other methods of a seed see the same data, noise and initial weights, so their
-difference is more certain than either number.
+The methods of a seed see the same data, noise and initial weights, so their difference is more
+certain than either number.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from sweep.store.vocabulary import FINISHED, Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedDifference:
-    """A seed's distances under `sn` and under the other method at the last common iteration.
+    """A seed's distances under the baseline and the other method at the last common iteration.
 
     `best_difference` is of the two best scores, each at an iteration of its own; None without one.
     """
 
     seed: int
     iteration: int
-    sn: float
+    baseline: float
     other: float
     difference: float
     best_difference: float | None
@@ -33,8 +33,8 @@ class SeedDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
-    """Method minus SN: below 0 the method is better. `interval` is the 95 % paired t interval,
-    None for fewer than three seeds; `best_*` are the same of the best scores."""
+    """Method minus baseline: below 0 the method is better. `interval` is the paired t interval of
+    95 %, None for fewer than three seeds; `best_*` are the same of the best scores."""
 
     n: int
     seeds: list[SeedDifference]
@@ -83,20 +83,22 @@ def comparable_part(row: Row) -> dict[str, Any]:
 
 
 def paired_differences(
-    methods: Mapping[str, Sequence[Row]], curves: Callable[[str], Sequence[Row]]
+    methods: Mapping[str, Sequence[Row]],
+    curves: Callable[[str], Sequence[Row]],
+    baseline: str = "sn",
 ) -> dict[str, PairedDifference]:
-    """Differences of each method that shares a finished seed with `sn`; rows of `trials`.
+    """Differences of each method that shares a finished seed with the baseline; rows of `trials`.
 
     A pair is formed only of trials that differ in nothing but what is the method's own, at the
     last iteration that both have evaluated: a stopped SN run ends before its twin.
     """
     differences = {}
-    twins = {row["seed"]: row for row in methods.get("sn", ()) if row["status"] in FINISHED}
+    twins = {row["seed"]: row for row in methods.get(baseline, ()) if row["status"] in FINISHED}
     for method, rows in methods.items():
         seeds = [
             seed
             for row in rows
-            if method != "sn"
+            if method != baseline
             and row["status"] in FINISHED
             and (twin := twins.get(row["seed"])) is not None
             and comparable_part(row) == comparable_part(twin)
@@ -117,11 +119,12 @@ def paired_differences(
 
 
 def _seed_difference(
-    sn: Row, twin: Row, curves: Callable[[str], Sequence[Row]]
+    base: Row, other: Row, curves: Callable[[str], Sequence[Row]]
 ) -> SeedDifference | None:
-    score = score_name(sn)
+    score = score_name(base)
     values = [
-        {row["iteration"]: row[score] for row in curves(trial["trial_id"])} for trial in (sn, twin)
+        {row["iteration"]: row[score] for row in curves(trial["trial_id"])}
+        for trial in (base, other)
     ]
     common = [
         iteration
@@ -132,11 +135,11 @@ def _seed_difference(
         return None
     last = max(common)
     a, b = values[0][last], values[1][last]
-    best = [trial.get(f"best_{score}") for trial in (sn, twin)]
+    best = [trial.get(f"best_{score}") for trial in (base, other)]
     return SeedDifference(
-        seed=sn["seed"],
+        seed=base["seed"],
         iteration=last,
-        sn=a,
+        baseline=a,
         other=b,
         difference=b - a,
         best_difference=None if best[0] is None or best[1] is None else best[1] - best[0],

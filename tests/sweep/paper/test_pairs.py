@@ -70,7 +70,7 @@ def test_pairs_are_at_the_last_common_evaluation(trial) -> None:
         "sr-static": [trial(method="sr-static", seed=seed) for seed in (0, 1, 2, 3)],
     }
     pair = paired_differences(methods, _curves)["sr-static"]
-    assert [(s.seed, s.iteration, s.sn, s.other, s.difference) for s in pair.seeds] == [
+    assert [(s.seed, s.iteration, s.baseline, s.other, s.difference) for s in pair.seeds] == [
         (0, 150, 1200.0, 900.0, -300.0),
         (1, 150, 1000.0, 900.0, -100.0),
     ]
