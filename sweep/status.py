@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.cli.commands import parser, run, store_of
+from sweep.paper.table2 import table2
 from sweep.report import text_tables
 from sweep.report.display import distance, duration, plain
 from sweep.report.inventory import Inventory, inventory, skipped_lines
+from sweep.report.rivals_text import rival_parts
 from sweep.report.sweep_state import (
     COLUMNS,
     SweepStanding,
@@ -24,8 +26,9 @@ from sweep.report.sweep_state import (
 )
 from sweep.report.text_tables import Grid, Part
 from sweep.store.arrow_start import keep_arrow_from_pandas
+from sweep.store.index import trial_rows
 from sweep.store.store import Store
-from sweep.store.vocabulary import UNREADABLE
+from sweep.store.vocabulary import FINISHED, UNREADABLE
 
 EXAMPLES = """\
   python -m sweep.status                       every sweep in ./results, newest first
@@ -35,6 +38,8 @@ EXAMPLES = """\
 exit code: 0, 2 bad input, 130 interrupted
 """
 WATCH_SECONDS = 2.0
+# The differences need the curve of every finished trial, some ms each.
+MOST_COMPARED = 300
 ENDED_STATES = ("finished", "failed", "interrupted", "lost")
 
 MARKS = {
@@ -66,6 +71,8 @@ def _status(argv: list[str] | None) -> int:
     if not args.watch:
         stored, standings = _look(store, args.name)
         _say(stored, standings, detailed=args.name is not None, as_json=args.json)
+        if args.name is not None and not args.json:
+            text_tables.show(_rivals(store, standings[0]))
     elif sys.stdout.isatty() and not args.json:
         _watch_live(store, args.name)
     else:
@@ -92,6 +99,18 @@ def _say(
     for standing in standings:
         sys.stdout.write(json.dumps(record(standing, detailed=detailed)) + "\n")
     sys.stdout.flush()
+
+
+def _rivals(store: Store, standing: SweepStanding) -> list[Part]:
+    """Differences to SN and its controls, and the answer, where the sweep has finished pairs."""
+    finished = [trial.trial_id for trial in standing.trials if trial.status in FINISHED]
+    if len(finished) > MOST_COMPARED:
+        return ["", f"{len(finished)} finished trials: their differences are at /paper of the API"]
+    rows = list(trial_rows(store, set(finished)).values())
+    table = table2(rows, lambda trial_id: store.read_rows("evaluations", trial_id))
+    profiles = sorted({row["profile"] for row in rows})
+    parts = [part for profile in profiles for part in rival_parts(table, profile)]
+    return ["", *parts] if parts else []
 
 
 def _watched(store: Store, name: str | None) -> Iterator[tuple[Inventory, list[SweepStanding]]]:

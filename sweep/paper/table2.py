@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sweep.paper.costs import Cost, cost
 from sweep.paper.pairs import PairedDifference, configuration, paired_differences
 from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED, Row
@@ -70,6 +71,9 @@ IMAGENET = ("E_512-64", "E_2048-64")
 # Figs. 2 to 4 follow the runs to 50k iterations; the text gives no other length.
 PUBLISHED_ITERATIONS = 50_000
 DEFAULT_I_RATIO = 0.5
+# What every method is set against, seed by seed: SN, what SR does but for lifting, and SN whose D
+# learns faster.
+BASELINES = ("sn", "sn-renorm", "sn-ttur")
 OTHER_WEIGHTS = "Inception weights: not the reference file"
 
 
@@ -110,12 +114,18 @@ class MethodResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingRow:
-    """A row of Table II, published and measured: `measured[profile][method]`."""
+    """A row of Table II, published and measured: `measured[profile][method]`.
+
+    `pairs` are the differences to SN, `contrasts[profile][baseline][method]` those to each of
+    BASELINES.
+    """
 
     setting: str
     published: Published
     measured: dict[str, dict[str, MethodResult]]
     pairs: dict[str, dict[str, PairedDifference]]
+    contrasts: dict[str, dict[str, dict[str, PairedDifference]]]
+    costs: dict[str, dict[str, Cost]]
 
 
 def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> list[SettingRow]:
@@ -150,9 +160,24 @@ def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> lis
             profile: {method: summary(method, of_method) for method, of_method in methods.items()}
             for profile, methods in rows.items()
         }
-        pairs = {profile: paired_differences(methods, curves) for profile, methods in rows.items()}
+        contrasts = {
+            profile: {name: paired_differences(methods, curves, name) for name in BASELINES}
+            for profile, methods in rows.items()
+        }
         table.append(
-            SettingRow(setting=setting, published=published, measured=measured, pairs=pairs)
+            SettingRow(
+                setting=setting,
+                published=published,
+                measured=measured,
+                pairs={profile: by["sn"] for profile, by in contrasts.items()},
+                contrasts=contrasts,
+                costs={
+                    profile: {
+                        m: cost(trials, methods.get("sn", ())) for m, trials in methods.items()
+                    }
+                    for profile, methods in rows.items()
+                },
+            )
         )
     return table
 

@@ -10,6 +10,7 @@ from sweep.paper.table2 import table2
 from sweep.plan.grid import Plan
 from sweep.report.display import Show, duration
 from sweep.report.progress import Progress
+from sweep.report.rivals_text import rival_lines
 from sweep.report.table2_text import (
     branch_lines,
     caveats,
@@ -40,7 +41,7 @@ def sum_up(
     table = table2(rows.values(), lambda trial_id: store.read_rows("evaluations", trial_id))
     lines = [""]
     if any(plan.profile in row.measured for row in table):
-        lines.append(comparison(table, plan.profile))
+        lines += [comparison(table, plan.profile), "", *rival_lines(table, plan.profile)]
     parents = trial_rows(store, {row["parent"] for row in rows.values() if row["parent"]})
     lines += other_ratio_lines(row for row in rows.values() if not row["parent"])
     lines += branch_lines(rows.values(), parents)

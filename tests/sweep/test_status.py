@@ -86,6 +86,21 @@ def test_many_methods_do_not_overflow_the_page(mixed: Store, write_sweep, trial,
     assert sum(line.count("#" * 12) for line in lines) == len(methods)
 
 
+def test_the_answer_stands_at_the_end(mixed: Store, write_sweep, trial, capsys) -> None:
+    ends = {"sn": 900.0, "sr-static": 500.0, "sn-renorm": 510.0}
+    rows = [trial(trial_id=f"{m}-{s}", method=m, seed=s) for m in ends for s in range(3)]
+    write_sweep(mixed, "three", rows)
+    for row in rows:
+        place = {"trial_id": row["trial_id"], "iteration": 675}
+        distance = ends[row["method"]] + 10 * row["seed"]
+        mixed.write_rows("evaluations", row["trial_id"], [place | {"fd_digits": distance}])
+    text = " ".join(said(capsys, "three", "--results", mixed.root).split())
+    assert "C_32-32 sr-static −400 [−400, −400] (n = 3) −10 [−10, −10] (n = 3)" in text
+    assert "minus sn-renorm −10 [−10, −10] (n = 3) on C_32-32 (better)" in text
+    assert text.endswith("sn-ttur was not run beside it: how much of this is lifting is open.")
+    assert "minus sn" not in said(capsys, "--results", mixed.root)
+
+
 def test_json(mixed: Store, capsys) -> None:
     (line,) = said(capsys, "mixed", "--json", "--results", mixed.root).splitlines()
     told = json.loads(line)
