@@ -128,10 +128,8 @@ def judge(
         mode_collapse, mode_rule = _score_collapse(history, early, t)
     else:
         mode_collapse, mode_rule = _mode_collapse(history, early, modes, t)
-    reference = _reference_spectra(history)
-    spectral = _streak(
-        history, t.patience, lambda r: _spectrum_fell(r, reference[r["iteration"]], t), late
-    )
+    n_layers = len(history[0]["sigma2_ratio"]) if history else 0
+    spectral = spectral_collapse(history, voting_layers(n_layers), late, t)
     gap_gone = _streak(history, t.patience, lambda r: abs(r["gap"]) < t.gap_gone, early)
     dead = _streak(history, t.patience, lambda r: r["d_spread"] < t.dead_spread, early)
     diverged = _streak(history, 1, lambda r: not r["finite"])
@@ -199,10 +197,22 @@ def _reference_spectra(history: Sequence[Record]) -> dict[int, Sequence[float]]:
     return dict(zip((record["iteration"] for record in history), ratios, strict=True))
 
 
-def _spectrum_fell(record: Record, reference: Sequence[float], t: Thresholds) -> bool:
-    current = record["sigma2_ratio"]
-    voting = voting_layers(len(current))
-    return sum(current[k] < t.sigma2_fell * reference[k] for k in voting) >= t.layers_fell
+def spectral_collapse(
+    history: Sequence[Record], voting: Sequence[int], burn_in: float, thresholds: Thresholds
+) -> int | None:
+    """The iteration from which on so many of the `voting` layers were below their own reference.
+
+    A record needs `iteration` and, per layer, `sigma2_ratio`. Evaluations before iteration
+    `burn_in` do not count towards the patience.
+    """
+    t = thresholds
+    reference = _reference_spectra(history)
+
+    def has_fallen(record: Record) -> bool:
+        current, first = record["sigma2_ratio"], reference[record["iteration"]]
+        return sum(current[k] < t.sigma2_fell * first[k] for k in voting) >= t.layers_fell
+
+    return _streak(history, t.patience, has_fallen, burn_in)
 
 
 def _mode_collapse(

@@ -19,7 +19,7 @@ from trainer.layers import effective_weight
 from trainer.losses import LOSSES, PAIR_LOSSES
 from trainer.packing import shuffled, whole_packs
 from trainer.randomness import generator
-from trainer.spectral import effective_rank, spectral_norm, spectrum, stable_rank
+from trainer.spectral import SUMMARIES, spectral_norm, spectrum, summary
 from trainer.state import TrainState
 from trainer.toys import POINTS, scatter
 from trainer.updates import HESSIAN_BATCH, discriminator_loss, in_float32, latent, sharpest
@@ -142,13 +142,10 @@ def spectra(state: TrainState, config: TrialConfig) -> tuple[dict[str, Any], lis
     else:
         used = raw
     shapes = used if normalisation == "wn" else raw
-    record: dict[str, Any] = {
-        "sigma1": [float(sigma[0]) for sigma in raw],
-        "sigma2_ratio": [float(sigma[1] / sigma[0]) for sigma in shapes],
-        "mean_ratio": [float(sigma.mean() / sigma[0]) for sigma in shapes],
-        "stable_rank": [float(stable_rank(sigma)) for sigma in shapes],
-        "effective_rank": [float(effective_rank(sigma)) for sigma in shapes],
-    }
+    record: dict[str, Any] = {"sigma1": [float(sigma[0]) for sigma in raw]}
+    summaries = [summary(sigma) for sigma in shapes]
+    for name in SUMMARIES:
+        record[name] = [values[name] for values in summaries]
     record["spectrum_left"] = spectrum_left(record["sigma2_ratio"])
     return record, [sigma.tolist() for sigma in used]
 

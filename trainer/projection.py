@@ -14,17 +14,14 @@ import torch
 from torch import Tensor
 
 from trainer import stacks, subspace
+from trainer.compensation import compensated, floor_gamma, lifted
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.precision import without_tf32
 from trainer.spectral import (
-    as_matrix,
-    compensate,
-    compensate_dynamic,
     dynamic_compensation,
     lifted_count,
     like_weight,
-    restore,
     spectral_norm,
     static_compensation,
     wide_matrix,
@@ -63,31 +60,15 @@ def runs_in_stacks(device: torch.device) -> bool:
 
 
 def project_one(config: TrialConfig, state: TrainState, k: int) -> None:
-    method = METHODS[config.method]
     weight = state.discriminator.regularised_layers()[k].weight
-    if method.compensation == "dynamic":
-        projected, state.gamma[k] = compensate_dynamic(
-            weight, state.gamma[k], renormalise=method.renormalises
-        )
-    elif method.compensation == "first":
-        projected, state.gamma[k] = restore(weight, state.gamma[k])
-    elif method.compensation == "floor":
-        floor = _floor(config, (min(as_matrix(weight).shape),), weight.device)
-        projected, _ = compensate_dynamic(weight, floor, renormalise=method.renormalises)
-    else:
-        i = _lifted(config, weight)
-        projected = compensate(weight, i, renormalise=method.renormalises)
+    projected, state.gamma[k] = compensated(
+        METHODS[config.method],
+        weight,
+        state.gamma[k],
+        i_ratio=config.i_ratio,
+        floor=config.spectral_floor,
+    )
     weight.copy_(projected)
-
-
-def _floor(config: TrialConfig, shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """A gamma of dynamic compensation that never rises: the floor of every sigma_k / sigma_1."""
-    assert config.spectral_floor is not None
-    return torch.full(shape, config.spectral_floor, dtype=torch.float64, device=device)
-
-
-def _lifted(config: TrialConfig, weight: Tensor) -> int:
-    return 1 if config.i_ratio is None else lifted_count(config.i_ratio, weight)
 
 
 class _Task(NamedTuple):
@@ -106,7 +87,7 @@ def _task(config: TrialConfig, state: TrainState, k: int, weight: Tensor) -> _Ta
     method = METHODS[config.method]
     if method.compensation in ("dynamic", "first", "floor"):
         return _Task(method.compensation, 0, method.renormalises)
-    i = _lifted(config, weight)
+    i = lifted(config.i_ratio, weight)
     if i == 1:
         return _Task("divide", i, method.renormalises)
     if state.leading[k] is None:
@@ -185,7 +166,7 @@ def _solve(
     if task.solver == "first":
         return stacks.restore(gram, remembered)
     if task.solver == "floor":
-        floor = _floor(config, tuple(gram.shape[:2]), gram.device)
+        floor = floor_gamma(config.spectral_floor, tuple(gram.shape[:2]), gram.device)
         factor, _, sound = stacks.lift_dynamic(gram, floor, renormalise=task.renormalise)
         return factor, [None] * len(gram), sound
     if task.solver == "divide":

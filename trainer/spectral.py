@@ -20,6 +20,8 @@ from torch import Tensor
 
 # Below this sigma_i / sigma_1 the Gram matrix no longer determines the singular vectors.
 RANK_DEFICIENT = 1e-6
+# What `summary` says of a spectrum.
+SUMMARIES = ("sigma2_ratio", "mean_ratio", "stable_rank", "effective_rank")
 
 
 def as_matrix(weight: Tensor) -> Tensor:
@@ -260,3 +262,14 @@ def effective_rank(sigma: Tensor) -> Tensor:
     """exp of the entropy of sigma_k / sum(sigma), between 1 and r (Roy and Vetterli 2007)."""
     p = sigma / sigma.sum()
     return torch.exp(torch.special.entr(p).sum())
+
+
+def summary(sigma: Tensor) -> dict[str, float]:
+    """Summaries of sigma[r], r >= 2: sigma_2 / sigma_1, mean sigma / sigma_1, stable and effective
+    rank."""
+    return {
+        "sigma2_ratio": float(sigma[1] / sigma[0]),
+        "mean_ratio": float(sigma.mean() / sigma[0]),
+        "stable_rank": float(stable_rank(sigma)),
+        "effective_rank": float(effective_rank(sigma)),
+    }

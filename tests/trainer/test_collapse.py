@@ -1,5 +1,6 @@
 """Verdicts on made-up histories, in which it is known what happened and when."""
 
+import dataclasses
 import math
 
 import pytest
@@ -11,6 +12,7 @@ from trainer.collapse import (
     Thresholds,
     in_words,
     judge,
+    spectral_collapse,
     spectrum_left,
     thresholds_for,
     verdict_on,
@@ -385,3 +387,14 @@ def test_signals_are_kept_apart():
     assert (v.mode_collapse_at, v.spectral_collapse_at, v.dead_at) == (600, 550, 750)
     assert set(v.rules) == {"mode_collapse", "spectral_collapse", "dead"}
     assert v.stop == "mode collapse"
+
+
+def test_any_choice_of_layers_can_vote_on_the_spectrum():
+    records = [
+        {"iteration": 10 * n, "sigma2_ratio": [0.9, 0.9 if n == 0 else 0.3, 0.9]} for n in range(5)
+    ]
+    alone = dataclasses.replace(DEFAULT_THRESHOLDS, layers_fell=1)
+    assert spectral_collapse(records, [1], 0, alone) == 10
+    assert spectral_collapse(records, [0, 2], 0, alone) is None
+    assert spectral_collapse(records, [0, 1, 2], 0, DEFAULT_THRESHOLDS) is None
+    assert spectral_collapse([], [0], 0, alone) is None

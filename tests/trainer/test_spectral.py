@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from trainer.spectral import (
+    SUMMARIES,
     Compensation,
     apply_compensation,
     as_matrix,
@@ -21,6 +22,7 @@ from trainer.spectral import (
     spectrum,
     stable_rank,
     static_compensation,
+    summary,
 )
 
 SHAPES = {"wide": (64, 64, 3, 3), "tall": (64, 3, 3, 3), "shortcut": (64, 3, 1, 1)}
@@ -586,3 +588,12 @@ def test_constants_have_the_weights_dtype_and_no_gradient():
         for constant in constants:
             assert constant.dtype == torch.float32
             assert not constant.requires_grad
+
+
+def test_a_summary_is_of_the_ratios_to_sigma_1():
+    values = summary(torch.tensor([4.0, 2.0, 2.0, 0.0], dtype=torch.float64))
+    assert list(values) == list(SUMMARIES)
+    assert values["sigma2_ratio"] == 0.5
+    assert values["mean_ratio"] == 0.5
+    assert values["stable_rank"] == 1.5
+    assert values["effective_rank"] == pytest.approx(2 * math.sqrt(2))
