@@ -1,0 +1,1 @@
+"""The weights that any network applies: found in one forward pass, measured, overwritten."""
