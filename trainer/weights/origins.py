@@ -76,7 +76,7 @@ class SpectrallyNormalised:
         return self.raw.detach().movedim(self.axis, 0).flatten(1)
 
     def norm(self) -> Tensor:
-        return _norm(self.matrix(), self.u, self.v)
+        return vector_norm(self.matrix(), self.u, self.v)
 
     def applied(self) -> Tensor:
         return self.raw.detach() / self.norm()
@@ -203,13 +203,13 @@ def _spectrally_normalised(
         for u in (b for b in vectors if b.numel() == matrix.shape[0]):
             vs = [b for b in vectors if b is not u and b.numel() == matrix.shape[1]]
             v = vs[0] if vs else None
-            if abs(factor * float(_norm(matrix, u, v)) - 1) < LAG:
+            if abs(factor * float(vector_norm(matrix, u, v)) - 1) < LAG:
                 return SpectrallyNormalised(raw, axis, u, v)
     return None
 
 
-def _norm(matrix: Tensor, u: Tensor, v: Tensor | None) -> Tensor:
-    """u^T M v, or ||M^T u|| without v."""
+def vector_norm(matrix: Tensor, u: Tensor, v: Tensor | None) -> Tensor:
+    """The estimate of sigma_1 from buffers: u^T M v, or ||M^T u|| without v."""
     product = u.flatten().to(matrix.dtype) @ matrix
     return product.norm() if v is None else product @ v.flatten().to(matrix.dtype)
 
