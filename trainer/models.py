@@ -15,10 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trainer.config.settings import network_widths
 from trainer.layers import Conv2d, Embedding, Layer, Linear
 from trainer.packing import packed
 
-LARGE = 128
+# Up to here D's last layer has no bias, as in the released CIFAR code.
+SMALL = 32
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -74,8 +76,7 @@ class Generator(nn.Module):
         normalisation: str = "none",
     ) -> None:
         super().__init__()
-        large = resolution == LARGE
-        widths = [channels * k for k in ((16, 16, 8, 4, 2, 1) if large else (1, 1, 1, 1))]
+        widths = [channels * k for k in network_widths(resolution).generator]
         self.bottom = resolution // 2 ** (len(widths) - 1)
         self.l1 = Linear(latent_size, widths[0] * self.bottom**2, normalisation=normalisation)
         self.blocks = nn.ModuleList(
@@ -153,15 +154,15 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.packing = packing
-        large = resolution == LARGE
-        widths = [channels * k for k in ((1, 2, 4, 8, 16, 16) if large else (1, 1, 1, 1))]
-        downs = [True] * 4 + [False] if large else [True, False, False]
+        shape = network_widths(resolution)
+        widths = [channels * k for k in shape.discriminator]
+        downs = [block < shape.pooled for block in range(1, len(widths))]
         self.blocks = nn.ModuleList(
             [FirstDiscriminatorBlock(channels, normalisation, 3 * packing)]
         )
         for (narrow, wide), down in zip(pairwise(widths), downs, strict=True):
             self.blocks.append(DiscriminatorBlock(narrow, wide, normalisation, down=down))
-        self.last = Linear(widths[-1], 1, bias=large, normalisation=normalisation)
+        self.last = Linear(widths[-1], 1, bias=resolution > SMALL, normalisation=normalisation)
         self.embedding = (
             None
             if classes is None

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from trainer.config.costs import folds, per_kind
 from trainer.config.methods import METHODS
+from trainer.config.settings import network_widths
 from trainer.config.trial import TrialConfig
 
 VALUE = 4.0  # bytes
@@ -169,12 +170,12 @@ def _images_bytes(config: TrialConfig) -> float:
 
 
 def _generator_widths(config: TrialConfig) -> list[int]:
-    factors = (16, 16, 8, 4, 2, 1) if config.resolution == 128 else (1, 1, 1, 1)
+    factors = network_widths(config.resolution).generator
     return [config.generator_channels * factor for factor in factors]
 
 
 def _discriminator_widths(config: TrialConfig) -> list[int]:
-    factors = (1, 2, 4, 8, 16, 16) if config.resolution == 128 else (1, 1, 1, 1)
+    factors = network_widths(config.resolution).discriminator
     return [config.channels * factor for factor in factors]
 
 
@@ -190,7 +191,7 @@ def _generator_blocks(config: TrialConfig) -> Iterator[tuple[int, int, int]]:
 def _discriminator_blocks(config: TrialConfig) -> list[tuple[int, int, float, bool]]:
     """(width in, width out, pixels in, pooled?) of each block after the first."""
     widths = _discriminator_widths(config)
-    pooled = 4 if config.resolution == 128 else 1
+    pooled = network_widths(config.resolution).pooled - 1  # the first block is not among them
     side = (config.resolution or 0) ** 2 / 4
     blocks = []
     for n, (a, b) in enumerate(pairwise(widths)):

@@ -16,6 +16,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from trainer.config.methods import METHODS
+from trainer.config.settings import network_widths
 from trainer.config.trial import TrialConfig
 
 # From this side in pixels on, a 3x3 convolution after upsampling or before pooling is one 4x4
@@ -169,11 +170,7 @@ def network_operations(config: TrialConfig) -> tuple[float, float]:
     g, d, m = config.generator_channels, config.channels, config.packing or 1
     if config.resolution is None:
         return config.latent_size * g + 3.0 * g * g + 2 * g, 2 * d + (3.0 * d * d + d) / m
-    if config.resolution == 128:
-        return _generator(config, (16, 16, 8, 4, 2, 1)), _discriminator(
-            config, (1, 2, 4, 8, 16, 16), downs=5
-        )
-    return _generator(config, (1, 1, 1, 1)), _discriminator(config, (1, 1, 1, 1), downs=2)
+    return _generator(config), _discriminator(config)
 
 
 def folds(side: int) -> bool:
@@ -186,7 +183,8 @@ def _resampled_taps(side: int) -> int:
     return 4 if folds(side) else 9
 
 
-def _generator(config: TrialConfig, factors: tuple[int, ...]) -> float:
+def _generator(config: TrialConfig) -> float:
+    factors = network_widths(config.resolution).generator
     widths = [config.generator_channels * factor for factor in factors]
     side = (config.resolution or 0) // 2 ** (len(widths) - 1)
     total = float(config.latent_size * widths[0] * side**2)
@@ -197,14 +195,15 @@ def _generator(config: TrialConfig, factors: tuple[int, ...]) -> float:
     return total + side**2 * 27 * widths[-1]
 
 
-def _discriminator(config: TrialConfig, factors: tuple[int, ...], downs: int) -> float:
-    widths = [config.channels * factor for factor in factors]
+def _discriminator(config: TrialConfig) -> float:
+    shape = network_widths(config.resolution)
+    widths = [config.channels * factor for factor in shape.discriminator]
     side, m = config.resolution or 0, config.packing or 1
     total = side**2 * (27.0 * m * widths[0] + _resampled_taps(side) * widths[0] ** 2)
     side //= 2
     total += side**2 * 3 * m * widths[0]
     for block, (a, b) in enumerate(pairwise(widths), start=1):
-        down = block < downs
+        down = block < shape.pooled
         total += side**2 * (9 * a * a + (_resampled_taps(side) if down else 9) * a * b)
         if down:
             side //= 2

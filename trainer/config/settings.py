@@ -84,6 +84,28 @@ DATASETS: Mapping[str, Dataset] = {
     "affine": Dataset(resolution=None),
 }
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Widths:
+    """Widths of a resolution's networks, over the numbers of channels that a setting names:
+    of G from its first layer on, of D's blocks, of which the first `pooled` halve the side."""
+
+    generator: tuple[int, ...]
+    discriminator: tuple[int, ...]
+    pooled: int
+
+
+_EVEN_WIDTHS = Widths(generator=(1, 1, 1, 1), discriminator=(1, 1, 1, 1), pooled=2)
+_GROWING_WIDTHS = {
+    128: Widths(generator=(16, 16, 8, 4, 2, 1), discriminator=(1, 2, 4, 8, 16, 16), pooled=5),
+}
+
+
+def network_widths(resolution: int | None) -> Widths:
+    """Widths of the networks for images of `resolution` pixels a side."""
+    return _GROWING_WIDTHS.get(resolution or 0, _EVEN_WIDTHS)
+
+
 # Convolutions of D, layer_0 .. layer_9, where the resolution has no number of its own.
 USUAL_LAYERS = 10
 LAYERS: Mapping[int, int] = {128: 17}

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from trainer.config.costs import folds
 from trainer.config.methods import METHODS
+from trainer.config.settings import network_widths
 from trainer.config.trial import TrialConfig
 
 VALUE = 4.0  # bytes
@@ -111,7 +112,7 @@ def _generator(config: TrialConfig) -> Values:
 
 
 def _generator_widths(config: TrialConfig) -> list[int]:
-    factors = (16, 16, 8, 4, 2, 1) if config.resolution == 128 else (1, 1, 1, 1)
+    factors = network_widths(config.resolution).generator
     return [config.generator_channels * factor for factor in factors]
 
 
@@ -138,9 +139,8 @@ def _generator_block(a: int, b: int, low: int, *, conditional: bool) -> list[Val
 
 
 def _discriminator(config: TrialConfig) -> Values:
-    large = config.resolution == 128
-    factors, downs = ((1, 2, 4, 8, 16, 16), 5) if large else ((1, 1, 1, 1), 2)
-    widths = [config.channels * factor for factor in factors]
+    shape = network_widths(config.resolution)
+    widths = [config.channels * factor for factor in shape.discriminator]
     pixels = (config.resolution or 0) ** 2
     m = config.packing or 1
     parts = _first_block(3 * m, widths[0], pixels)
@@ -148,8 +148,8 @@ def _discriminator(config: TrialConfig) -> Values:
         parts.append(Values(2 * 3 * m * pixels, 0, 2 * 3 * m * pixels))
     pixels //= 4
     for block, (a, b) in enumerate(pairwise(widths), start=1):
-        parts += _discriminator_block(a, b, pixels, down=block < downs)
-        pixels //= 4 if block < downs else 1
+        parts += _discriminator_block(a, b, pixels, down=block < shape.pooled)
+        pixels //= 4 if block < shape.pooled else 1
     last = pixels * widths[-1]
     # The gradient of the sum over pixels is spread over them without being copied.
     head = Values(last, weights=widths[-1] * (1 + m * (config.classes or 0)))
