@@ -24,9 +24,10 @@ from torch.utils.data import Dataset
 from trainer.config import protocols
 from trainer.config.lookup import UsageError
 from trainer.config.protocols import REFERENCE_SHA256, Protocol, missing_reason, weights_path
+from trainer.data.cache import cache_folder, writable
 from trainer.scores import fidelity, metrics
 from trainer.scores.fidelity import full_precision, options
-from trainer.scores.reference import PREPROCESSING, Reference, cache_folder, fingerprint_of
+from trainer.scores.reference import PREPROCESSING, Reference, fingerprint_of
 
 __all__ = ["InceptionScorer", "fingerprint_of", "load_scorer", "scorer_of"]
 
@@ -129,7 +130,7 @@ def load_scorer(
     reason = missing_reason(path)
     if path is None or reason is not None:
         raise UsageError(reason)
-    folder = cache_folder(cache)
+    folder = cache_folder("inception") if cache is None else writable(cache)
     fidelity.version()
     tensors, digest = fidelity.read_weights(path, allow_other=allow_other_weights)
     if expected is not None and digest != expected:

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -132,32 +131,6 @@ def fingerprint_of(images: Tensor) -> str:
     for chunk in images.split(10_000):
         digest.update(chunk.cpu().numpy().tobytes())
     return digest.hexdigest()
-
-
-def cache_folder(path: Path | None) -> Path:
-    """`path`, else srgan-sweep/inception in the user's cache, or in the temporary folder where
-    that cannot be written, as in a container that runs as any user; made if absent.
-
-    Raises UsageError if it cannot be made or written to.
-    """
-    if path is not None:
-        return _writable(path)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    try:
-        return _writable(home / "srgan-sweep" / "inception")
-    except UsageError:
-        folder = Path(tempfile.gettempdir()) / f"srgan-sweep-{os.getuid()}"
-        return _writable(folder / "inception")
-
-
-def _writable(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the cache folder {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"cannot write to the cache folder {folder}")
-    return folder
 
 
 def _read_file(path: Path, name: str) -> dict[str, Tensor] | None:

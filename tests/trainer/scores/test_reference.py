@@ -9,7 +9,7 @@ import torch
 
 from trainer.config.lookup import UsageError
 from trainer.scores import metrics
-from trainer.scores.reference import cache_folder, fingerprint_of, streamed_statistics
+from trainer.scores.reference import fingerprint_of, streamed_statistics
 
 
 def test_streamed_statistics_are_those_of_all_at_once():
@@ -100,27 +100,6 @@ def test_fingerprint_is_of_content_shape_and_type(draw):
     others = [changed, images[:-1], images.view(20, 3, 4, 16), images.view(torch.int8)]
     assert len({fingerprint_of(x) for x in [images, *others]}) == 5
     assert fingerprint_of(images) == fingerprint_of(images.to(memory_format=torch.channels_last))
-
-
-def test_default_cache_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder(None) == tmp_path / "srgan-sweep" / "inception"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder(None) == tmp_path / ".cache" / "srgan-sweep" / "inception"
-
-
-def test_a_cache_that_cannot_be_written_is_kept_in_the_temporary_folder(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
-    assert cache_folder(None) == tmp_path / "t" / f"srgan-sweep-{os.getuid()}" / "inception"
-
-
-def test_a_cache_that_is_no_folder_is_refused(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot make the cache folder"):
-        cache_folder(tmp_path / "file")
 
 
 def test_real_images_of_another_kind_are_refused(tiny_scorer, draw):

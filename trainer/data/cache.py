@@ -1,0 +1,34 @@
+"""The user's cache folder: what is expensive to compute and always the same."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from trainer.config.lookup import UsageError
+
+
+def cache_folder(subject: str) -> Path:
+    """srgan-sweep/`subject` in the user's cache, or in the temporary folder where that cannot be
+    written, as in a container that runs as any user; made if absent.
+
+    Raises UsageError if neither can be made or written to.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    try:
+        return writable(home / "srgan-sweep" / subject)
+    except UsageError:
+        folder = Path(tempfile.gettempdir()) / f"srgan-sweep-{os.getuid()}"
+        return writable(folder / subject)
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if absent. Raises UsageError if it cannot be made or written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the cache folder {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write to the cache folder {folder}")
+    return folder
