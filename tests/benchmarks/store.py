@@ -30,10 +30,10 @@ from odd_rows import CURVES, spoil
 from sweep.run.rows import identity_row, plan_rows
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.tables import columns, file_of
-from trainer.collapse import thresholds_for
 from trainer.config.lookup import UsageError
 from trainer.config.settings import METHODS, SETTINGS
 from trainer.config.trial import TrialConfig, trial_config
+from trainer.thresholds import thresholds_for
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 # The evaluation at which trials that collapse begin to.

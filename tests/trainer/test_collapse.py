@@ -6,21 +6,18 @@ import math
 import pytest
 
 from trainer.collapse import (
-    DEFAULT_THRESHOLDS,
     SIGNALS,
-    TOY_THRESHOLDS,
-    Thresholds,
     in_words,
     judge,
     spectral_collapse,
     spectrum_left,
-    thresholds_for,
     verdict_on,
     voting_layers,
 )
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
 from trainer.models import Discriminator
+from trainer.thresholds import Thresholds
 
 PERIOD, ITERATIONS = 50, 1000
 
@@ -315,11 +312,8 @@ def test_the_spectrum_stops_only_methods_that_leave_it_alone():
     assert stopped == {method for method in METHODS if METHODS[method].form is None}
 
 
-def test_toys_have_thresholds_of_their_own():
-    assert thresholds_for(trial_config("digits", "C_32-32", "sn", 0)) is DEFAULT_THRESHOLDS
-    assert thresholds_for(trial_config("paper", "C_32-32", "sn", 0)) is DEFAULT_THRESHOLDS
+def test_toys_are_judged_by_thresholds_of_their_own():
     ring = trial_config("toy", "ring8", "jare", 0, iterations=ITERATIONS)
-    assert thresholds_for(ring) is TOY_THRESHOLDS
     for modes, collapsed_at in ((8, None), (4, None), (3, 500), (1, 500)):
         assert verdict_on(ring, history(modes=modes)).mode_collapse_at == collapsed_at
     affine = trial_config("toy", "affine", "jare", 0, iterations=ITERATIONS)

@@ -17,13 +17,14 @@ from sweep.run.rows import (
 )
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.tables import columns
-from trainer.collapse import thresholds_for, verdict_on
+from trainer.collapse import verdict_on
 from trainer.config.settings import METHODS
 from trainer.config.trial import trial_config
 from trainer.data.sources import load_source
 from trainer.loop import Evaluation, train
 from trainer.scores import digits
 from trainer.state import initial_state
+from trainer.thresholds import thresholds_for
 
 CONFIG = trial_config("digits", "C_32-32", "sr-static", 0, iterations=1)
 INCEPTION_SCORES = {
