@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from trainer.collapse import Verdict, verdict_on
+from trainer.collapse import verdict_on
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
 from trainer.interruption import Interrupted, Stop, interruptible, never
@@ -32,6 +32,7 @@ from trainer.projection import stable_ranks
 from trainer.scores.scorers import Scorer
 from trainer.state import Interval, TrainState
 from trainer.updates import MEASURED, train_iteration
+from trainer.verdict import Verdict
 
 # What comes with scores and is the same for those of G and of its average.
 SHARED = ("n_samples", "reference_weights")

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 from sweep.store.vocabulary import FINISHED
-from trainer.collapse import in_words
 from trainer.config.costs import operations
 from trainer.config.methods import DEFAULT_I_RATIO
 from trainer.config.trial import TrialConfig
+from trainer.verdict import in_words
 
 FINAL_STATUSES = (*FINISHED, "failed", "superseded")
 

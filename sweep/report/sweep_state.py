@@ -28,8 +28,8 @@ from sweep.store.store import Store
 from sweep.store.tables import parse
 from sweep.store.trial_ownership import record_path
 from sweep.store.vocabulary import UNREADABLE, Row
-from trainer.collapse import SIGNALS, in_words
 from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS
+from trainer.verdict import SIGNALS, in_words
 
 # Columns that are read of a trial: all of them take ten times as long.
 COLUMNS = (

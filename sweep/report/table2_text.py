@@ -21,9 +21,9 @@ from sweep.paper.table2 import (
 )
 from sweep.report.display import number
 from sweep.store.vocabulary import FINISHED, Row
-from trainer.collapse import SIGNALS, in_words
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
+from trainer.verdict import SIGNALS, in_words
 
 HEADER = ("setting", "method", "seed", "status", "modes", "best (at)", "final", "spectrum", "seen")
 

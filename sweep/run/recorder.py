@@ -13,13 +13,14 @@ from sweep.run.provenance import protocol, software
 from sweep.run.rows import best_record, evaluation_rows, output_rows, spectrum_rows, trial_row
 from sweep.store.ownership import Ownership
 from sweep.store.store import StoredFile
-from trainer.collapse import Record, Verdict, in_words, verdict_on
+from trainer.collapse import Record, verdict_on
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 from trainer.loop import Evaluation
 from trainer.scores.scorers import Scorer
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
 from trainer.thresholds import thresholds_for
+from trainer.verdict import Verdict, in_words
 
 KEPT_CHECKPOINTS = 2
 

@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.store.schemas import SCORE_NAMES
-from trainer.collapse import Record, Verdict
+from trainer.collapse import Record
 from trainer.config.costs import operations
 from trainer.config.methods import METHODS
 from trainer.config.settings import ALL_SETTINGS
 from trainer.config.trial import TrialConfig
 from trainer.thresholds import Thresholds
+from trainer.verdict import Verdict
 
 # The objective where no distance could be measured: worse than any measured one (noise
 # scores below 5,000 in FD-digits, below 500 in FID), and finite, as samplers ignore NaN.

@@ -33,13 +33,13 @@ from sweep.store.ownership import Superseded, read_owner
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
 from sweep.store.trial_ownership import acquire_within, record_path
-from trainer.collapse import Verdict
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source, load_source
 from trainer.interruption import Interrupted, Stop, never
 from trainer.loop import Evaluation, final_scores, train
 from trainer.scores.scorers import load_scorer
 from trainer.state import TrainState
+from trainer.verdict import Verdict
 
 # For an owner that is about to end. A longer wait is the driver's, which has another trial for
 # the place.

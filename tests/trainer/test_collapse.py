@@ -6,8 +6,6 @@ import math
 import pytest
 
 from trainer.collapse import (
-    SIGNALS,
-    in_words,
     judge,
     spectral_collapse,
     spectrum_left,
@@ -358,17 +356,6 @@ def test_scores_that_are_nan_do_not_become_the_best():
 
     records = scored(lambda k: math.nan if k == 3 else 8 if k < 12 else 3, fid)
     assert verdict(records, modes=None).mode_collapse_at == 12 * PERIOD
-
-
-# Words.
-
-
-def test_words_name_every_signal_with_its_iteration():
-    none = dict.fromkeys(SIGNALS)
-    assert in_words(none) == "healthy"
-    assert in_words(none | {"dead_at": 0}) == "dead D at 0"
-    seen = {"mode_collapse_at": 600, "spectral_collapse_at": 550}
-    assert in_words(none | seen) == "mode collapse at 600, spectral collapse at 550"
 
 
 def test_signals_are_kept_apart():
