@@ -2,7 +2,8 @@
 
 Four signals are kept apart, each with the iteration at which it was first seen and the rule that
 said so: *mode collapse* (quality), *spectral collapse*, a *dead discriminator*, *divergence*.
-Whether the first two go together is the paper's claim, so neither is defined by the other.
+Whether the first two go together is the paper's claim, so neither is defined by the other. A
+signal that no rule could speak of is not judged, and the reason is given.
 
 A history is a list of records as `trainer.loop` makes them, oldest first.
 """
@@ -15,12 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trainer.config.methods import METHODS
-from trainer.config.settings import DATASETS, SHORTCUTS
+from trainer.config.settings import DATASETS
 from trainer.config.trial import TrialConfig
+from trainer.evidence import JUDGED_BY_LENGTH, is_scored, missing_evidence, voting_layers
 from trainer.thresholds import DEFAULT_THRESHOLDS, Thresholds, thresholds_for
 from trainer.verdict import Verdict
 
 Record = Mapping[str, Any]
+NOT_FINITE = "a loss or a weight is not finite"
 
 
 def verdict_on(config: TrialConfig, history: Sequence[Record]) -> Verdict:
@@ -47,8 +50,12 @@ def judge(
     `projected` tells whether the method sets singular values: if it does, its spectrum alone
     never stops a run, because no spectral rule holds across methods. `modes` is how many there
     are; None where they are not known, and Inception scores, if any, speak in their place.
+    Of a run planned shorter than the thresholds hold for, divergence alone is judged.
     """
     t = thresholds
+    diverged = _streak(history, 1, lambda r: not r["finite"])
+    if iterations < t.shortest:
+        return _divergence_alone(diverged, iterations, t)
     early, late = t.burn_in * iterations, t.spectral_burn_in * iterations
     if modes is None:
         mode_collapse, mode_rule = _score_collapse(history, early, t)
@@ -58,13 +65,12 @@ def judge(
     spectral = spectral_collapse(history, voting_layers(n_layers), late, t)
     gap_gone = _streak(history, t.patience, lambda r: abs(r["gap"]) < t.gap_gone, early)
     dead = _streak(history, t.patience, lambda r: r["d_spread"] < t.dead_spread, early)
-    diverged = _streak(history, 1, lambda r: not r["finite"])
     rules = {
         "mode_collapse": mode_rule,
         "spectral_collapse": f"sigma_2/sigma_1 of {t.layers_fell} or more 3x3 layers below "
         f"{t.sigma2_fell:g} of their own first value, {t.patience} times",
         "dead": f"D(x) on real and fake images spread below {t.dead_spread:g}, {t.patience} times",
-        "diverged": "a loss or a weight is not finite",
+        "diverged": NOT_FINITE,
     }
     first_seen_at = {
         "mode_collapse": mode_collapse,
@@ -74,7 +80,7 @@ def judge(
     }
     last = history[-1]["iteration"] if history else 0
     period = history[-1]["iteration"] - history[-2]["iteration"] if len(history) > 1 else 0
-    reasons = {
+    stop_due_at = {
         "diverged": diverged,
         "dead discriminator": _delayed(dead, t.grace * period),
         "mode collapse": _delayed(mode_collapse, t.grace * period),
@@ -88,17 +94,29 @@ def judge(
         dead_at=dead,
         diverged_at=diverged,
         rules={name: rule for name, rule in rules.items() if first_seen_at[name] is not None},
+        not_judged={
+            name: reason
+            for name, reason in missing_evidence(history, iterations, modes, t).items()
+            if first_seen_at[name] is None
+        },
         stop=next(
-            (reason for reason, due in reasons.items() if due is not None and last >= due), None
+            (reason for reason, due in stop_due_at.items() if due is not None and last >= due),
+            None,
         ),
     )
 
 
-def voting_layers(n_layers: int) -> list[int]:
-    """Indices of D's regularised layers that vote on spectral collapse."""
-    # The paper says that 1x1 shortcuts keep their spectrum, and on the digits they lose it in
-    # healthy runs too.
-    return [k for k in range(n_layers) if k not in SHORTCUTS.get(n_layers, ())]
+def _divergence_alone(diverged: int | None, iterations: int, t: Thresholds) -> Verdict:
+    reason = f"planned for {iterations} iterations, and the thresholds hold from {t.shortest} on"
+    return Verdict(
+        mode_collapse_at=None,
+        spectral_collapse_at=None,
+        dead_at=None,
+        diverged_at=diverged,
+        rules={} if diverged is None else {"diverged": NOT_FINITE},
+        not_judged=dict.fromkeys(JUDGED_BY_LENGTH, reason),
+        stop=None if diverged is None else "diverged",
+    )
 
 
 def spectrum_left(sigma2_ratio: Sequence[float]) -> float:
@@ -167,7 +185,7 @@ def _score_collapse(
     history: Sequence[Record], burn_in: float, t: Thresholds
 ) -> tuple[int | None, str]:
     """IS fell and FID rose from the best so far, or FID never fell; None without the scores."""
-    history = [r for r in history if _is_scored(r)]
+    history = [r for r in history if is_scored(r)]
     if not history:
         return None, ""
     # The first score of a branch is of a trained network: nothing to compare with.
@@ -191,11 +209,6 @@ def _score_collapse(
         return fell, f"{rule}, {t.patience} times"
     rule = f"FID above {t.fid_never:g} of the first one after the burn-in"
     return never, f"{rule}, {t.patience} times"
-
-
-def _is_scored(record: Record) -> bool:
-    scores = (record.get("fid"), record.get("inception_score"))
-    return all(score is not None and math.isfinite(score) for score in scores)
 
 
 def _streak(

@@ -17,6 +17,7 @@ from typing import Any
 from sweep.paper.costs import Cost, cost
 from sweep.paper.pairs import PairedDifference, configuration, paired_differences
 from sweep.paper.scores import sample_sd, score_name
+from sweep.store.judgement import reasons_not_judged
 from sweep.store.vocabulary import FINISHED, Row
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -80,7 +81,8 @@ OTHER_WEIGHTS = "Inception weights: not the reference file"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedResult:
     """Results of a trial: `best` and `final` are distances, lower is better; `modes` of 1000 and
-    `spectrum_left` are of the end; each `*_at` is an iteration or None."""
+    `spectrum_left` are of the end; each `*_at` is an iteration or None; `not_judged` has reasons
+    by signal, None if they are not recorded."""
 
     seed: int
     trial_id: str
@@ -94,6 +96,7 @@ class SeedResult:
     spectral_collapse_at: int | None
     dead_at: int | None
     diverged_at: int | None
+    not_judged: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +240,7 @@ def _seed_result(row: Row, score: str) -> SeedResult:
         spectral_collapse_at=row["spectral_collapse_at"],
         dead_at=row["dead_at"],
         diverged_at=row["diverged_at"],
+        not_judged=reasons_not_judged(row),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from sweep.store.judgement import reasons_not_judged
 from sweep.store.vocabulary import FINISHED
 from trainer.config.costs import operations
 from trainer.config.methods import DEFAULT_I_RATIO
@@ -231,5 +232,5 @@ def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
         distance=row[f"final_{config.score_name}"],
         best=row[f"best_{config.score_name}"],
         spectrum_left=row["final_spectrum_left"],
-        verdict=in_words(row),
+        verdict=in_words(row, reasons_not_judged(row)),
     )

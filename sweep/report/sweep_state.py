@@ -22,6 +22,7 @@ from sweep.report.states import (
     status_counts,
     undriven_state,
 )
+from sweep.store.judgement import reasons_not_judged
 from sweep.store.ownership import is_live, read_owner
 from sweep.store.read_files import READ_ERRORS, side_by_side
 from sweep.store.store import Store
@@ -34,10 +35,10 @@ from trainer.verdict import SIGNALS, in_words
 # Columns that are read of a trial: all of them take ten times as long.
 COLUMNS = (
     "trial_id", "profile", "setting", "method", "i_ratio", "seed", "iterations", "dataset",
-    "status", "iteration", *SIGNALS, "best_fid", "best_fd_digits", "best_mode_distance",
-    "best_equilibrium_distance", "final_fid", "final_fd_digits", "final_mode_distance",
-    "final_equilibrium_distance", "config", "attempt", "seconds", "updated_at", "traceback",
-    "gpus",
+    "status", "iteration", *SIGNALS, "not_judged", "best_fid", "best_fd_digits",
+    "best_mode_distance", "best_equilibrium_distance", "final_fid", "final_fd_digits",
+    "final_mode_distance", "final_equilibrium_distance", "config", "attempt", "seconds",
+    "updated_at", "traceback", "gpus",
 )  # fmt: skip
 # Some heartbeats of a driver, which writes one every 3 s.
 QUIET_SECONDS = 15.0
@@ -147,7 +148,7 @@ def trial_standing(record: Row, now: datetime, *, lost: bool = False) -> TrialSt
         score=score,
         best=record[f"best_{score}"],
         final=record[f"final_{score}"],
-        verdict=in_words(record) if record["iteration"] else "",
+        verdict=in_words(record, reasons_not_judged(record)) if record["iteration"] else "",
         eta_seconds=_seconds_left(record, now) if running else None,
         updated_at=record["updated_at"],
         error=traceback.splitlines()[-1] if traceback else None,

@@ -20,6 +20,7 @@ from sweep.paper.table2 import (
     SettingRow,
 )
 from sweep.report.display import number
+from sweep.store.judgement import reasons_not_judged
 from sweep.store.vocabulary import FINISHED, Row
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
@@ -99,7 +100,7 @@ def _seed_cells(setting: str, method: str, seed: SeedResult, decimals: int) -> t
         best,
         number(seed.final, decimals),
         number(seed.spectrum_left, 2),
-        in_words({name: getattr(seed, name) for name in SIGNALS}),
+        in_words({name: getattr(seed, name) for name in SIGNALS}, seed.not_judged),
     )
 
 
@@ -172,9 +173,9 @@ def _outcome(row: Row) -> str:
         number(row[f"{moment}_{score}"], DECIMALS[score]) for moment in ("best", "final")
     )
     modes = "" if row["final_modes"] is None else f", {row['final_modes']} modes at the end"
-    title = SCORE_TITLES[score]
+    title, verdict = SCORE_TITLES[score], in_words(row, reasons_not_judged(row))
     return (
-        f"{row['status']}, {in_words(row)}; {title} best {best or 'none'} at "
+        f"{row['status']}, {verdict}; {title} best {best or 'none'} at "
         f"{row['best_iteration']}, final {final or 'none'}{modes}"
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sweep.run.provenance import protocol, software
 from sweep.run.rows import best_record, evaluation_rows, output_rows, spectrum_rows, trial_row
+from sweep.store.judgement import reasons_not_judged
 from sweep.store.ownership import Ownership
 from sweep.store.store import StoredFile
 from trainer.collapse import Record, verdict_on
@@ -146,7 +147,7 @@ class Recorder:
             "spectrum_left": self.stored["final_spectrum_left"],
         }
         self._tell(
-            self.stored["status"], iteration, iteration, 0.0, in_words(self.stored), measured
+            self.stored["status"], iteration, iteration, 0.0, _verdict_words(self.stored), measured
         )
 
     def record_failure(self, traceback: str, *, out_of_memory: bool = False) -> None:
@@ -240,7 +241,7 @@ class Recorder:
             "modes": record.get("modes"),
             "spectrum_left": record["spectrum_left"],
         }
-        words = self.verdict.words if self.verdict else "healthy"
+        words = self.verdict.words if self.verdict else "not judged yet"
         spent = self.seconds - self.seconds_before
         self._tell(status, record["iteration"], self.resumed_at, spent, words, measured)
 
@@ -266,6 +267,10 @@ class Recorder:
                 **{k: v for k, v in measured.items() if v is not None and math.isfinite(v)},
             }
         )
+
+
+def _verdict_words(row: Mapping[str, Any]) -> str:
+    return in_words(row, reasons_not_judged(row))
 
 
 def _iteration(file: StoredFile) -> int:

@@ -156,6 +156,8 @@ def trial_row(
         "dead_at": verdict and verdict.dead_at,
         "diverged_at": verdict and verdict.diverged_at,
         "verdict_rules": json.dumps(dict(verdict.rules) if verdict else {}),
+        "not_judged": json.dumps(dict(verdict.not_judged)) if verdict else None,
+        "healthy": verdict and verdict.healthy,
         "iteration": last["iteration"] if last else 0,
         "best_iteration": best and best["iteration"],
         **{f"best_{name}": best and best.get(name) for name in SCORE_NAMES},

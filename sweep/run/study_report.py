@@ -13,6 +13,7 @@ from typing import Any
 from sweep.plan.search_space import I_STEPS, Space
 from sweep.report.table2_text import DECIMALS, SCORE_TITLES
 from sweep.run.rows import PENALTY
+from sweep.store.judgement import reasons_not_judged, standing_reason
 
 BEST = 5
 # With fewer trials an importance is noise.
@@ -21,7 +22,8 @@ LEAST_TRIALS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A finished trial of a study; `objective` is finite, `best_iteration` where it was seen."""
+    """A finished trial of a study; `objective` is finite, `best_iteration` where it was seen;
+    `not_judged` why its mode collapse was not judged."""
 
     trial_id: str
     parameters: Mapping[str, Any]
@@ -29,6 +31,7 @@ class Finding:
     best_iteration: int | None
     mode_collapse_at: int | None
     status: str
+    not_judged: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ def finding(parameters: Mapping[str, Any], row: Mapping[str, Any]) -> Finding:
         best_iteration=row["best_iteration"],
         mode_collapse_at=row["mode_collapse_at"],
         status=row["status"],
+        not_judged=standing_reason("mode_collapse_at", reasons_not_judged(row)),
     )
 
 
@@ -122,6 +126,11 @@ def lines(outcome: Outcome) -> list[str]:
         return text_lines
     text_lines.append(f"  best {SCORE_TITLES[score]} before mode collapse, lower is better:")
     text_lines += [f"    {_in_words(result, DECIMALS[score])}" for result in findings[:BEST]]
+    if reasons := [result.not_judged for result in findings if result.not_judged is not None]:
+        text_lines.append(
+            f"  mode collapse was not judged in {len(reasons)} of {len(findings)}, whose best may "
+            f"lie after one: {reasons[0]}"
+        )
     for trial_group, shares in importances(outcome).items():
         if not isinstance(shares, str):
             shares = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
@@ -91,6 +91,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("dead_at", _INT, "iteration at which D's outputs became constant"),
         _field("diverged_at", _INT, "iteration of the first evaluation that is not finite"),
         _field("verdict_rules", _STRING, "JSON: the rule behind each of these"),
+        _field("not_judged", _STRING, "JSON: why a signal was not judged; null if not recorded"),
+        _field("healthy", pa.bool_(), "all judged, none seen; null if not all were judged"),
         _field("iteration", _INT, "G updates done"),
         *_prefixed("best", "of the lowest FID (digits: FD-digits) before mode collapse"),
         *_prefixed("final", "at the end; scores at the protocol's full sample count"),

@@ -17,5 +17,5 @@ BESIDE_A_SWEEP = (".control", ".study")
 # Columns with the iteration at which a signal of a collapse began; null for one not seen.
 SIGNALS = ("mode_collapse_at", "spectral_collapse_at", "dead_at", "diverged_at")
 # What the store keeps as JSON, and is shown as the object that it is.
-JSON_COLUMNS = ("protocol", "config", "thresholds", "verdict_rules", "software")
+JSON_COLUMNS = ("protocol", "config", "thresholds", "verdict_rules", "not_judged", "software")
 TIMES = ("started_at", "updated_at")

@@ -132,6 +132,7 @@ def trial() -> Callable[..., dict[str, Any]]:
             "spectral_collapse_at": None,
             "dead_at": None,
             "diverged_at": None,
+            "not_judged": "{}",
             "updated_at": datetime(2026, 1, 1, tzinfo=UTC),
         }
         base |= says

@@ -10,11 +10,9 @@ from trainer.collapse import (
     spectral_collapse,
     spectrum_left,
     verdict_on,
-    voting_layers,
 )
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
-from trainer.models import Discriminator
 from trainer.thresholds import Thresholds
 
 PERIOD, ITERATIONS = 50, 1000
@@ -143,7 +141,8 @@ def test_evaluations_without_mode_counts_are_passed_over():
 
 
 def test_empty_history():
-    assert verdict([]).words == "healthy"
+    assert verdict([]).words == "not judged yet"
+    assert verdict([]).healthy is None
 
 
 # The number of modes that there are.
@@ -178,7 +177,8 @@ def test_without_modes_and_without_scores_quality_says_nothing():
         del record["modes"]
     for none in (records, [dict(r, fid=None, inception_score=None) for r in records]):
         v = verdict(none, modes=None)
-        assert (v.words, v.rules, v.stop) == ("healthy", {}, None)
+        assert (v.words, v.rules, v.stop) == ("mode collapse not judged", {}, None)
+        assert (v.mode_collapse_at, v.healthy) == (None, None)
 
 
 def test_good_scores_are_healthy():
@@ -208,6 +208,12 @@ def test_scores_that_were_never_good():
     assert v.mode_collapse_at == t.burn_in * ITERATIONS
     assert v.rules["mode_collapse"].startswith("FID above 0.6 of the first one after the burn-in")
     assert verdict(scored(2.0, t.fid_never * 300 - 1), modes=None).words == "healthy"
+
+
+def stretched(records, iterations):
+    """The same evaluations, spread over a run of another length."""
+    last = records[-1]["iteration"]
+    return [{**r, "iteration": r["iteration"] * iterations // last} for r in records]
 
 
 def as_branch(records):
@@ -253,20 +259,6 @@ def test_modes_speak_where_they_are_known_and_scores_do_not():
 # Which layers vote.
 
 
-@pytest.mark.parametrize(
-    ("layers", "shortcuts"), [(10, {2, 5}), (17, {2, 5, 8, 11, 14}), (5, set()), (0, set())]
-)
-def test_voting_layers(layers, shortcuts):
-    assert voting_layers(layers) == [k for k in range(layers) if k not in shortcuts]
-
-
-def test_shortcuts_are_the_1x1_convolutions_of_the_networks():
-    for d in (Discriminator(32, 4), Discriminator(128, 2, 3)):
-        layers = d.regularised_layers()
-        large = [k for k, layer in enumerate(layers) if layer.weight.shape[2] == 3]
-        assert voting_layers(len(layers)) == large
-
-
 def test_one_layer_that_fell_is_not_two():
     records = history()
     for record in records[1:]:
@@ -295,9 +287,9 @@ def test_verdict_on_a_trial_takes_modes_and_length_from_it():
         assert verdict_on(digits, records) == verdict(records)
     longer = trial_config("digits", "C_32-32", "sn", 0, iterations=2 * ITERATIONS)
     assert verdict_on(longer, history(modes=3)).mode_collapse_at == 600
-    cifar = trial_config("paper", "C_32-32", "sn", 0, iterations=ITERATIONS)
-    assert verdict_on(cifar, scored(2.0, 290.0)) == verdict(scored(2.0, 290.0), modes=None)
-    assert verdict_on(cifar, scored(2.0, 290.0)).mode_collapse_at == 300
+    cifar = trial_config("paper", "C_32-32", "sn", 0)
+    records = stretched(scored(2.0, 290.0), cifar.iterations)
+    assert verdict_on(cifar, records).mode_collapse_at == 0.3 * cifar.iterations
 
 
 def test_the_spectrum_stops_only_methods_that_leave_it_alone():
@@ -311,14 +303,37 @@ def test_the_spectrum_stops_only_methods_that_leave_it_alone():
 
 
 def test_toys_are_judged_by_thresholds_of_their_own():
-    ring = trial_config("toy", "ring8", "jare", 0, iterations=ITERATIONS)
-    for modes, collapsed_at in ((8, None), (4, None), (3, 500), (1, 500)):
-        assert verdict_on(ring, history(modes=modes)).mode_collapse_at == collapsed_at
-    affine = trial_config("toy", "affine", "jare", 0, iterations=ITERATIONS)
-    assert (
-        verdict_on(affine, [{**r, "sigma2_ratio": []} for r in history(modes=0)]).words
-        == "healthy"
-    )
+    ring = trial_config("toy", "ring8", "jare", 0)
+    for modes, collapsed_at in ((8, None), (4, None), (3, 6000), (1, 6000)):
+        records = stretched(history(modes=modes, spread=0.0), ring.iterations)
+        assert verdict_on(ring, records).mode_collapse_at == collapsed_at
+    assert verdict_on(ring, stretched(history(modes=8), 12_000)).words == "dead D not judged"
+    affine = trial_config("toy", "affine", "jare", 0)
+    records = [{**r, "sigma2_ratio": []} for r in stretched(history(), affine.iterations)]
+    for record in records:
+        del record["modes"]
+    assert verdict_on(affine, records).words == "not judged"
+
+
+def test_a_run_shorter_than_the_thresholds_hold_for_is_judged_by_divergence_alone():
+    short = trial_config("digits", "C_32-32", "sn", 0, iterations=40)
+    records = stretched(history(modes=1, ratio=lambda k: 0.9 if k < 3 else 0.1, spread=0), 40)
+    v = verdict_on(short, records)
+    assert (v.words, v.stop, v.rules, v.healthy) == ("not judged", None, {}, None)
+    reason = "planned for 40 iterations, and the thresholds hold from 500 on"
+    assert set(v.not_judged.values()) == {reason}
+    records[-1]["finite"] = False
+    v = verdict_on(short, records)
+    assert (v.words, v.stop, v.healthy) == ("diverged at 40", "diverged", False)
+    assert verdict_on(
+        trial_config("digits", "C_32-32", "sn", 0, iterations=500), stretched(history(1), 500)
+    ).stop
+
+
+def test_a_signal_that_was_seen_is_judged_however_early():
+    v = verdict(history(modes=lambda k: 100 if k == 2 else 10, n=8))
+    assert v.mode_collapse_at == 3 * PERIOD
+    assert set(v.not_judged) == {"spectral_collapse", "dead"}
 
 
 # NaN.

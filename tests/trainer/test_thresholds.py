@@ -1,10 +1,19 @@
 """Which thresholds a trial has."""
 
+from dataclasses import replace
+
 from trainer.config.trial import trial_config
 from trainer.thresholds import DEFAULT_THRESHOLDS, TOY_THRESHOLDS, thresholds_for
 
 
 def test_toys_have_thresholds_of_their_own():
-    assert thresholds_for(trial_config("digits", "C_32-32", "sn", 0)) is DEFAULT_THRESHOLDS
-    assert thresholds_for(trial_config("paper", "C_32-32", "sn", 0)) is DEFAULT_THRESHOLDS
-    assert thresholds_for(trial_config("toy", "ring8", "jare", 0)) is TOY_THRESHOLDS
+    digits = trial_config("digits", "C_32-32", "sn", 0)
+    assert thresholds_for(digits) == replace(DEFAULT_THRESHOLDS, shortest=500)
+    ring = trial_config("toy", "ring8", "jare", 0)
+    assert thresholds_for(ring) == replace(TOY_THRESHOLDS, shortest=6_000)
+
+
+def test_the_shortest_run_is_half_of_the_recipe_whatever_the_trial_plans():
+    for iterations in (None, 40, 100_000):
+        cifar = trial_config("paper", "C_32-32", "sn", 0, iterations=iterations)
+        assert thresholds_for(cifar).shortest == 25_000

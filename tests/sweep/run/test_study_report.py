@@ -110,6 +110,15 @@ def test_too_few_or_equal_trials_have_no_importance(full: Space) -> None:
     )
 
 
+def test_a_best_without_a_verdict_on_mode_collapse_is_marked(of_i: Space) -> None:
+    reasons = json.dumps({"mode_collapse": "planned for 40 iterations", "dead": "the same"})
+    text = lines(outcome(of_i, 3, lambda config: config.i_ratio or 0, not_judged=reasons))
+    expected = "mode collapse was not judged in 3 of 3, whose best may lie after one: planned for"
+    assert sum(expected in line for line in text) == 1
+    judged = lines(outcome(of_i, 3, lambda config: config.i_ratio or 0, not_judged="{}"))
+    assert not any("not judged" in line for line in judged)
+
+
 def test_the_record_is_json_and_has_every_finished_trial(full: Space) -> None:
     kept = json.loads(json.dumps(record(outcome(full, 12, lambda config: config.channels))))
     assert (kept["study"], kept["suggested"], kept["asked_for"]) == ("digits8", 12, 20)
@@ -119,5 +128,6 @@ def test_the_record_is_json_and_has_every_finished_trial(full: Space) -> None:
     assert first["objective"] == min(one["objective"] for one in kept["finished"])
     assert set(first) == {
         "trial_id", "parameters", "objective", "best_iteration", "mode_collapse_at", "status",
+        "not_judged",
     }  # fmt: skip
     assert kept["categories"]["channels"] == [32, 64, 128, 256]

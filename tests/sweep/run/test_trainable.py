@@ -27,6 +27,7 @@ from tests.stored_rows import TABLES, lasting_rows
 from trainer.config.settings import METHODS
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.interruption import Interrupted
+from trainer.thresholds import DEFAULT_THRESHOLDS
 
 CONFIG = trial_config("digits", "C_8-32", "sr-static", 0, iterations=6)
 
@@ -226,8 +227,20 @@ def test_a_worker_with_other_weights_says_so(
     assert row["iteration"] == 0
 
 
-def test_collapse_stops_a_trial_and_it_can_go_on(whole: Path, tmp_path: Path) -> None:
-    """So few iterations never become good: the verdict comes before the planned end."""
+def test_a_run_too_short_to_be_judged_is_not_stopped(tmp_path: Path) -> None:
+    config = trial_config("digits", "C_8-32", "sr-static", 0, iterations=12)
+    reports = trial(tmp_path, config, stop_on_collapse=True)
+    (row,) = Store(tmp_path).read_rows("trials", config.trial_id)
+    assert (row["status"], row["mode_collapse_at"], row["healthy"]) == ("completed", None, None)
+    assert set(json.loads(row["not_judged"])) == {"mode_collapse", "spectral_collapse", "dead"}
+    assert reports[-1]["verdict"] == "not judged"
+
+
+def test_collapse_stops_a_trial_and_it_can_go_on(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So few iterations never become good: the verdict, if it is let, comes before the end."""
+    monkeypatch.setattr("trainer.collapse.thresholds_for", lambda config: DEFAULT_THRESHOLDS)
     config = trial_config("digits", "C_8-32", "sr-static", 0, iterations=16)
     reports = trial(tmp_path, config, stop_on_collapse=True)
     (row,) = Store(tmp_path).read_rows("trials", config.trial_id)
