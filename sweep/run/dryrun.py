@@ -16,10 +16,11 @@ from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, default_name, own_files, results_root, to_run
 from sweep.plan.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
-from sweep.run import machine_limits, unused_nodes
+from sweep.run import unused_nodes
 from sweep.store.index import rows_of_trials
 from sweep.store.store import Store, StoredFile
 from sweep.store.vocabulary import Row
+from trainer import machine_limits
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig

@@ -29,10 +29,11 @@ from ray.tune.search import Searcher
 from ray.tune.trainable import Trainable
 from ray.tune.trainable.function_trainable import wrap_function
 
-from sweep.run import machine_limits, stop_orders, temporary_folder
+from sweep.run import memory_limit, stop_orders, temporary_folder
 from sweep.run.cluster_watch import Cluster, ClusterLost, host_and_port, reaches
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
+from trainer import machine_limits
 from trainer.config.lookup import UsageError
 
 # Requests that wait for a place: enough for an autoscaler to see that nodes are wanted.
@@ -157,7 +158,7 @@ def _start_here(options: Mapping[str, Any], say: Callable[[str], None]) -> None:
 
 def _own_resources() -> dict[str, int]:
     """CPUs and bytes of memory for a Ray that is started here, which counts the machine's."""
-    memory = machine_limits.memory_bytes()
+    memory = memory_limit.memory_bytes()
     store = min(OBJECT_STORE_BYTES, 3 * memory // 10)  # 3/10 is Ray's own share
     cpus = machine_limits.cpus()
     return {"num_cpus": cpus, "object_store_memory": store, "_memory": memory - store}

@@ -12,9 +12,10 @@ import pytest
 from ray._private import ray_constants
 from ray._private.authentication.authentication_token_setup import generate_and_save_token
 
-from sweep.run import machine_limits, ray_cluster
+from sweep.run import memory_limit, ray_cluster
 from sweep.run.cluster_watch import ClusterLost
 from tests.conftest import free_port
+from trainer import machine_limits
 from trainer.config.lookup import UsageError
 
 
@@ -166,7 +167,7 @@ def test_a_cluster_of_our_own_has_the_memory_that_we_may_use(
     memory: int, store: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(machine_limits, "memory_bytes", lambda: memory)
+    monkeypatch.setattr(memory_limit, "memory_bytes", lambda: memory)
     asked: list[Mapping[str, object]] = []
     monkeypatch.setattr(ray_cluster.ray, "init", lambda **options: asked.append(options))
     ray_cluster.connect()

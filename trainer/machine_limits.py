@@ -1,7 +1,7 @@
-"""CPUs and memory that this process may use: by affinity, cgroups, Slurm job and machine.
+"""CPUs that this process may use, by affinity and cgroups, and the limits that its cgroups set.
 
-Ray counts the machine's, or what stands at the root of the cgroup tree, where only a container
-finds its limits: not those of `taskset`, of a Slurm job or of a systemd unit, which stand in the
+The machine's count, and what stands at the root of the cgroup tree, where only a container finds
+its limits, leave out those of `taskset`, of a Slurm job and of a systemd unit: they stand in the
 affinity and in the process's own cgroup or one above it.
 """
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-
-from sweep.run.slurm_variables import number
 
 ROOT = Path("/")
 
@@ -26,45 +24,23 @@ def cpus(root: Path = ROOT) -> int:
     return max(1, int(min([allowed, *_cpu_quotas(root)])))
 
 
-def memory_bytes(root: Path = ROOT) -> int:
-    """Bytes of memory that this process may use: of its cgroups, its Slurm job, the machine."""
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([physical, *_memory_limits(root), *_slurm_memory()])
-
-
 def _cpu_quotas(root: Path) -> Iterator[float]:
     """CPUs that each cgroup of this process grants, where it has a quota."""
-    for folder in _cgroups("cpu", root):
-        quota = _words(folder / "cpu.max") or [
-            *_words(folder / "cpu.cfs_quota_us"),
-            *_words(folder / "cpu.cfs_period_us"),
+    for folder in cgroups("cpu", root):
+        quota = words(folder / "cpu.max") or [
+            *words(folder / "cpu.cfs_quota_us"),
+            *words(folder / "cpu.cfs_period_us"),
         ]
         # "max", or -1 in the first version, is no quota.
         if len(quota) == 2 and all(word.isdecimal() for word in quota) and int(quota[1]):
             yield int(quota[0]) / int(quota[1])
 
 
-def _memory_limits(root: Path) -> Iterator[int]:
-    """Bytes that each cgroup of this process grants, where it has a limit."""
-    for folder in _cgroups("memory", root):
-        limit = _words(folder / "memory.max") or _words(folder / "memory.limit_in_bytes")
-        if len(limit) == 1 and limit[0].isdecimal():
-            yield int(limit[0])
+def cgroups(controller: str, root: Path) -> Iterator[Path]:
+    """Folders of this process's cgroups, each from its own up to the top that is mounted.
 
-
-def _slurm_memory() -> Iterator[int]:
-    """Bytes of this node that the Slurm job was given: not every Slurm keeps it to them by cgroup.
-
-    The variables are in MiB; --mem=0, which is all of the node, sets none.
+    `controller` is "cpu" or "memory", `root` as for `cpus`.
     """
-    names = ("SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU", "SLURM_CPUS_ON_NODE")
-    per_node, per_cpu, cpus_on_node = map(number, names)
-    if mebibytes := per_node or per_cpu * cpus_on_node:
-        yield mebibytes * 2**20
-
-
-def _cgroups(controller: str, root: Path) -> Iterator[Path]:
-    """Folders of this process's cgroups, each from its own up to the top that is mounted."""
     for mounted, mount_point, path in _trees(controller, root):
         # Of a process in a namespace of its own, what is mounted may not be above its path: then
         # the top is all that can be told.
@@ -91,7 +67,8 @@ def _trees(controller: str, root: Path) -> Iterator[tuple[Path, Path, Path]]:
                 yield Path(mounted), root / mount_point.lstrip("/"), Path(path)
 
 
-def _words(path: Path) -> list[str]:
+def words(path: Path) -> list[str]:
+    """Words of a file of limits, none if it cannot be read."""
     return " ".join(_lines(path)).split()
 
 
