@@ -8,7 +8,6 @@ for bit, what `trainer.data.images.Images` of the same pictures would give.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from trainer.config.lookup import UsageError
 from trainer.config.settings import DATASETS
 from trainer.data.pictures import ImageFiles, dequantise, image_files
+from trainer.machine_limits import cpus
 from trainer.randomness import draw_purpose, generator
 
 # A core reads about 200 JPEG pictures of 500x375 a second; a worker holds two micro-batches.
@@ -45,11 +45,8 @@ def imagenet(folder: Path, device: str) -> ImageStream:
 
 
 def reading_workers() -> int:
-    """Number of processes that read pictures: one for each core that this process may use."""
-    # A container may use fewer cores than there are; macOS cannot tell.
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(MOST_WORKERS, cores)
+    """Number of processes that read pictures: one for each CPU that this process may use."""
+    return min(MOST_WORKERS, cpus())
 
 
 class ImageStream:

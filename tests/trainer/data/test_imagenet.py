@@ -10,10 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+import trainer.data.imagenet
+from tests.machines import SECOND, machine, pretend_a_big_machine
 from trainer.config.lookup import UsageError
-from trainer.data.imagenet import ImageStream
+from trainer.data.imagenet import MOST_WORKERS, ImageStream, reading_workers
 from trainer.data.images import Images, load
 from trainer.data.pictures import image_files
+from trainer.machine_limits import cpus
 from trainer.randomness import draw_purpose, generator
 
 # From Python 3.12 on a process with threads is warned when it forks, which is how torch starts
@@ -251,3 +254,15 @@ def test_imagenet_with_a_strange_or_flat_val_folder_is_refused(tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "val" / "ILSVRC2012_val_00000001.JPEG")
     with pytest.raises(UsageError, match=r"val must hold a folder of pictures per class"):
         load("imagenet", "cpu", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("quota", "workers"), [("400000 100000", 4), ("50000 100000", 1), ("max 100000", MOST_WORKERS)]
+)
+def test_a_quota_of_the_cgroup_bounds_the_workers(quota, workers, tmp_path, monkeypatch):
+    """As a container or a systemd unit has it, whose affinity is the whole machine."""
+    files = {"proc/self/mountinfo": SECOND, "proc/self/cgroup": "0::/\n"}
+    root = machine(tmp_path, files | {"sys/fs/cgroup/cpu.max": f"{quota}\n"})
+    pretend_a_big_machine(monkeypatch)
+    monkeypatch.setattr(trainer.data.imagenet, "cpus", lambda: cpus(root))
+    assert reading_workers() == workers
