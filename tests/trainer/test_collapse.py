@@ -13,7 +13,7 @@ from trainer.collapse import (
 )
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
-from trainer.thresholds import Thresholds
+from trainer.thresholds import DEFAULT_THRESHOLDS, Thresholds
 
 PERIOD, ITERATIONS = 50, 1000
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from trainer.collapse import DEFAULT_THRESHOLDS, Thresholds, spectral_collapse
+from trainer.collapse import spectral_collapse
 from trainer.config.lookup import UsageError
 from trainer.spectral import SUMMARIES, summary
+from trainer.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from trainer.weights.arming import Trap, unwrapped
 from trainer.weights.layer import Layer, layers_of, unused_parameters
 from trainer.weights.trace import Trace, trace
