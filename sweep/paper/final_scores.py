@@ -10,11 +10,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sweep.paper.rivals import QUESTIONS
 from sweep.paper.scores import sample_sd, score_name, t_interval
 from sweep.store.vocabulary import FINISHED, SIGNALS, Row
-
-# What a gain of the spectrum has to be told from: nothing, the weights' size, a faster D.
-CONTROLS = ("sn", "sn-renorm", "sn-ttur")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +77,7 @@ def _controls(
 ) -> dict[str, Mapping[int, float]]:
     return {
         control: by_seed[setting, control]
-        for control in CONTROLS
+        for control in QUESTIONS
         if control != method and (setting, control) in by_seed
     }
 
