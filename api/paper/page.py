@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from api.drawing.look import in_order
 from api.pages.rendering import page
-from api.paper import claims, headline, pickers, protocol, table2
+from api.paper import claims, headline, pickers, protocol, rivals, table2
 from api.paper.page_figures import SECTIONS
 from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Snapshot
@@ -18,7 +18,8 @@ from api.web.parameters import Now, Serving
 from api.web.service import tag_curves
 from api.web.workers import heavy
 from sweep.paper.claims import CONTROLS
-from sweep.paper.table2 import TABLE_II, published_sr
+from sweep.paper.rivals import pair_of
+from sweep.paper.table2 import BASELINES, TABLE_II, SettingRow, published_sr
 from sweep.store.store import Store
 from trainer.config.settings import DATASETS, PROFILES, SETTINGS, Setting
 
@@ -77,6 +78,7 @@ def paper(
 def _profile_contents(snapshot: Snapshot, store: Store, profile: str) -> Mapping[str, Any]:
     """Contents of the page that are the same for everyone who looks at the profile."""
     rows = table2.setting_scores(snapshot, store)
+    contrasted = table2.table_rows(snapshot, store)
     started = [
         row
         for row in snapshot.records.values()
@@ -86,25 +88,32 @@ def _profile_contents(snapshot: Snapshot, store: Store, profile: str) -> Mapping
     measured = {row.setting: row.measured.get(profile, {}) for row in rows}
     return {
         "answer": headline.standing(rows, profile),
+        "sentence": rivals.answers_of(contrasted).get(profile),
+        "rivals": rivals.rivals_of(contrasted, profile),
+        "baselines": BASELINES,
         "facts": protocol.facts(of_table),
         "reasons": protocol.reasons_against(rows, profile),
-        "claims": claims.claims_of_rows(table2.table_rows(snapshot, store), snapshot),
+        "claims": claims.claims_of_rows(contrasted, snapshot),
         "kinds": pickers.kinds(started),
         "methods": in_order({method for methods in measured.values() for method in methods}),
-        "pairs": _pairs(rows, profile),
+        "pairs": _pairs(rows, profile, contrasted),
         "run_as": {name: _run_as(setting, profile) for name, setting in SETTINGS.items()},
     }
 
 
-def _pairs(rows: Sequence[Any], profile: str) -> dict[str, dict[str, Any]]:
-    """Pairs by setting: SR less SN, and the control that lifts nothing less SN."""
+def _pairs(
+    rows: Sequence[Any], profile: str, contrasted: Sequence[SettingRow]
+) -> dict[str, dict[str, Any]]:
+    """Pairs by setting: SR less SN, the control that lifts nothing less SN, SR less that one."""
     pairs = {}
-    for row in rows:
+    for row, contrasts in zip(rows, contrasted, strict=True):
         row_pairs = row.pairs.get(profile, {})
         table_sr = published_sr(row.setting)
         sr = table_sr if table_sr in row_pairs else "sr-static"
+        lifting = pair_of(contrasts, profile, sr, CONTROLS[0])
         pairs[row.setting] = {
             "name": sr,
+            "lifting": None if lifting is None else table2.paired(lifting),
             "sr": row_pairs.get(sr),
             "control": row_pairs.get(CONTROLS[0]),
         }

@@ -86,6 +86,9 @@ def choices(plate: Plate, kinds_run: Kinds, picks: Mapping[str, str]) -> list[Ch
 
 def _options(plate: Plate, name: str, kinds_run: Kinds) -> tuple[list[tuple[str, str]], str]:
     """(value, label) of each, and the value that is picked if the address has none."""
+    if name == "setting" and plate.id == "rivals":
+        names = [(setting, setting) for setting in kinds_run.settings]
+        return [("", "the one with most pairs"), *names], ""
     if name == "setting":
         own = _own_setting(plate)
         order = _settings(plate, kinds_run)

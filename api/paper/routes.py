@@ -9,7 +9,7 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from api.paper import claims, survival, trends
+from api.paper import claims, rivals, survival, trends
 from api.paper.figures import catalogue
 from api.paper.figures.data import (
     OUTPUTS_SCHEMA,
@@ -40,7 +40,7 @@ from api.web.problems import RESPONSES
 from api.web.service import tag_curves
 from api.web.workers import heavy
 from sweep.paper import typeset
-from sweep.paper.table2 import SettingRow
+from sweep.paper.table2 import BASELINES, SettingRow
 
 router = APIRouter(tags=["paper"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 
@@ -107,6 +107,33 @@ def paper_claims(
         "claims",
         lambda: claims.Claims(items=items, snapshot=snapshot.id),
         lambda: formats.table_of(claims.claim_rows(items), claims.CLAIM_SCHEMA),
+    )
+
+
+@router.get("/rivals", response_model=rivals.Rivals, responses=TABLES)
+@heavy
+def rival_methods(
+    request: Request, snapshot: Now, service: Serving, format: Format = None
+) -> Response:
+    """Every method minus SN, minus `sn-renorm` and minus `sn-ttur`, seed by seed, and its cost.
+
+    As a table, a row per setting, method and baseline.
+    """
+    media = formats.negotiate(request, format)
+    tag_curves(request, service, snapshot, media)
+    rows = table_rows(snapshot, service.store)
+    items = rivals.rivals_of(rows)
+    return formats.json_or_file(
+        request,
+        media,
+        "rivals",
+        lambda: rivals.Rivals(
+            baselines=list(BASELINES),
+            answers=rivals.answers_of(rows),
+            items=items,
+            snapshot=snapshot.id,
+        ),
+        lambda: formats.table_of(rivals.rival_rows(items), rivals.RIVAL_SCHEMA),
     )
 
 

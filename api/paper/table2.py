@@ -16,7 +16,14 @@ from api.reading.snapshot import Row, Snapshot, log
 from api.web.nonfinite import Nonfinite, finite, stored_fields, trusted
 from api.web.service import Service
 from sweep.paper.pairs import PairedDifference
-from sweep.paper.table2 import DEFAULT_I_RATIO, TABLE_II, MethodResult, SettingRow, table2
+from sweep.paper.table2 import (
+    BASELINES,
+    DEFAULT_I_RATIO,
+    TABLE_II,
+    MethodResult,
+    SettingRow,
+    table2,
+)
 from sweep.store.store import Store, StoreError
 from sweep.store.vocabulary import FINISHED
 
@@ -75,12 +82,12 @@ def _row(
         setting=row.setting,
         published=PublishedRow.model_validate(dataclasses.asdict(row.published)),
         measured=_nested(row.measured, method_score),
-        pairs=_nested(row.pairs, _pair),
+        pairs=_nested(row.pairs, paired),
     )
 
 
 def _in_pairs(rows: Sequence[Row]) -> list[str]:
-    """Trials of which the table may ask for the curve: finished, and SN has finished that seed."""
+    """Trials of which the table may ask for the curve: finished, as a baseline with that seed."""
     finished = [
         row
         for row in rows
@@ -88,7 +95,7 @@ def _in_pairs(rows: Sequence[Row]) -> list[str]:
         and row["i_ratio"] in (None, DEFAULT_I_RATIO)
         and row["parent"] is None
     ]
-    seeds = {(row["profile"], row["seed"]) for row in finished if row["method"] == "sn"}
+    seeds = {(row["profile"], row["seed"]) for row in finished if row["method"] in BASELINES}
     return [row["trial_id"] for row in finished if (row["profile"], row["seed"]) in seeds]
 
 
@@ -107,7 +114,7 @@ def method_score(result: MethodResult) -> MethodScore:
     return MethodScore.model_validate(finite(fields) | {"seeds": seeds})
 
 
-def _pair(result: PairedDifference) -> Pair:
+def paired(result: PairedDifference) -> Pair:
     fields = dataclasses.asdict(result)
     seeds = [
         trusted(PairedSeed, finite({"sn": seed.pop("baseline"), **seed}))

@@ -11,15 +11,9 @@ from collections.abc import Mapping, Sequence
 from sweep.paper.contingency import sr_of
 from sweep.paper.pairs import PairedDifference
 from sweep.paper.scores import DECIMALS, SCORE_TITLES
-from sweep.paper.table2 import SettingRow
+from sweep.paper.table2 import BASELINES, SettingRow
 
 BETTER, WORSE, OPEN, NOT_ENOUGH = "better", "worse", "not resolved", "not enough"
-# What a difference to each baseline is about, in the answer.
-QUESTIONS = {
-    "sn": "the method as a whole",
-    "sn-renorm": "what it does beyond renormalising",
-    "sn-ttur": "what it does beyond a faster D",
-}
 
 
 def finding(pair: PairedDifference | None) -> str:
@@ -46,7 +40,7 @@ def answer(rows: Sequence[SettingRow], profile: str) -> str | None:
     None where no seed of a setting has SR and SN.
     """
     parts, findings = [], {}
-    for baseline in QUESTIONS:
+    for baseline in BASELINES:
         pairs = _of_sr(rows, profile, baseline)
         if not pairs and baseline == "sn":
             return None
@@ -55,9 +49,10 @@ def answer(rows: Sequence[SettingRow], profile: str) -> str | None:
         findings[baseline] = [finding(pair) for _, pair, _ in pairs]
     names = " and ".join(sorted({sr for _, _, sr in _of_sr(rows, profile, "sn")}))
     score = next(iter(_scores(rows, profile)))
+    conclusion = _conclusion(findings)
     return (
         f"{names} by paired seeds, {SCORE_TITLES[score]}, lower is better: {'; '.join(parts)}. "
-        f"{_conclusion(findings)}"
+        f"{conclusion[0].upper()}{conclusion[1:]}"
     )
 
 
@@ -91,7 +86,7 @@ def _part(pairs: Sequence[tuple[SettingRow, PairedDifference, str]], baseline: s
             f"minus {baseline} {difference_text(pair, DECIMALS[score])} on {row.setting} "
             f"({finding(pair)})"
         )
-    counts = {word: 0 for word in (BETTER, WORSE, OPEN, NOT_ENOUGH)}
+    counts = dict.fromkeys((BETTER, WORSE, OPEN, NOT_ENOUGH), 0)
     for _, pair, _ in pairs:
         counts[finding(pair)] += 1
     tally = ", ".join(f"{word} on {count}" for word, count in counts.items() if count)
@@ -99,20 +94,22 @@ def _part(pairs: Sequence[tuple[SettingRow, PairedDifference, str]], baseline: s
 
 
 def _conclusion(findings: Mapping[str, Sequence[str]]) -> str:
-    """What follows for lifting: the comparison with the controls, not with SN."""
-    missing = [name for name in ("sn-renorm", "sn-ttur") if not findings[name]]
-    if missing:
-        names = " and ".join(missing)
-        were = "was" if len(missing) == 1 else "were"
-        return f"{names} {were} not run beside it: how much of this is lifting is open."
-    controls = [found for name in ("sn-renorm", "sn-ttur") for found in findings[name]]
-    if all(found == BETTER for found in controls):
-        return "Lifting gains over both controls in every setting."
-    if all(found == NOT_ENOUGH for found in controls):
-        return "With fewer than three seeds nothing follows about lifting."
-    if BETTER not in controls:
-        return "That lifting gains anything beyond its controls is not shown."
-    return "Lifting gains over its controls in some of these comparisons, not in all."
+    """In how many settings SR gains over each control: lifting is judged by these, not by SN."""
+    clauses = [
+        _gained(beyond, name, findings[name])
+        for beyond, name in (("renormalising", "sn-renorm"), ("a faster D", "sn-ttur"))
+    ]
+    return f"{'; '.join(clauses)}."
+
+
+def _gained(beyond: str, control: str, findings: Sequence[str]) -> str:
+    judged = [found for found in findings if found != NOT_ENOUGH]
+    if not findings:
+        return f"a gain beyond {beyond} is open, {control} was not run beside it"
+    if not judged:
+        return f"a gain beyond {beyond} cannot be judged from fewer than three seeds"
+    gained, settings = judged.count(BETTER), "setting" if len(judged) == 1 else "settings"
+    return f"a gain beyond {beyond} is shown in {gained} of {len(judged)} {settings}"
 
 
 def difference_text(pair: PairedDifference, decimals: int) -> str:

@@ -97,7 +97,7 @@ def test_the_answer_stands_at_the_end(mixed: Store, write_sweep, trial, capsys) 
     text = " ".join(said(capsys, "three", "--results", mixed.root).split())
     assert "C_32-32 sr-static −400 [−400, −400] (n = 3) −10 [−10, −10] (n = 3)" in text
     assert "minus sn-renorm −10 [−10, −10] (n = 3) on C_32-32 (better)" in text
-    assert text.endswith("sn-ttur was not run beside it: how much of this is lifting is open.")
+    assert text.endswith("a gain beyond a faster D is open, sn-ttur was not run beside it.")
     assert "minus sn" not in said(capsys, "--results", mixed.root)
 
 

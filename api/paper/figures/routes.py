@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query, Request
 
 from api.drawing.figure import Figure, captioned, no_figure
-from api.paper import survival, table2, trends
+from api.paper import rivals, survival, table2, trends
 from api.paper.figures import catalogue, groups, outputs, runs, scores, spectra
 from api.paper.figures.data import FigureData, figure_data, figure_files, figure_trials
+from api.paper.figures.rivals import forest
 from api.paper.figures.survival import survival_curves
 from api.paper.figures.trends import scores_over_i
 from api.reading.listings import versions
@@ -36,6 +37,7 @@ EXPERIMENTS = {
     5: "table1 --methods sn,sr", 7: "table1 --methods 'sn*,sr*'", 8: "fig8 --seeds 0-2",
     9: "fig8", 10: "fig8", 11: "fig8", 12: "fig12 --seeds 0-2", 14: "table1 --methods sn,sr",
     "survival": "table1 --methods 'sn*,sr*'", "seeds": "table1 --methods 'sn*,sr*'",
+    "rivals": "table1 --methods sn,sr-static,sn-renorm,sn-ttur --seeds 0-2",
 }  # fmt: skip
 
 router = APIRouter(
@@ -260,6 +262,30 @@ def seeds(
             request, snapshot, no_figure(reason, "/table2", command("seeds", profile))
         )
     return captioned(request, snapshot, scores.seeds(rows, profile, "/table2"))
+
+
+@router.get("/rivals")
+@heavy
+def rival_methods(
+    request: Request,
+    snapshot: Now,
+    service: Serving,
+    profile: Profile = "digits",
+    setting: OneName = None,
+) -> Figure:
+    """Differences to SN and its controls on a setting, by default on the one with most of them."""
+    tag_curves(request, service, snapshot)
+    lookup("profile", PROFILES, profile)
+    if setting:
+        lookup("setting", SETTINGS, setting)
+    items = rivals.rivals_of(table2.table_rows(snapshot, service.store), profile)
+    name = setting or rivals.most_measured(items)
+    of_setting = [item for item in items if item.setting == name]
+    if not of_setting:
+        reason = "No seed has two methods to set against each other yet."
+        run = command("rivals", profile, [setting] if setting else [])
+        return captioned(request, snapshot, no_figure(reason, "/rivals", run))
+    return captioned(request, snapshot, forest(of_setting, "/rivals"))
 
 
 def command(figure: int | str, profile: str, settings: Sequence[str] = ()) -> str:

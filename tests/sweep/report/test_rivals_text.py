@@ -32,7 +32,7 @@ def test_a_line_per_method_with_every_baseline_and_its_cost(trial) -> None:
     sr = next(line for line in lines if line.startswith("C_32-32 sr-static"))
     assert sr.startswith("C_32-32 sr-static −500 [−500, −500] (n = 3) −5 [")
     assert sr.endswith("no seed of both 1.20 0.00 0.10")
-    assert lines[-1].endswith("lifting is open.")
+    assert lines[-1].endswith("not run beside it.")
 
 
 def test_two_seeds_are_two_values(trial) -> None:
