@@ -86,7 +86,7 @@ def _part(pairs: Sequence[tuple[SettingRow, PairedDifference, str]], baseline: s
             f"minus {baseline} {difference_text(pair, DECIMALS[score])} on {row.setting} "
             f"({finding(pair)})"
         )
-    counts = dict.fromkeys((BETTER, WORSE, OPEN, NOT_ENOUGH), 0)
+    counts: dict[str, int] = dict.fromkeys((BETTER, WORSE, OPEN, NOT_ENOUGH), 0)
     for _, pair, _ in pairs:
         counts[finding(pair)] += 1
     tally = ", ".join(f"{word} on {count}" for word, count in counts.items() if count)
