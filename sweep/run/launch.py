@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from sweep.store.filesystems import without_secrets
 from sweep.store.index import refresh, trial_rows
 from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire, read_owner
 from sweep.store.retry import PATIENCE_SECONDS
-from sweep.store.store import Store
+from sweep.store.store import Store, StoreError
 from sweep.store.vocabulary import FINISHED
 from trainer.config.lookup import UsageError
 
@@ -105,7 +106,10 @@ def _run(
         if _writes(ownership):  # the requests to a shared sweep are to all of its starts
             # Before Ray starts, which takes seconds: from now on they are made to this run.
             requests.clear(store, name)
-        check_name(store, name, plan)  # while this start waited, a search may have planned more
+        with _reading_first():
+            check_name(
+                store, name, plan
+            )  # while this start waited, a search may have planned more
         with watched(show, ownership.tell):
             code = _run_owned(
                 store, ownership, name, plan, options, show, suggestions, interruption
@@ -126,6 +130,16 @@ def _run(
         if state is None and _writes(ownership):
             # Nothing has begun: the record of an earlier run stands.
             store.delete(path) if before is None else store.write(path, before)
+
+
+@contextmanager
+def _reading_first() -> Iterator[None]:
+    """What the store has against being read before anything has begun is bad input, as a path
+    that is none: raises it as UsageError."""
+    try:
+        yield
+    except StoreError as error:
+        raise UsageError(str(error)) from error
 
 
 def _record_of(
@@ -180,8 +194,9 @@ def _run_owned(
     interruption: Interruption,
 ) -> int:
     start = time.monotonic()
-    settle_gone(store)
-    stored = {} if options.fresh else trial_rows(store, [c.trial_id for c in plan.trials])
+    with _reading_first():
+        settle_gone(store)
+        stored = {} if options.fresh else trial_rows(store, [c.trial_id for c in plan.trials])
     todo = to_run(plan, stored, stop_on_collapse=options.stop_on_collapse, fresh=options.fresh)
     abandoned = given_up(stored, options.max_failures)
     todo = [config for config in todo if config.trial_id not in abandoned]

@@ -1,4 +1,4 @@
-"""Requests that a start finds: those to earlier runs go, those to this one stay."""
+"""What a start finds: requests to earlier runs, which go, and files that cannot be read."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ import pytest
 
 from sweep.cli import experiment
 from sweep.cli.flags import options_of
+from sweep.plan.grid import Plan
 from sweep.plan.inception_weights import Weights
+from sweep.plan.options import Options
 from sweep.run import launch
 from sweep.store import requests
 from sweep.store.ownership import acquire
 from sweep.store.store import Store
 from sweep.table1 import TABLE1
+from trainer.config.lookup import UsageError
 
 PLAN = ["--profile=digits", "--settings=C_8-32", "--iterations=4", "--name=s"]
 Start = Callable[..., list[list[str]]]
+
+
+def planned(root: Path, *flags: str) -> tuple[Plan, Options]:
+    args = experiment.parser(TABLE1).parse_args([*PLAN, f"--results={root}", *flags])
+    plan, _ = experiment._grid(args)
+    return plan, options_of("table1", args, Weights(path=None, sha256=None))
 
 
 @pytest.fixture
@@ -39,9 +48,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
             return 0
 
         monkeypatch.setattr(launch, "_run_owned", run_owned)
-        args = experiment.parser(TABLE1).parse_args([*PLAN, f"--results={tmp_path}", *flags])
-        plan, _ = experiment._grid(args)
-        options = options_of("table1", args, Weights(path=None, sha256=None))
+        plan, options = planned(tmp_path, *flags)
         assert launch.launch("table1", plan, options) == 0
         return found
 
@@ -63,3 +70,18 @@ def test_requests_to_those_that_share_outlast_another_start(start: Start, tmp_pa
     requests.ask(store, "s", requests.RETRY_TRIAL, "t")
     assert start("--share")[0] == [requests.RETRY_TRIAL]
     first.release()
+
+
+@pytest.mark.parametrize("before", [None, b'{"state": "finished"}'])
+def test_a_row_that_cannot_be_read_leaves_the_record_as_it_was(
+    tmp_path: Path, before: bytes | None
+) -> None:
+    plan, options = planned(tmp_path)
+    store = Store(tmp_path)
+    trial_id = plan.trials[0].trial_id
+    store.write(f"trials/{trial_id}.parquet", b"no Parquet")
+    if before is not None:
+        store.write("sweeps/s.json", before)
+    with pytest.raises(UsageError, match=f"cannot read trials/{trial_id}.parquet in"):
+        launch.launch("table1", plan, options)
+    assert store.read("sweeps/s.json") == before
