@@ -77,16 +77,15 @@ def _torch(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that it then refuses
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         classes = re.findall(r"GLOBAL (\S+)", str(error))
-        what = f"objects of {classes[0]}" if classes else "what is no tensor"
-        raise UsageError(
-            f"{path}: it holds {what}, which would have to be executed, and is not. Save the "
-            "weights alone, where the file comes from: torch.save(D.state_dict(), ..)"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"{path}: no checkpoint that torch can read ({line})") from error
+        if classes:
+            raise UsageError(
+                f"{path}: it holds objects of {classes[0]}, whose code would have to be "
+                "executed, and is not. Save the weights alone, where the file comes from: "
+                "torch.save(D.state_dict(), ..)"
+            ) from error
+        raise UsageError(f"{path}: no checkpoint that torch can read") from error
 
 
 def _flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:

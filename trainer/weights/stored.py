@@ -114,7 +114,9 @@ def _applied(
     for axis in (0, 1):
         matrix = tensor.double().movedim(axis, 0).flatten(1)
         if u.numel() == matrix.shape[0] and (v is None or v.numel() == matrix.shape[1]):
-            return "spectral norm", sigma / vector_norm(matrix, u, v)
+            norm = vector_norm(matrix, u, v)
+            # Vectors of zeros stand beside a weight that is not normalised.
+            return ("spectral norm", sigma / norm) if norm else ("raw", sigma)
     return "raw", sigma
 
 

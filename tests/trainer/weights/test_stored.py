@@ -97,6 +97,12 @@ def test_this_trainers_own_layers():
     assert float(ours.sigma[0, 0]) == pytest.approx(1, abs=0.5)
 
 
+def test_vectors_of_zeros_normalise_nothing():
+    (layer,) = stored_layers({"c.weight": W, "c.u": torch.zeros(8), "c.v": torch.zeros(54)})
+    assert layer.weight == "raw"
+    assert layer.sigma.isfinite().all()
+
+
 def test_what_has_no_spectrum_is_left_out():
     tensors = {
         "bn.weight": torch.ones(4),
