@@ -10,15 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from trainer import stacks
-from trainer.compensation import compensated, floor_gamma
+from trainer.compensation import compensated, floor_gamma, lifted
 from trainer.config.methods import Method
-from trainer.spectral import lifted_count, spectrum
+from trainer.spectral import spectrum
+from trainer.weights import warm_subspace
 from trainer.weights.layouts import Layout
 from trainer.weights.origins import Opaque, Origin, SpectrallyNormalised, origin
 from trainer.weights.trace import Trace, Use
 
 # Below this r flatness says nothing: of three singular values one is lifted, or none.
 SMALLEST_VOTER = 4
+# From this r on a static projection goes on from the subspace of the one before.
+LARGE = 1000
 NO_GRADIENT = "no gradient reaches it"
 _SUFFIX = re.compile(r"(\.parametrizations\.(\w+)\.original\d?|\.(weight)(_orig|_v|_g)?)$")
 
@@ -85,6 +88,9 @@ def projected_blocks(
     Many small blocks are taken together, those that are zero, not finite or rank-deficient one by
     one, as `compensated` does.
     """
+    side = min(matrices.shape[1:])
+    if len(matrices) == 1 and method.compensation == "static" and side >= LARGE:
+        return _large(method, matrices, memory, i_ratio)
     if len(matrices) == 1:
         options = {"i_ratio": i_ratio, "floor": floor}
         first = None if memory is None else memory[0]
@@ -104,6 +110,19 @@ def projected_blocks(
     return result, new
 
 
+def _large(
+    method: Method, matrices: Tensor, memory: Tensor | None, i_ratio: float | None
+) -> tuple[Tensor, Tensor | None]:
+    is_tall = matrices.shape[1] > matrices.shape[2]
+    wide = matrices[0].mT if is_tall else matrices[0]
+    basis = None if memory is None else memory[0]
+    result, basis = warm_subspace.lift(
+        wide, lifted(i_ratio, wide), basis, renormalise=method.renormalises
+    )
+    result = result.mT if is_tall else result
+    return result[None], None if basis is None else basis[None]
+
+
 def _solved(
     method: Method, gram: Tensor, memory: Tensor | None, i_ratio: float | None, floor: float | None
 ) -> stacks.Solved:
@@ -116,8 +135,7 @@ def _solved(
         gamma = floor_gamma(floor, tuple(gram.shape[:2]), gram.device)
         factor, _, sound = stacks.lift_dynamic(gram, gamma, renormalise=renormalise)
         return factor, [None] * len(gram), sound
-    i = 1 if i_ratio is None else lifted_count(i_ratio, gram[0])
-    factor, _, sound = stacks.lift(gram, i, renormalise=renormalise)
+    factor, _, sound = stacks.lift(gram, lifted(i_ratio, gram[0]), renormalise=renormalise)
     return factor, [None] * len(gram), sound
 
 
