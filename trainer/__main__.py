@@ -8,14 +8,26 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from trainer.config import picture_flags
 from trainer.config.availability import missing_reason
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.methods import METHODS, NUDGE_EVERY, NUDGE_GAMMA, NUDGE_K
+from trainer.config.own_images import IMAGES
+from trainer.config.picture_flags import shell_path
 from trainer.config.protocols import missing_reason as no_scores_reason
 from trainer.config.protocols import weights_hash, weights_path
-from trainer.config.settings import DATASETS, PROFILES, SETTINGS, TOYS
+from trainer.config.settings import (
+    ALL_SETTINGS,
+    DATASETS,
+    PROFILES,
+    SETTINGS,
+    TOYS,
+    setting_name,
+)
 from trainer.config.trial import PRECISIONS, TrialConfig, trial_config
 
 USAGE = 2
@@ -44,7 +56,8 @@ def parser() -> argparse.ArgumentParser:
     trained.add_argument(
         "--dataset",
         metavar="NAME",
-        help=f"instead of the setting's own, or a toy problem: {', '.join(DATASETS)}",
+        help=f"instead of the setting's own: {IMAGES}, which are your own, or one of "
+        f"{', '.join(DATASETS)}",
     )
     trained.add_argument("--method", default="sn", help="see --list-methods (default sn)")
     trained.add_argument("--seed", type=int, default=0, help="default 0")
@@ -59,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     )
     trained.add_argument("--evaluate-every", type=int, metavar="N", help="iterations")
 
+    picture_flags.add(p)
+    picture_flags.add_reading(p)
     _method_flags(p)
     measured = p.add_argument_group("what is measured")
     measured.add_argument(
@@ -69,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     )
     measured.add_argument(
         "--inception-weights",
-        type=Path,
+        type=shell_path,
         metavar="FILE",
         help="for IS and FID (default: INCEPTION_WEIGHTS)",
     )
@@ -86,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
 
     folders = p.add_argument_group("where from and to")
     folders.add_argument(
-        "--out", type=Path, metavar="DIR", help="where to write; nothing without it"
+        "--out", type=shell_path, metavar="DIR", help="where to write; nothing without it"
     )
     folders.add_argument(
         "--resume",
@@ -96,12 +111,12 @@ def parser() -> argparse.ArgumentParser:
     )
     folders.add_argument(
         "--from-checkpoint",
-        type=Path,
+        type=shell_path,
         metavar="FILE",
         help="branch off another run's checkpoint.pt, for example with another method",
     )
     folders.add_argument(
-        "--data-root", type=Path, metavar="DIR", help="where torchvision's data lie"
+        "--data-root", type=shell_path, metavar="PATH", help=picture_flags.DATA_ROOT_HELP
     )
     folders.add_argument(
         "--download", action="store_true", help="download the data set if missing"
@@ -194,8 +209,14 @@ def main(argv: list[str] | None = None) -> int:
 def configuration(args: argparse.Namespace) -> TrialConfig:
     """The trial that the arguments name. Raises UsageError if it cannot be, or lacks its data."""
     profile, setting = args.profile, args.setting
-    if args.dataset is not None:
-        lookup("data set", DATASETS, args.dataset)
+    dataset, device, own = args.dataset, args.device, {}
+    picture_flags.check(args, dataset)
+    if dataset == IMAGES:
+        setting, dataset, own = _own_images(args)
+        if device is None and profile == "paper":
+            device = _available_device()
+    elif dataset is not None:
+        lookup("data set", DATASETS, dataset)
     if args.dataset in TOYS:
         if setting is not None:
             raise UsageError(f"{args.dataset} is no data set for a row of Table I: drop --setting")
@@ -208,9 +229,9 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
         setting,
         args.method,
         args.seed,
-        dataset=args.dataset,
+        dataset=dataset,
         iterations=args.iterations,
-        device=args.device,
+        device=device,
         precision=args.precision,
         threads=args.threads,
         micro_batch=args.micro_batch,
@@ -232,15 +253,44 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
         final_protocol=args.final_protocol,
         parent=parent,
         parent_iteration=parent_iteration,
+        **own,
     )
     if missing := missing_reason(config.dataset, args.data_root, download=args.download):
         raise UsageError(missing)
     return config
 
 
+def _own_images(args: argparse.Namespace) -> tuple[str, str, Mapping[str, Any]]:
+    """(setting, data set, fields of the configuration) of the own pictures at --data-root."""
+    p = lookup("profile", PROFILES, args.profile)
+    if not p.takes_own_images:
+        raise UsageError(f"profile {args.profile} has its own data: give --profile small or paper")
+    if args.setting is None:
+        raise UsageError("--setting is missing; for example --setting C_32-32, a row's sizes")
+    sizes = lookup("setting", ALL_SETTINGS, args.setting)
+    if missing := missing_reason(IMAGES, args.data_root):
+        raise UsageError(missing)
+    from trainer.data.preparation import prepare
+
+    own = prepare(
+        args.data_root,
+        args.resolution or picture_flags.DEFAULT_RESOLUTION,
+        conditional=args.conditional,
+        reading=picture_flags.reading_of(args),
+    ).identity
+    name = setting_name(p, own.name, sizes.batch_size, sizes.channels)
+    return name, own.name, own.fields
+
+
+def _available_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def _inception(args: argparse.Namespace, profile: str) -> str | None:
     """The hash of the Inception weights; None for a profile, or a run, without such scores."""
-    if profile != "paper":
+    if profile not in PROFILES or not PROFILES[profile].scored_by_inception:
         return None
     weights = weights_path(args.inception_weights)
     if reason := no_scores_reason(weights):

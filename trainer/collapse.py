@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trainer.config.methods import METHODS
-from trainer.config.settings import DATASETS
+from trainer.config.settings import dataset_facts
 from trainer.config.trial import TrialConfig
 from trainer.evidence import JUDGED_BY_LENGTH, is_scored, missing_evidence, voting_layers
 from trainer.thresholds import DEFAULT_THRESHOLDS, Thresholds, thresholds_for
@@ -32,7 +32,7 @@ def verdict_on(config: TrialConfig, history: Sequence[Record]) -> Verdict:
         history,
         config.iterations,
         projected=METHODS[config.method].form is not None,
-        modes=DATASETS[config.dataset].modes,
+        modes=facts.modes if (facts := dataset_facts(config.dataset)) else None,
         thresholds=thresholds_for(config),
     )
 

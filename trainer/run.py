@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ import torch
 
 from trainer import affine
 from trainer.collapse import verdict_on
+from trainer.config import picture_flags
+from trainer.config.costs import cpu_seconds
 from trainer.config.lookup import UsageError
 from trainer.config.methods import METHODS
 from trainer.config.protocols import missing_reason, weights_path
@@ -43,8 +46,22 @@ INTERRUPTED = 130
 def run(config: TrialConfig, args: argparse.Namespace) -> int:
     """Trains, writes and prints; returns the exit code. Raises UsageError where it cannot."""
     check_device(config.device)
+    if config.own_images is not None and config.device == "cpu":
+        # A rough one, said before a run that may take days.
+        time_needed = timedelta(seconds=round(cpu_seconds(config)))
+        sys.stderr.write(
+            f"expected to take about {time_needed} (h:mm:ss) on {config.threads} CPU "
+            f"thread{'s' if config.threads > 1 else ''}, by constants measured elsewhere\n"
+        )
     torch.set_num_threads(config.threads)
-    source = load_source(config.dataset, config.device, args.data_root, download=args.download)
+    source = load_source(
+        config.dataset,
+        config.device,
+        args.data_root,
+        download=args.download,
+        own=config.own_images,
+        reading=picture_flags.reading_of(args),
+    )
     state = open_run(config, args)
     scorer = load_scorer(
         config, source, state, args.inception_weights, allow_other=args.allow_other_weights

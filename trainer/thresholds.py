@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from trainer.config.own_images import recipe_name
 from trainer.config.settings import PROFILES, TOYS
 from trainer.config.trial import TrialConfig
 
@@ -62,6 +63,6 @@ def thresholds_for(config: TrialConfig) -> Thresholds:
 @lru_cache(maxsize=64)
 def _of_recipe(profile: str, dataset: str) -> Thresholds:
     toy = profile == "toy"
-    recipe = TOYS[dataset] if toy else PROFILES[profile].recipes[dataset]
+    recipe = TOYS[dataset] if toy else PROFILES[profile].recipes[recipe_name(dataset)]
     shortest = math.ceil(SHORTEST_SHARE * recipe.iterations)
     return replace(TOY_THRESHOLDS if toy else DEFAULT_THRESHOLDS, shortest=shortest)

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from trainer.config.costs import folds, per_kind
 from trainer.config.methods import METHODS
+from trainer.config.own_images import HELD_OUT_SHARE, RESIDENT_BYTES
 from trainer.config.settings import network_widths
 from trainer.config.trial import TrialConfig
 
@@ -162,6 +163,10 @@ def _transient_bytes(config: TrialConfig, n: float) -> float:
 
 
 def _images_bytes(config: TrialConfig) -> float:
+    if (own := config.own_images) is not None:
+        each = 3.0 * own.resolution**2
+        resident = each * own.images / (1 - HELD_OUT_SHARE)
+        return resident if resident <= RESIDENT_BYTES else each * config.batch_size
     if config.resolution == 128:
         # The images of D's update wait for G's where the loss is one of pairs.
         kept = VALUE * config.batch_size if config.loss == "relativistic" else 0

@@ -19,6 +19,7 @@ from sweep.report.table2_text import (
     control_rows,
     method_lines,
     other_ratio_lines,
+    outside_lines,
 )
 from sweep.store.index import trial_rows
 from sweep.store.store import Store
@@ -42,6 +43,7 @@ def sum_up(
     lines = [""]
     if any(plan.profile in row.measured for row in table):
         lines += [comparison(table, plan.profile), "", *rival_lines(table, plan.profile)]
+    lines += outside_lines(rows.values())
     parents = trial_rows(store, {row["parent"] for row in rows.values() if row["parent"]})
     lines += other_ratio_lines(row for row in rows.values() if not row["parent"])
     lines += branch_lines(rows.values(), parents)

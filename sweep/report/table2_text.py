@@ -46,9 +46,14 @@ the Inception network, set against statistics made with TensorFlow. Here both si
 one PyTorch port, so the two compare roughly. `best` is over the curve (fewer samples) before mode
 collapse, `final` at the end at the full sample count: compare best with best and final with
 final. The thresholds of mode collapse on IS and FID are not calibrated.""",
+    "small": """\
+What this shows: FID on your own pictures, the spectrum of D and its outputs, for every method on
+the same pictures, noise and first weights. What it does not show: what the methods do in the
+paper's sizes: the networks are small, n_critic is 1 and the runs are short. The thresholds of mode
+collapse on IS and FID are not calibrated.""",
 }
 UNSCORED = """\
-What this shows: the spectrum of D and its outputs, on the paper's data, networks and schedule.
+What this shows: the spectrum of D and its outputs, on the profile's data, networks and schedule.
 What it does not show: there were no Inception weights, so IS and FID are not measured and nothing
 can be said for or against the published scores; mode collapse is not judged either."""
 
@@ -145,6 +150,44 @@ def other_ratio_lines(rows: Iterable[Row]) -> list[str]:
         if row["i_ratio"] not in (None, DEFAULT_I_RATIO):
             cells.setdefault((row["setting"], row["method"], row["i_ratio"]), []).append(row)
     return [_ratio_line(*cell, cells[cell]) for cell in sorted(cells)]
+
+
+def outside_lines(rows: Iterable[Row]) -> list[str]:
+    """A line per trial outside Table I, as of own pictures: what was measured where there is no
+    published row to stand beside."""
+    outside = [row for row in rows if row["setting"] not in TABLE_II and row["parent"] is None]
+    places = {name: place for place, name in enumerate(METHODS)}
+    outside.sort(key=lambda row: (
+        row["dataset"], row["setting"], places.get(row["method"], len(places)),
+        row["i_ratio"] or 0.0, row["seed"],
+    ))  # fmt: skip
+    cells = [_outside_cells(row) for row in outside]
+    widths = [max(map(len, column)) for column in zip(OUTSIDE_HEADER, *cells, strict=True)]
+    lines = [OUTSIDE_HEADER, *cells] if cells else []
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+
+
+OUTSIDE_HEADER = (
+    "data set", "setting", "method", "i", "seed", "status", "best", "at", "final", "spectrum",
+    "verdict",
+)  # fmt: skip
+
+
+def _outside_cells(row: Row) -> tuple[str, ...]:
+    score = score_name(row)
+    return (
+        row["dataset"],
+        row["setting"],
+        row["method"],
+        number(row["i_ratio"], 3).rstrip("0"),
+        str(row["seed"]),
+        row["status"],
+        number(row[f"best_{score}"], DECIMALS[score]),
+        number(row["best_iteration"]),
+        number(row[f"final_{score}"], DECIMALS[score]),
+        number(row["final_spectrum_left"], 2),
+        in_words(row),
+    )
 
 
 def _ratio_line(setting: str, method: str, i_ratio: float, rows: Sequence[Row]) -> str:

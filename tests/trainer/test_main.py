@@ -4,15 +4,18 @@ import json
 import os
 import pickle
 import pty
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
 import torch
 
+from tests.own_pictures import png, write_pictures
 from trainer.__main__ import main
 from trainer.config.methods import METHODS
 
@@ -432,3 +435,92 @@ def test_help_names_every_option_with_an_example():
     for option in f"{what} out from-checkpoint require-scores hessian".split(" "):
         assert f"--{option}" in done.stdout
     assert "examples: python -m trainer --profile digits" in done.stdout
+
+
+# Own pictures.
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder of 40 pictures in two class folders, and the flags that train on it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = write_pictures(tmp_path / "pics", 40, ("cat", "dog"))
+    flags = ["--profile", "small", "--dataset", "images", "--setting", "C_8-32"]
+    return root, [*flags, "--iterations", "2", "--evaluate-every", "1"]
+
+
+def test_own_pictures_are_trained_on(own, tmp_path, capsys):
+    root, flags = own
+    arguments = [*flags, "--data-root", str(root), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--conditional"]) == 0
+    out, err = capsys.readouterr()
+    assert f"{root}: 40 pictures of 2 classes" in err
+    assert "expected to take about" in err
+    assert "IS and FID are not measured" in err
+    config = json.loads((tmp_path / "out/config.json").read_text())
+    assert config["dataset"].startswith("images32-")
+    assert (config["setting"], config["data_classes"]) == ("U_8-32", 2)
+    assert "fid" not in lines(out)[-1]["final"]
+    # The same pictures elsewhere, packed, are the same trial: it is found finished.
+    shutil.make_archive(str(tmp_path / "packed"), "zip", root)
+    arguments[arguments.index(str(root))] = str(tmp_path / "packed.zip")
+    assert main([*arguments, "--conditional"]) == 0
+    assert lines(capsys.readouterr().out)[-1]["trial_id"] == lines(out)[-1]["trial_id"]
+
+
+def test_paths_are_those_of_the_shell(own, tmp_path, monkeypatch, capsys):
+    _, flags = own
+    ids = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for path in ("pics", "./pics/../pics", "--data-root=~/pics"):
+        given = [path] if path.startswith("--") else ["--data-root", path]
+        assert main([*flags, *given, "--iterations", "1"]) == 0
+        ids.append(lines(capsys.readouterr().out)[-1]["trial_id"])
+    assert len(set(ids)) == 1
+
+
+def test_bad_pictures_are_refused_in_one_line_with_nothing_written(own, tmp_path, capsys):
+    root, flags = own
+    empty, text = tmp_path / "empty", tmp_path / "text"
+    empty.mkdir()
+    text.mkdir()
+    (text / "a.txt").write_text("hello")
+    with zipfile.ZipFile(tmp_path / "out.zip", "w") as archive:
+        archive.writestr("../a.png", png(0))
+    few = np.zeros((3, 4, 4, 3), "u1")
+    np.savez(tmp_path / "mixed.npz", a=few, b=few[:, :2])
+    np.savez(tmp_path / "labels.npz", x=few, y=np.arange(4))
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json/a.png").write_bytes(png(0))
+    (tmp_path / "json/dataset.json").write_text('{"labels": [["b.png", 1]]}')
+    for place, words in (
+        (tmp_path / "nowhere", "there is nothing"),
+        (empty, "it is empty"),
+        (text, "its 1 files are no pictures"),
+        (tmp_path / "out.zip", "a name outside its own folder"),
+        (tmp_path / "mixed.npz", "one array of pictures of one size"),
+        (tmp_path / "labels.npz", "has 3 pictures, and its labels"),
+        (tmp_path / "json", "is not among its pictures"),
+    ):
+        said = refused(capsys, *flags, "--data-root", place, "--out", tmp_path / "out")
+        assert words in said
+    (root / "bad.png").write_bytes(png(0)[:80])
+    said = refused(capsys, *flags, "--data-root", root, "--out", tmp_path / "out")
+    assert "1 of 41 pictures in" in said
+    assert "bad.png" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--dataset", "images", "--setting", "C_8-32"], "images are read from --data-root"),
+        (["--dataset", "images", "--data-root", "."], "--setting is missing"),
+        (["--dataset", "images", "--profile", "digits"], "give --profile small or paper"),
+        (["--setting", "C_8-32", "--conditional"], "--conditional is for --dataset images"),
+        (["--setting", "C_8-32", "--profile", "small"], "give --dataset images and --data-root"),
+    ],
+)
+def test_flags_that_do_not_go_together(flags, words, capsys):
+    assert words in refused(capsys, *flags)

@@ -109,6 +109,30 @@ def test_layers_of_the_imagenet_discriminator_in_the_order_of_the_paper():
     assert d.normalised_layers() == [*d.regularised_layers(), d.last, d.embedding]
 
 
+def test_networks_at_64_pixels_have_a_block_less():
+    """The sizes of mimicry's SN-GAN at 64 pixels: D's width 64 to 1024, G's 1024 to 64."""
+    with torch.device("meta"):
+        d, g = Discriminator(64, 64), Generator(64, 64, 128)
+    expected = [(64, 3, 3, 3), (64, 64, 3, 3), (64, 3, 1, 1)]
+    for a, b in ((64, 128), (128, 256), (256, 512), (512, 1024)):
+        expected += [(a, a, 3, 3), (b, a, 3, 3), (b, a, 1, 1)]
+    assert [tuple(layer.weight.shape) for layer in d.regularised_layers()] == expected
+    assert d.last.weight.shape == (1, 1024)
+    assert d.last.bias.shape == (1,)
+    assert g.l1.weight.shape == (1024 * 4 * 4, 128)
+    widths = [(block.c1.in_channels, block.c1.out_channels) for block in g.blocks]
+    assert widths == [(1024, 512), (512, 256), (256, 128), (128, 64)]
+
+
+def test_networks_at_64_pixels_as_they_are_written():
+    d, g = randomise(Discriminator(64, 2)), randomise(Generator(64, 2, 5))
+    x, z = random(3, 3, 64, 64), random(3, 5)
+    assert_same(d(x), Written(d).discriminator(x, None, 4 * [True]))
+    expected = Written(g, sn=False, training=True).generator(z, None, blocks=4, bottom=4)
+    assert_same(g(z), expected)
+    assert g(z).shape == (3, 3, 64, 64)
+
+
 def test_layers_of_the_imagenet_generator():
     with torch.device("meta"):
         g = Generator(128, 64, 128, 1000, "sn")

@@ -5,9 +5,15 @@ Standard library only, so that a sweep can be planned and a question answered wi
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from trainer.config.own_images import IMAGES, own_resolution
+
+# Of NVIDIA's driver, and of Windows under Linux.
+DEVICE_FILES = ("/dev/nvidia[0-9]*", "/dev/dxg")
 _CIFAR10 = "cifar-10-batches-py/ as unpacked from cifar-10-python.tar.gz"
 # What --data-root must hold; the first part is a folder in it. Every other data set is made here.
 LAYOUTS: Mapping[str, str] = {
@@ -24,6 +30,8 @@ def missing_reason(dataset: str, root: Path | None, *, download: bool = False) -
 
     Looks for folders only: a damaged file is found when the data set is loaded.
     """
+    if own_resolution(dataset) is not None or dataset == IMAGES:
+        return _no_pictures_reason(root)
     if dataset not in LAYOUTS:
         return None
     layout = LAYOUTS[dataset]
@@ -36,6 +44,19 @@ def missing_reason(dataset: str, root: Path | None, *, download: bool = False) -
     if not download and not (root / layout.split("/")[0]).is_dir():
         return f"no {dataset} under {root}: put {layout} there, or give --download"
     return None
+
+
+def _no_pictures_reason(root: Path | None) -> str | None:
+    if root is None:
+        return f"{IMAGES} are read from --data-root: a folder, zip, tar, npz or npy of pictures"
+    return None if root.exists() else f"no pictures at {root}: there is nothing"
+
+
+def has_gpu() -> bool:
+    """Tells whether this machine shows a CUDA GPU to this process, without asking torch."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    return any(glob.glob(pattern) for pattern in DEVICE_FILES)
 
 
 def imagenet_folder(root: Path) -> Path | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 # This module is the one of the trainer that the service may import.
 from trainer.config.methods import METHODS as METHODS
+from trainer.config.own_images import own_resolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,12 @@ DATASETS: Mapping[str, Dataset] = {
 }
 
 
+def dataset_facts(name: str) -> Dataset | None:
+    """Facts of a data set, own pictures among them; None if the name is unknown here."""
+    resolution = own_resolution(name)
+    return DATASETS.get(name) if resolution is None else Dataset(resolution=resolution)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widths:
     """Widths of a resolution's networks, over the numbers of channels that a setting names:
@@ -97,6 +104,8 @@ class Widths:
 
 _EVEN_WIDTHS = Widths(generator=(1, 1, 1, 1), discriminator=(1, 1, 1, 1), pooled=2)
 _GROWING_WIDTHS = {
+    # 64 pixels are not the paper's: one block less than at 128, as in mimicry's SN-GAN.
+    64: Widths(generator=(16, 8, 4, 2, 1), discriminator=(1, 2, 4, 8, 16), pooled=5),
     128: Widths(generator=(16, 16, 8, 4, 2, 1), discriminator=(1, 2, 4, 8, 16, 16), pooled=5),
 }
 
@@ -108,10 +117,14 @@ def network_widths(resolution: int | None) -> Widths:
 
 # Convolutions of D, layer_0 .. layer_9, where the resolution has no number of its own.
 USUAL_LAYERS = 10
-LAYERS: Mapping[int, int] = {128: 17}
+LAYERS: Mapping[int, int] = {64: 15, 128: 17}
 # The 1x1 shortcuts among them, by number of layers. The CIFAR network goes down in size twice, so
 # its last two blocks have no shortcut.
-SHORTCUTS: Mapping[int, tuple[int, ...]] = {10: (2, 5), 17: (2, 5, 8, 11, 14)}
+SHORTCUTS: Mapping[int, tuple[int, ...]] = {
+    10: (2, 5),
+    15: (2, 5, 8, 11, 14),
+    17: (2, 5, 8, 11, 14),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +163,16 @@ class Profile:
     batch_size: Mapping[int, int]
     channels: Mapping[int, int]
     dataset: Mapping[str, str]
+
+    @property
+    def scored_by_inception(self) -> bool:
+        """True if IS and FID are its scores, False if it has scores of its own."""
+        return any(recipe.curve_protocol for recipe in self.recipes.values())
+
+    @property
+    def takes_own_images(self) -> bool:
+        """True if it has recipes for own pictures."""
+        return any(own_resolution(name) for name in self.recipes)
 
 
 def _identity(values: Sequence[int]) -> dict[int, int]:
@@ -200,6 +223,22 @@ _DIGITS = Recipe(
     final_samples=10_000,
 )
 
+# The digits' lengths and sizes for pictures, on a CPU: a trial takes minutes, not days.
+_SMALL = dataclasses.replace(
+    _DIGITS,
+    iterations=2_000,
+    evaluate_every=100,
+    curve_samples=1_000,
+    final_samples=5_000,
+    curve_protocol="paper-1k",
+    final_protocol="modern-5k",
+)
+# Widths of Table I in miniature.
+_SMALL_BATCH_SIZES = {
+    8: 16, 16: 20, 32: 24, 64: 32, 128: 40, 256: 52, 512: 64, 1024: 80, 2048: 100,
+}  # fmt: skip
+_SMALL_CHANNELS = {32: 16, 64: 32, 128: 48, 256: 64}
+
 PROFILES: Mapping[str, Profile] = {
     "paper": Profile(
         recipes={
@@ -207,6 +246,9 @@ PROFILES: Mapping[str, Profile] = {
             "cifar10-conditional": _CIFAR,
             "stl10": _CIFAR,
             "imagenet": _IMAGENET,
+            "images32": _CIFAR,
+            "images64": dataclasses.replace(_CIFAR, generator_channels=64),
+            "images128": _IMAGENET,
         },
         batch_size=_identity(_BATCH_SIZES),
         channels=_identity(_CHANNELS),
@@ -218,13 +260,22 @@ PROFILES: Mapping[str, Profile] = {
     # and run on the 8x8 digits, unconditionally.
     "digits": Profile(
         recipes={"digits8": _DIGITS, "digits16": _DIGITS},
-        batch_size={
-            8: 16, 16: 20, 32: 24, 64: 32, 128: 40, 256: 52, 512: 64, 1024: 80, 2048: 100,
-        },
-        channels={32: 16, 64: 32, 128: 48, 256: 64},
+        batch_size=_SMALL_BATCH_SIZES,
+        channels=_SMALL_CHANNELS,
         dataset={"cifar10": "digits8", "stl10": "digits16", "imagenet": "digits8"},
     ),
-}  # fmt: skip
+    # The same miniature for your own pictures, which no row of Table I is about.
+    "small": Profile(
+        recipes={
+            "images32": _SMALL,
+            "images64": dataclasses.replace(_SMALL, generator_channels=16),
+            "images128": dataclasses.replace(_SMALL, generator_channels=8),
+        },
+        batch_size=_SMALL_BATCH_SIZES,
+        channels=_SMALL_CHANNELS,
+        dataset={},
+    ),
+}
 
 # JARE's released toy problems (Affine_GAN, GMM_GAN): zero-sum loss, RMSProp or plain gradient
 # descent at a constant rate. They are no rows of Table I: the data set is all of the setting.
@@ -270,6 +321,6 @@ def setting_name(profile: Profile, dataset: str, batch_size: int, channels: int)
     row where there is one, so that its trials are the same ones, else U_<batch>-<channels>."""
     for name, row in SETTINGS.items():
         sizes = (row.batch_size, row.channels) == (batch_size, channels)
-        if sizes and row.dataset and profile.dataset[row.dataset] == dataset:
+        if sizes and row.dataset and profile.dataset.get(row.dataset) == dataset:
             return name
     return f"U_{batch_size}-{channels}"

@@ -29,6 +29,7 @@ from trainer.config.methods import (
     PROJECTION_PERIOD,
     Method,
 )
+from trainer.config.own_images import OwnImages, own_resolution, recipe_name
 from trainer.config.protocols import protocol
 from trainer.config.settings import (
     ALL_SETTINGS,
@@ -90,7 +91,8 @@ class TrialConfig(_Identified):
     `parent_iteration` of the trial `parent`. `discriminator_rate_factor` multiplies
     `discriminator_learning_rate`; 1 is None. D judges `packing` images together. `spectral_floor`
     is a share of sigma_1. G foresees `unrolled_steps` updates of D. `hessian_k` eigenvalues of
-    G's and of D's Hessian are logged at every evaluation.
+    G's and of D's Hessian are logged at every evaluation. `data_sha256`, `data_images` to train
+    on and, where training is conditional, `data_classes` are of own pictures.
     """
 
     profile: str
@@ -139,6 +141,9 @@ class TrialConfig(_Identified):
     final_protocol: str | None = None
     parent: str | None = None
     parent_iteration: int | None = None
+    data_sha256: str | None = None
+    data_images: int | None = None
+    data_classes: int | None = None
 
     def __post_init__(self) -> None:
         _check_numbers(self)
@@ -182,7 +187,20 @@ class TrialConfig(_Identified):
 
     @property
     def classes(self) -> int | None:
-        return DATASETS[self.dataset].classes
+        return self.data_classes if self.own_images else DATASETS[self.dataset].classes
+
+    @property
+    def own_images(self) -> OwnImages | None:
+        """Identity of the own pictures that it trains on; None on any other data set."""
+        resolution = own_resolution(self.dataset)
+        if resolution is None or self.data_sha256 is None or self.data_images is None:
+            return None
+        return OwnImages(
+            resolution=resolution,
+            sha256=self.data_sha256,
+            images=self.data_images,
+            classes=self.data_classes,
+        )
 
 
 def trial_config(
@@ -213,7 +231,7 @@ def trial_config(
         p = lookup("profile", PROFILES, profile)
         s = lookup("setting", ALL_SETTINGS, setting)
         dataset = _dataset(p, s, dataset)
-        recipe = lookup(f"data set of the {profile} profile", p.recipes, dataset)
+        recipe = lookup(f"data set of the {profile} profile", p.recipes, recipe_name(dataset))
         batch_size, channels = p.batch_size[s.batch_size], p.channels[s.channels]
     length = recipe.iterations if iterations is None else iterations
     simultaneous = m.simultaneous
@@ -223,7 +241,7 @@ def trial_config(
         "method": method,
         "seed": seed,
         "dataset": dataset,
-        "resolution": DATASETS[dataset].resolution,
+        "resolution": own_resolution(dataset) or DATASETS[dataset].resolution,
         "scorer": classifier_hash() if dataset.startswith("digits") else None,
         "batch_size": batch_size,
         "micro_batch": min(batch_size, recipe.micro_batch or batch_size),
@@ -256,14 +274,24 @@ def _semantics(values: Mapping[str, Any]) -> int:
 
 def _dataset(profile: Profile, setting: Setting, dataset: str | None) -> str:
     """Raises UsageError for sizes outside Table I without a data set, or if they are a row."""
-    if setting.dataset is not None:
-        return dataset or profile.dataset[setting.dataset]
+    own = dataset is not None and own_resolution(dataset) is not None
+    if setting.dataset is not None and not own:
+        dataset = dataset or profile.dataset.get(setting.dataset)
+        if dataset is None:
+            raise UsageError(
+                "this profile is of your own pictures: give --dataset images and --data-root"
+            )
+        return dataset
     if dataset is None:
         raise UsageError(
             f"{setting.name} is outside Table I and has no data set of its own: give one of "
             f"{', '.join(profile.recipes)}"
         )
     row = setting_name(profile, dataset, setting.batch_size, setting.channels)
+    if row != setting.name and own:
+        raise UsageError(
+            f"{setting.name} is a row of Table I: on own pictures its sizes are {row}"
+        )
     if row != setting.name:
         raise UsageError(f"{setting.name} on {dataset} is {row} of Table I: use that name")
     return dataset
@@ -393,6 +421,7 @@ def _check_method(c: TrialConfig, method: Method) -> None:
             raise UsageError(f"method {c.method!r} {reason} and takes no {name}")
     _check_rate(c, method)
     _check_packing(c)
+    _check_own_images(c)
     _check_images(c, method)
     _check_unrolling(c)
     twice = method.simultaneous or c.unrolled_steps is not None
@@ -433,6 +462,16 @@ def _check_packing(c: TrialConfig) -> None:
     if c.micro_batch < c.packing:
         raise UsageError(
             f"packing {c.packing} needs as many images at once, but micro_batch is {c.micro_batch}"
+        )
+
+
+def _check_own_images(c: TrialConfig) -> None:
+    identity = c.own_images
+    if identity is not None and c.dataset != identity.name:
+        raise UsageError(f"{c.dataset} is not the data set of SHA-256 {identity.sha256}")
+    if identity is None and (own_resolution(c.dataset) or c.data_sha256 is not None):
+        raise UsageError(
+            f"{c.dataset} with data_sha256 {c.data_sha256} is no set of own pictures: both name it"
         )
 
 

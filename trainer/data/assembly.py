@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import hashlib
 import json
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,9 +17,11 @@ from trainer.config.lookup import UsageError
 from trainer.config.own_images import HELD_OUT_SHARE, Reading
 from trainer.data.decoding import DamagedPicture, Square, background, square
 from trainer.data.entries import APPLE_DOUBLE, Entry, Listing
+from trainer.machine_limits import cpus
 
 # Raised when the same pictures would become other squares.
 DECODER = 1
+MOST_WORKERS = 16
 # Called with the numbers of pictures read and in all.
 Progress = Callable[[int, int], None]
 
@@ -41,7 +42,7 @@ def decode_all(
     found: Listing, resolution: int, reading: Reading, file: BinaryIO, progress: Progress
 ) -> Tally:
     """Writes the squares of all pictures one after another, and keeps what is known of them."""
-    tally, workers = Tally(), _workers()
+    tally, workers = Tally(), min(MOST_WORKERS, cpus())
     waiting: deque[tuple[Entry, Future[tuple[bytes, Square]]]] = deque()
 
     def take() -> None:
@@ -79,11 +80,6 @@ def _decode(entry: Entry, resolution: int, reading: Reading) -> tuple[bytes, Squ
     return hashlib.sha256(content).digest(), square(
         entry.decode(content, resolution), resolution, reading
     )
-
-
-def _workers() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return min(16, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 def classes_of(root: Path, tally: Tally) -> list[str]:

@@ -21,19 +21,23 @@ from torch.utils.data import Dataset
 
 from trainer.config.availability import LAYOUTS, imagenet_folder, missing_reason
 from trainer.config.lookup import UsageError
+from trainer.config.own_images import RESIDENT_BYTES, OwnImages, Reading
 from trainer.config.settings import DATASETS
+from trainer.data.collection import stored_collection
 from trainer.data.imagenet import ImageStream, imagenet
 from trainer.data.pictures import dequantise
+from trainer.data.preparation import prepare
 
 # Rows of the digits in the order of train_test_split(..., test_size=0.2, stratify=labels,
 # random_state=0): the training digits, then those held out.
 _SPLIT = Path(__file__).with_name("digits_split.npy")
 _TRAINING_DIGITS = 1437
+_PLAIN = Reading()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """A data set that lives on the device.
+    """A data set that lives on the training device, or beside it in memory or a file.
 
     `train` and `held_out` are uint8 [N, C, H, H]; with `stacked`, C is 1 and three draws make the
     channels of one image. Labels are int64 [N], None for a set that is not conditional.
@@ -63,8 +67,10 @@ class Images:
     def _gather(self, n: int, rng: torch.Generator, held_out: bool) -> tuple[Tensor, Tensor]:
         pool = self.held_out if held_out else self.train
         shape = (n, 3) if self.stacked else (n,)
-        index = torch.randint(len(pool), shape, generator=rng, device=pool.device)
-        return (pool[index].squeeze(2) if self.stacked else pool[index]), index
+        index = torch.randint(len(pool), shape, generator=rng, device=rng.device)
+        # Nothing moves where the images are on the training device, as most sets are.
+        images = pool[index.to(pool.device)].to(index.device, non_blocking=True)
+        return (images.squeeze(2) if self.stacked else images), index
 
     def follow(
         self, seed: int, iteration: int, n_critic: int, batch_size: int, micro_batch: int
@@ -142,6 +148,51 @@ def load(
         train_labels=train_labels.to(device) if conditional else None,
         held_out_labels=held_out_labels.to(device) if conditional else None,
     )
+
+
+def own_images(
+    own: OwnImages, device: str, root: Path | None, reading: Reading = _PLAIN
+) -> Images:
+    """Own pictures for training on `device`, from this machine's cache, else decoded from `root`.
+
+    Up to RESIDENT_BYTES, and a quarter of the device's free memory, they live on the device;
+    more are read from the cache's file where they are drawn. Raises UsageError if they are not
+    those of `own`.
+    """
+    collection = stored_collection(own.sha256)
+    if collection is None:
+        if root is None:
+            raise UsageError(missing_reason(own.name, None))
+        conditional = own.classes is not None
+        collection = prepare(root, own.resolution, conditional=conditional, reading=reading)
+    if collection.sha256 != own.sha256:
+        raise UsageError(
+            f"the pictures in {root} are {collection.identity.name} (SHA-256 "
+            f"{collection.sha256}), but the trial is of {own.name} ({own.sha256}): they have "
+            "changed, or are read with other flags"
+        )
+    pixels, labels = torch.from_numpy(collection.pixels()), collection.labels()
+    if fits(pixels.nbytes, device):
+        pixels = pixels.to(device)
+    held_out, train = pixels.tensor_split([collection.held_out])
+    if labels is None:
+        return Images(train=train, held_out=held_out, stacked=False)
+    parts = torch.from_numpy(labels).to(device).tensor_split([collection.held_out])
+    return Images(
+        train=train,
+        held_out=held_out,
+        stacked=False,
+        train_labels=parts[1],
+        held_out_labels=parts[0],
+    )
+
+
+def fits(n_bytes: int, device: str) -> bool:
+    """Tells whether a set of that size may live on the device."""
+    if not device.startswith("cuda"):
+        return False  # the file's pages are memory, which all trials of a machine share
+    free, _ = torch.cuda.mem_get_info(device)
+    return n_bytes <= min(RESIDENT_BYTES, free // 4)
 
 
 def digit_pools() -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer import toys
+from trainer.config.own_images import OwnImages, Reading
 from trainer.data import images
 from trainer.data.imagenet import ImageStream
 
@@ -40,9 +41,20 @@ class Source(Protocol):
 
 
 def load_source(
-    dataset: str, device: str, root: Path | None, *, download: bool = False
+    dataset: str,
+    device: str,
+    root: Path | None,
+    *,
+    download: bool = False,
+    own: OwnImages | None = None,
+    reading: Reading | None = None,
 ) -> images.Images | ImageStream | toys.Points:
-    """Images on the device, a stream of them, or points. Raises UsageError when not there."""
+    """Images on the device, a stream of them, or points; own pictures are those of `own`.
+
+    Raises UsageError when they are not there.
+    """
+    if own is not None:
+        return images.own_images(own, device, root, reading or Reading())
     if dataset in toys.POINTS:
         return toys.POINTS[dataset](device)
     return images.load(dataset, device, root, download=download)

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sweep.plan import gpu_memory
+from tests.own_pictures import own_config
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images
 from trainer.measure import samples
@@ -32,6 +33,7 @@ LARGE: dict[str, Any] = {
     "batch_size": 2, "micro_batch": 2, "generator_batch_size": 2, "device": "cpu",
     "channels": 8, "generator_channels": 8, "generator_normalisation": "none",
 }  # fmt: skip
+SMALL_AT_64 = LARGE | {"batch_size": 4, "micro_batch": 4, "generator_batch_size": 4}
 CONFIGS = {
     "cifar 32": trial_config("paper", "C_64-32", "none", 0, **SMALL),
     "cifar 128": trial_config("paper", "A_64-128", "none", 0, **SMALL),
@@ -40,6 +42,7 @@ CONFIGS = {
     ),
     "imagenet": trial_config("paper", "E_512-64", "none", 0, **LARGE),
     "packs": trial_config("paper", "A_64-128", "pacgan", 0, packing=3, **SMALL),
+    "own 64": own_config(64, "none", **SMALL_AT_64),
     "digits 16": trial_config("digits", "E_64-128", "none", 0),
 }
 
@@ -176,3 +179,13 @@ def test_memory_grows_with_what_is_held() -> None:
 
 def test_the_players_of_points_need_next_to_nothing() -> None:
     assert gpu_memory.memory_bytes(trial_config("toy", "ring8", "jare", 0)) < 2e9
+
+
+def test_own_pictures_live_on_the_gpu_up_to_a_size() -> None:
+    few, more, most, too_many = (
+        gpu_memory.memory_bytes(own_config(128, images=n, device="cuda"))
+        for n in (10_000, 30_000, 39_000, 500_000)
+    )
+    picture = 3 * 128**2 / 0.9
+    assert more - few == pytest.approx(1.35 * 20_000 * picture)
+    assert too_many < few < most

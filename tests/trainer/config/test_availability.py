@@ -2,7 +2,8 @@
 
 import pytest
 
-from trainer.config.availability import LAYOUTS, imagenet_folder, missing_reason
+from trainer.config import availability
+from trainer.config.availability import LAYOUTS, has_gpu, imagenet_folder, missing_reason
 from trainer.config.settings import DATASETS
 
 
@@ -48,3 +49,28 @@ def test_imagenet_is_two_folders_and_never_downloaded(tmp_path, inside):
     (tmp_path / inside / "val").mkdir()
     assert missing_reason("imagenet", tmp_path) is None
     assert imagenet_folder(tmp_path) == tmp_path / inside
+
+
+@pytest.mark.parametrize("dataset", ["images", "images64-01234567"])
+def test_own_pictures_are_wherever_the_path_says(tmp_path, dataset):
+    assert "a folder, zip, tar, npz or npy of pictures" in missing_reason(dataset, None)
+    assert (
+        missing_reason(dataset, tmp_path / "p") == f"no pictures at {tmp_path}/p: there is nothing"
+    )
+    (tmp_path / "p").touch()
+    assert missing_reason(dataset, tmp_path / "p") is None, (
+        "what it holds is found when it is read"
+    )
+
+
+def test_a_gpu_is_hidden_by_cuda_s_own_variable(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(availability, "DEVICE_FILES", ("/dev/null",))
+    assert has_gpu()
+    for hidden in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert not has_gpu()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert has_gpu()
+    monkeypatch.setattr(availability, "DEVICE_FILES", ("/dev/no such device[0-9]*",))
+    assert not has_gpu()

@@ -10,8 +10,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from tests.own_pictures import own_config
 from trainer.config import costs
-from trainer.config.costs import launches, network_operations, operations, work
+from trainer.config.costs import cpu_seconds, launches, network_operations, operations, work
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
 from trainer.data.images import Images, load
@@ -41,6 +42,8 @@ CONFIGS = {
     "imagenet": trial_config(
         "paper", "E_512-64", "sn", 0, device="cpu", channels=4, generator_channels=4
     ),
+    "own 64": own_config(64, classes=5, channels=4, generator_channels=4),
+    "own 128": own_config(128, channels=4, generator_channels=4),
     "ring8": trial_config("toy", "ring8", "jare", 0),
     "packs": trial_config("digits", "B_8-64", "pacgan", 0),
     "packs of classes": trial_config(
@@ -235,6 +238,27 @@ def test_operators_of_an_iteration(setting, method, changes):
     train_iteration(config, state, data)
     real = counted(lambda: train_iteration(config, state, data)).operators
     assert launches(config) / config.iterations == pytest.approx(real, rel=0.1)
+
+
+@pytest.mark.parametrize("method", ["sn", "r1", "diffaug"])
+@pytest.mark.parametrize("resolution", [64, 128])
+def test_operators_on_own_pictures(resolution, method):
+    narrow = {"channels": 1, "generator_channels": 1, "batch_size": 2, "micro_batch": 2}
+    config = own_config(resolution, method, generator_batch_size=2, **narrow)
+    pixels = torch.zeros((4, 3, resolution, resolution), dtype=torch.uint8)
+    data = Images(train=pixels, held_out=pixels, stacked=False)
+    state = initial_state(config)
+    train_iteration(config, state, data)
+    real = counted(lambda: train_iteration(config, state, data)).operators
+    assert launches(config) / config.iterations == pytest.approx(real, rel=0.1)
+
+
+def test_seconds_on_a_cpu_grow_with_what_is_run():
+    config = own_config()
+    assert 60 < cpu_seconds(config) < 600
+    assert cpu_seconds(own_config(64)) > 2 * cpu_seconds(config)
+    faster = cpu_seconds(own_config(threads=2))
+    assert cpu_seconds(config) / 2 < faster < cpu_seconds(config)
 
 
 @pytest.mark.parametrize("method", METHODS)

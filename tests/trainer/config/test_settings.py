@@ -5,14 +5,20 @@ import math
 import pytest
 
 from sweep.paper.table2 import TABLE_II
+from trainer.config.own_images import own_resolution
 from trainer.config.settings import (
     ALL_SETTINGS,
     DATASETS,
+    LAYERS,
     METHODS,
     PROFILES,
     SETTINGS,
+    SHORTCUTS,
     TOY_PENALTY_WEIGHTS,
     TOYS,
+    USUAL_LAYERS,
+    dataset_facts,
+    network_widths,
     setting_name,
 )
 
@@ -54,7 +60,7 @@ def test_every_size_of_table_i_goes_with_every_other_outside_it():
     assert list(ALL_SETTINGS)[:26] == list(SETTINGS)
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", ["paper", "digits"])
 def test_sizes_on_a_data_set_have_the_name_of_their_row(name):
     profile = PROFILES[name]
     for row in SETTINGS.values():
@@ -105,8 +111,52 @@ def test_profiles_are_complete(name):
     for setting in SETTINGS.values():
         assert setting.batch_size in profile.batch_size
         assert setting.channels in profile.channels
-        assert profile.dataset[setting.dataset] in profile.recipes
-    assert set(profile.recipes) <= set(DATASETS)
+        if profile.dataset:
+            assert profile.dataset[setting.dataset] in profile.recipes
+    assert all(dataset_facts(name) for name in profile.recipes)
+
+
+def test_own_pictures_have_recipes_in_the_paper_s_sizes_and_in_small():
+    taking = [name for name, profile in PROFILES.items() if profile.takes_own_images]
+    assert taking == ["paper", "small"]
+    for name in taking:
+        own = {n: recipe for n, recipe in PROFILES[name].recipes.items() if own_resolution(n)}
+        assert list(own) == ["images32", "images64", "images128"]
+        assert all(recipe.curve_protocol for recipe in own.values()), "scored by Inception alone"
+    paper, small = PROFILES["paper"], PROFILES["small"]
+    assert paper.recipes["images32"] == paper.recipes["cifar10"]
+    assert paper.recipes["images128"] == paper.recipes["imagenet"]
+    assert (small.batch_size, small.channels) == (
+        PROFILES["digits"].batch_size,
+        PROFILES["digits"].channels,
+    )
+    scored = {name: profile.scored_by_inception for name, profile in PROFILES.items()}
+    assert scored == {"paper": True, "digits": False, "small": True}
+
+
+def test_sizes_on_own_pictures_are_no_row_of_table_1():
+    for name in ("paper", "small"):
+        assert setting_name(PROFILES[name], "images32-01234567", 8, 32) == "U_8-32"
+
+
+def test_facts_of_own_pictures_follow_from_their_name():
+    facts = dataset_facts("images64-01234567")
+    assert facts is not None
+    assert (facts.resolution, facts.modes) == (64, None)
+    assert dataset_facts("cifar10") is DATASETS["cifar10"]
+    assert dataset_facts("elsewhere") is None
+
+
+def test_every_resolution_has_widths_that_halve_and_double_back():
+    """G ends at the resolution from 4 pixels or more; D's side divides by two so often."""
+    for resolution in (8, 16, 32, 64, 128):
+        widths = network_widths(resolution)
+        assert resolution % 2 ** (len(widths.generator) - 1) == 0
+        assert resolution % 2**widths.pooled == 0
+        shortcuts = widths.pooled - 1
+        layers = 3 + 2 * (len(widths.discriminator) - 1) + shortcuts
+        assert layers == LAYERS.get(resolution, USUAL_LAYERS)
+        assert len(SHORTCUTS[layers]) == widths.pooled
 
 
 def test_toys_are_data_sets_with_their_own_penalty_weights():

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from tests.own_pictures import own_config
 from trainer.config.methods import METHODS
 from trainer.config.traffic import traffic
 from trainer.config.trial import TrialConfig, trial_config
@@ -39,6 +40,7 @@ CONFIGS = {
         "paper", "B_64-64", "pacgan", 0, generator_channels=64, **PAPER
     ),
     "weight normalization": trial_config("digits", "A_64-128", "wn", 0),
+    "own 64": own_config(64, channels=8, generator_channels=8),
     "conditional": trial_config(
         "paper", "B_64-64", "sn", 0, dataset="cifar10-conditional", generator_channels=64, **PAPER
     ),

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.own_pictures import own_config
 from trainer.config.lookup import UsageError
 from trainer.config.methods import METHODS
 from trainer.config.protocols import REFERENCE_SHA256
-from trainer.config.settings import PROFILES, SETTINGS, TOYS
+from trainer.config.settings import SETTINGS, TOYS
 from trainer.config.trial import TrialConfig, trial_config
 
 # On ImageNet, where batches come in parts, they are refused.
@@ -29,7 +30,7 @@ def numbers(config, *names):
 # What a name becomes.
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", ["paper", "digits"])
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in NOT_IN_PARTS])
 def test_no_two_settings_become_the_same_trial(profile, method):
     configs = [trial_config(profile, name, method, 0) for name in SETTINGS]
@@ -540,3 +541,49 @@ def test_only_numbers_that_changed_have_new_semantics(changes, semantics):
 def test_every_toy_has_a_method():
     for name in TOYS:
         assert trial_config("toy", name, "simgd", 0).dataset == name
+
+
+# Own pictures.
+
+
+def test_a_trial_on_own_pictures():
+    c = own_config(64, "sr-static", classes=7, images=900)
+    assert c.dataset == "images64-abababab"
+    assert c.trial_id.startswith("small.U_8-32.sr-static.0.5.s0-")
+    assert (c.resolution, c.classes, c.score_name, c.scorer) == (64, 7, "fid", None)
+    assert numbers(c, "batch_size", "channels", "n_critic", "iterations") == (16, 16, 1, 2000)
+    assert c.own_images is not None
+    assert (c.own_images.name, c.own_images.images) == (c.dataset, 900)
+    assert trial_config("digits", "C_8-32", "sn", 0).own_images is None
+    paper = own_config(32, profile="paper", device="cpu")
+    assert numbers(paper, "batch_size", "channels", "n_critic", "iterations") == (8, 32, 5, 50_000)
+
+
+def test_what_the_pictures_are_is_part_of_the_identity():
+    plain = own_config()
+    others = [own_config(classes=2), own_config(64), own_config(data_images=4501)]
+    assert len({plain.trial_id, *(c.trial_id for c in others)}) == 4
+    assert own_config(classes=2).classes == 2
+    assert plain.classes is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "dataset", "fields", "text"),
+    [
+        ("C_8-32", "images32-abababab", {}, "on own pictures its sizes are U_8-32"),
+        ("U_8-32", "images32-abababab", {}, "is no set of own pictures"),
+        ("U_8-32", "images32-00000000", {"data_sha256": "ab" * 32, "data_images": 9},
+         "is not the data set of SHA-256 abab"),
+        ("U_8-32", "images48-abababab", {}, "unknown data set of the small profile"),
+        ("U_8-32", None, {}, "outside Table I and has no data set of its own"),
+        ("C_8-32", None, {}, "give --dataset images and --data-root"),
+    ],
+)  # fmt: skip
+def test_what_is_no_trial_on_own_pictures(setting, dataset, fields, text):
+    with pytest.raises(UsageError, match=text):
+        trial_config("small", setting, "sn", 0, dataset=dataset, **fields)
+
+
+def test_pictures_are_of_own_pictures_alone():
+    with pytest.raises(UsageError, match="is no set of own pictures"):
+        trial_config("digits", "C_8-32", "sn", 0, data_sha256="ab" * 32)

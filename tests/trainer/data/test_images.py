@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,12 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from tests.own_pictures import write_pictures
 from trainer.config.lookup import UsageError
+from trainer.config.own_images import OwnImages, Reading
 from trainer.data import images as data
 from trainer.data import pictures
+from trainer.data.preparation import prepare
 
 ROOT = Path(__file__).parents[3]
 
@@ -236,3 +240,67 @@ def test_stl10_without_a_file_is_one_line(tmp_path, monkeypatch):
 def test_missing_data_says_what_to_do(tmp_path, dataset, root, said):
     with pytest.raises(UsageError, match=said):
         data.load(dataset, "cpu", tmp_path if root else None)
+
+
+# Own pictures.
+
+
+def prepared(root, *, conditional=False):
+    return prepare(root, 32, conditional=conditional, reading=Reading())
+
+
+def test_own_pictures_are_drawn_with_their_labels(tmp_path):
+    collection = prepared(write_pictures(tmp_path, 40, ("a", "b", "c")), conditional=True)
+    images = data.own_images(collection.identity, "cpu", None)
+    assert len(images.train) == collection.identity.images
+    assert len(images.held_out) == collection.held_out
+    label_of = {
+        row.tobytes(): int(label)
+        for row, label in zip(collection.pixels(), collection.labels(), strict=True)
+    }
+    for held_out in (False, True):
+        drawn, labels = images.draw(50, rng(), held_out=held_out)
+        same = images.draw_uint8(50, rng(), held_out=held_out)
+        assert [label_of[x.numpy().tobytes()] for x in same] == labels.tolist()
+        noise = (drawn + 1) * 128 - same.float()
+        assert -1e-4 < noise.min() < noise.max() < 1 + 1e-4
+    assert torch.equal(images.real_dataset()[3], images.train[3])
+
+
+def test_own_pictures_without_classes_have_no_labels(tmp_path):
+    own = prepared(write_pictures(tmp_path, 12, ("a", "b"))).identity
+    assert data.own_images(own, "cpu", None).draw(4, rng())[1] is None
+
+
+def test_a_node_whose_cache_lacks_them_reads_them_itself(tmp_path, own_cache):
+    own = prepared(write_pictures(tmp_path, 12)).identity
+    before = data.own_images(own, "cpu", None).train.clone()
+    shutil.rmtree(own_cache)
+    with pytest.raises(UsageError, match="images are read from --data-root"):
+        data.own_images(own, "cpu", None)
+    assert torch.equal(data.own_images(own, "cpu", tmp_path).train, before)
+
+
+def test_pictures_that_have_changed_are_refused(tmp_path):
+    own = prepared(write_pictures(tmp_path / "a", 12)).identity
+    other = OwnImages(resolution=32, sha256="0" * 64, images=own.images)
+    with pytest.raises(UsageError, match=r"are images32-.* but the trial is of images32-00000000"):
+        data.own_images(other, "cpu", tmp_path / "a")
+
+
+def test_a_set_beside_the_device_is_drawn_like_one_on_it(tmp_path, monkeypatch):
+    own = prepared(write_pictures(tmp_path, 40)).identity
+    read = data.own_images(own, "cpu", None)
+    monkeypatch.setattr(data, "fits", lambda n_bytes, device: True)
+    resident = data.own_images(own, "cpu", None)
+    assert torch.equal(read.draw(30, rng())[0], resident.draw(30, rng())[0])
+
+
+def test_what_fits_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (16 * 2**30, 80 * 2**30))
+    assert data.fits(2**31, "cuda")
+    assert not data.fits(2**31 + 1, "cuda")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (4 * 2**20, 80 * 2**30))
+    assert data.fits(2**20, "cuda:1")
+    assert not data.fits(2**20 + 1, "cuda")
+    assert not data.fits(1, "cpu"), "the file's pages are shared between trials"
