@@ -46,6 +46,9 @@ INHERITED = (
     "precision",
     "device",
     "threads",
+    "data_sha256",
+    "data_images",
+    "data_classes",
 )
 
 
@@ -114,8 +117,9 @@ def prepare(args: argparse.Namespace) -> tuple[Plan, Weights]:
 
 def collapsed(store: Store, sweep: str, settings: list[str]) -> list[Row]:
     """Rows of the sweep's trials with a mode collapse. Raises UsageError if there is none."""
-    setting_names = select("setting", SETTINGS, settings)
     rows = inventory(store, sweep=sweep).trials.values()
+    present = {**SETTINGS, **dict.fromkeys(row["setting"] for row in rows)}
+    setting_names = select("setting", present, settings)
     collapsed_rows = [row for row in rows if row["mode_collapse_at"] is not None]
     collapsed_rows = [
         row for row in collapsed_rows if row["setting"] in setting_names and row["parent"] is None

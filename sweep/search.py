@@ -32,6 +32,8 @@ from sweep.store.index import trial_rows
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
+from trainer.config.own_images import OwnImages
+from trainer.config.settings import PROFILES
 from trainer.config.trial import TrialConfig
 
 METHOD = "sr-static"
@@ -62,6 +64,7 @@ examples:
 def parser() -> flags.Parser:
     p = flags.parser("search", DESCRIPTION, EXAMPLES)
     flags.profile_flag(p)
+    flags.data_flags(p, several=True)
     p.add_argument("--space", choices=("i", "full"), default="i", help="default i")
     p.add_argument(
         "--settings",
@@ -70,11 +73,6 @@ def parser() -> flags.Parser:
         help="of --space i: rows of Table I, like C_8-32 or 'B_*' (default all)",
     )
     p.add_argument("--method", help=f"of --space i: one that lifts by rank (default {METHOD})")
-    p.add_argument(
-        "--dataset",
-        metavar="NAME,...",
-        help="of --space full: data sets of the profile (default those of Table I)",
-    )
     p.add_argument(
         "--trials",
         type=int,
@@ -113,10 +111,10 @@ def _search(args: argparse.Namespace) -> int:
     try:
         weights = flags.weights_of(args, required=True)
     except UsageError as error:
-        if args.profile != "paper":
+        if not PROFILES[args.profile].scored_by_inception:
             raise
         raise UsageError(f"a search needs FID as its objective: {error}") from error
-    every = _spaces(args, weights.sha256)
+    every = _spaces(args, weights.sha256, flags.own_images_of(args))
     name = args.name or search_name(every, args.space, args.profile, args.seed)
     spaces, skipped, missing = every, {}, {}
     if args.dry_run:
@@ -152,21 +150,31 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"--trials must be at least 1, but got {args.trials}")
     if not 0 <= args.seed < 2**32:
         raise UsageError(f"--seed must be from 0 to 2^32 - 1, but got {args.seed}")
-    if args.space == "i" and args.dataset is not None:
-        raise UsageError("--dataset is for --space full; --space i takes --settings")
+    if args.space == "i" and "," in (args.dataset or ""):
+        raise UsageError("--space i takes one --dataset; --space full takes several")
     if args.space == "full" and args.settings is not None:
         raise UsageError("--settings is for --space i; --space full takes --dataset")
     if args.space == "full" and args.method is not None:
         raise UsageError("--method is for --space i; --space full searches over the methods")
 
 
-def _spaces(args: argparse.Namespace, scorer: str | None) -> list[Space]:
-    changes = {"iterations": args.iterations, "precision": args.precision, "scorer": scorer}
+def _spaces(args: argparse.Namespace, scorer: str | None, own: OwnImages | None) -> list[Space]:
+    changes: dict[str, Any] = {
+        "iterations": args.iterations,
+        "precision": args.precision,
+        "scorer": scorer,
+        "device": flags.device_of(args),
+    }
+    dataset = args.dataset
+    if own is not None:
+        dataset, changes = own.name, changes | own.fields
     if args.space == "i":
         settings = "*" if args.settings is None else args.settings
         method = METHOD if args.method is None else args.method
-        return spaces_over_i(args.profile, settings.split(","), method, args.trial_seed, **changes)
-    datasets = None if args.dataset is None else args.dataset.split(",")
+        return spaces_over_i(
+            args.profile, settings.split(","), method, args.trial_seed, dataset=dataset, **changes
+        )
+    datasets = None if dataset is None else dataset.split(",")
     return spaces_over_everything(args.profile, datasets, args.trial_seed, **changes)
 
 

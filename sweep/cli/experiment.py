@@ -51,6 +51,7 @@ def parser(experiment: Experiment) -> Parser:
         help="shares of singular values that methods which lift are run with "
         f"(default {experiment.i_ratios})",
     )
+    flags.data_flags(p)
     p.add_argument("--seeds", default="0", metavar="0,1|0-4", help="default 0")
     flags.length_and_precision_flags(p)
     flags.running_flags(p)
@@ -89,7 +90,7 @@ def execute(
 
 
 def _grid(args: argparse.Namespace) -> tuple[Plan, Weights]:
-    weights = flags.weights_of(args)
+    weights, own = flags.weights_of(args), flags.own_images_of(args)
     plan = grid(
         args.profile,
         args.settings.split(","),
@@ -102,5 +103,8 @@ def _grid(args: argparse.Namespace) -> tuple[Plan, Weights]:
         data_root=args.data_root,
         download=args.download,
         only_shown=args.dry_run,
+        dataset=args.dataset,
+        own=own,
+        device=flags.device_of(args),
     )
     return plan, weights

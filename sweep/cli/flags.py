@@ -12,7 +12,10 @@ from pathlib import Path
 from sweep.cli.commands import Parser
 from sweep.plan.inception_weights import Weights, find_weights
 from sweep.plan.options import Options
-from trainer.config.lookup import UsageError
+from trainer.config import picture_flags
+from trainer.config.availability import has_gpu, missing_reason
+from trainer.config.lookup import UsageError, lookup
+from trainer.config.own_images import IMAGES, OwnImages
 from trainer.config.settings import PROFILES
 
 EVERY_SWEEP = """\
@@ -47,6 +50,52 @@ def length_and_precision_flags(p: Parser) -> None:
         help="of products in training: float32 (default), tf32 on a GPU, or bf16; another "
         "precision is another trial",
     )
+
+
+def data_flags(p: Parser, *, several: bool = False) -> None:
+    """Adds the flags that say what is trained on, where it is not the settings' own."""
+    p.add_argument(
+        "--dataset",
+        metavar="NAME,..." if several else "NAME",
+        help=f"train on {IMAGES}, your own at --data-root, or on a data set of the profile, "
+        "instead of the settings' own: their sizes are taken over (default: the settings' own)",
+    )
+    p.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        help="default: the profile's; for your own pictures the CPU where no GPU is",
+    )
+    picture_flags.add(p)
+
+
+def own_images_of(args: argparse.Namespace) -> OwnImages | None:
+    """The own pictures that the flags name, which are read now if need be; None without them.
+
+    Raises UsageError if they cannot be trained on.
+    """
+    picture_flags.check(args, args.dataset)
+    if args.dataset != IMAGES:
+        return None
+    if not lookup("profile", PROFILES, args.profile).takes_own_images:
+        raise UsageError(f"profile {args.profile} has its own data: give --profile small or paper")
+    if missing := missing_reason(IMAGES, args.data_root):
+        raise UsageError(missing)
+    from trainer.data.preparation import prepare
+
+    return prepare(
+        args.data_root,
+        args.resolution or picture_flags.DEFAULT_RESOLUTION,
+        conditional=args.conditional,
+        reading=picture_flags.reading_of(args),
+    ).identity
+
+
+def device_of(args: argparse.Namespace) -> str | None:
+    """The device of the plan's trials; None is the profile's own."""
+    if args.device is not None or args.dataset != IMAGES or args.profile != "paper":
+        return args.device
+    on_cluster = args.ray_address is not None or os.environ.get("RAY_ADDRESS")
+    return "cuda" if on_cluster or has_gpu() else "cpu"
 
 
 def running_flags(p: Parser) -> None:
@@ -85,9 +134,10 @@ def running_flags(p: Parser) -> None:
         help="leave a trial alone that has failed so often (default 3)",
     )
     p.add_argument(
-        "--data-root", type=absolute_path, metavar="DIR", help="where torchvision's data lie"
+        "--data-root", type=absolute_path, metavar="PATH", help=picture_flags.DATA_ROOT_HELP
     )
     p.add_argument("--download", action="store_true", help="download data sets that are missing")
+    picture_flags.add_reading(p)
     p.add_argument(
         "--inception-weights",
         type=absolute_path,
@@ -202,5 +252,6 @@ def options_of(name: str, args: argparse.Namespace, weights: Weights) -> Options
         controls=args.controls,
         as_json=args.json,
         share=args.share,
+        reading=picture_flags.reading_of(args),
         command=shlex.join(["python", "-m", f"sweep.{name}", *sys.argv[1:]]),
     )

@@ -17,14 +17,9 @@ from typing import Any
 from sweep.plan.gpu_memory import memory_bytes
 from sweep.plan.resources import LAUNCH_SECONDS, Share, share, sustained
 from sweep.store.vocabulary import FINISHED
-from trainer.config.costs import launches, work
+from trainer.config.costs import cpu_seconds, launches, work
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
-
-# One core: fitted to 52 whole trials of the digits profile, two at a time on two cores of a Xeon
-# (AVX-512) in November 2026. Half of them are within 7 % of it, all within a factor of 1.5.
-CPU_LAUNCH_SECONDS = 55e-6
-CPU_FLOPS_PER_SECOND = 54e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +115,10 @@ def nominal_seconds(config: TrialConfig, gpu_bytes: float | None = None) -> floa
 
     As if launches and kernels took turns, which on a GPU is the most it can be.
     """
-    if config.device == "cuda":
-        rate, launch = sustained(gpu_bytes, config.precision), LAUNCH_SECONDS
-    else:
-        rate, launch = CPU_FLOPS_PER_SECOND * config.threads, CPU_LAUNCH_SECONDS
-    return launches(config) * launch + 2 * work(config) / rate
+    if config.device != "cuda":
+        return cpu_seconds(config)
+    rate = sustained(gpu_bytes, config.precision)
+    return launches(config) * LAUNCH_SECONDS + 2 * work(config) / rate
 
 
 def cost(
@@ -148,6 +142,28 @@ def cost(
         rate=rate,
         remaining=remaining,
     )
+
+
+def expected_seconds(
+    trials: Sequence[TrialConfig],
+    rows: Mapping[str, Mapping[str, Any]],
+    slots: int,
+    gpu_bytes: float | None = None,
+) -> float | None:
+    """Seconds until all these trials have ended, on so many slots; None without any of either.
+
+    `rows` are those of the store's table `trials`, by trial id: how far each is, and how long
+    those took that have ended.
+    """
+    if not trials or not slots:
+        return None
+    measured = Measured(rows.values(), gpu_bytes)
+    iterations = ((rows.get(c.trial_id) or {}).get("iteration") or 0 for c in trials)
+    costs = [
+        cost(config, measured, done=min(done, config.iterations))
+        for config, done in zip(trials, iterations, strict=True)
+    ]
+    return makespan([each.seconds for each in costs], slots)
 
 
 def gpu_hours(configs: Iterable[TrialConfig], gpu_bytes: float) -> float:

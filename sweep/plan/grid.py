@@ -14,7 +14,8 @@ from sweep.paper.table2 import published_sr
 from trainer.config.availability import missing_reason
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError, lookup, select
-from trainer.config.settings import METHODS, PROFILES, SETTINGS
+from trainer.config.own_images import OwnImages, recipe_name
+from trainer.config.settings import ALL_SETTINGS, METHODS, PROFILES, SETTINGS, setting_name
 from trainer.config.trial import LARGEST, TrialConfig, trial_config
 
 # Of a plan: a range is soon typed that no memory holds.
@@ -46,16 +47,23 @@ def grid(
     data_root: Path | None = None,
     download: bool = False,
     only_shown: bool = False,
+    dataset: str | None = None,
+    own: OwnImages | None = None,
+    device: str | None = None,
 ) -> Plan:
     """The plan of a sweep. Raises UsageError for an unknown name or if nothing of it can run.
 
     `settings` and `methods` are shell patterns over Table I and the methods; `sr` is SR as the
     paper used it on the setting's data. Methods that lift run with each of `i_ratios`, or their
-    default. `scorer` is the SHA-256 of the Inception weights, for the paper profile. A plan that
-    is `only_shown` needs no data.
+    default. `scorer` is the SHA-256 of the Inception weights, for profiles that are scored by
+    them. A plan that is `only_shown` needs no data. On a `dataset` of the profile, or `own`
+    pictures, settings are sizes: those of a row on other data run as U_<batch>-<channels>.
     """
     lookup("profile", PROFILES, profile)
-    names = select("setting", SETTINGS, settings)
+    if own is not None:
+        dataset = own.name
+    names = settings_on(profile, settings, dataset)
+    fields = {} if own is None else own.fields
     configs: dict[str, TrialConfig] = {}
     impossible: dict[str, str] = {}
     for setting, method in cells(names, methods):
@@ -71,6 +79,9 @@ def grid(
                     iterations=iterations,
                     precision=precision,
                     scorer=scorer,
+                    dataset=dataset,
+                    device=device,
+                    **fields,
                 )
                 for i, seed in product(ratios, seeds[:1])
             ]
@@ -82,7 +93,9 @@ def grid(
         configs |= {config.trial_id: config for config in planned}
     if not configs:
         raise UsageError(next(iter(impossible.values()), "nothing is planned: give a seed"))
-    missing = missing_data((c.dataset for c in configs.values()), data_root, download=download)
+    # Own pictures were read when their identity was found.
+    others = (c.dataset for c in configs.values() if c.own_images is None)
+    missing = missing_data(others, data_root, download=download)
     # sorted() is stable: of equally long trials the settings stay in the table's order.
     trials = sorted(configs.values(), key=operations, reverse=True)
     if only_shown:
@@ -92,6 +105,24 @@ def grid(
         raise UsageError(f"no data set of this plan is there: {next(iter(missing.values()))}")
     reasons = {c.setting: missing[c.dataset] for c in configs.values() if c.dataset in missing}
     return Plan(profile=profile, trials=available, skipped=reasons | impossible)
+
+
+def settings_on(profile: str, patterns: Sequence[str], dataset: str | None) -> list[str]:
+    """Names of the settings, as they run on the data set. Raises UsageError for one that is none.
+
+    Rows of Table I, and outside it what a pattern names that begins with U.
+    """
+    if dataset is None:
+        return select("setting", SETTINGS, patterns)
+    p = PROFILES[profile]
+    lookup(f"data set of the {profile} profile", p.recipes, recipe_name(dataset))
+    rows = [pattern for pattern in patterns if not pattern.upper().startswith("U")]
+    outside = [pattern for pattern in patterns if pattern not in rows]
+    names = select("setting", SETTINGS, rows) if rows else []
+    names += select("setting", ALL_SETTINGS, outside) if outside else []
+    sizes = (ALL_SETTINGS[name] for name in names)
+    run_as = (setting_name(p, dataset, s.batch_size, s.channels) for s in sizes)
+    return list(dict.fromkeys(run_as))
 
 
 def missing_data(

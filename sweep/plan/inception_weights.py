@@ -9,7 +9,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.config.lookup import UsageError
+from trainer.config.lookup import UsageError, lookup
 from trainer.config.protocols import (
     REFERENCE_SHA256,
     missing_reason,
@@ -17,6 +17,7 @@ from trainer.config.protocols import (
     weights_hash,
     weights_path,
 )
+from trainer.config.settings import PROFILES
 from trainer.config.trial import TrialConfig
 
 
@@ -37,16 +38,16 @@ def find_weights(
     required: bool,
     only_planned: bool = False,
 ) -> Weights:
-    """The weights of a sweep: `path_given`, else INCEPTION_WEIGHTS. Of the paper profile only.
+    """The weights of a sweep: `path_given`, else INCEPTION_WEIGHTS, where IS and FID are scores.
 
     Raises UsageError if the file is not the reference and that is not allowed, and if it is not
     there though it was given or is required: for trials that are `only_planned` the reference is
     taken then, and `note` says so.
     """
-    if profile != "paper":
+    if not lookup("profile", PROFILES, profile).scored_by_inception:
         if path_given is not None:
             raise UsageError(
-                f"--inception-weights is for the paper profile: {profile} has scores of its own"
+                f"--inception-weights is for other profiles: {profile} has scores of its own"
             )
         return Weights()
     path = weights_path(path_given)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.plan.inception_weights import Weights
+from trainer.config.own_images import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,8 @@ class Options:
     """Options of a run; none of them can change a number. `command` is kept with the sweep.
 
     `time_budget` is in s. A trial that has failed `max_failures` times is left alone. With `share`
-    other starts of the command run at the same time.
+    other starts of the command run at the same time. `reading` says how own pictures are read,
+    where a node has not read them yet: what comes of it is in their hash.
     """
 
     results: str | None
@@ -34,6 +36,7 @@ class Options:
     as_json: bool
     command: str
     share: bool = False
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def remote(self) -> bool:

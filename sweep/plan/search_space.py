@@ -13,9 +13,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from sweep.plan.grid import missing_data
+from sweep.plan.grid import missing_data, settings_on
 from trainer.config.lookup import UsageError, lookup, select
-from trainer.config.settings import METHODS, PROFILES, SETTINGS, setting_name
+from trainer.config.own_images import own_resolution
+from trainer.config.settings import METHODS, PROFILES, setting_name
 from trainer.config.trial import TrialConfig, trial_config
 
 # i_ratio is one of 1/32, 2/32, .., 1.
@@ -78,11 +79,13 @@ def spaces_over_i(
     settings: Sequence[str],
     method: str,
     seed: int,
+    dataset: str | None = None,
     **changes: Any,
 ) -> list[Space]:
     """A space over i per setting. Raises UsageError for a name or value that is not one.
 
-    `settings` are shell patterns over Table I, `changes` fields of every trial.
+    `settings` are shell patterns over Table I, whose sizes run on the `dataset` if there is one,
+    `changes` fields of every trial.
     """
     lookup("profile", PROFILES, profile)
     if not lookup("method", METHODS, method).lifts:
@@ -92,15 +95,20 @@ def spaces_over_i(
             f"over: give one of {lifting}"
         )
     spaces = []
-    for setting in select("setting", SETTINGS, settings):
+    for setting in settings_on(profile, settings, dataset):
         trials = {
             _key({"i_ratio": i}): trial_config(
-                profile, setting, method, seed, i_ratio=i, **changes
+                profile, setting, method, seed, dataset=dataset, i_ratio=i, **changes
             )
             for i in _ratios()
         }
-        dataset = next(iter(trials.values())).dataset
-        space = Space(name=setting, dataset=dataset, method=method, categories={}, trials=trials)
+        space = Space(
+            name=setting,
+            dataset=next(iter(trials.values())).dataset,
+            method=method,
+            categories={},
+            trials=trials,
+        )
         spaces.append(space)
     return spaces
 
@@ -118,8 +126,13 @@ def spaces_over_everything(
     p = lookup("profile", PROFILES, profile)
     if datasets is None:
         names = list(dict.fromkeys(p.dataset.values()))
+        if not names:
+            raise UsageError(f"profile {profile} has no data of its own: give --dataset images")
     else:
-        names = select(f"data set of the {profile} profile", p.recipes, datasets)
+        own = [name for name in datasets if own_resolution(name)]
+        given = [name for name in datasets if name not in own]
+        names = select(f"data set of the {profile} profile", p.recipes, given) if given else []
+        names += own
     return [_space_of_dataset(profile, name, seed, changes) for name in names]
 
 

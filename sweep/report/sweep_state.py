@@ -29,7 +29,7 @@ from sweep.store.store import Store
 from sweep.store.tables import parse
 from sweep.store.trial_ownership import record_path
 from sweep.store.vocabulary import UNREADABLE, Row
-from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS
+from trainer.config.settings import ALL_SETTINGS, METHODS, dataset_facts
 from trainer.verdict import SIGNALS, in_words
 
 # Columns that are read of a trial: all of them take ten times as long.
@@ -157,7 +157,7 @@ def trial_standing(record: Row, now: datetime, *, lost: bool = False) -> TrialSt
 
 def score_column(dataset: str) -> str:
     """The distance that decides about the best evaluation on a data set; lower is better."""
-    spec = DATASETS.get(dataset)
+    spec = dataset_facts(dataset)
     if spec is None or spec.resolution is not None:
         return "fd_digits" if dataset.startswith("digits") else "fid"
     return "mode_distance" if spec.modes else "equilibrium_distance"

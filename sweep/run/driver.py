@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import math
 import time
@@ -180,6 +181,7 @@ class Driver:
             "inception_weights": options.weights.path and str(options.weights.path),
             "allow_other_weights": options.allow_other_weights,
             "stop_on_collapse": options.stop_on_collapse,
+            "reading": dataclasses.asdict(options.reading),
         }
         run_trials = functools.partial(
             ray_cluster.run_trials,

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sweep.plan.estimate import expected_seconds
 from sweep.plan.gone_owners import settle_gone
 from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, default_name, erase, given_up, results_root, to_run
-from sweep.report.display import Show, display
+from sweep.report.display import Show, display, duration
 from sweep.report.progress import progress_of
 from sweep.report.summary import sum_up
 from sweep.run import cluster_watch, unused_nodes
@@ -215,7 +216,9 @@ def _run_owned(
     ownership.write_rows("sweeps", name, plan_rows(name, plan.trials))
     ownership.tell(slots=progress.slots if has_work else 0, counts=progress.counts)
     waiting = 0 if driver.backlog is None else len(driver.backlog.waiting)
-    _announce(store, name, plan, options, show, len(done), waiting, progress.slots * has_work)
+    slots = progress.slots * has_work
+    expected = expected_seconds(todo, stored, slots, driver.gpu_bytes)
+    _announce(store, name, plan, options, show, len(done), waiting, slots, expected)
     for trial_id, failures in abandoned.items():
         text = f"{trial_id} has failed {failures} times and is left alone: --max-failures, --fresh"
         show("note", text=text)
@@ -267,17 +270,20 @@ def _announce(
     done: int,
     todo: int,
     slots: int,
+    expected: float | None,
 ) -> None:
+    ready = "" if expected is None else f", expected to take {duration(expected)}"
     show(
         "start",
         text=f"sweep {name}: {len(plan.trials)} trials in {store.place}, {done} done"
-        + (f", {todo} to run, {slots} at once" if slots else ": everything is there"),
+        + (f", {todo} to run, {slots} at once{ready}" if slots else ": everything is there"),
         sweep=name,
         results=store.place,
         planned=len(plan.trials),
         done=done,
         skipped=dict(plan.skipped),
         slots=slots,
+        expected_seconds=expected,
     )
     if options.weights.note:
         show("note", text=options.weights.note)

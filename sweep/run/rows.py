@@ -39,15 +39,16 @@ RARELY_MEASURED = (
 
 
 def identity_row(config: TrialConfig) -> dict[str, Any]:
-    """The columns that a plan and a trial share."""
-    setting = ALL_SETTINGS[config.setting]
+    """The columns that a plan and a trial share; sizes in the paper's are null where the setting
+    is none that this version names."""
+    setting = ALL_SETTINGS.get(config.setting)
     return {
         "trial_id": config.trial_id,
         "profile": config.profile,
         "setting": config.setting,
-        "group": setting.group,
-        "setting_batch_size": setting.batch_size,
-        "setting_channels": setting.channels,
+        "group": setting and setting.group,
+        "setting_batch_size": setting and setting.batch_size,
+        "setting_channels": setting and setting.channels,
         "batch_size": config.batch_size,
         "micro_batch": config.micro_batch,
         "channels": config.channels,

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from sweep.store.ownership import Superseded, read_owner
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
 from sweep.store.trial_ownership import acquire_within, record_path
+from trainer.config.own_images import OwnImages, Reading
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source, load_source
 from trainer.interruption import Interrupted, Stop, never
@@ -62,6 +63,7 @@ class Task:
     inception_weights: str | None = None
     allow_other_weights: bool = False
     stop_on_collapse: bool = True
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_trial(config: Mapping[str, Any]) -> None:
@@ -118,7 +120,14 @@ def _train(config: TrialConfig, task: Task, recorder: Recorder, stop: Stop) -> N
         total = torch.cuda.get_device_properties(config.device).total_memory
         torch.cuda.set_per_process_memory_fraction(memory_cap(task.gpus, total))
     weights = check_weights(config, task.inception_weights)
-    source = _source(config.dataset, config.device, task.data_root, task.download)
+    source = _source(
+        config.dataset,
+        config.device,
+        task.data_root,
+        task.download,
+        config.own_images,
+        Reading(**task.reading),
+    )
     state = recorder.latest_state()
     scorer = load_scorer(config, source, state, weights, allow_other=task.allow_other_weights)
     recorder.resume(state, scorer)
@@ -165,10 +174,17 @@ def _ends(verdict: Verdict | None, task: Task) -> bool:
 
 # An actor that is used again for another trial finds the data in memory.
 @lru_cache(maxsize=2)
-def _source(dataset: str, device: str, root: str | None, download: bool) -> Source:
+def _source(
+    dataset: str,
+    device: str,
+    root: str | None,
+    download: bool,
+    own: OwnImages | None,
+    reading: Reading,
+) -> Source:
     path = None if root is None else Path(root)
     if path is None or not download:
-        return load_source(dataset, device, path)
+        return load_source(dataset, device, path, own=own, reading=reading)
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(path))  # trials that start together download once

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from sweep import rescue, search
-from sweep.cli import experiment
-from sweep.cli.flags import duration, options_of, weights_of
+from sweep.cli import experiment, flags
+from sweep.cli.flags import device_of, duration, options_of, own_images_of, weights_of
 from sweep.plan.inception_weights import Weights
 from sweep.table1 import TABLE1
+from tests.own_pictures import write_pictures
+from trainer.config.lookup import UsageError
 
 
 @pytest.mark.parametrize(
@@ -90,3 +92,48 @@ def test_no_cluster_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     args = experiment.parser(TABLE1).parse_args([])
     assert not options_of("table1", args, Weights(path=None, sha256=None)).remote
+
+
+def own_flags(*arguments: str) -> argparse.Namespace:
+    return experiment.parser(TABLE1).parse_args(["--profile=small", *arguments])
+
+
+def test_own_pictures_are_read_before_anything_is_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "pics", 20, ("a", "b"))
+    given = own_flags("--dataset=images", "--data-root=pics", "--conditional", "--resolution=64")
+    own = own_images_of(given)
+    assert own is not None
+    assert (own.resolution, own.classes) == (64, 2)
+    assert "20 pictures of 2 classes" in capsys.readouterr().err
+    assert own_images_of(own_flags()) is None
+    assert options_of("table1", own_flags("--fit"), Weights()).reading.fit
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--dataset=images"], "images are read from --data-root"),
+        (["--dataset=images", "--data-root=/nowhere"], "no pictures at /nowhere"),
+        (["--dataset=images", "--profile=digits"], "give --profile small or paper"),
+        (["--fit"], "--fit is for --dataset images"),
+    ],
+)
+def test_flags_on_own_pictures_that_do_not_go_together(given: list[str], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        own_images_of(own_flags(*given))
+
+
+def test_own_pictures_run_on_the_device_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flags, "has_gpu", lambda: False)
+    paper = ["--profile=paper", "--dataset=images"]
+    assert device_of(own_flags(*paper)) == "cpu"
+    assert device_of(own_flags(*paper, "--device=cuda")) == "cuda"
+    assert device_of(own_flags(*paper, "--ray-address=auto")) == "cuda"
+    assert device_of(own_flags("--profile=paper")) is None, "rows run where the profile says"
+    monkeypatch.setattr(flags, "has_gpu", lambda: True)
+    assert device_of(own_flags(*paper)) == "cuda"
+    assert device_of(own_flags("--dataset=images")) is None, "small is for a CPU"

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from sweep.plan.estimate import Measured, cost, gpu_hours, makespan, nominal_seconds
+from sweep.plan.estimate import (
+    Measured,
+    cost,
+    expected_seconds,
+    gpu_hours,
+    makespan,
+    nominal_seconds,
+)
 from sweep.plan.resources import Share
 from trainer.config.trial import TrialConfig, trial_config
 
@@ -112,3 +119,17 @@ def test_each_trial_takes_the_slot_that_is_free_first(
     seconds: list[float], slots: int, whole: float
 ) -> None:
     assert makespan(seconds, slots) == whole
+
+
+def test_the_time_of_a_plan_is_that_of_what_is_left_on_its_slots() -> None:
+    other = dataclasses.replace(CONFIG, seed=1)
+    whole = nominal_seconds(CONFIG)
+    assert expected_seconds([], {}, 2) is None
+    assert expected_seconds([CONFIG], {}, 0) is None
+    assert expected_seconds([CONFIG, other], {}, 1) == pytest.approx(2 * whole)
+    assert expected_seconds([CONFIG, other], {}, 2) == pytest.approx(whole)
+    ended, half = row(other, 2 * whole), row(CONFIG, whole) | {"status": "stopped"}
+    half["iteration"] = CONFIG.iterations // 2
+    rows = {other.trial_id: ended, CONFIG.trial_id: half}
+    left = expected_seconds([CONFIG], rows, 2)
+    assert left == pytest.approx(whole), "twice the nominal time, and half of it is left"

@@ -7,6 +7,7 @@ import pytest
 from sweep.plan.grid import grid, ratios, seeds
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError
+from trainer.config.own_images import OwnImages
 from trainer.config.settings import METHODS, SETTINGS
 from trainer.config.trial import trial_config
 
@@ -150,3 +151,37 @@ def test_sr_is_what_the_paper_used_on_the_settings_data() -> None:
     }
     both = grid("digits", ["C_8-32"], ["sr", "sr-static"], [0], iterations=2)
     assert [c.method for c in both.trials] == ["sr-static"]
+
+
+OWN = OwnImages(resolution=32, sha256="ab" * 32, images=900, classes=2)
+
+
+def test_own_pictures_take_the_sizes_of_rows_and_of_others() -> None:
+    plan = grid("small", ["C_8-32", "E_256-128", "A_256-128"], ["sn", "sr"], [0], own=OWN)
+    assert {(c.setting, c.method) for c in plan.trials} == {
+        (setting, method) for setting in ("U_8-32", "U_256-128") for method in ("sn", "sr-static")
+    }
+    assert {c.dataset for c in plan.trials} == {OWN.name}
+    assert {c.own_images for c in plan.trials} == {OWN}
+    others = grid("small", ["U_8-*"], ["sn"], [0], own=OWN).trials
+    assert {c.setting for c in others} == {f"U_8-{width}" for width in (32, 64, 128, 256)}
+    rows = grid("small", ["*"], ["sn"], [0], own=OWN).trials
+    sizes = {(s.batch_size, s.channels) for s in SETTINGS.values()}
+    assert len(rows) == len(sizes), "a pattern without U means the rows"
+
+
+def test_another_data_set_of_the_profile_and_another_device(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    root = {"data_root": tmp_path, "device": "cpu"}
+    (trial,) = grid("paper", ["C_8-32"], ["sn"], [0], dataset="cifar10-conditional", **root).trials
+    assert (trial.setting, trial.classes, trial.device) == ("U_8-32", 10, "cpu")
+    (row,) = grid("paper", ["C_8-32"], ["sn"], [0], dataset="cifar10", **root).trials
+    assert row.setting == "C_8-32"
+
+
+def test_data_sets_that_a_profile_has_not() -> None:
+    for profile, dataset in (("digits", "cifar10"), ("small", "images48")):
+        with pytest.raises(UsageError, match=f"unknown data set of the {profile} profile"):
+            grid(profile, ["C_8-32"], ["sn"], [0], dataset=dataset)
+    with pytest.raises(UsageError, match="give --dataset images and --data-root"):
+        grid("small", ["C_8-32"], ["sn"], [0])

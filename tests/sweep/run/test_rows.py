@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -181,3 +182,11 @@ def test_the_end_is_the_last_evaluation_with_the_full_scores(evaluation: Evaluat
     )
     assert (row["final_spectrum_left"], row["final_modes"]) == (0.5, None)
     assert row["first_spectrum_left"] == evaluation.record["spectrum_left"]
+
+
+def test_a_setting_that_no_version_names_has_no_sizes_of_the_paper() -> None:
+    (known,) = plan_rows("s", [CONFIG])
+    (foreign,) = plan_rows("s", [dataclasses.replace(CONFIG, setting="mine")])
+    different = {name for name in known if known[name] != foreign[name]}
+    assert different == {"trial_id", "setting", "group", "setting_batch_size", "setting_channels"}
+    assert (foreign["setting"], foreign["group"]) == ("mine", None)
