@@ -92,6 +92,7 @@ def _profile_contents(snapshot: Snapshot, store: Store, profile: str) -> Mapping
         "rivals": rivals.rivals_of(contrasted, profile),
         "baselines": BASELINES,
         "facts": protocol.facts(of_table),
+        "outside": sum(row["setting"] not in SETTINGS for row in snapshot.records.values()),
         "reasons": protocol.reasons_against(rows, profile),
         "claims": claims.claims_of_rows(contrasted, snapshot),
         "kinds": pickers.kinds(started),

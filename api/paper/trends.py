@@ -67,10 +67,11 @@ def all_static_dynamic(rows: Iterable[Row]) -> list[StaticDynamic]:
 
 
 def _by_setting(rows: Iterable[Row]) -> list[list[Row]]:
-    parts: dict[tuple[str, str], list[Row]] = {}
+    parts: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         if row["status"] != "planned":
-            parts.setdefault((row["profile"], row["setting"]), []).append(row)
+            key = row["profile"], row["setting"], row["dataset"]
+            parts.setdefault(key, []).append(row)
     return list(parts.values())
 
 

@@ -15,14 +15,14 @@ from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED
 from trainer.config.settings import METHODS, SETTINGS
 
-Key = tuple[str, str, str, float | None]
+Key = tuple[str, str, str, str, float | None]
 
 
 def cells(records: Sequence[Row]) -> list[Cell]:
     """Cells by profile, then in the order of Table I and of the methods; i ascending."""
     by_key: dict[Key, list[Row]] = {}
     for row in records:
-        key = (row["profile"], row["setting"], row["method"], row["i_ratio"])
+        key = (row["profile"], row["setting"], row["dataset"], row["method"], row["i_ratio"])
         by_key.setdefault(key, []).append(row)
     return [_cell(by_key[key], key) for key in sorted(by_key, key=_place)]
 
@@ -30,14 +30,15 @@ def cells(records: Sequence[Row]) -> list[Cell]:
 def columns_of(matrix_cells: Sequence[Cell]) -> list[Column]:
     """The columns that the cells fill, in order."""
     pairs = {(cell.method, cell.i_ratio) for cell in matrix_cells}
-    ordered = sorted(pairs, key=lambda pair: _place(("", "", *pair)))
+    ordered = sorted(pairs, key=lambda pair: _place(("", "", "", *pair)))
     return [Column(method=method, i_ratio=i_ratio) for method, i_ratio in ordered]
 
 
-def _place(key: Key) -> tuple[str, int, str, int, str, float]:
-    profile, setting, method, i_ratio = key
+def _place(key: Key) -> tuple[str, int, str, str, int, str, float]:
+    profile, setting, dataset, method, i_ratio = key
     i = -1.0 if i_ratio is None else i_ratio
-    return profile, _index_in(SETTINGS, setting), setting, _index_in(METHODS, method), method, i
+    row, column = _index_in(SETTINGS, setting), _index_in(METHODS, method)
+    return profile, row, setting, dataset, column, method, i
 
 
 def _index_in(table: Mapping[str, object], name: str) -> int:
@@ -46,7 +47,7 @@ def _index_in(table: Mapping[str, object], name: str) -> int:
 
 @memoise_by_rows(size=2048)
 def _cell(rows: Sequence[Row], key: Key) -> Cell:
-    profile, setting, method, i_ratio = key
+    profile, setting, dataset, method, i_ratio = key
     score = score_name(rows[0])
     best = [
         value
@@ -56,6 +57,7 @@ def _cell(rows: Sequence[Row], key: Key) -> Cell:
     fields = {
         "profile": profile,
         "setting": setting,
+        "dataset": dataset,
         "method": method,
         "i_ratio": i_ratio,
         "score": score,

@@ -104,10 +104,11 @@ class Seed(BaseModel):
 
 
 class Cell(BaseModel):
-    """The trials of a setting and a method; `mean` and `sd` are of the finished ones' best."""
+    """The trials of a setting on a data set by a method; `mean` and `sd` are of finished ones."""
 
     profile: str
     setting: str
+    dataset: str
     method: str
     i_ratio: float | None
     score: Literal["fd_digits", "fid"]

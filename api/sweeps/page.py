@@ -21,10 +21,11 @@ from api.trials import queries
 from api.web.parameters import Now, Serving
 from api.web.service import tag_sweeps
 from sweep.store import requests
-from trainer.config.settings import ALL_SETTINGS
+from trainer.config.settings import ALL_SETTINGS, SETTINGS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
+_PLACES = {name: place for place, name in enumerate(ALL_SETTINGS)}
 CountedCell = tuple[Cell, Mapping[str, int]]
 
 # A matrix shows every trial up to this many, then counts: a page stays a page.
@@ -58,24 +59,33 @@ def _store_matrices(snapshot: Snapshot) -> Mapping[str, Mapping[str, Any]]:
 
 
 def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
-    """Matrices by profile: the methods, and by setting and method the cells, one for each i, each
+    """Matrices by title: the methods, and by setting and method the cells, one for each i, each
     with the number of its trials by status.
 
-    Settings are in Table I's order; what is outside it comes last.
+    One holds a profile's rows of Table I, in its order. Sizes outside it run on any data, so each
+    data set of theirs, such as your own pictures, has a matrix of its own.
     """
-    by_profile: dict[str, dict[str, dict[str, list[CountedCell]]]] = {}
+    parts: dict[tuple[str, str | None], dict[str, dict[str, list[CountedCell]]]] = {}
     for cell in matrix.cells(records):
-        of_setting = by_profile.setdefault(cell.profile, {}).setdefault(cell.setting, {})
+        part = cell.profile, None if cell.setting in SETTINGS else cell.dataset
+        methods = parts.setdefault(part, {}).setdefault(cell.setting, {})
         counts = Counter(seed.status for seed in cell.seeds)
-        of_setting.setdefault(cell.method, []).append((cell, counts))
+        methods.setdefault(cell.method, []).append((cell, counts))
     return {
-        profile: {
+        f"{profile} profile" + (f", {dataset}" if dataset else ""): {
+            "profile": profile,
+            "dataset": dataset,
             "methods": in_order(m for methods in settings.values() for m in methods),
-            "settings": {s: settings[s] for s in ALL_SETTINGS if s in settings},
+            "settings": dict(sorted(settings.items(), key=lambda item: _place_of(item[0]))),
             "dots": len(records) <= DOTS,
         }
-        for profile, settings in by_profile.items()
+        for (profile, dataset), settings in parts.items()
     }
+
+
+def _place_of(setting: str) -> tuple[int, str]:
+    """The place of a setting among those that this version names, the others by their names."""
+    return _PLACES.get(setting, len(_PLACES)), setting
 
 
 @router.get("/view/sweeps/{name}")

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from api.trials.models import Trial
 from sweep.paper.scores import score_name
-from trainer.config.settings import DATASETS, LAYERS, SHORTCUTS, USUAL_LAYERS
+from trainer.config.settings import LAYERS, SHORTCUTS, USUAL_LAYERS, dataset_facts
 
 
 def layer_count(dataset: str) -> int:
     """Convolutions of the discriminator for a data set, the usual number for an unknown one."""
-    facts = DATASETS.get(dataset)
+    facts = dataset_facts(dataset)
     return LAYERS.get((facts.resolution if facts else None) or 0, USUAL_LAYERS)
 
 

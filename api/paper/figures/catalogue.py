@@ -97,7 +97,9 @@ def profile_of(snapshot: Snapshot, name: str | None) -> str:
     if name is not None:
         return select("profile", PROFILES, [name])[0]
     present = {row["profile"] for row in snapshot.records.values() if row["status"] != "planned"}
-    return next((profile for profile in PROFILES if profile in present), next(iter(PROFILES)))
+    # Those of own pictures have no row of Table I.
+    profiles = [profile for profile, sizes in PROFILES.items() if sizes.dataset]
+    return next((profile for profile in profiles if profile in present), profiles[0])
 
 
 def settings_of(view: View, query: FigureQuery) -> list[str]:

@@ -47,7 +47,7 @@ def test_as_a_table(http: httpx2.Client) -> None:
     assert table.num_rows == 7
     assert table.column("i_ratio").null_count == 1
     csv = http.get("/sweeps/fig8/matrix?format=csv").text.splitlines()
-    assert csv[0].startswith("profile,setting,method,i_ratio,score,seed,trial_id,status")
+    assert csv[0].startswith("profile,setting,dataset,method,i_ratio,score,seed,trial_id")
     assert len(csv) == 8
     assert http.get("/sweeps/nothing/matrix").status_code == 404
 
@@ -75,3 +75,32 @@ def test_a_sweep_of_any_name_is_downloaded(tmp_path: Path, name: str) -> None:
             assert response.status_code == 200
             assert response.text.count("\r\n") == 2
             assert response.headers["content-disposition"].startswith("attachment; filename*=")
+
+
+def test_own_pictures_have_matrices_of_their_own(tmp_path: Path) -> None:
+    """Two folders with the same sizes and methods are never averaged, nor shown as Table I's."""
+    store = Store(tmp_path)
+    trials = []
+    for dataset in ("images32-01234567", "images32-89abcdef"):
+        for method in ("sn", "sr-static"):
+            own = {"profile": "small", "setting": "U_32-32", "group": "U", "dataset": dataset}
+            name = f"small.U_32-32.{method}.-.s0-{dataset[-8:]}"
+            trials.append(identity("C_32-32", method, 0) | own | {"trial_id": name})
+            write_trial(store, trials[-1])
+    write_plan(store, "pets", trials)
+    with serving(tmp_path) as http:
+        cells = http.get("/sweeps/pets/matrix").json()["cells"]
+        assert [(c["dataset"][-8:], c["method"], c["n"]) for c in cells] == [
+            ("01234567", "sn", 0), ("01234567", "sr-static", 0),
+            ("89abcdef", "sn", 0), ("89abcdef", "sr-static", 0),
+        ]  # fmt: skip
+        for page in (http.get("/").text, http.get("/view/sweeps/pets").text):
+            for dataset in ("images32-01234567", "images32-89abcdef"):
+                assert f"<caption>small profile, {dataset}</caption>" in page
+        found = http.get("/results?dataset=images32-0*").json()
+        assert [row["dataset"] for row in found["items"]] == 2 * ["images32-01234567"]
+        assert http.get("/view/trials?dataset=images32-89abcdef").text.count("89abcdef") > 2
+        trial = trials[0]["trial_id"]
+        assert http.get(f"/view/trials/{trial}").status_code == 200
+        assert "4\n  trials outside it" in http.get("/paper").text
+        assert http.get("/table2").status_code == 200

@@ -6,6 +6,7 @@ import re
 
 import httpx2
 
+from api.trials.dataset_facts import layer_count
 from tests.api.servers import only_trial
 from trainer.config.settings import SHORTCUTS
 
@@ -57,3 +58,9 @@ def test_without_modes_the_inception_score_is_drawn(every: httpx2.Client) -> Non
     drawn = {trace["name"]: trace["y"] for trace in figure["data"]}
     assert set(drawn) == {"fid", "inception_score", "d_loss", "g_loss", "gap"}
     assert drawn["inception_score"][1] == 20.5
+
+
+def test_own_pictures_have_the_layers_of_their_resolution() -> None:
+    counts = {side: layer_count(f"images{side}-01234567") for side in (32, 64, 128)}
+    assert counts == {32: 10, 64: 15, 128: 17}
+    assert layer_count("elsewhere") == 10
