@@ -30,7 +30,6 @@ WITHOUT_A_FILE_OF_THEIR_NAME = frozenset(
         "api/web/bodies.py",
         "api/web/parameters.py",
         "api/web/service.py",
-        "api/web/words.py",
         "sweep/cli/commands.py",
         "sweep/fig12.py",
         "sweep/fig8.py",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from api.drawing.look import in_order
 from api.paper.table2 import MethodScore, Pair, SettingScores
 from sweep.paper.claims import CONTROLS
+from sweep.store.judgement import is_judged
 from sweep.store.vocabulary import FINISHED
 
 # Methods of the headline: SN, the controls that the paper lacks, and what it calls SR.
@@ -17,7 +18,8 @@ HEADLINE_METHODS = ("sn", *CONTROLS, "sr-static", "sr-dynamic")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collapses:
-    """A method's finished runs of Table II's configurations, and in how many modes collapsed."""
+    """A method's finished runs of Table II's configurations whose mode collapse was judged, and
+    in how many of them modes collapsed."""
 
     method: str
     runs: int
@@ -73,7 +75,14 @@ def standing(rows: Sequence[SettingScores], profile: str) -> Standing:
 
 
 def _collapses(method: str, cells: Sequence[MethodScore]) -> Collapses:
-    finished = [[s for s in cell.seeds if s.status in FINISHED] for cell in cells]
+    finished = [
+        [
+            seed
+            for seed in cell.seeds
+            if seed.status in FINISHED and is_judged("mode_collapse_at", seed.not_judged)
+        ]
+        for cell in cells
+    ]
     finished = [seeds for seeds in finished if seeds]
     collapsed = [[s for s in seeds if s.mode_collapse_at is not None] for seeds in finished]
     return Collapses(

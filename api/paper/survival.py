@@ -1,8 +1,10 @@
 """The share of runs that have not collapsed: Kaplan and Meier's estimate over iterations.
 
 The event is mode collapse, at the iteration at which it began. Any other end censors: of the run,
-healthy or not, or of what is known of one that still goes on. A run that branched off another is
-at risk from its branch on. Bands are Greenwood's, on the scale of log(-log), 95 %.
+healthy or not, or of what is known of one that still goes on. A run whose mode collapse was not
+judged, as one too short or without scores, is left out and counted apart, for it would count as
+one that did not collapse. A run that branched off another is at risk from its branch on. Bands are
+Greenwood's, on the scale of log(-log), 95 %.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pydantic import BaseModel, Field
 
 from api.reading.snapshot import Row
 from api.web.formats import schema_of
+from sweep.store.judgement import reasons_not_judged, standing_reason
 
 # Of the standard normal distribution, two-sided 95 %.
 Z = 1.959963984540054
@@ -39,9 +42,10 @@ class Survival(BaseModel):
     profile: str
     method: str
     i_ratio: float | None
-    trials: int
+    trials: int = Field(description="whose mode collapse was judged, or may yet be")
     collapsed: int
     censored: int
+    not_judged: int = Field(description="further trials, left out: their mode collapse was not")
     steps: list[Step]
 
 
@@ -53,10 +57,15 @@ class Survivals(BaseModel):
 def survival(rows: Iterable[Row]) -> list[Survival]:
     """Survival by profile, method and i, of the trials that have begun."""
     runs: dict[tuple[str, str, float | None], list[tuple[int, int, bool]]] = {}
+    not_judged: Counter[tuple[str, str, float | None]] = Counter()
     for row in rows:
         if row["status"] != "planned" and row["iteration"] is not None:
             key = (row["profile"], row["method"], row["i_ratio"])
-            runs.setdefault(key, []).append(_run(row))
+            own = runs.setdefault(key, [])
+            if standing_reason("mode_collapse_at", reasons_not_judged(row)) is None:
+                own.append(_run(row))
+            else:
+                not_judged[key] += 1
     ordered = sorted(runs, key=lambda key: (*key[:2], key[2] or 0.0))
     return [
         Survival(
@@ -66,6 +75,7 @@ def survival(rows: Iterable[Row]) -> list[Survival]:
             trials=len(runs[key]),
             collapsed=sum(fell for *_, fell in runs[key]),
             censored=sum(not fell for *_, fell in runs[key]),
+            not_judged=not_judged[key],
             steps=list(steps(runs[key])),
         )
         for key in ordered
@@ -115,7 +125,7 @@ def band(share: float, variance: float) -> tuple[float | None, float | None]:
     return share ** math.exp(-width), share ** math.exp(width)
 
 
-SURVIVAL_ONLY = {"steps", "trials", "collapsed", "censored"}
+SURVIVAL_ONLY = {"steps", "trials", "collapsed", "censored", "not_judged"}
 STEP_SCHEMA = schema_of((Survival, SURVIVAL_ONLY), (Step, set()))
 
 

@@ -110,8 +110,15 @@ def _nested(
 
 def method_score(result: MethodResult) -> MethodScore:
     fields = dataclasses.asdict(result)
-    seeds = [trusted(SeedScore, finite(seed)) for seed in fields.pop("seeds")]
+    seeds = [_seed_score(seed) for seed in fields.pop("seeds")]
     return MethodScore.model_validate(finite(fields) | {"seeds": seeds})
+
+
+def _seed_score(seed: Mapping[str, Any]) -> SeedScore:
+    reasons = seed["not_judged"]
+    return trusted(
+        SeedScore, finite({**seed, "not_judged": None if reasons is None else list(reasons)})
+    )
 
 
 def paired(result: PairedDifference) -> Pair:
@@ -177,6 +184,9 @@ class SeedScore(BaseModel):
     spectral_collapse_at: int | None
     dead_at: int | None
     diverged_at: int | None
+    not_judged: list[str] | None = Field(
+        description="signals that were not judged; null if that is not recorded"
+    )
     nonfinite: Nonfinite = {}
 
 

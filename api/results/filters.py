@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
+from sweep.store.judgement import healthy
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.vocabulary import SHOWN_STATUSES
 from trainer.config.lookup import UsageError, lookup, select
@@ -35,7 +36,8 @@ RANGES = {
 class Filters:
     """Restrictions of a list of trials. Names may be shell patterns; none means all.
 
-    `collapsed` and `spectrally_collapsed` ask whether that collapse was seen. `ranges` are open
+    `collapsed` and `spectrally_collapsed` ask whether that collapse was seen, `healthy` whether
+    every signal was judged and none seen (true), or one seen (false). `ranges` are open
     intervals by parameter, such as `fid_lt`; what has no number there is in none.
     """
 
@@ -57,6 +59,7 @@ class Filters:
     setting_channels: Sequence[int] = ()
     collapsed: bool | None = None
     spectrally_collapsed: bool | None = None
+    healthy: bool | None = None
     ranges: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -191,6 +194,8 @@ def _sieves(snapshot: Snapshot, filters: Filters) -> list[Sieve]:
         for name, onset_column in COLLAPSE_FILTERS.items()
         if (expected := getattr(filters, name)) is not None
     ]
+    if (expected := filters.healthy) is not None:
+        sieves.append(lambda rows: [row for row in rows if healthy(row) is expected])
     return sieves + [_in_range(*RANGES[name], value) for name, value in filters.ranges.items()]
 
 

@@ -53,6 +53,9 @@ async def filters(
     setting_channels: Numbers = (),
     collapsed: SeenFlag = None,
     spectrally_collapsed: SeenFlag = None,
+    healthy: Annotated[
+        bool | None, Query(description="all signals judged and none seen; false if one was seen")
+    ] = None,
 ) -> Filters:
     """Filters of the query, with its ranges."""
     return Filters(
@@ -74,6 +77,7 @@ async def filters(
         setting_channels=setting_channels,
         collapsed=collapsed,
         spectrally_collapsed=spectrally_collapsed,
+        healthy=healthy,
         ranges=read_ranges(request.query_params.multi_items()),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from api.reading.snapshot import Row
+from sweep.store.judgement import reasons_not_judged, standing_reason
 from sweep.store.vocabulary import UNREADABLE
 
 
@@ -58,6 +59,13 @@ def _collapsed(records: Sequence[Row]) -> Iterator[Alert]:
         yield Alert(
             f"Mode collapse in {_trials(len(collapsed))}: {shares}", False, {"collapsed": "true"}
         )
+    reasons = Counter(
+        reason
+        for row in started
+        if (reason := standing_reason("mode_collapse_at", reasons_not_judged(row))) is not None
+    )
+    for reason, n in reasons.most_common():
+        yield Alert(f"Mode collapse is not judged in {_trials(n)}: {reason}", False)
     dead = _count(records, "dead_at")
     if dead:
         yield Alert(f"A dead discriminator in {_trials(dead)}", False)

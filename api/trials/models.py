@@ -91,6 +91,10 @@ class Trial(BaseModel):
     spectral_collapse_at: int | None = Field(description="iteration at which it began")
     dead_at: int | None
     diverged_at: int | None
+    healthy: bool | None = Field(description="all judged, none seen; null if not all were judged")
+    not_judged: dict[str, str] | None = Field(
+        description="why a signal was not judged; null if that is not recorded"
+    )
     iteration: int | None = Field(description="G updates done")
     iterations: int = Field(description="G updates planned")
     best: ScoresAt | None = Field(description="of the lowest distance before mode collapse")
@@ -131,7 +135,9 @@ class Signal(BaseModel):
 
 class Verdict(BaseModel):
     sentence: str = Field(description="what was seen and, of two collapses, which came first")
-    healthy: bool | None = Field(description="nothing was seen so far; null before the start")
+    healthy: bool | None = Field(
+        description="every signal was judged, and none seen so far; null if some were not judged"
+    )
     signals: list[Signal] = Field(description="earliest first")
 
 

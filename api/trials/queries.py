@@ -14,8 +14,9 @@ from api.trials.models import Relative, ScoresAt, Trial, TrialDetail, Verdict
 from api.trials.series import Evaluation, Histogram, Spectrum
 from api.web import words
 from api.web.nonfinite import finite, trusted, without_nonfinite
+from sweep.store.judgement import healthy, reasons_not_judged
 from sweep.store.schemas import SCORE_NAMES
-from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS, UNREADABLE
+from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS
 
 
 def trial(record: Row) -> Trial:
@@ -75,7 +76,7 @@ def verdict_on(trial: Trial, rules: Mapping[str, Any]) -> Verdict:
     return Verdict.model_validate(
         {
             "sentence": words.verdict(trial),
-            "healthy": None if trial.status in ("planned", UNREADABLE) else not signals,
+            "healthy": trial.healthy,
             "signals": sorted(signals, key=lambda signal: signal["at"]),
         }
     )
@@ -84,6 +85,8 @@ def verdict_on(trial: Trial, rules: Mapping[str, Any]) -> Verdict:
 def _trial_fields(record: Row) -> dict[str, Any]:
     own = {name: record[name] for name in Trial.model_fields if name in record}
     return finite(own) | {
+        "healthy": healthy(record),
+        "not_judged": reasons_not_judged(record),
         "best": _scores_at(record, "best"),
         "final": _scores_at(record, "final"),
         "protocol": _protocol(record["protocol"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from sweep.store.vocabulary import FINISHED, SIGNALS, UNREADABLE
@@ -30,10 +31,13 @@ NOUNS = dict(
 
 
 class Judged(Signals, Protocol):
-    """A trial's status beside its signals."""
+    """A trial's status beside its signals, and why some of these were not judged: None where that
+    is not recorded."""
 
     @property
     def status(self) -> str: ...
+    @property
+    def not_judged(self) -> Mapping[str, str] | None: ...
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -57,7 +61,7 @@ def duration(seconds: float) -> str:
 
 
 def verdict(trial: Judged) -> str:
-    """States the collapses in a sentence, and which of two came first."""
+    """States the collapses, which of two came first, and what was not judged, in sentences."""
     if trial.status == "planned":
         return "Not started."
     if trial.status == UNREADABLE:
@@ -67,11 +71,32 @@ def verdict(trial: Judged) -> str:
         for name, noun in NOUNS.items()
         if (onset := getattr(trial, name)) is not None
     ]
-    if not collapses:
-        so_far = "" if trial.status in FINISHED else " so far"
-        return f"No collapse was seen{so_far}."
-    sentence = ", ".join(collapses)
-    return f"{sentence[0].upper()}{sentence[1:]}.{_order(trial)}"
+    # A run that diverged has ended, and nothing else is asked of it.
+    unjudged = [] if trial.diverged_at is not None else list(_not_judged(trial.not_judged or {}))
+    if collapses:
+        return " ".join([_capitalised(", ".join(collapses)) + "." + _order(trial), *unjudged])
+    # Divergence is always judged: the others are all that there can be.
+    if len(trial.not_judged or {}) == len(SIGNALS) - 1:
+        return " ".join(unjudged)
+    so_far = "" if trial.status in FINISHED else " so far"
+    return " ".join([f"No collapse was seen{so_far}.", *unjudged])
+
+
+def _not_judged(reasons: Mapping[str, str]) -> Iterator[str]:
+    """A sentence per reason, with the signals that were not judged for it."""
+    names_by_reason: dict[str, list[str]] = {}
+    for signal, reason in reasons.items():
+        names_by_reason.setdefault(reason, []).append(NOUNS.get(f"{signal}_at", signal))
+    for reason, names in names_by_reason.items():
+        if len(names) == len(SIGNALS) - 1:
+            yield f"Not judged: {reason}."
+        else:
+            verb = "is" if len(names) == 1 else "are"
+            yield f"{_capitalised(' and '.join(names))} {verb} not judged: {reason}."
+
+
+def _capitalised(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _order(trial: Signals) -> str:

@@ -1,7 +1,7 @@
 """Mode collapse and spectral collapse, counted together over the trials. Standard library only.
 
-Counted are finished trials of Table II's configurations; where one collapse is seen and the other
-is not, they do not go side by side.
+Counted are finished trials of Table II's configurations whose collapse was judged; where one
+collapse is seen and the other is not, they do not go side by side.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sweep.paper.answers import Answer, not_measured, verdict
 from sweep.paper.table2 import TABLE_II, SeedResult, SettingRow, published_sr
+from sweep.store.judgement import is_judged
 from sweep.store.vocabulary import FINISHED
 
 
@@ -18,7 +19,7 @@ def collapses_of_sn(rows: Sequence[SettingRow], profile: str) -> Answer:
     flag_by_setting = {row.setting: _collapsed(row, profile, "sn") for row in rows}
     finished = {setting: flag for setting, flag in flag_by_setting.items() if flag is not None}
     if not finished:
-        return not_measured("no finished trial of SN")
+        return not_measured("no finished trial of SN whose mode collapse was judged")
     flags = {True: 0, False: 0}
     hits = {True: 0, False: 0}
     for setting, flag in finished.items():
@@ -38,7 +39,7 @@ def no_collapse(rows: Sequence[SettingRow], profile: str, method: str | None) ->
     """Trials of the method (None: of SR) that collapsed, of all and of those where SN did."""
     trials, collapsed, after_sn, spared = 0, 0, 0, 0
     for row in rows:
-        seeds = _finished(row, profile, method or sr_of(row, profile))
+        seeds = _judged(row, profile, method or sr_of(row, profile), "mode_collapse_at")
         trials += len(seeds)
         fell = sum(seed.mode_collapse_at is not None for seed in seeds)
         collapsed += fell
@@ -46,7 +47,7 @@ def no_collapse(rows: Sequence[SettingRow], profile: str, method: str | None) ->
             after_sn += 1
             spared += not fell
     if not trials:
-        return not_measured("no finished trial of the method")
+        return not_measured("no finished trial of the method whose mode collapse was judged")
     sentence = (
         f"mode collapse in {collapsed} of {trials} trials; of {after_sn} settings in which SN "
         f"collapsed, {spared} did not"
@@ -58,7 +59,8 @@ def no_collapse(rows: Sequence[SettingRow], profile: str, method: str | None) ->
 
 def side_by_side(rows: Sequence[SettingRow], profile: str, method: str) -> Answer:
     """Trials of the method with both collapses or one, and which came first."""
-    seeds = [seed for row in rows for seed in _finished(row, profile, method)]
+    both = ("mode_collapse_at", "spectral_collapse_at")
+    seeds = [seed for row in rows for seed in _judged(row, profile, method, *both)]
     fell = [(seed.mode_collapse_at, seed.spectral_collapse_at) for seed in seeds]
     both_at = [(m, s) for m, s in fell if m is not None and s is not None]
     modes_alone = sum(m is not None and s is None for m, s in fell)
@@ -77,14 +79,20 @@ def side_by_side(rows: Sequence[SettingRow], profile: str, method: str) -> Answe
     return Answer(verdict(holds), len(both_at), len(seeds), sentence, comparable)
 
 
-def _finished(row: SettingRow, profile: str, method: str) -> list[SeedResult]:
+def _judged(row: SettingRow, profile: str, method: str, *signals: str) -> list[SeedResult]:
+    """Finished trials of which all these signals were judged."""
     result = row.measured.get(profile, {}).get(method)
-    return [] if result is None else [s for s in result.seeds if s.status in FINISHED]
+    return [
+        seed
+        for seed in (() if result is None else result.seeds)
+        if seed.status in FINISHED
+        and all(is_judged(signal, seed.not_judged) for signal in signals)
+    ]
 
 
 def _collapsed(row: SettingRow, profile: str, method: str) -> bool | None:
-    """Tells whether any seed collapsed; None without a finished one."""
-    seeds = _finished(row, profile, method)
+    """Tells whether any seed collapsed; None without one that was judged."""
+    seeds = _judged(row, profile, method, "mode_collapse_at")
     return any(seed.mode_collapse_at is not None for seed in seeds) if seeds else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sweep.store.vocabulary import SIGNALS, Row
 
@@ -25,12 +25,12 @@ def _reasons(text: str | None) -> Mapping[str, str] | None:
     return None if text is None else {name: str(why) for name, why in json.loads(text).items()}
 
 
-def is_judged(signal: str, reasons: Mapping[str, str] | None) -> bool:
+def is_judged(signal: str, not_judged: Collection[str] | None) -> bool:
     """Tells whether a signal was judged; where that is not recorded, it counts as judged.
 
-    `signal` is one of SIGNALS.
+    `signal` is one of SIGNALS, `not_judged` has the names of those that were not.
     """
-    return reasons is None or signal.removesuffix("_at") not in reasons
+    return not_judged is None or signal.removesuffix("_at") not in not_judged
 
 
 def standing_reason(signal: str, reasons: Mapping[str, str] | None) -> str | None:

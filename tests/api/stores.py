@@ -194,6 +194,8 @@ def write_trial(store: Store, who: dict[str, Any], status: str = "completed") ->
                     if status == "collapsed"
                     else {}
                 ),
+                "not_judged": "{}",
+                "healthy": status != "collapsed",
                 "iteration": until,
                 "best_iteration": best["iteration"],
                 **{f"best_{name}": best.get(name) for name in SCORE_NAMES},

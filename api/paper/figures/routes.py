@@ -242,7 +242,8 @@ def kaplan_meier(request: Request, snapshot: Now, profile: Profile = "digits") -
     ]
     items = [item for item in survival.survival(of_table) if item.steps]
     if not items:
-        empty = no_figure("No trial has begun yet.", source, command("survival", profile))
+        says = "No trial whose collapse can be judged has begun yet."
+        empty = no_figure(says, source, command("survival", profile))
         return captioned(request, snapshot, empty)
     return captioned(request, snapshot, survival_curves(items, source))
 

@@ -46,6 +46,8 @@ def survival_curves(items: Sequence[Survival], source: str) -> Figure:
     trials = sum(item.trials for item in items)
     height = 400 + 26 * len(methods)
     summary = f"Share without mode collapse at the end: {shares}."
+    if not_judged := sum(item.not_judged for item in items):
+        summary += f" Left out, for their mode collapse was not judged: {not_judged} runs."
     return styled_figure(drawing, source, height, trials=trials, says=summary)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -57,6 +58,19 @@ def test_a_branch_that_fell_before_it_began_ends_where_it_begins() -> None:
     }  # fmt: skip
     (item,) = survival([row])
     assert [(s.iteration, s.at_risk, s.events) for s in item.steps] == [(200, 1, 1)]
+
+
+def test_a_run_that_was_not_judged_counts_neither_as_collapsed_nor_as_not() -> None:
+    row = {
+        "profile": "digits", "method": "sn", "i_ratio": None, "status": "completed",
+        "iteration": 40, "parent_iteration": None, "mode_collapse_at": None,
+    }  # fmt: skip
+    short = json.dumps({"mode_collapse": "planned for 40 iterations"})
+    early = json.dumps({"mode_collapse": "too few evaluations so far"})
+    (item,) = survival([row | {"not_judged": text} for text in (short, early, "{}", None)])
+    assert (item.trials, item.censored, item.not_judged) == (3, 3, 1)
+    (item,) = survival([row | {"not_judged": short}])
+    assert (item.trials, item.not_judged, item.steps) == (0, 1, [])
 
 
 def test_over_http(http: httpx2.Client) -> None:

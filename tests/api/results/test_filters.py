@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import httpx2
@@ -86,3 +87,14 @@ def test_bad_queries(http: httpx2.Client, query: str, says: str) -> None:
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
     assert says in response.json()["detail"]
+
+
+def test_healthy_is_true_where_all_was_judged_and_false_where_a_collapse_was_seen(
+    http: httpx2.Client,
+) -> None:
+    for flag in ("true", "false"):
+        items = http.get(f"/results?healthy={flag}&limit=100").json()["items"]
+        assert items
+        assert {json.dumps(item["healthy"]) for item in items} == {flag}
+        seen = {item["mode_collapse_at"] is not None for item in items}
+        assert seen == {flag == "false"}

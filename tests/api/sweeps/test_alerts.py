@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from api.sweeps.alerts import alerts
@@ -38,6 +39,16 @@ def test_collapses_are_counted_of_those_that_began() -> None:
     (alert,) = alerts("finished", "", rows)
     assert alert.sentence == "Mode collapse in 1 trial: sn 1 of 2"
     assert not alert.serious
+
+
+def test_collapses_that_are_not_judged_are_told_with_the_reason() -> None:
+    never = json.dumps({"mode_collapse": "neither modes nor Inception scores were measured"})
+    early = json.dumps({"mode_collapse": "too few evaluations so far"})
+    rows = [row(not_judged=never), row(not_judged=never), row("running", not_judged=early), row()]
+    (alert,) = alerts("running", "", rows)
+    assert alert.sentence == (
+        "Mode collapse is not judged in 2 trials: neither modes nor Inception scores were measured"
+    )
 
 
 def test_divergence_and_dead_discriminators_are_their_own() -> None:

@@ -22,7 +22,7 @@ def trial(setting: str, method: str, seed: int, best: float, **changes: Any) -> 
         "best_fd_digits": best, "best_fid": None, "best_iteration": 900, "final_fd_digits": best,
         "final_modes": 500, "final_spectrum_left": 0.9, "updated_at": 0,
         "mode_collapse_at": None, "spectral_collapse_at": None, "dead_at": None,
-        "diverged_at": None, **changes,
+        "diverged_at": None, "not_judged": "{}", **changes,
     }  # fmt: skip
 
 
@@ -136,6 +136,16 @@ def test_collapses_are_counted_together() -> None:
     assert "of 1 settings in which SN collapsed, 1 did not" in rescued.says
     flags = claim_by_name["collapses_of_sn"].measured["digits"]
     assert (flags.verdict, flags.value, flags.n) == ("holds", 1, 2)
+    short = json.dumps(dict.fromkeys(("mode_collapse", "spectral_collapse", "dead"), "short"))
+    unjudged = audit(*(row | {"not_judged": short, "mode_collapse_at": None} for row in trials))
+    assert {
+        unjudged[name].measured["digits"].verdict
+        for name in ("side_by_side", "no_collapse_with_sr", "collapses_of_sn")
+    } == {"not measured"}
+    half = json.dumps({"spectral_collapse": "short"})
+    alone = audit(*(row | {"not_judged": half} for row in trials))
+    assert alone["side_by_side"].measured["digits"].n == 0
+    assert alone["collapses_of_sn"].measured["digits"].n == 2
     healthy = audit(trial("A_64-128", "sn", 0, 100))
     assert healthy["side_by_side"].measured["digits"].verdict == "not measured"
     assert healthy["no_collapse_with_sr"].measured["digits"].verdict == "not measured"
