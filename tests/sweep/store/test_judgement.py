@@ -1,6 +1,7 @@
 """What a stored row says of the signals that were not judged."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from sweep.store.schemas import SCHEMAS
 from sweep.store.vocabulary import SIGNALS
 from trainer import verdict
 
-NONE = dict.fromkeys(SIGNALS)
+NONE: dict[str, Any] = dict.fromkeys(SIGNALS)
 
 
 def test_the_store_and_the_trainer_have_one_word_for_too_early():
