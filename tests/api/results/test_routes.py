@@ -94,7 +94,7 @@ def test_planned_trials_are_listed(http: httpx2.Client) -> None:
     ("query", "says"),
     [
         ("setting=B_64-65", "unknown setting 'B_64-65'; did you mean: B_64-64"),
-        ("method=sr", "unknown method 'sr'; did you mean: sr-"),
+        ("method=sr", "unknown method 'sr'; did you mean: sr"),
         ("profile=digit", "did you mean: digits"),
         ("status=done", "unknown status 'done'"),
         ("sweep=fig", "did you mean: fig8"),
