@@ -92,6 +92,7 @@ def parser() -> flags.Parser:
         "--sampler-seed", type=int, default=0, metavar="N", help="of the suggestions (default 0)"
     )
     flags.length_and_precision_flags(p)
+    flags.scheduler_flags(p)
     flags.running_flags(p)
     p.set_defaults(share=False)  # what is suggested depends on what one start knows
     return p
@@ -128,7 +129,8 @@ def _compare(args: argparse.Namespace) -> int:
         scorer=weights.sha256,
     )
     name = args.name or rivals.default_name
-    options = replace(flags.options_of("rivals", args, weights), name=name)
+    halving = flags.halving_of(args)
+    options = replace(flags.options_of("rivals", args, weights), name=name, halving=halving)
     store = store_of(options.results)
     candidates = _candidates_on_record(store, name, rivals)
     missing = _missing(rivals, args)

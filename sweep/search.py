@@ -95,6 +95,7 @@ def parser() -> flags.Parser:
         help="of every trial, the same for all: they see the same data and noise (default 0)",
     )
     flags.length_and_precision_flags(p)
+    flags.scheduler_flags(p)
     flags.running_flags(p)
     p.set_defaults(share=False)  # what is suggested depends on what one start knows
     return p
@@ -122,7 +123,8 @@ def _search(args: argparse.Namespace) -> int:
         missing = missing_data(datasets, args.data_root, download=args.download)
     else:
         spaces, skipped = available_spaces(every, args.data_root, download=args.download)
-    options = replace(flags.options_of("search", args, weights), name=name)
+    halving = flags.halving_of(args)
+    options = replace(flags.options_of("search", args, weights), name=name, halving=halving)
     store = store_of(options.results)
     configs = {c.trial_id: c for space in every for c in space.trials.values()}
     ids = _planned(store, name, args, configs)
@@ -213,8 +215,9 @@ def _show(
     planned = [config.trial_id for config in plan.trials]
     todo = to_run(
         plan,
-        trial_rows(store, planned, ("trial_id", "status", "diverged_at")),
+        trial_rows(store, planned, ("trial_id", "status", "diverged_at", "rung")),
         stop_on_collapse=options.stop_on_collapse,
+        stop_at_rungs=options.halving is not None,
         fresh=options.fresh,
     )
     for space in spaces:

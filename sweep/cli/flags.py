@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from sweep.cli.commands import Parser
+from sweep.plan.halving import DEFAULT_REDUCTION, Halving
 from sweep.plan.inception_weights import Weights, find_weights
 from sweep.plan.options import Options
 from trainer.config import picture_flags
@@ -172,6 +173,40 @@ def running_flags(p: Parser) -> None:
         action="store_true",
         help="at the end, also score real images, noise and a constant (digits)",
     )
+
+
+def scheduler_flags(p: Parser) -> None:
+    p.add_argument(
+        "--scheduler",
+        choices=("none", "asha"),
+        default="none",
+        help="asha: asynchronous successive halving stops trials early, at rungs, by the "
+        "objective so far; without it they go on (default none)",
+    )
+    p.add_argument(
+        "--reduction",
+        type=int,
+        metavar="N",
+        help=f"of asha: at each rung the best 1/N go on (default {DEFAULT_REDUCTION})",
+    )
+    p.add_argument(
+        "--grace",
+        type=int,
+        metavar="N",
+        help="of asha: iterations before the first rung; each further one is at --reduction times "
+        "as many (default: rungs at 1/9 and 1/3 of the run, for a reduction of 3)",
+    )
+
+
+def halving_of(args: argparse.Namespace) -> Halving | None:
+    """The rungs that the flags ask for. Raises UsageError for values that give none."""
+    if args.scheduler == "none":
+        for name in ("reduction", "grace"):
+            if getattr(args, name) is not None:
+                raise UsageError(f"--{name} is for --scheduler asha")
+        return None
+    reduction = DEFAULT_REDUCTION if args.reduction is None else args.reduction
+    return Halving(reduction=reduction, grace=args.grace)
 
 
 def share_flag(p: Parser) -> None:

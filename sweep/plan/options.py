@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sweep.plan.halving import Halving
 from sweep.plan.inception_weights import Weights
 from trainer.config.own_images import Reading
 
@@ -16,7 +17,8 @@ class Options:
 
     `time_budget` is in s. A trial that has failed `max_failures` times is left alone. With `share`
     other starts of the command run at the same time. `reading` says how own pictures are read,
-    where a node has not read them yet: what comes of it is in their hash.
+    where a node has not read them yet: what comes of it is in their hash. A search stops trials at
+    the rungs of `halving`.
     """
 
     results: str | None
@@ -37,6 +39,7 @@ class Options:
     command: str
     share: bool = False
     reading: Reading = field(default_factory=Reading)
+    halving: Halving | None = None
 
     @property
     def remote(self) -> bool:

@@ -21,7 +21,7 @@ from sweep.store.trial_ownership import (
     owner_in_words,
     record_path,
 )
-from sweep.store.vocabulary import BESIDE_A_SWEEP, FINISHED
+from sweep.store.vocabulary import BESIDE_A_SWEEP, FINISHED, is_halved
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 
@@ -69,13 +69,23 @@ def check_name(store: Store, name: str, plan: Plan) -> None:
 
 
 def to_run(
-    plan: Plan, rows: Mapping[str, Mapping[str, Any]], *, stop_on_collapse: bool, fresh: bool
+    plan: Plan,
+    rows: Mapping[str, Mapping[str, Any]],
+    *,
+    stop_on_collapse: bool,
+    stop_at_rungs: bool = False,
+    fresh: bool,
 ) -> list[TrialConfig]:
     """The trials that are not done, longest first. `rows` are the stored ones by trial id."""
     return [
         config
         for config in plan.trials
-        if fresh or not is_done(rows.get(config.trial_id), stop_on_collapse=stop_on_collapse)
+        if fresh
+        or not is_done(
+            rows.get(config.trial_id),
+            stop_on_collapse=stop_on_collapse,
+            stop_at_rungs=stop_at_rungs,
+        )
     ]
 
 
@@ -88,11 +98,16 @@ def given_up(rows: Mapping[str, Mapping[str, Any]], max_failures: int) -> dict[s
     }
 
 
-def is_done(row: Mapping[str, Any] | None, *, stop_on_collapse: bool) -> bool:
+def is_done(
+    row: Mapping[str, Any] | None, *, stop_on_collapse: bool, stop_at_rungs: bool = False
+) -> bool:
     """True if nothing of the trial is left to run.
 
-    A collapsed trial goes on when collapse no longer stops it; a diverged one never does.
+    A collapsed trial goes on when collapse no longer stops it, one that was stopped at a rung when
+    rungs stop none; a diverged one never does.
     """
+    if stop_at_rungs and is_halved(row):
+        return True
     if row is None or row["status"] not in FINISHED:
         return False
     return row["status"] == "completed" or stop_on_collapse or row["diverged_at"] is not None

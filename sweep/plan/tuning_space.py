@@ -65,9 +65,8 @@ class TuningSpace:
 
     def trial(self, candidate: Candidate, seed: int, setting: str | None = None) -> TrialConfig:
         """The trial of a candidate, on another setting if one is given. Raises UsageError."""
-        return trial_config(
-            self.profile, setting or self.setting, self.method, seed, **self.changes, **candidate
-        )
+        values: dict[str, Any] = {**self.changes, **candidate}
+        return trial_config(self.profile, setting or self.setting, self.method, seed, **values)
 
     def distance(self, first: Candidate, second: Candidate) -> float:
         """Distance of two candidates: the difference of levels per knob, 1 over its range."""

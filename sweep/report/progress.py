@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sweep.store.judgement import reasons_not_judged
-from sweep.store.vocabulary import FINISHED
+from sweep.store.vocabulary import FINISHED, is_halved
 from trainer.config.costs import operations
 from trainer.config.methods import DEFAULT_I_RATIO
 from trainer.config.trial import TrialConfig
@@ -29,7 +29,7 @@ def method_and_i(method: str, i_ratio: float | None) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialProgress:
     """Progress of a trial. `spent` is in s, of this command; `done_before` and `iteration`
-    in iterations."""
+    in iterations. One that a rung has stopped `is_halved`."""
 
     setting: str
     method: str
@@ -46,6 +46,11 @@ class TrialProgress:
     best: float | None = None
     spectrum_left: float | None = None
     verdict: str = ""
+    is_halved: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        return self.is_halved or self.status in FINAL_STATUSES
 
     @property
     def method_and_i(self) -> str:
@@ -53,7 +58,7 @@ class TrialProgress:
 
     @property
     def operations_left(self) -> float:
-        if self.status in FINAL_STATUSES:
+        if self.has_ended:
             return 0.0
         return self.operations * (1 - self.iteration / self.iterations)
 
@@ -84,6 +89,7 @@ class Progress:
         self._lock = threading.Lock()
         self._trials: dict[str, TrialProgress] = {}
         self._counts: Counter[str] = Counter()
+        self._ended = 0
         self._operations = self._operations_left = self._operations_done = 0.0
         self._busy_seconds = 0.0
         # Number of trials that have done something in this command.
@@ -110,7 +116,7 @@ class Progress:
                 self._paced.pop(trial_id, None)
             self._trials[trial_id] = trial
             self._count(trial, 1)
-            if trial.status in FINAL_STATUSES:
+            if trial.has_ended:
                 return
             if (seconds_left := trial.eta_seconds) is not None:
                 self._paced[trial_id] = seconds_left
@@ -123,13 +129,13 @@ class Progress:
 
     def set_status(self, trial_id: str, status: str) -> TrialProgress:
         """Gives a trial another status; returns how it stands."""
-        trial = replace(self._trials[trial_id], status=status)
+        trial = replace(self._trials[trial_id], status=status, is_halved=False)
         self.put(trial_id, trial)
         return trial
 
     def report(self, result: Mapping[str, Any]) -> TrialProgress:
         """Takes in what a trial reported; a value that is not finite was left out of it."""
-        changes: dict[str, Any] = {"status": result["status"]}
+        changes: dict[str, Any] = {"status": result["status"], "is_halved": "rung" in result}
         if "iteration" in result:
             changes |= {
                 "iteration": result["iteration"],
@@ -149,7 +155,7 @@ class Progress:
 
     @property
     def trials_ended(self) -> int:
-        return sum(self._counts[status] for status in FINAL_STATUSES)
+        return self._ended
 
     @property
     def operations(self) -> float:
@@ -183,6 +189,7 @@ class Progress:
 
     def _count(self, trial: TrialProgress, sign: int) -> None:
         self._counts[trial.status] += sign
+        self._ended += sign * trial.has_ended
         self._operations += sign * trial.operations
         self._operations_left += sign * trial.operations_left
         self._operations_done += sign * trial.operations_done
@@ -226,6 +233,7 @@ def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
     return replace(
         trial,
         status=row["status"],
+        is_halved=is_halved(row),
         iteration=row["iteration"],
         done_before=row["iteration"],
         modes=row["final_modes"],

@@ -22,6 +22,7 @@ from sweep.run.foreign_owners import ForeignOwners
 from sweep.run.interruption import Interruption
 from sweep.run.plan_file import PlanFile
 from sweep.run.queue import Backlog, Suggestions
+from sweep.run.scheduler import Halt, Scheduler
 from sweep.run.sharing import SharedRecord, own_first, task_and_tasks
 from sweep.run.signs_of_life import SignsOfLife
 from sweep.run.stop_orders import EVERY_TRIAL
@@ -40,6 +41,8 @@ from trainer.config.trial import TrialConfig
 Nodes = Callable[[], Sequence[Mapping[str, float]]]
 
 LOOK_SECONDS = 2.0
+# A trial that a rung stops is to train little more.
+LOOK_SECONDS_AT_RUNGS = 0.2
 SUMMARY_SECONDS = 60.0
 COUNT_SECONDS = 10.0
 # What a worker reports of a trial that it leaves to another start.
@@ -75,7 +78,19 @@ class Driver:
         self.progress = progress
         self.show = show
         self.interruption = interruption or Interruption()
+        self.is_done = functools.partial(
+            is_done,
+            stop_on_collapse=options.stop_on_collapse,
+            stop_at_rungs=options.halving is not None,
+        )
         self.suggester = None if suggestions is None else self._suggester(suggestions)
+        self.scheduler: Scheduler | None = None
+        if suggestions is not None and options.halving is not None:
+            patient = store.with_patience(READER_PATIENCE_SECONDS)
+            self.scheduler = Scheduler(options.halving, patient, suggestions.group)
+        # What the scheduler has stopped, and what it is to leave alone from now on.
+        self.halts: dict[str, Halt] = {}
+        self.unscheduled: set[str] = set()
         self.backlog: Backlog | None = None
         self.nodes: Nodes = lambda: ()
         self.gpu_bytes: float | None = None
@@ -107,6 +122,8 @@ class Driver:
 
         Where nothing is planned yet the first suggestion shows what the others ask for.
         """
+        if self.scheduler is not None:
+            self._recall_rungs(self.scheduler, todo)
         if not todo and (first := self.suggest()) is not None:
             todo = [first]
         if self.options.share:
@@ -182,6 +199,7 @@ class Driver:
             "allow_other_weights": options.allow_other_weights,
             "stop_on_collapse": options.stop_on_collapse,
             "reading": dataclasses.asdict(options.reading),
+            "look_seconds": LOOK_SECONDS_AT_RUNGS if self.scheduler else stop_orders.LOOK_SECONDS,
         }
         run_trials = functools.partial(
             ray_cluster.run_trials,
@@ -246,7 +264,7 @@ class Driver:
             suggestions,
             self.store,
             lambda: PlanFile(ownership, self.name, self.plan.trials),
-            functools.partial(is_done, stop_on_collapse=self.options.stop_on_collapse),
+            self.is_done,
         )
 
     def suggest(self) -> TrialConfig | None:
@@ -260,6 +278,9 @@ class Driver:
         for config, row in suggested:
             self.plan.trials.append(config)
             self.progress.add(config, row)
+            if self.scheduler is not None and row is not None:
+                with contextlib.suppress(StoreError):  # then the others have one rival less
+                    self.scheduler.recall([config], {config.trial_id: row})
         config, row = suggested[-1] if suggested else (None, None)
         return config if row is None else None
 
@@ -276,10 +297,43 @@ class Driver:
         self.saved.pop(trial_id, None)
         if "saved_at" in result:
             self.saved[trial_id] = result["saved_at"]
-            self.show("note", text=f"{trial_id} saved at iteration {result['saved_at']}")
+            text = f"{trial_id} saved at iteration {result['saved_at']}"
+            if (halt := self.halts.get(trial_id)) is not None:
+                text = f"{trial_id} stopped: {halt.reason}"
+            self.show("note", text=text)
+        if result["status"] == "running" and self.scheduler is not None:
+            self._schedule(self.scheduler, trial_id, result["iteration"])
         if self.unsaved:
             # At once: to take down the actor, Tune asks a cluster that may be about to end too.
             self._let_save(self.unsaved)
+
+    def _recall_rungs(self, scheduler: Scheduler, todo: Sequence[TrialConfig]) -> None:
+        """Works out the rungs of earlier starts, and decides what the last one left undecided."""
+        rows = self.store.read_all("trials", [config.trial_id for config in self.plan.trials])
+        todo_ids = {config.trial_id for config in todo}
+        for config in scheduler.recall(self.plan.trials, rows):
+            if config.trial_id in todo_ids:
+                self._halt(config.trial_id, scheduler.decide_again(config))
+
+    def _schedule(self, scheduler: Scheduler, trial_id: str, iteration: int) -> None:
+        """Lets a trial that has evaluated end if it is at a rung and not good enough."""
+        if trial_id in self.unscheduled or trial_id in self.ordered:
+            return
+        config = next(config for config in self.plan.trials if config.trial_id == trial_id)
+        try:
+            self._halt(trial_id, scheduler.decide(config, iteration))
+        except StoreError as error:
+            self.show("note", text=f"{trial_id} goes on past its rung: {error}")
+
+    def _halt(self, trial_id: str, halt: Halt | None) -> None:
+        if halt is not None:
+            self.halts[trial_id] = halt
+            self._order(self.ordered | {trial_id})
+
+    def _orders(self) -> stop_orders.Orders:
+        """The orders to end, each with its reason."""
+        halts = {trial_id: self.halts.get(trial_id) for trial_id in self.ordered}
+        return {i: {} if halt is None else halt.columns for i, halt in halts.items()}
 
     def on_death(self, trial_id: str, error: str, *, counts: bool) -> None:
         """Lets a trial whose worker died go on first; marks it failed if it dies too often."""
@@ -325,7 +379,7 @@ class Driver:
         assert self.backlog is not None
         row = self.store.read_all("trials", [trial_id]).get(trial_id)
         is_failed = self._failed_elsewhere(trial_id, row)
-        if is_failed or is_done(row, stop_on_collapse=self.options.stop_on_collapse):
+        if is_failed or self.is_done(row):
             config = next(c for c in self.plan.trials if c.trial_id == trial_id)
             self.backlog.drop(trial_id)
             if is_failed:
@@ -341,9 +395,7 @@ class Driver:
         if trial_id in self.ended_elsewhere or not self.owners.allow(trial_id):
             return False
         row = self.store.read_all("trials", [trial_id]).get(trial_id)
-        stop_on_collapse = self.options.stop_on_collapse
-        is_over = is_done(row, stop_on_collapse=stop_on_collapse)
-        if is_over or self._failed_elsewhere(trial_id, row):
+        if self.is_done(row) or self._failed_elsewhere(trial_id, row):
             self.ended_elsewhere.add(trial_id)
         return trial_id not in self.ended_elsewhere
 
@@ -458,7 +510,7 @@ class Driver:
     def _order(self, trial_ids: frozenset[str]) -> None:
         """Lets these trials, and no other one that runs, end at their next iteration."""
         self.ordered = trial_ids
-        stop_orders.give(lambda: self.ordered)
+        stop_orders.give(self._orders)
 
     def take_back(self) -> None:
         """Queues again what the lost cluster ran. What died shortly before died of the loss."""
@@ -502,6 +554,8 @@ class Driver:
         config = next((c for c in self.plan.trials if c.trial_id == trial_id), None)
         if trial_id in self.ordered:
             self._order(self.ordered - {trial_id})
+        self.halts.pop(trial_id, None)
+        self.unscheduled.add(trial_id)
         if config is not None and self.progress.trials[trial_id].status in ("failed", "stopped"):
             self.errors.pop(trial_id, None)
             self.failures_before[trial_id] = math.inf

@@ -26,7 +26,7 @@ from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 
 # What a plan and its cost need to know of a stored trial.
-COLUMNS = ("trial_id", "status", "iteration", "seconds", "config", "diverged_at")
+COLUMNS = ("trial_id", "status", "iteration", "seconds", "config", "diverged_at", "rung")
 # Trials of other sweeps in the store tell how long this one's take; so many are read at most.
 MOST_READ = 300
 # GPU types for which GPU-hours are shown while no GPU is known.

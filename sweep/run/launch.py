@@ -37,7 +37,7 @@ from sweep.store.index import refresh, trial_rows
 from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire, read_owner
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
-from sweep.store.vocabulary import FINISHED
+from sweep.store.vocabulary import FINISHED, is_halved
 from trainer.config.lookup import UsageError
 
 HEARTBEAT_SECONDS = 3.0
@@ -198,7 +198,13 @@ def _run_owned(
     with _reading_first():
         settle_gone(store)
         stored = {} if options.fresh else trial_rows(store, [c.trial_id for c in plan.trials])
-    todo = to_run(plan, stored, stop_on_collapse=options.stop_on_collapse, fresh=options.fresh)
+    todo = to_run(
+        plan,
+        stored,
+        stop_on_collapse=options.stop_on_collapse,
+        stop_at_rungs=options.halving is not None,
+        fresh=options.fresh,
+    )
     abandoned = given_up(stored, options.max_failures)
     todo = [config for config in todo if config.trial_id not in abandoned]
     done = {config.trial_id for config in plan.trials} - {config.trial_id for config in todo}
@@ -241,7 +247,8 @@ def _run_owned(
         closing_lines=study_lines,
     )
     ids = [config.trial_id for config in plan.trials if config.trial_id not in driver.left]
-    statuses = [rows.get(trial_id, {}).get("status") for trial_id in ids]
+    ended = [rows.get(trial_id, {"status": None}) for trial_id in ids]
+    statuses = [row["status"] for row in ended if not (options.halving and is_halved(row))]
     if all(status in FINISHED for status in statuses):
         return 0
     stopped = driver.stopped or "stopped" in statuses

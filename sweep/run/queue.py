@@ -26,6 +26,10 @@ class Suggestions(Protocol):
         """A trial has ended; `row` is what the store has of it in `trials`."""
         ...
 
+    def group(self, trial_id: str) -> str | None:
+        """Name of the trials that a scheduler compares this one with; None if it stops none."""
+        ...
+
     def lines(self) -> list[str]:
         """Lines to print at the end."""
         ...

@@ -7,6 +7,7 @@ import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from sweep.run.provenance import protocol, software
@@ -121,20 +122,22 @@ class Recorder:
         self._write_trial(status, scores=scores, stop_reason=reason)
         self._report(status, {**self.history[-1], **scores})
 
-    def record_stop(self, state: TrainState) -> None:
+    def record_stop(self, state: TrainState, reason: Mapping[str, Any] | None = None) -> None:
         """Saves what was trained since the last evaluation, and records an end on request.
 
-        The next start goes on from there. The checkpoint comes first, and the report last, when
-        nothing is owned any more: a process that is told to end may not have much time.
+        `reason` has the columns that say why: those of a rung, or none. The next start goes on
+        from there. The checkpoint comes first, and the report last, when nothing is owned any
+        more: a process that is told to end may not have much time.
         """
         self.seconds = state.seconds
         if state.interval is not None:
             self._write_checkpoint(state)
-        self._write_trial("stopped")
+        self._write_trial("stopped", reason=reason or {})
         self._drop_samples()
         self._drop_checkpoints(thresholds_for(self.config).patience, state.iteration)
         self.ownership.release()
-        self.report({"trial": self.id, "status": "stopped", "saved_at": state.iteration})
+        rung = {name: value for name, value in (reason or {}).items() if name == "rung"}
+        self.report({"trial": self.id, "status": "stopped", "saved_at": state.iteration, **rung})
 
     def report_earlier_end(self) -> None:
         """Reports the end that another start of this trial has recorded; writes nothing."""
@@ -167,12 +170,14 @@ class Recorder:
         *,
         scores: Mapping[str, float] | None = None,
         stop_reason: str | None = None,
+        reason: Mapping[str, Any] = MappingProxyType({}),
         traceback: str | None = None,
     ) -> None:
         row = trial_row(
             self.config, self.history, self.verdict, thresholds_for(self.config), scores
         )
         row |= self._bookkeeping(status, stop_reason=stop_reason, traceback=traceback)
+        row |= reason
         self.ownership.write_rows("trials", self.id, [row])
 
     def _bookkeeping(
@@ -181,6 +186,8 @@ class Recorder:
         return {
             "status": status,
             "stop_reason": stop_reason,
+            "rung": None,
+            "rung_budget": None,
             "protocol": json.dumps(self.protocol),
             "software": json.dumps(software()),
             "host": platform.node(),

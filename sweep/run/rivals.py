@@ -92,6 +92,13 @@ class Rivals:
             for tuning in self.tunings
         ]
 
+    def group(self, trial_id: str) -> str | None:
+        """The method and seed of a tuning trial; winners run to their end."""
+        for tuning in self.tunings:
+            if trial_id in tuning:
+                return tuning.group(trial_id)
+        return None
+
     def lines(self) -> list[str]:
         """Lines on what was tuned to what, and on the winners' scores; the first are stored."""
         self._keep(self.records())

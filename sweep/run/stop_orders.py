@@ -2,7 +2,7 @@
 
 The driver's stand in the cluster's key-value store, at which a thread of every worker looks. The
 store of results has requests too, which a trial sees at every evaluation: those also reach a trial
-that its driver does not.
+that its driver does not. An order may say at which rung of a search it was given.
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from trainer.interruption import Notice, Stop
+from trainer.interruption import Notice
 
 NAMESPACE = "sweep-stop-orders"
 LOOK_SECONDS = 1.0
 EVERY_TRIAL = "*"
 
+# By trial id, or EVERY_TRIAL: the columns of `trials` that say why, none where nothing is to say.
+Orders = Mapping[str, Mapping[str, Any]]
+
 _giving = threading.Lock()
 _termination: Notice | None = None
 
 
-def give(orders: Callable[[], Collection[str]]) -> None:
-    """Lets the workers of this driver know the trials that are to end, by id, or EVERY_TRIAL.
+def give(orders: Callable[[], Orders]) -> None:
+    """Lets the workers of this driver know the trials that are to end.
 
     Returns at once, as a head that is gone may never answer; `orders` is asked as they are sent.
     """
@@ -38,32 +42,54 @@ def give(orders: Callable[[], Collection[str]]) -> None:
             if key := _key():
                 from ray.experimental import internal_kv
 
-                content = json.dumps(sorted(orders())).encode()
+                content = json.dumps(orders()).encode()
                 internal_kv._internal_kv_put(key, content, overwrite=True, namespace=NAMESPACE)
 
     threading.Thread(target=send, daemon=True).start()
 
 
+class Order:
+    """The order to a trial, once there is one; called, it reads a flag, and no more."""
+
+    def __init__(self) -> None:
+        self._reason: Mapping[str, Any] | None = None
+
+    def __call__(self) -> bool:
+        """Tells whether this process's trial is to end."""
+        return self._reason is not None or _is_terminated()
+
+    def take(self, reason: Mapping[str, Any]) -> None:
+        self._reason = reason
+
+    @property
+    def reason(self) -> Mapping[str, Any]:
+        """The columns of `trials` that say why; none before the order, or without a reason."""
+        return self._reason or {}
+
+
 @contextmanager
-def listening(trial_id: str) -> Iterator[Stop]:
-    """Yields what tells whether this process's trial is to end; it reads a flag, and no more."""
-    ordered, ended = False, threading.Event()
+def listening(trial_id: str, look_seconds: float = LOOK_SECONDS) -> Iterator[Order]:
+    """Yields the order to a trial, for which a thread looks all the time."""
+    order, ended = Order(), threading.Event()
 
     def listen() -> None:
-        nonlocal ordered
-        while not ordered:
-            ordered = not {trial_id, EVERY_TRIAL}.isdisjoint(_orders())
-            if ended.wait(LOOK_SECONDS):
+        while not order():
+            orders = _orders()
+            for name in (trial_id, EVERY_TRIAL):
+                if name in orders:
+                    order.take(orders[name])
+                    return
+            if ended.wait(look_seconds):
                 return
 
     threading.Thread(target=listen, daemon=True).start()
     try:
-        yield lambda: ordered or _is_terminated()
+        yield order
     finally:
         ended.set()
 
 
-def _orders() -> Collection[str]:
+def _orders() -> Orders:
     # Ray raises many kinds while it starts and ends.
     with contextlib.suppress(Exception):
         if key := _key():
@@ -71,7 +97,7 @@ def _orders() -> Collection[str]:
 
             if content := internal_kv._internal_kv_get(key, namespace=NAMESPACE):
                 return json.loads(content)
-    return ()
+    return {}
 
 
 def _key() -> str:

@@ -17,7 +17,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from sweep.plan.search_space import I_STEPS, Parameters, Space
 from sweep.run.study_report import Outcome, finding, lines, objective, record
-from sweep.store.vocabulary import FINISHED, Row
+from sweep.store.vocabulary import FINISHED, Row, is_halved
 from trainer.config.trial import TrialConfig
 
 # Known trials in a row that a sampler may ask for before it is given the nearest unknown one.
@@ -84,16 +84,18 @@ class Study:
         return self.space.trial(self._parameters[nearest])
 
     def tell(self, trial_id: str, row: Row | None) -> None:
-        """A trial has ended. Only what is completed or collapsed counts for the sampler."""
+        """A trial has ended. Only what is completed or collapsed, or was stopped at a rung, counts
+        for the sampler; what went on from its rung counts there as it did."""
         self.running.discard(trial_id)
-        if trial_id in self.rows:
-            return
-        # A trial that failed and was run again is asked for once more.
-        ask = self._ask_by_trial.pop(trial_id, None) or self._enqueue(trial_id)
-        finished_row = row if row is not None and row["status"] in FINISHED else None
-        self._answer(ask, finished_row)
-        if finished_row is not None:
-            self.rows[trial_id] = finished_row
+        if row is not None and row["status"] not in FINISHED and not is_halved(row):
+            row = None
+        earlier_row = self.rows.get(trial_id)
+        if earlier_row is None:
+            # A trial that failed and was run again is asked for once more.
+            ask = self._ask_by_trial.pop(trial_id, None) or self._enqueue(trial_id)
+            self._answer(ask, row)
+        if row is not None and (earlier_row is None or is_halved(earlier_row)):
+            self.rows[trial_id] = row
 
     def outcome(self) -> Outcome:
         findings = [finding(self._parameters[i], row) for i, row in self.rows.items()]
@@ -130,8 +132,13 @@ class Study:
         self._ask_by_trial[trial_id] = ask
 
     def _answer(self, ask: str, row: Row | None) -> None:
-        """Without a finished row the sampler is told of a failure, which it passes over."""
+        """Without a row the sampler is told of a failure, which it passes over; a trial that was
+        stopped at a rung is pruned there, and ranks below those that were not."""
         result = None if row is None else {"objective": objective(row)}
+        if row is not None and result is not None and is_halved(row):
+            at_rung = result | {"training_iteration": row["rung_budget"]}
+            self._search.on_trial_result(ask, at_rung)
+            result = None
         self._search.on_trial_complete(ask, result, error=row is None)
 
 
@@ -192,6 +199,11 @@ class Studies:
         """
         if trial_id in self._study_of_trial:
             self._study_of_trial[trial_id].tell(trial_id, row)
+
+    def group(self, trial_id: str) -> str | None:
+        """The study of a trial: its trials share their seed, and differ in what is searched."""
+        study = self._study_of_trial.get(trial_id)
+        return None if study is None else study.space.name
 
     def lines(self) -> list[str]:
         """Lines on the best trials and the importances of each study, which are stored as well."""

@@ -22,8 +22,8 @@ LEAST_TRIALS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A finished trial of a study; `objective` is finite, `best_iteration` where it was seen;
-    `not_judged` why its mode collapse was not judged."""
+    """A trial of a study that finished, or was stopped at a rung; `objective` is finite,
+    `best_iteration` where it was seen; `not_judged` why its mode collapse was not judged."""
 
     trial_id: str
     parameters: Mapping[str, Any]
@@ -117,6 +117,8 @@ def lines(outcome: Outcome) -> list[str]:
     space, findings = outcome.space, outcome.findings
     score = next(iter(space.trials.values())).score_name
     title = f"study {space.name}: {len(findings)} of {outcome.suggested} trials finished"
+    if n_stopped := sum(result.status == "stopped" for result in findings):
+        title += f", {n_stopped} of them stopped at a rung"
     if outcome.suggested < outcome.trials:
         title += f", {outcome.trials} asked for"
     if outcome.exhausted:

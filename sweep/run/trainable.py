@@ -11,7 +11,7 @@ import contextlib
 import errno
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -51,7 +51,8 @@ OWNER_SECONDS = 2.0
 class Task:
     """Inputs of a trial beside its configuration; none of them can change a number.
 
-    `cpus` and `gpus` are its share of a node. `sweep` may be asked to stop it.
+    `cpus` and `gpus` are its share of a node. `sweep` may be asked to stop it; it looks for orders
+    of its driver every `look_seconds`.
     """
 
     results: str
@@ -64,6 +65,7 @@ class Task:
     allow_other_weights: bool = False
     stop_on_collapse: bool = True
     reading: Mapping[str, Any] = field(default_factory=dict)
+    look_seconds: float = stop_orders.LOOK_SECONDS
 
 
 def run_trial(config: Mapping[str, Any]) -> None:
@@ -71,15 +73,22 @@ def run_trial(config: Mapping[str, Any]) -> None:
     from ray import tune
 
     task, trial = Task(**config["task"], **config["share"]), TrialConfig(**config["trial"])
-    with reported(), stop_orders.listening(trial.trial_id) as stop:
-        run(trial, task, tune.report, stop)
+    with reported(), stop_orders.listening(trial.trial_id, task.look_seconds) as order:
+        run(trial, task, tune.report, order, lambda: order.reason)
     stop_orders.end_if_terminated()
 
 
-def run(config: TrialConfig, task: Task, report: Report, stop: Stop = never) -> None:
+def run(
+    config: TrialConfig,
+    task: Task,
+    report: Report,
+    stop: Stop = never,
+    reason: Callable[[], Mapping[str, Any]] = dict,
+) -> None:
     """Makes sure that the trial exists in the store; what goes wrong is recorded as `failed`.
 
-    Once `stop` says so it saves after the iteration that is under way, and ends. `report` gets a
+    Once `stop` says so it saves after the iteration that is under way, and ends; `reason` gives
+    the columns of `trials` that say why. `report` gets a
     small dict of finite values at every evaluation, and one at the end. A trial that another start
     is at work on is reported as `waiting`, with its owner, and left to that.
     """
@@ -95,7 +104,7 @@ def run(config: TrialConfig, task: Task, report: Report, stop: Stop = never) -> 
         if is_done(recorder.stored, stop_on_collapse=task.stop_on_collapse):
             recorder.report_earlier_end()  # while this start waited for ownership
         else:
-            _train(config, task, recorder, stop)
+            _train(config, task, recorder, stop, reason)
     except Superseded:
         report({"trial": config.trial_id, "status": "superseded"})
     except torch.OutOfMemoryError:
@@ -113,7 +122,13 @@ def _report_owner(store: Store, trial_id: str, report: Report) -> None:
     report({"trial": trial_id, "status": "waiting", **owner_fields})
 
 
-def _train(config: TrialConfig, task: Task, recorder: Recorder, stop: Stop) -> None:
+def _train(
+    config: TrialConfig,
+    task: Task,
+    recorder: Recorder,
+    stop: Stop,
+    reason: Callable[[], Mapping[str, Any]],
+) -> None:
     # The number of threads is set in the thread that trains: OpenMP counts per thread.
     torch.set_num_threads(config.threads)
     if config.device.startswith("cuda") and task.gpus < 1:
@@ -141,7 +156,7 @@ def _train(config: TrialConfig, task: Task, recorder: Recorder, stop: Stop) -> N
             scores = final_scores(config, state, scorer, stop)
         state.seconds += time.perf_counter() - start
     if scores is None:
-        recorder.record_stop(state)
+        recorder.record_stop(state, reason())
     else:
         recorder.record_end(state, scores)
 

@@ -17,7 +17,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from sweep.plan.tuning_space import Candidate, TuningSpace
 from sweep.run.rows import PENALTY
-from sweep.store.vocabulary import FINISHED, Row
+from sweep.store.vocabulary import FINISHED, Row, is_halved
 from trainer.config.trial import TrialConfig
 
 # The method as published, and so many others at random; only then does the sampler look at what
@@ -46,6 +46,11 @@ class Attempt:
         """True if a trial was stopped, and so gave nothing to judge by."""
         ended = self.statuses.keys() - self.objectives.keys()
         return any(self.statuses[trial_id] == "stopped" for trial_id in ended)
+
+    @property
+    def is_halved(self) -> bool:
+        """True if a trial was stopped at a rung."""
+        return self.is_judged and "stopped" in self.statuses.values()
 
     @property
     def objective(self) -> float:
@@ -119,16 +124,24 @@ class Tuning:
         """Takes in how a trial ended; returns whether its candidate is now judged.
 
         A trial that failed or diverged counts as PENALTY, worse than any score; one that was
-        stopped does not count. Raises KeyError for a trial of another tuning.
+        stopped at a rung by the best that it had reached, which more training cannot make worse;
+        one that was stopped otherwise does not count. Raises KeyError for a trial of another
+        tuning.
         """
         attempt = self._attempt_of_trial[trial_id]
         status = "failed" if row is None else row["status"]
         attempt.statuses[trial_id] = status
-        if status == "stopped":
+        if status == "stopped" and not is_halved(row):
             attempt.objectives.pop(trial_id, None)
         else:
             attempt.objectives[trial_id] = _objective(row)
         return attempt.is_judged
+
+    def group(self, trial_id: str) -> str:
+        """Names the trials that a scheduler compares this one with: of equal method and seed."""
+        configs = self._attempt_of_trial[trial_id].configs
+        seed = next(config.seed for config in configs if config.trial_id == trial_id)
+        return f"{self.space.method} s{seed}"
 
     def __contains__(self, trial_id: str) -> bool:
         return trial_id in self._attempt_of_trial
@@ -147,7 +160,7 @@ class Tuning:
         for repeat in range(PATIENCE):
             suggested = suggestion(
                 self.space,
-                [(attempt.candidate, attempt.objective) for attempt in self.attempts],
+                self.attempts,
                 _derived_seed(self.seed, self.space.method, len(tried), repeat),
             )
             if suggested not in tried and self.space.runs(suggested):
@@ -156,27 +169,31 @@ class Tuning:
         return min(rest, key=lambda c: self.space.distance(c, suggested), default=None)
 
 
-def suggestion(
-    space: TuningSpace, judged: Sequence[tuple[Candidate, float]], seed: int
-) -> Candidate:
+def suggestion(space: TuningSpace, attempts: Sequence[Attempt], seed: int) -> Candidate:
     """Names a candidate: at random for the first STARTUP, then by TPE from what these gave.
 
-    Optuna sees levels by their number, so that it knows their order.
+    Optuna sees levels by their number, so that it knows their order, and as pruned what was
+    stopped at a rung.
     """
     distributions = {
         knob.name: optuna.distributions.IntDistribution(0, len(knob.levels) - 1)
         for knob in space.knobs
     }
-    if len(judged) < STARTUP:
-        sampler, judged = optuna.samplers.RandomSampler(seed=seed), ()
+    if len(attempts) < STARTUP:
+        sampler, attempts = optuna.samplers.RandomSampler(seed=seed), ()
     else:
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0)
     search = OptunaSearch(
         distributions, metric="objective", mode="min", sampler=sampler, study_name=space.method
     )
-    for candidate, objective in judged:
-        numbers = {knob.name: knob.levels.index(candidate[knob.name]) for knob in space.knobs}
-        search.add_evaluated_point(numbers, objective)
+    for attempt in attempts:
+        numbers = {
+            knob.name: knob.levels.index(attempt.candidate[knob.name]) for knob in space.knobs
+        }
+        pruned_at = [attempt.objective] if attempt.is_halved else None
+        search.add_evaluated_point(
+            numbers, attempt.objective, pruned=attempt.is_halved, intermediate_values=pruned_at
+        )
     numbers = search.suggest("next")
     assert numbers is not None  # that is what other searchers say of a finished search
     return {knob.name: knob.levels[numbers[knob.name]] for knob in space.knobs}
@@ -188,7 +205,8 @@ def _derived_seed(*parts: object) -> int:
 
 
 def _objective(row: Row | None) -> float:
-    if row is None or row["status"] not in FINISHED or row["diverged_at"] is not None:
+    has_ended = row is not None and (row["status"] in FINISHED or is_halved(row))
+    if row is None or not has_ended or row["diverged_at"] is not None:
         return PENALTY
     value = row["objective"]
     return float(value) if value is not None and math.isfinite(value) else PENALTY

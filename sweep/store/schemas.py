@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
@@ -85,7 +85,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "trials": pa.schema([
         *_IDENTITY,
         _field("status", _STRING, "planned, running, completed, collapsed, failed, stopped"),
-        _field("stop_reason", _STRING, "why a collapsed trial was stopped"),
+        _field("stop_reason", _STRING, "why a collapsed trial, or one at a rung, was stopped"),
         _field("mode_collapse_at", _INT, "iteration at which it began; null if not seen"),
         _field("spectral_collapse_at", _INT, "iteration at which it began; null if not seen"),
         _field("dead_at", _INT, "iteration at which D's outputs became constant"),
@@ -110,6 +110,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("updated_at", _TIME, "UTC"),
         _field("traceback", _STRING, "of a failed trial"),
         _field("failures", _INT, "how often it has failed"),
+        _field("rung", _INT, "of successive halving that stopped it, from 1; null if none did"),
+        _field("rung_budget", _INT, "iterations at that rung"),
         _field("cpus", _FLOAT, "CPUs that it had, where it last ran"),
         _field("gpus", _FLOAT, "GPUs that it had there, a share of one below 1"),
     ]),

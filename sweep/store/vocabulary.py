@@ -12,6 +12,13 @@ FINISHED = ("completed", "collapsed")
 # Never stored: of a planned trial whose file is there but cannot be read.
 UNREADABLE = "unreadable"
 SHOWN_STATUSES = (*STATUSES, UNREADABLE)
+
+
+def is_halved(row: Row | None) -> bool:
+    """Tells whether a search has stopped the trial of that row at a rung."""
+    return row is not None and row["status"] == "stopped" and row.get("rung") is not None
+
+
 # Endings of what stands beside a sweep's plan and heartbeat: requests, and what a search found.
 BESIDE_A_SWEEP = (".control", ".study")
 # Columns with the iteration at which a signal of a collapse began; null for one not seen.

@@ -48,6 +48,7 @@ def command(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, str, 
         ("--methods sr_static", "unknown method 'sr_static'; did you mean: sr-static"),
         ("--iterations 0", "iterations must be at least 1, but got 0"),
         ("--name a/b", "--name 'a/b' may hold letters"),
+        ("--reduction 3", "--reduction is for --scheduler asha"),
         ("--profile paper", "tuning needs FID as its objective: no Inception weights"),
     ],
 )

@@ -48,6 +48,10 @@ def command(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, str, 
         ("--space full --method sn", "--method is for --space i; --space full searches"),
         ("--dataset digits8", "--dataset is for --space full; --space i takes --settings"),
         ("--space j", "argument --space: invalid choice: 'j'"),
+        ("--scheduler hyperband", "argument --scheduler: invalid choice: 'hyperband'"),
+        ("--scheduler asha --reduction 1", "--reduction must be at least 2, but got 1"),
+        ("--scheduler asha --grace 0", "--grace must be at least 1 iteration, but got 0"),
+        ("--grace 100", "--grace is for --scheduler asha"),
         ("--name a/b", "--name 'a/b' may hold letters"),
         ("--profile paper", "a search needs FID as its objective: no Inception weights"),
     ],
@@ -230,3 +234,39 @@ def test_a_real_search_and_more_of_it(environment: dict[str, str], tmp_path: Pat
         trial_id: row["objective"] for trial_id, row in rows.items()
     }
     assert store.list("claims") == []
+
+
+@pytest.mark.slow
+def test_a_real_search_stops_trials_at_rungs_and_without_goes_on(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    def searched(*flags: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-m", "sweep.search", "--profile=digits", "--setting=C_8-32",
+             "--iterations=200", "--trials=4", "--results=r", "--max-concurrent=1", *flags],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280,
+            check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    store = Store(tmp_path / "r")
+    asha = ("--scheduler=asha", "--grace=20", "--no-stop-on-collapse")
+    text = searched(*asha)
+    rows = store.read_all("trials", [file.key for file in store.list("trials")])
+    stopped = {i: row for i, row in rows.items() if row["status"] == "stopped"}
+    assert 0 < len(stopped) < len(rows) == 4, "the first is the best when it comes"
+    assert f"{len(stopped)} of them stopped at a rung" in text
+    for trial_id, row in stopped.items():
+        assert row["rung_budget"] in (20, 60, 180)
+        assert row["rung_budget"] <= row["iteration"] < 200
+        assert row["stop_reason"].startswith(f"rung {row['rung']} of successive halving")
+        assert f"{trial_id} stopped: rung" in text
+    # Again, nothing is left to do; without a scheduler the same trials go on to their end.
+    before = {file.path: store.read(file.path) for file in store.list("trials")}
+    searched(*asha)
+    assert {file.path: store.read(file.path) for file in store.list("trials")} == before
+    searched("--no-stop-on-collapse")
+    rows = store.read_all("trials", [*rows])
+    assert [row["status"] for row in rows.values()] == ["completed"] * 4
+    assert [row["rung"] for row in rows.values()] == [None] * 4

@@ -204,3 +204,11 @@ def test_an_access_key_is_not_told() -> None:
     command = "table1 --results 's3://KEY:SECRET@bucket/x' --name a@b"
     assert without_secrets(command) == "table1 --results 's3://bucket/x' --name a@b"
     assert without_secrets("/home/a@b/results") == "/home/a@b/results"
+
+
+def test_a_trial_that_a_rung_stopped_is_done_where_rungs_stop() -> None:
+    row = {"status": "stopped", "diverged_at": None, "rung": 1}
+    assert is_done(row, stop_on_collapse=True, stop_at_rungs=True)
+    assert not is_done(row, stop_on_collapse=True)
+    assert not is_done(row | {"rung": None}, stop_on_collapse=True, stop_at_rungs=True)
+    assert not is_done(row | {"status": "running"}, stop_on_collapse=True, stop_at_rungs=True)

@@ -175,3 +175,19 @@ def test_a_report_costs_the_same_of_many_trials_as_of_few() -> None:
             result = report(FAST, iteration, 1.0, status=status) | {"trial": f"trial {n}"}
             trial_line(progress, progress.report(result))
     assert len(looked_at) < 10 * 100
+
+
+def test_nothing_is_left_of_a_trial_that_a_rung_stopped_until_it_is_asked_for_again() -> None:
+    progress = started()
+    progress.report(report(FAST, 50, 10.0))
+    progress.report({"trial": FAST.trial_id, "status": "stopped", "saved_at": 51})
+    assert (progress.trials_ended, progress.operations_left) == (
+        0, operations(SLOW) + operations(FAST) / 2,
+    )  # fmt: skip
+    progress.report({"trial": FAST.trial_id, "status": "stopped", "saved_at": 51, "rung": 1})
+    assert (progress.trials_ended, progress.operations_left) == (1, operations(SLOW))
+    progress.set_status(FAST.trial_id, "planned")
+    assert progress.trials_ended == 0
+    row = dict.fromkeys(SCHEMAS["trials"].names) | {"status": "stopped", "iteration": 50}
+    assert started((FAST.trial_id, row | {"rung": 1})).trials_ended == 1
+    assert started((FAST.trial_id, row)).trials_ended == 0

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sweep.plan.grid import Plan
+from sweep.plan.halving import Halving
 from sweep.plan.inception_weights import Weights
 from sweep.plan.options import Options
 from sweep.report.progress import Progress, progress_of
@@ -53,6 +54,9 @@ class Two:
 
     def tell(self, trial_id: str, row: Mapping[str, Any] | None) -> None:
         self.told.append(trial_id)
+
+    def group(self, trial_id: str) -> str | None:
+        return None
 
     def lines(self) -> list[str]:
         return []
@@ -621,3 +625,83 @@ def test_a_start_that_shares_does_not_end_the_sweep_of_the_others(
     record.release("interrupted", wait=False)
     stored = json.loads(store.read("sweeps/shared.json") or b"{}")
     assert stored.get("state") == state
+
+
+LONG = [trial_config("digits", "C_8-32", "sn", seed, iterations=90) for seed in range(3)]
+
+
+class Compared(Two):
+    """Suggests nothing more; its trials are compared with each other."""
+
+    left: list[TrialConfig]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = []
+
+    def group(self, trial_id: str) -> str | None:
+        return "all"
+
+
+def evaluated(store: Store, config: TrialConfig, iteration: int, score: float) -> dict[str, Any]:
+    """The report of an evaluation, whose rows are stored."""
+    every = config.evaluate_every
+    rows = [
+        {"trial_id": config.trial_id, "iteration": at, "fd_digits": score, "finite": True}
+        for at in range(0, iteration + 1, every)
+    ]
+    store.write_rows("evaluations", config.trial_id, rows)
+    store.write_rows("trials", config.trial_id, [identity_row(config) | {"status": "running"}])
+    return {
+        "trial": config.trial_id, "status": "running", "iteration": iteration, "resumed_at": 0,
+        "spent": 1.0, "verdict": "healthy", "distance": score,
+    }  # fmt: skip
+
+
+def test_a_trial_that_is_not_among_the_best_is_ordered_to_end(
+    make: Make, store: Store, said: list[str]
+) -> None:
+    driver = make(LONG, Compared(), halving=Halving())
+    driver.prepare(LONG, one_node)
+    started(driver, 2)
+    good, bad = LONG[:2]
+    rung = Halving().rungs(good)[0]
+    driver.on_report(evaluated(store, good, rung.budget, 1.0))
+    driver.on_report(evaluated(store, bad, rung.budget - good.evaluate_every, 9.0))
+    assert driver.ordered == frozenset()
+    driver.on_report(evaluated(store, bad, rung.budget, 9.0))
+    assert driver.ordered == {bad.trial_id}
+    reason = driver._orders()[bad.trial_id]
+    assert (reason["rung"], reason["rung_budget"]) == (1, rung.budget)
+    driver.on_report(saved(bad.trial_id, rung.budget + 1))
+    assert said[-1] == f"{bad.trial_id} stopped: {reason['stop_reason']}"
+
+    # Asked for again it goes on, and no rung stops it.
+    driver.on_end(bad.trial_id, saved(bad.trial_id, rung.budget + 1))
+    requests.ask(store, "s", requests.RETRY_TRIAL, bad.trial_id)
+    driver.on_tick()
+    assert driver.ordered == frozenset()
+    assert driver.backlog is not None
+    assert bad.trial_id in {config.trial_id for config, _ in driver.backlog.waiting}
+    driver.on_report(evaluated(store, bad, Halving().rungs(bad)[1].budget, 9.0))
+    assert driver.ordered == frozenset()
+
+
+def test_a_driver_works_out_the_rungs_of_an_earlier_one(make: Make, store: Store) -> None:
+    good, left, new = LONG
+    rung = Halving().rungs(good)[0]
+    evaluated(store, good, rung.budget + good.evaluate_every, 1.0)
+    evaluated(store, left, rung.budget, 9.0)
+    driver = make(LONG, Compared(), halving=Halving())
+    driver.prepare(LONG, one_node)
+    assert driver.ordered == {left.trial_id}, "it was at its rung when the driver ended"
+    driver.on_report(evaluated(store, new, rung.budget, 5.0))
+    assert driver.ordered == {left.trial_id, new.trial_id}
+
+
+def test_without_the_flag_no_rung_stops_anything(make: Make, store: Store) -> None:
+    driver = make(LONG, Compared())
+    driver.prepare(LONG, one_node)
+    for config, score in zip(LONG, (1.0, 2.0, 3.0), strict=True):
+        driver.on_report(evaluated(store, config, 60, score))
+    assert driver.ordered == frozenset()

@@ -153,3 +153,10 @@ def test_a_method_whose_trial_was_stopped_has_no_winner_yet(kept: list[Any]) -> 
     assert {config.method for config in ran if config.seed >= 10} == {"sn", "rpgan"}
     assert any("one was stopped; the same command goes on" in line for line in search.lines())
     assert [method["winner"] is None for method in kept[-1]] == [False, True, False]
+
+
+def test_winners_are_compared_with_none_before_their_end(kept: list[Any]) -> None:
+    search = rivals(kept)
+    ran = list(drive(search, kept))
+    groups = {c.seed: search.group(c.trial_id) for c in ran if c.method == "rpgan"}
+    assert groups == {0: "rpgan s0", 1: "rpgan s1", 10: None, 11: None, 12: None}

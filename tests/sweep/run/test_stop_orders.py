@@ -24,12 +24,11 @@ def soon(true: Callable[[], bool]) -> bool:
 def test_an_order_is_heard_while_the_trial_trains(
     monkeypatch: pytest.MonkeyPatch, orders: list[str]
 ) -> None:
-    monkeypatch.setattr(stop_orders, "LOOK_SECONDS", 0.01)
-    given = ["another"]
-    monkeypatch.setattr(stop_orders, "_orders", lambda: list(given))
-    with listening("t") as stop:
+    given: dict[str, dict[str, int]] = {"another": {}}
+    monkeypatch.setattr(stop_orders, "_orders", lambda: dict(given))
+    with listening("t", 0.01) as stop:
         assert not stop()
-        given[:] = orders
+        given |= {name: {} for name in orders}
         assert soon(stop)
         given.clear()
         assert stop(), "what ends does not begin again"
@@ -37,13 +36,23 @@ def test_an_order_is_heard_while_the_trial_trains(
         assert not stop(), "the next trial of this process is another one"
 
 
+def test_an_order_carries_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, dict[str, int]] = {}
+    monkeypatch.setattr(stop_orders, "_orders", lambda: dict(given))
+    with listening("t", 0.01) as stop:
+        assert stop.reason == {}
+        given |= {EVERY_TRIAL: {}, "t": {"rung": 1}}
+        assert soon(stop)
+        assert stop.reason == {"rung": 1}
+
+
 def test_without_a_cluster_nothing_is_ordered_and_none_is_started() -> None:
     code = """
 import ray
 from sweep.run import stop_orders
-stop_orders.give(lambda: ["t"])
+stop_orders.give(lambda: {"t": {}})
 with stop_orders.listening("t") as stop:
-    assert stop_orders._orders() == () and not stop()
+    assert stop_orders._orders() == {} and not stop()
 assert not ray.is_initialized()
 """
     subprocess.run([sys.executable, "-c", code], check=True)

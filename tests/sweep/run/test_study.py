@@ -213,3 +213,36 @@ def test_pairs_that_cannot_run_are_never_suggested() -> None:
     ran = drive(studies([space], trials=40), full)
     assert len(ran) == 40
     assert all(c.setting.endswith("-32") or "_8-" in c.setting for c in ran)
+
+
+def halved(config: TrialConfig, objective: float) -> dict[str, Any]:
+    return row(config, objective, "stopped") | {"rung": 1, "rung_budget": 150}
+
+
+def test_a_trial_that_a_rung_stopped_is_pruned_and_not_asked_for_again() -> None:
+    search = studies(over("C_8-32"))
+    ran = []
+    while (config := search.next()) is not None:
+        ran.append(config)
+        value = distance(config)
+        ended = row(config, value) if value < 0.05 else halved(config, value)
+        search.tell(config.trial_id, ended)
+    assert len({config.trial_id for config in ran}) == 12
+    (study,) = search.studies
+    assert len(study.outcome().findings) == 12
+    states = [trial.state.name for trial in study._study.trials if trial.state.is_finished()]
+    assert {"COMPLETE", "PRUNED"} <= set(states)
+    pruned = next(trial for trial in study._study.trials if trial.state.name == "PRUNED")
+    assert list(pruned.intermediate_values) == [150]
+    assert "of them stopped at a rung" in search.lines()[0]
+    # One that goes on from its rung is found with what it reached.
+    first = next(config for config in ran if distance(config) >= 0.05)
+    search.tell(first.trial_id, row(first, 0.0))
+    assert study.outcome().findings[0].trial_id == first.trial_id
+
+
+def test_trials_are_compared_within_their_study() -> None:
+    search = studies(over("C_8-32", "C_16-32"))
+    running = [search.next() for _ in range(4)]
+    assert [search.group(c.trial_id) for c in running if c] == ["C_8-32", "C_16-32"] * 2
+    assert search.group("another") is None

@@ -469,3 +469,22 @@ def test_data_that_may_only_be_read_need_no_lock(monkeypatch: pytest.MonkeyPatch
             os.seteuid(user)
         assert list(root.iterdir()) == []
     assert loaded == [(root, True), (root / "absent", True)]
+
+
+def test_a_trial_that_a_rung_stops_says_so_and_goes_on(whole: Path, tmp_path: Path) -> None:
+    reports: list[dict[str, Any]] = []
+    reason = {"stop_reason": "rung 1", "rung": 1, "rung_budget": 2}
+
+    def is_at_rung() -> bool:
+        return any(report.get("iteration") == 2 for report in reports)
+
+    task = Task(results=str(tmp_path), stop_on_collapse=False)
+    run(CONFIG, task, reports.append, is_at_rung, lambda: reason)
+    store = Store(tmp_path)
+    (row,) = store.read_rows("trials", CONFIG.trial_id)
+    assert row["status"] == "stopped"
+    assert {name: row[name] for name in reason} == reason
+    trial(tmp_path)
+    assert contents(tmp_path) == contents(whole)
+    (row,) = store.read_rows("trials", CONFIG.trial_id)
+    assert (row["status"], row["rung"], row["rung_budget"]) == ("completed", None, None)

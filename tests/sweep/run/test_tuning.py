@@ -24,7 +24,8 @@ def row(objective: float | None, status: str = "completed", **says: Any) -> dict
 
 def tuning(method: str = "sr-static", budget: int = 12, **how: Any) -> Tuning:
     space = TuningSpace(profile="digits", setting="C_32-32", method=method)
-    return Tuning(space, [0, 1], budget=budget, **({"seed": 0} | how))
+    given: dict[str, Any] = {"seed": 0} | how
+    return Tuning(space, [0, 1], budget=budget, **given)
 
 
 def distance(config: TrialConfig) -> float:
@@ -185,14 +186,50 @@ def test_the_sampler_sees_the_order_of_levels(monkeypatch: pytest.MonkeyPatch) -
     seen: list[dict[str, int]] = []
 
     class Spy(tuning_module.OptunaSearch):
-        def add_evaluated_point(
-            self, parameters: dict[str, int], value: float, **how: Any
-        ) -> None:
-            seen.append(parameters)
-            super().add_evaluated_point(parameters, value, **how)
+        def add_evaluated_point(self, *point: Any, **how: Any) -> None:
+            seen.append(point[0])
+            super().add_evaluated_point(*point, **how)
 
     monkeypatch.setattr(tuning_module, "OptunaSearch", Spy)
     study = tuning(budget=STARTUP + 1)
     drive(study, distance)
     assert len(seen) >= STARTUP
     assert seen[0] == {"i_ratio": 7, "projection_period": 2, "discriminator_rate_factor": 4}
+
+
+def test_a_trial_that_a_rung_stopped_counts_by_what_it_reached() -> None:
+    study = tuning(budget=2)
+    first, second = study.next()
+    study.tell(first.trial_id, row(1.0))
+    assert study.tell(second.trial_id, row(3.0, "stopped", rung=1))
+    assert study.attempts[0].objective == 2.0
+    assert study.attempts[0].is_halved
+    assert not study.is_interrupted
+    drive(study, lambda config: 9.0)
+    assert study.winner == study.attempts[0].candidate
+    assert not study.attempts[1].is_halved
+
+
+def test_the_sampler_hears_of_what_was_pruned(monkeypatch: pytest.MonkeyPatch) -> None:
+    pruned: list[bool] = []
+
+    class Spy(tuning_module.OptunaSearch):
+        def add_evaluated_point(self, *point: Any, **how: Any) -> None:
+            pruned.append(how["pruned"])
+            super().add_evaluated_point(*point, **how)
+
+    monkeypatch.setattr(tuning_module, "OptunaSearch", Spy)
+    study = tuning(budget=STARTUP + 1)
+    for _ in range(STARTUP):
+        first, second = study.next()
+        study.tell(first.trial_id, row(1.0))
+        study.tell(second.trial_id, row(1.0, "stopped", rung=1))
+    assert study.next()
+    assert set(pruned) == {True}
+
+
+def test_trials_are_compared_with_those_of_their_method_and_seed() -> None:
+    study = tuning()
+    assert [study.group(config.trial_id) for config in study.next()] == [
+        "sr-static s0", "sr-static s1",
+    ]  # fmt: skip
