@@ -16,6 +16,7 @@ from sweep.report import text_tables
 from sweep.report.display import distance, duration, plain
 from sweep.report.inventory import Inventory, inventory, skipped_lines
 from sweep.report.rivals_text import rival_parts
+from sweep.report.states import rung_in_words
 from sweep.report.sweep_state import (
     COLUMNS,
     SweepStanding,
@@ -191,6 +192,7 @@ def _details(standing: SweepStanding) -> list[Part]:
         text_tables.wrapped(f"  {_tally_sentence(standing)}"),
         f"  {standing.share:.0%} of the work done, {hours}",
     ]
+    parts += [text_tables.wrapped(f"  {rung_in_words(*rung)}") for rung in standing.rungs]
     if standing.trouble:
         parts.insert(1, text_tables.wrapped(f"  {standing.trouble}"))
     if standing.command:

@@ -43,6 +43,14 @@ class Best(BaseModel):
     seed: int
 
 
+class RungStops(BaseModel):
+    """A rung at which the sweep's search has stopped trials that were not among the best."""
+
+    rung: int = Field(description="from 1")
+    budget: int = Field(description="iterations at the rung")
+    trials: int = Field(description="that it has stopped")
+
+
 class Sweep(BaseModel):
     """A named list of planned trials and how it stands."""
 
@@ -58,6 +66,7 @@ class Sweep(BaseModel):
         description="while it runs, once three trials have been measured"
     )
     best: list[Best] = Field(description="by data set")
+    rungs: list[RungStops] = Field(description="of successive halving, in a search that uses it")
     compute_hours: float = Field(description="of all its trials, whichever sweep ran them")
     gpu_hours: float = Field(description="of those that run on a GPU")
     started_at: datetime | None

@@ -12,10 +12,15 @@ from typing import Any
 from api.reading.memo import memoise_by_snapshot
 from api.reading.plans import _state, hours, on_gpu, plan_records
 from api.reading.snapshot import Driver, Row, Snapshot
-from api.sweeps.models import Best, Progress, Sweep, SweepDetail, TimeLeft
+from api.sweeps.models import Best, Progress, RungStops, Sweep, SweepDetail, TimeLeft
 from api.web.words import duration
 from sweep.paper.scores import score_name
-from sweep.report.states import finite_eta, iterations_done, status_counts
+from sweep.report.states import (
+    finite_eta,
+    iterations_done,
+    status_counts,
+    stopped_at_rungs,
+)
 from sweep.store.vocabulary import FINISHED
 
 # Fewest measured trials from which a spread is estimated.
@@ -59,6 +64,10 @@ def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
             snapshot.plans.get(name, ()), snapshot.records, driver.slots if driver else None
         ),
         "best": _best(records),
+        "rungs": [
+            RungStops(rung=number, budget=budget, trials=count)
+            for number, budget, count in stopped_at_rungs(records)
+        ],
         "compute_hours": hours(records),
         "gpu_hours": hours(record for record in records if on_gpu(record)),
         "updated_at": max(times, default=None),

@@ -87,6 +87,8 @@ class Trial(BaseModel):
     parent_iteration: int | None = Field(description="iteration at which it branched off")
     status: str = Field(description="planned, running, completed, collapsed, failed, stopped")
     stop_reason: str | None
+    rung: int | None = Field(description="of successive halving that stopped it, from 1")
+    rung_budget: int | None = Field(description="iterations at that rung")
     mode_collapse_at: int | None = Field(description="iteration at which it began")
     spectral_collapse_at: int | None = Field(description="iteration at which it began")
     dead_at: int | None

@@ -98,7 +98,8 @@ def _end(trial: TrialDetail) -> list[Event]:
     if trial.traceback:
         last = trial.traceback.strip().splitlines()[-1]
         events.append(Event(text=f"failed: {last}", kind="failure", iteration=trial.iteration))
-    reason = f" for {trial.stop_reason}" if trial.stop_reason else ""
+    word = "at" if trial.rung is not None else "for"
+    reason = f" {word} {trial.stop_reason}" if trial.stop_reason else ""
     stands = {
         "running": "running: last heard of",
         "failed": "failed",

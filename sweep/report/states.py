@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from sweep.store.vocabulary import FINISHED, SHOWN_STATUSES, Row
+from sweep.store.vocabulary import FINISHED, SHOWN_STATUSES, Row, is_halved
 
 # As drivers report them; `lost` is one whose cluster was.
 DRIVER_STATES = ("running", "interrupted", "lost", "failed", "finished")
@@ -47,8 +47,21 @@ def finite_eta(eta: float | None, state: str) -> float | None:
     return eta if state == "running" and eta is not None and math.isfinite(eta) else None
 
 
+def stopped_at_rungs(records: Iterable[Row]) -> list[tuple[int, int, int]]:
+    """Rungs at which a search has stopped trials: number, budget in iterations, trials stopped."""
+    counts = Counter((r["rung"], r["rung_budget"]) for r in records if is_halved(r))
+    return [(number, budget, count) for (number, budget), count in sorted(counts.items())]
+
+
+def rung_in_words(number: int, budget: int, count: int) -> str:
+    """A sentence on the trials that a search has stopped at a rung."""
+    trials = "1 trial" if count == 1 else f"{count} trials"
+    return f"{trials} stopped at rung {number}, after {budget:,} iterations: not among the best"
+
+
 def iterations_done(record: Row) -> int:
-    """Done iterations of a trial: all of one that collapsed, not of one that was stopped."""
-    if record["status"] in FINISHED:
+    """Done iterations of a trial: all of one that collapsed or ended at a rung, and not of one
+    that was stopped otherwise."""
+    if record["status"] in FINISHED or is_halved(record):
         return record["iterations"]
     return min(record["iteration"] or 0, record["iterations"])

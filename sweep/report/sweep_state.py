@@ -20,6 +20,7 @@ from sweep.report.states import (
     finite_eta,
     iterations_done,
     status_counts,
+    stopped_at_rungs,
     undriven_state,
 )
 from sweep.store.judgement import reasons_not_judged
@@ -38,7 +39,7 @@ COLUMNS = (
     "status", "iteration", *SIGNALS, "not_judged", "best_fid", "best_fd_digits",
     "best_mode_distance", "best_equilibrium_distance", "final_fid", "final_fd_digits",
     "final_mode_distance", "final_equilibrium_distance", "config", "attempt", "seconds",
-    "updated_at", "traceback", "gpus",
+    "updated_at", "traceback", "gpus", "rung", "rung_budget",
 )  # fmt: skip
 # Some heartbeats of a driver, which writes one every 3 s.
 QUIET_SECONDS = 15.0
@@ -77,6 +78,7 @@ class TrialStanding:
 class SweepStanding:
     """Standing of a sweep: `share` is of the plan's multiply-adds, 0 to 1. The hours are the
     trials' own, of all attempts: a CPU hour is one of a thread, a GPU hour one of a whole GPU.
+    `rungs` are those at which a search has stopped trials: number, budget in iterations, trials.
     `waiting` names the trials that other starts own, while it runs, as its driver records them,
     `trouble` what keeps it from writing."""
 
@@ -85,6 +87,7 @@ class SweepStanding:
     sentence: str
     trouble: str | None
     counts: dict[str, int]
+    rungs: list[tuple[int, int, int]]
     share: float
     eta_seconds: float | None
     cpu_hours: float
@@ -117,6 +120,7 @@ def sweep_standing(
         sentence=_sentence(stored, name, state, eta),
         trouble=_trouble(stored, driver, state, now),
         counts=status_counts(record["status"] for record in records),
+        rungs=stopped_at_rungs(records),
         share=_share(stored, name, records),
         eta_seconds=eta,
         cpu_hours=hours["cpu"],
@@ -221,7 +225,8 @@ def _trouble(
 
 
 def _share(stored: Inventory, name: str, records: Sequence[Row]) -> float:
-    """Done of the plan's work; one that collapsed has none left, one that was stopped has."""
+    """Done of the plan's work; a trial that collapsed or ended at a rung has none left, one that
+    was stopped otherwise has."""
     planned = done = 0.0
     for row, record in zip(stored.plans.get(name, ()), records, strict=True):
         work = row["operations"] or 0.0

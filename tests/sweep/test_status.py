@@ -217,3 +217,17 @@ def test_a_reader_that_leaves_is_no_error(mixed: Store, environment) -> None:
 def test_a_misspelt_bucket_is_no_empty_store(bucket_root: str, capsys) -> None:
     assert main(["--results", bucket_root.replace("s3://sweeps/", "s3://sweps/")]) == 2
     assert capsys.readouterr().err.endswith("there is no bucket 'sweps'\n")
+
+
+def test_rungs_that_stopped_trials_are_told(mixed: Store, capsys) -> None:
+    (row,) = [r for r in all_rows(mixed) if r["status"] == "stopped"]
+    reason = {"rung": 2, "rung_budget": 350, "stop_reason": "rung 2"}
+    mixed.write_rows("trials", row["trial_id"], [row | reason])
+    assert status.main(["mixed", f"--results={mixed.root}"]) == 0
+    assert "1 trial stopped at rung 2, after 350 iterations" in capsys.readouterr().out
+    assert status.main(["mixed", f"--results={mixed.root}", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rungs"] == [[2, 350, 1]]
+
+
+def all_rows(store: Store) -> list[dict]:
+    return [row for file in store.list("trials") for row in store.read_rows("trials", file.key)]

@@ -183,3 +183,27 @@ def test_a_kind_with_three_measured_has_a_rate_of_its_own() -> None:
     assert remaining is not None
     assert remaining.p50 == pytest.approx(40)
     assert remaining.p10 == pytest.approx(remaining.p90)
+
+
+def test_trials_that_a_rung_stopped_are_told_with_rung_and_budget(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    halved = identity("C_32-32", "sn", seed=0)
+    write_plan(store, "search", [halved])
+    write_trial(store, halved, status="failed")
+    (row,) = store.read_rows("trials", halved["trial_id"])
+    reason = {"rung": 1, "rung_budget": 350, "stop_reason": "rung 1 of successive halving"}
+    changes = reason | {"status": "stopped", "traceback": None}
+    store.write_rows("trials", halved["trial_id"], [row | changes])
+    with serving(tmp_path) as http:
+        sweep = http.get("/sweeps/search").json()
+        assert sweep["rungs"] == [{"rung": 1, "budget": 350, "trials": 1}]
+        assert sweep["progress"]["share"] == 1
+        trial = http.get(f"/trials/{halved['trial_id']}").json()
+        assert {name: trial[name] for name in reason} == reason
+        (listed,) = http.get("/results?status=stopped&fields=rung,rung_budget").json()["items"]
+        assert (listed["rung"], listed["rung_budget"]) == (1, 350)
+        page = http.get(f"/view/trials/{halved['trial_id']}").text
+        assert "<dt>stopped at</dt><dd>rung 1 of successive halving; it goes on when" in page
+        assert "stopped at rung 1 of successive halving" in page
+        page = http.get("/view/sweeps/search").text
+        assert "<dt>rung 1</dt><dd>1 trial" in page

@@ -12,7 +12,9 @@ from sweep.report.states import (
     finite_eta,
     iterations_done,
     latest_first,
+    rung_in_words,
     status_counts,
+    stopped_at_rungs,
     undriven_state,
 )
 
@@ -74,3 +76,14 @@ def test_only_a_finite_eta_of_a_running_sweep_is_one(eta: float | None) -> None:
 )
 def test_a_collapsed_trial_is_done_and_a_stopped_one_is_not(row: dict, done: int) -> None:
     assert iterations_done(row) == done
+
+
+def test_what_a_rung_stopped_is_done_and_counted() -> None:
+    halved = [trial("stopped", 50) | {"rung": k, "rung_budget": 10 * k} for k in (2, 1, 2)]
+    stopped = trial("stopped", 50) | {"rung": None, "rung_budget": None}
+    assert [iterations_done(each) for each in (*halved, stopped)] == [100, 100, 100, 50]
+    gone_on = trial("running", 60) | {"rung": None, "rung_budget": None}
+    assert stopped_at_rungs([*halved, stopped, gone_on]) == [(1, 10, 1), (2, 20, 2)]
+    assert rung_in_words(1, 10, 1) == (
+        "1 trial stopped at rung 1, after 10 iterations: not among the best"
+    )
