@@ -130,6 +130,7 @@ KNOBS: Mapping[str, Sequence[Knob]] = {
         RATE,
     ),
     "orthonormal": (_weight(1e-4), RATE),
+    "srip": (_weight(0.01), RATE),
     "lecam": (_weight(0.3), RATE),
     "bcr": (_weight(10.0), RATE),
     "diffaug": (RATE,),
