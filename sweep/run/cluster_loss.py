@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sweep.plan.remaining import settle
 from sweep.run import ray_cluster
 from sweep.run.cluster_watch import (
     EXIT_CODE,
@@ -86,7 +85,7 @@ def leave(driver: Driver, reason: str) -> None:
     seconds = STEP_SECONDS if driver.options.remote else LOCAL_STEP_SECONDS
     if not ray_cluster.disconnect(seconds):
         _end_process(driver, reason)
-    settle(driver.store, driver.own_trials, "stopped", {})
+    driver.settle(driver.own_trials, "stopped")
 
 
 def _end_process(driver: Driver, reason: str) -> None:
@@ -94,7 +93,7 @@ def _end_process(driver: Driver, reason: str) -> None:
 
     def say_and_store() -> None:
         driver.show("end", text=last_line(reason))
-        settle(driver.store, driver.own_trials, "stopped", {})
+        driver.settle(driver.own_trials, "stopped")
         driver.ownership.release("lost")
 
     thread = threading.Thread(target=say_and_store, daemon=True)

@@ -230,7 +230,7 @@ class Driver:
             # Who interrupts is not kept waiting for a store: the next start settles the rest.
             with contextlib.suppress(StoreError):
                 store = self.store.with_patience(READER_PATIENCE_SECONDS)
-                self._settle(self.own_trials, "stopped", store)
+                self.settle(self.own_trials, "stopped", store)
             raise
         except Exception:
             if self.hopeless is not None:
@@ -239,12 +239,12 @@ class Driver:
             raise
         if self.lost_at_stop:
             lost = [c for c in self.plan.trials if c.trial_id in self.lost_at_stop]
-            self._settle(lost, "stopped")
+            self.settle(lost, "stopped")
         if self.suggester is not None:
             self.suggester.finish()
-        self._settle(self.own_trials, "failed")
+        self.settle(self.own_trials, "failed")
 
-    def _settle(
+    def settle(
         self, trials: Sequence[TrialConfig], status: str, store: Store | None = None
     ) -> None:
         """Settles what was left running; of trials that are known to have ended, reads nothing."""

@@ -23,7 +23,7 @@ class Told:
         self.returns = True
         self.problem: Exception | None = None
         self.driver: Any = SimpleNamespace(
-            store=None,
+            settle=self.settle,
             own_trials=[],
             options=SimpleNamespace(remote=False),
             ownership=SimpleNamespace(release=lambda state: self.calls.append(f"release {state}")),
@@ -38,7 +38,6 @@ class Told:
             connected=lambda: cluster, connect=self.connect, disconnect=self.disconnect
         )
         monkeypatch.setattr(cluster_loss, "ray_cluster", ray)
-        monkeypatch.setattr(cluster_loss, "settle", self.settle)
         monkeypatch.setattr(cluster_loss.os, "_exit", self.exit)
 
     def connect(self, *, say: Callable[[str], None]) -> None:
@@ -50,7 +49,7 @@ class Told:
         self.calls.append("disconnect")
         return self.returns
 
-    def settle(self, store: Any, trials: Any, status: str, errors: Any) -> None:
+    def settle(self, trials: Any, status: str) -> None:
         self.calls.append(f"settle {status}")
 
     def exit(self, code: int) -> None:
