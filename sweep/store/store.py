@@ -45,6 +45,9 @@ TEMPORARY = ".tmp"
 # Folders that a sweep writes to: others in a root, like `lost+found`, are none of its own.
 WRITTEN_FOLDERS = (*SCHEMAS, "samples", "checkpoints", "claims", TEMPORARY)
 
+# A lock is held for one read and one write. Who holds it longer is suspended, or its disk hangs.
+LOCK_SECONDS = 5.0
+
 
 class StoreError(OSError):
     """The store cannot be read or, if `writing`, written; says where and why."""
@@ -174,7 +177,11 @@ class Store:
         """Locks the file's folder until `stack` is left, where the store is a file system."""
         folder = self._folder(path)
         if self.is_local:
-            self._try(f"lock {path}", lambda: stack.enter_context(locked(folder)), writing=True)
+
+            def lock() -> None:
+                stack.enter_context(locked(folder, LOCK_SECONDS))
+
+            self._try(f"lock {path}", lock, writing=True)
 
     def _folder(self, path: str) -> Path:
         return (Path(self.base) / path).parent
