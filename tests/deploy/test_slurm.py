@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections import Counter
@@ -33,6 +34,34 @@ def test_a_batch_file_is_a_script_and_queues_itself_again(name: str) -> None:
     # What follows the first command of the script is not read.
     head = path.read_text().partition("\nset ")[0]
     assert len(re.findall(r"^#SBATCH ", head, flags=re.MULTILINE)) == len(directives)
+
+
+@pytest.mark.parametrize(
+    ("left", "is_short"),
+    [("1:58", True), ("5:59", True), ("6:00", False), ("9:59", False), ("10:00", False),
+     ("1-05:00:00", False), ("UNLIMITED", False)],
+)  # fmt: skip
+def test_a_limit_that_is_too_short_is_said(left: str, is_short: bool, tmp_path: Path) -> None:
+    """By `squeue`, as it writes what is left: both batch files ask it in the same words."""
+    for name, script in {"squeue": f"echo {left}", "srun": "exit 0"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1", "SLURM_CPUS_PER_TASK": "1"}
+    ran = subprocess.run(
+        ["bash", str(FILES / "array.sbatch"), "true"],
+        env=os.environ | variables | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0
+    warning = (
+        f"warning: {left} minutes are left, which may never get past the claim of a lost node"
+    )
+    assert ran.stderr.startswith(warning) == is_short
+    assert is_short or not ran.stderr
+    asking = r"^\[\[ \$left = .*\n.*>&2$"
+    texts = [re.findall(asking, path.read_text(), re.M) for path in FILES.glob("*.sbatch")]
+    assert texts[0] == texts[1]
+    assert len(texts[0]) == 1
 
 
 def test_ray_has_the_options_that_the_batch_file_gives(
