@@ -22,7 +22,7 @@ from sweep.plan.tuning_space import Candidate
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError
-from trainer.config.settings import METHODS
+from trainer.config.settings import METHODS, PROFILES
 from trainer.config.trial import TrialConfig, trial_config
 
 RIVALS = (
@@ -55,6 +55,7 @@ SPACE = "rivals"
 def parser() -> flags.Parser:
     p = flags.parser("rivals", DESCRIPTION, EXAMPLES)
     flags.profile_flag(p)
+    flags.data_flags(p)
     p.add_argument(
         "--methods",
         default=RIVALS,
@@ -112,9 +113,11 @@ def _compare(args: argparse.Namespace) -> int:
     try:
         weights = flags.weights_of(args, required=True)
     except UsageError as error:
-        if args.profile != "paper":
+        if not PROFILES[args.profile].scored_by_inception:
             raise
         raise UsageError(f"tuning needs FID as its objective: {error}") from error
+    own = flags.own_images_of(args)
+    chosen = {"dataset": args.dataset} if own is None else {"dataset": own.name, **own.fields}
     rivals = contest(
         args.profile,
         args.methods.split(","),
@@ -127,6 +130,8 @@ def _compare(args: argparse.Namespace) -> int:
         iterations=args.iterations,
         precision=args.precision,
         scorer=weights.sha256,
+        device=flags.device_of(args),
+        **chosen,
     )
     name = args.name or rivals.default_name
     halving = flags.halving_of(args)
@@ -168,7 +173,8 @@ def _missing(rivals: Contest, args: argparse.Namespace) -> dict[str, str]:
 
 
 def _dataset(rivals: Contest, setting: str) -> str:
-    return trial_config(rivals.spaces[0].profile, setting, "sn", 0).dataset
+    space = rivals.spaces[0]
+    return trial_config(space.profile, setting, "sn", 0, **space.changes).dataset
 
 
 def _available(rivals: Contest, missing: Mapping[str, str]) -> Contest:

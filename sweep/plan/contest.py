@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from sweep.plan.grid import cells
+from sweep.plan.grid import cells, settings_on
 from sweep.plan.tuning_space import Candidate, TuningSpace
-from trainer.config.lookup import UsageError, lookup, select
-from trainer.config.settings import PROFILES, SETTINGS
+from trainer.config.lookup import UsageError, lookup
+from trainer.config.settings import ALL_SETTINGS, PROFILES, SETTINGS
 from trainer.config.trial import TrialConfig
 
 
@@ -96,16 +96,23 @@ def contest(
     settings: Sequence[str],
     seeds: Sequence[int],
     sampler_seed: int,
+    dataset: str | None = None,
     **changes: Any,
 ) -> Contest:
     """A contest of the methods and on the settings that the shell patterns name.
 
+    On another `dataset` than the settings' own, settings are sizes, as in `sweep.plan.grid`.
     `changes` are fields of every trial. Raises UsageError for a name or value that is not one, and
     if a seed is used both for tuning and after it.
     """
     lookup("profile", PROFILES, profile)
-    lookup("setting", SETTINGS, tuning_setting)
-    names = select("setting", SETTINGS, settings)
+    if dataset is None:
+        lookup("setting", SETTINGS, tuning_setting)
+    else:
+        changes["dataset"] = dataset
+        lookup("setting", ALL_SETTINGS, tuning_setting)
+    (tuning_setting,) = settings_on(profile, [tuning_setting], dataset)
+    names = settings_on(profile, settings, dataset)
     if both := sorted(set(tuning_seeds) & set(seeds)):
         raise UsageError(
             f"seed {both[0]} is one of --tuning-seeds and of --seeds: the winners must run on "

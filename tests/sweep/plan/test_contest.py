@@ -8,6 +8,7 @@ import pytest
 
 from sweep.plan.contest import Contest, contest
 from trainer.config.lookup import UsageError
+from trainer.config.own_images import OwnImages
 
 
 def small(*methods: str, **changes: Any) -> Contest:
@@ -74,3 +75,24 @@ def test_names_are_those_of_equal_contests() -> None:
     assert small("sn").default_name != name
     assert small().identity == small(budget=9, seeds=[7]).identity
     assert small().identity != small(tuning_seeds=[0]).identity
+
+
+def test_methods_can_be_tuned_on_own_pictures() -> None:
+    own = OwnImages(resolution=32, sha256="ab" * 32, images=900)
+    rivals = contest(
+        "small",
+        ["sn", "sr-static"],
+        budget=2,
+        tuning_setting="C_32-32",
+        tuning_seeds=[0],
+        settings=["C_8-32", "U_8-32"],
+        seeds=[10],
+        sampler_seed=0,
+        dataset=own.name,
+        **own.fields,
+    )
+    assert (rivals.tuning_setting, list(rivals.settings)) == ("U_32-32", ["U_8-32"])
+    sr = rivals.spaces[1]
+    trials = [*rivals.tuning_trials(sr, sr.published()), *rivals.final_trials(sr, sr.published())]
+    assert {c.own_images for c in trials} == {own}
+    assert [c.setting for c in trials] == ["U_32-32", "U_8-32"]
