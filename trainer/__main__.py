@@ -30,7 +30,7 @@ from trainer.config.settings import (
 )
 from trainer.config.trial import PRECISIONS, TrialConfig, trial_config
 
-USAGE = 2
+USAGE, INTERRUPTED = 2, 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -200,6 +200,8 @@ def main(argv: list[str] | None = None) -> int:
     except UsageError as error:
         sys.stderr.write(f"python -m trainer: {error}\n")
         return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED  # before the run, which has its own way to end
     except BrokenPipeError:
         # Whoever read stdout has gone, as `| head` does. Python flushes it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,6 +18,7 @@ import torch
 from tests.own_pictures import png, write_pictures
 from trainer.__main__ import main
 from trainer.config.methods import METHODS
+from trainer.data import preparation
 
 torch.set_num_threads(1)
 
@@ -478,6 +479,15 @@ def test_paths_are_those_of_the_shell(own, tmp_path, monkeypatch, capsys):
         assert main([*flags, *given, "--iterations", "1"]) == 0
         ids.append(lines(capsys.readouterr().out)[-1]["trial_id"])
     assert len(set(ids)) == 1
+
+
+def test_an_interrupt_while_pictures_are_read_is_no_error(own, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(preparation, "collect", interrupt)
+    root, flags = own
+    assert main([*flags, "--data-root", str(root)]) == 130
 
 
 def test_bad_pictures_are_refused_in_one_line_with_nothing_written(own, tmp_path, capsys):

@@ -1,5 +1,8 @@
 """What is said of pictures before anything trains."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.own_pictures import write_pictures
@@ -75,3 +78,9 @@ def test_long_work_in_a_log_says_a_line_every_half_minute(monkeypatch, capsys):
         "3/1,000",
         "6/1,000",
     ]
+
+
+def test_pictures_are_read_without_torch():
+    """A sweep's driver reads them, and does without."""
+    code = "import sys, trainer.data.preparation; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
