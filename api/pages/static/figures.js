@@ -1,6 +1,8 @@
 // Figures come as JSON and are drawn when they are seen; each follows the colour scheme, and a form
 // that drives one changes what it asks for.
 
+import { answerOf, fileOf } from "./answers.js";
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function themed(layout) {
@@ -22,14 +24,7 @@ export function coloured(layout, text, grid) {
 export async function draw(figure) {
   const canvas = figure.querySelector(".canvas");
   const address = figure.dataset.figure;
-  let answer;
-  try {
-    const response = await fetch(address);
-    answer = await response.json();
-    if (!response.ok) answer = { empty: answer.detail };
-  } catch (error) {
-    answer = { empty: `The service does not answer (${error.message}).` };
-  }
+  const answer = await answerOf(address);
   if (figure.dataset.figure !== address) return; // another one was picked meanwhile
   tell(figure, answer);
   if (answer.empty) {
@@ -53,15 +48,10 @@ export function why({ empty, command }) {
   return [line, code];
 }
 
-export function tell(figure, { source, trials, snapshot, says, empty }) {
+export function tell(figure, answer) {
+  const { source, trials, snapshot, says, empty } = answer;
   for (const link of figure.querySelectorAll(".behind a")) {
-    if (!source) break;
-    const address = new URL(source, location.href);
-    if (link.dataset.format !== "json") {
-      address.searchParams.set("format", link.dataset.format);
-      address.searchParams.delete("limit"); // of a page of JSON: a file has everything
-    }
-    link.href = address;
+    if (source) link.href = fileOf(answer, link.dataset.format);
   }
   const n = trials === 1 ? "1 trial" : `${trials} trials`;
   figure.querySelector(".about").textContent = snapshot && !empty ? `${n}, snapshot ${snapshot}.` : "";

@@ -1,5 +1,6 @@
 // The paper page: picks are kept in its address, and every figure can be put on paper.
 
+import { answerOf } from "./answers.js";
 import { coloured, tell, why } from "./figures.js";
 
 const WIDTH = 1000; // of a still, in the pixels that its text is sized for
@@ -24,14 +25,7 @@ function keep({ target }) {
 // A picture of the figure in light colours, beside the live one: a page may have any number.
 async function still(figure) {
   const canvas = figure.querySelector(".canvas");
-  let answer;
-  try {
-    const response = await fetch(figure.dataset.figure);
-    answer = await response.json();
-    if (!response.ok) answer = { empty: answer.detail };
-  } catch (error) {
-    answer = { empty: `The service does not answer (${error.message}).` };
-  }
+  const answer = await answerOf(figure.dataset.figure);
   tell(figure, answer);
   figure.querySelector(".still")?.remove();
   const box = Object.assign(document.createElement("div"), { className: "still" });
