@@ -80,12 +80,14 @@ from the store has an ETag. Errors are `application/problem+json`.
 
 
 def create_app(
-    root: str | Path,
+    root: str | Path | Store,
     tokens: Tokens | None = None,
     cache_folder: Path | None = None,
     allowed_hosts: Collection[str] = (),
 ) -> FastAPI:
-    """The service over the store at `root`; without tokens everybody reads and nobody controls.
+    """The service over a store, or the one at `root`.
+
+    Without tokens everybody reads and nobody controls.
 
     Without a read token it is asked by names of the loopback, its address and `allowed_hosts`
     alone; with one by any name, unless there are `allowed_hosts`. Raises StoreError if the root is
@@ -94,7 +96,8 @@ def create_app(
     tokens = tokens or Tokens()
     hosts_matter = tokens.read is None or allowed_hosts
     hosts = frozenset(map(canonical_host, allowed_hosts)) if hosts_matter else None
-    service = open_service(Store(root, READER_PATIENCE_SECONDS), cache_folder)
+    store = root if isinstance(root, Store) else Store(root, READER_PATIENCE_SECONDS)
+    service = open_service(store, cache_folder)
 
     app = FastAPI(
         title="srgan-sweep",

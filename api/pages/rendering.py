@@ -72,6 +72,12 @@ def page(request: Request, template: str, code: int = 200, **context: Any) -> Re
     return _templates.TemplateResponse(request, template, context, status_code=code)
 
 
+def render(template: str, **context: Any) -> str:
+    """Renders the template for no request: as at the service's root, for nobody who logged in."""
+    shared = {"base": "", "path": "", "logged_in": False, "can_log_in": False}
+    return _environment.get_template(template).render(shared | context)
+
+
 def compile_templates() -> None:
     """Compiles all templates, which takes the first request of each page as long as its answer."""
     for name in _environment.list_templates():

@@ -109,7 +109,7 @@ def write(
     statuses = first_statuses(configs, seed)
     for config, status in zip(configs, statuses, strict=True):
         if status != "planned":
-            _write_trial(root, config, status, rng, curves)
+            write_trial(root, config, status, rng, curves)
     if odd:
         spoil(root, begun(configs, seed))
 
@@ -150,7 +150,7 @@ def driver(name: str, state: str, heard: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_trial(
+def write_trial(
     root: Path,
     config: TrialConfig,
     status: str,

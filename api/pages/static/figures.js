@@ -51,7 +51,10 @@ export function why({ empty, command }) {
 export function tell(figure, answer) {
   const { source, trials, snapshot, says, empty } = answer;
   for (const link of figure.querySelectorAll(".behind a")) {
-    if (source) link.href = fileOf(answer, link.dataset.format);
+    if (!source) break;
+    const file = fileOf(answer, link.dataset.format);
+    link.hidden = !file;
+    if (file) link.href = file;
   }
   const n = trials === 1 ? "1 trial" : `${trials} trials`;
   figure.querySelector(".about").textContent = snapshot && !empty ? `${n}, snapshot ${snapshot}.` : "";

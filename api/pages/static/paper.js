@@ -10,7 +10,7 @@ const permalink = document.getElementById("permalink");
 // What was picked, as fig5.setting=..., so that the address shows the same page again.
 function keep({ target }) {
   const form = target.closest("form[data-drives]");
-  if (!form) return;
+  if (!form || !permalink) return;
   const address = new URL(location.href);
   for (const [name, value] of new FormData(form)) {
     if (name === "profile") address.searchParams.set(name, value);

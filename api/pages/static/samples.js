@@ -4,7 +4,7 @@ export function showSamples(box, iteration) {
   const steps = box.dataset.steps.split(" ").map(Number);
   const step = steps.filter((one) => one <= iteration).at(-1) ?? steps[0];
   const image = box.querySelector("img");
-  const address = box.dataset.address + step;
+  const address = box.dataset.address + step + (box.dataset.ending ?? "");
   if (image.getAttribute("src") === address) return;
   image.src = address;
   image.alt = `64 generated images at iteration ${step}`;
