@@ -7,12 +7,14 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.cli.commands import Parser
 from sweep.plan.halving import DEFAULT_REDUCTION, Halving
 from sweep.plan.inception_weights import Weights, find_weights
 from sweep.plan.options import Options
+from sweep.report.delivery import check_receiver
 from trainer.config import picture_flags
 from trainer.config.availability import has_gpu, missing_reason
 from trainer.config.lookup import UsageError, lookup
@@ -153,6 +155,14 @@ def running_flags(p: Parser) -> None:
     p.add_argument(
         "--require-scores", action="store_true", help="refuse to train without IS and FID"
     )
+    p.add_argument(
+        "--notify",
+        metavar="URL|COMMAND",
+        default=os.environ.get("SWEEP_NOTIFY"),
+        help="told once of each collapse, failure, out_of_memory, stall and of the end: a POST of "
+        "JSON (Slack, Discord, ntfy), or a command with it on standard input; `python -m "
+        "sweep.notify --help` says more (default: $SWEEP_NOTIFY)",
+    )
     p.add_argument("--dry-run", action="store_true", help="show the plan and start nothing")
     p.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     start = p.add_mutually_exclusive_group()
@@ -224,6 +234,8 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError("--share with --fresh would remove what the other starts have trained")
     if args.share and args.time_budget is not None:
         raise UsageError("--time-budget stops the whole sweep, which --share leaves to others too")
+    if args.notify:
+        check_receiver(args.notify)
     for name in ("max_concurrent", "max_failures"):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -288,5 +300,20 @@ def options_of(name: str, args: argparse.Namespace, weights: Weights) -> Options
         as_json=args.json,
         share=args.share,
         reading=picture_flags.reading_of(args),
-        command=shlex.join(["python", "-m", f"sweep.{name}", *sys.argv[1:]]),
+        notify=args.notify or None,
+        command=shlex.join(["python", "-m", f"sweep.{name}", *without_receiver(sys.argv[1:])]),
     )
+
+
+def without_receiver(arguments: Sequence[str]) -> list[str]:
+    """Drops --notify: the command is kept and shown, and who knows the address can write to it."""
+    kept: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if len(name) > len("--n") and "--notify".startswith(name) and name != "--name":
+            if not equals:
+                next(rest, None)
+            continue
+        kept.append(argument)
+    return kept

@@ -15,10 +15,11 @@ from trainer.config.own_images import Reading
 class Options:
     """Options of a run; none of them can change a number. `command` is kept with the sweep.
 
-    `time_budget` is in s. A trial that has failed `max_failures` times is left alone. With `share`
-    other starts of the command run at the same time. `reading` says how own pictures are read,
-    where a node has not read them yet: what comes of it is in their hash. A search stops trials at
-    the rungs of `halving`.
+    `notify` is the address or command that is told of the sweep's events. `time_budget` is in s. A
+    trial that has failed `max_failures` times is left alone. With `share` other starts of the
+    command run at the same time. `reading` says how own pictures are read, where a node has not
+    read them yet: what comes of it is in their hash. A search stops trials at the rungs of
+    `halving`.
     """
 
     results: str | None
@@ -40,6 +41,7 @@ class Options:
     share: bool = False
     reading: Reading = field(default_factory=Reading)
     halving: Halving | None = None
+    notify: str | None = None
 
     @property
     def remote(self) -> bool:

@@ -27,6 +27,7 @@ from sweep.run.cluster_watch import ClusterLost
 from sweep.run.driver import Driver, Nodes
 from sweep.run.interruption import EXIT_CODE as INTERRUPTED
 from sweep.run.interruption import Interruption
+from sweep.run.notifications import Notifications, notifying
 from sweep.run.queue import Suggestions
 from sweep.run.rows import plan_rows
 from sweep.run.sharing import SharedRecord
@@ -55,13 +56,17 @@ def launch(
     Raises UsageError or StoreError for bad input, with nothing left behind.
     """
     root = results_root(options.results)
-    with display(as_json=options.as_json) as show, Interruption() as interruption:
+    with (
+        display(as_json=options.as_json) as show,
+        notifying(options.notify, show) as notifications,
+        Interruption() as interruption,
+    ):
         try:
             store = Store(_one_node_root() if root is None else root, PATIENCE_SECONDS)
             store.check_writable()
             name = options.name or default_name(experiment, plan)
             check_name(store, name, plan)
-            return _run(store, name, plan, options, show, suggestions, interruption)
+            return _run(store, name, plan, options, show, suggestions, interruption, notifications)
         except KeyboardInterrupt:
             show("end", text="interrupted; the same command again goes on from here")
             return INTERRUPTED
@@ -97,6 +102,7 @@ def _run(
     show: Show,
     suggestions: Suggestions | None,
     interruption: Interruption,
+    notifications: Notifications,
 ) -> int:
     path = f"sweeps/{name}.json"
     before = store.read(path)
@@ -113,7 +119,15 @@ def _run(
             )  # while this start waited, a search may have planned more
         with watched(show, ownership.tell):
             code = _run_owned(
-                store, ownership, name, plan, options, show, suggestions, interruption
+                store,
+                ownership,
+                name,
+                plan,
+                options,
+                show,
+                suggestions,
+                interruption,
+                notifications,
             )
         state = {0: "finished", INTERRUPTED: "interrupted"}.get(code, "failed")
         return code
@@ -193,6 +207,7 @@ def _run_owned(
     show: Show,
     suggestions: Suggestions | None,
     interruption: Interruption,
+    notifications: Notifications,
 ) -> int:
     start = time.monotonic()
     with _reading_first():
@@ -221,6 +236,7 @@ def _run_owned(
         driver.prepare(todo, _cluster(options, show))
     ownership.write_rows("sweeps", name, plan_rows(name, plan.trials))
     ownership.tell(slots=progress.slots if has_work else 0, counts=progress.counts)
+    notifications.start(store, name)
     waiting = 0 if driver.backlog is None else len(driver.backlog.waiting)
     slots = progress.slots * has_work
     expected = expected_seconds(todo, stored, slots, driver.gpu_bytes)
