@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -52,11 +51,12 @@ DEFAULT_THRESHOLDS = Thresholds()
 TOY_THRESHOLDS = Thresholds(burn_in=0.5, modes_never=0.4, dead_spread=0.0)
 
 
-# Of the recipe's iterations: what the thresholds were calibrated at, and half of it.
-SHORTEST_SHARE = 0.5
-
-
 def thresholds_for(config: TrialConfig) -> Thresholds:
+    """The thresholds of its kind of trial, for runs of its recipe's length or longer.
+
+    They were calibrated at that length alone: a shorter run has not risen yet where the rules
+    would see a collapse.
+    """
     return _of_recipe(config.profile, config.dataset)
 
 
@@ -64,5 +64,4 @@ def thresholds_for(config: TrialConfig) -> Thresholds:
 def _of_recipe(profile: str, dataset: str) -> Thresholds:
     toy = profile == "toy"
     recipe = TOYS[dataset] if toy else PROFILES[profile].recipes[recipe_name(dataset)]
-    shortest = math.ceil(SHORTEST_SHARE * recipe.iterations)
-    return replace(TOY_THRESHOLDS if toy else DEFAULT_THRESHOLDS, shortest=shortest)
+    return replace(TOY_THRESHOLDS if toy else DEFAULT_THRESHOLDS, shortest=recipe.iterations)

@@ -320,14 +320,14 @@ def test_a_run_shorter_than_the_thresholds_hold_for_is_judged_by_divergence_alon
     records = stretched(history(modes=1, ratio=lambda k: 0.9 if k < 3 else 0.1, spread=0), 40)
     v = verdict_on(short, records)
     assert (v.words, v.stop, v.rules, v.healthy) == ("not judged", None, {}, None)
-    reason = "planned for 40 iterations, and the thresholds hold from 500 on"
+    reason = "planned for 40 iterations, and the thresholds hold from 1000 on"
     assert set(v.not_judged.values()) == {reason}
     records[-1]["finite"] = False
     v = verdict_on(short, records)
     assert (v.words, v.stop, v.healthy) == ("diverged at 40", "diverged", False)
-    assert verdict_on(
-        trial_config("digits", "C_32-32", "sn", 0, iterations=500), stretched(history(1), 500)
-    ).stop
+    for iterations, judged in ((999, False), (1000, True), (2000, True)):
+        config = trial_config("digits", "C_32-32", "sn", 0, iterations=iterations)
+        assert bool(verdict_on(config, stretched(history(1), iterations)).stop) == judged
 
 
 def test_a_signal_that_was_seen_is_judged_however_early():
