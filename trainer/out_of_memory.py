@@ -1,4 +1,4 @@
-"""Advice for a run that the device's memory does not suffice for."""
+"""What running out of memory looks like, and advice for a run that did."""
 
 from __future__ import annotations
 
@@ -11,6 +11,26 @@ from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
 from trainer.state import initial_state
 from trainer.updates import train_iteration
+
+# Words by which torch and NVIDIA's libraries say so where it is no torch.OutOfMemoryError: the
+# context of a process, cuBLAS, cuDNN, cuSOLVER and cuFFT do not ask torch's allocator.
+_WORDS = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+    "CUFFT_ALLOC_FAILED",
+    "DefaultCPUAllocator: can't allocate memory",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tells whether an error says that the device's memory, or the host's, did not suffice."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # torch.AcceleratorError among them.
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
 def out_of_memory_advice(config: TrialConfig, source: Source) -> str:
@@ -34,8 +54,10 @@ def _fits(config: TrialConfig, source: Source) -> bool:
         state = initial_state(config)
         source.follow(config.seed, 0, config.n_critic, config.batch_size, config.micro_batch)
         train_iteration(config, state, source)
-    except torch.OutOfMemoryError:
-        return False
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            return False
+        raise
     finally:
         source.close()
     return True

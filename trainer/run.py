@@ -35,7 +35,7 @@ from trainer.data.images import Images, load
 from trainer.data.sources import load_source
 from trainer.interruption import Interrupted, Stop, termination
 from trainer.loop import Evaluation, final_scores, train
-from trainer.out_of_memory import out_of_memory_advice
+from trainer.out_of_memory import is_out_of_memory, out_of_memory_advice
 from trainer.scores import digits
 from trainer.scores.scorers import Scorer, load_scorer
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
@@ -74,7 +74,9 @@ def run(config: TrialConfig, args: argparse.Namespace) -> int:
     try:
         with termination() as stop:
             return _train(config, args, state, source, scorer, stop)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         # Tried only after this block: the error's traceback holds what filled the memory.
         del state, scorer
     raise UsageError(out_of_memory_advice(config, source))

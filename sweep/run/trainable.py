@@ -38,6 +38,7 @@ from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source, load_source
 from trainer.interruption import Interrupted, Stop, never
 from trainer.loop import Evaluation, final_scores, train
+from trainer.out_of_memory import is_out_of_memory
 from trainer.scores.scorers import load_scorer
 from trainer.state import TrainState
 from trainer.verdict import Verdict
@@ -107,10 +108,8 @@ def run(
             _train(config, task, recorder, stop, reason)
     except Superseded:
         report({"trial": config.trial_id, "status": "superseded"})
-    except torch.OutOfMemoryError:
-        recorder.record_failure(traceback.format_exc(), out_of_memory=True)
-    except Exception:
-        recorder.record_failure(traceback.format_exc())
+    except Exception as error:
+        recorder.record_failure(traceback.format_exc(), out_of_memory=is_out_of_memory(error))
     finally:
         ownership.release()
 

@@ -6,9 +6,51 @@ import torch
 from trainer import out_of_memory
 from trainer.config.trial import trial_config
 from trainer.data.images import load
-from trainer.out_of_memory import out_of_memory_advice
+from trainer.out_of_memory import is_out_of_memory, out_of_memory_advice
 
 torch.set_num_threads(1)
+
+
+# As torch 2.15 words them: its allocator, a context that finds the device full, cuBLAS.
+SAYS_SO = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    torch.AcceleratorError("CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation'"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate`"),
+    MemoryError(),
+]
+SAYS_ANOTHER_THING = [
+    torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"),
+    ValueError("CUDA out of memory"),
+    KeyboardInterrupt(),
+]
+
+
+@pytest.mark.parametrize("error", SAYS_SO, ids=str)
+def test_every_kind_of_a_full_memory_is_one(error):
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", SAYS_ANOTHER_THING, ids=repr)
+def test_no_other_error_is(error):
+    assert not is_out_of_memory(error)
+
+
+def test_a_host_that_is_full_says_so_in_the_words_that_are_looked_for():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(10**15)
+    assert is_out_of_memory(raised.value)
+
+
+def test_another_error_is_not_taken_for_a_size_that_does_not_fit(images, monkeypatch):
+    def iteration(config, state, source):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(out_of_memory, "train_iteration", iteration)
+    with pytest.raises(RuntimeError, match="assert"):
+        out_of_memory_advice(small(batch_size=32, micro_batch=32), images)
 
 
 def small(method="sn", **changes):

@@ -285,15 +285,25 @@ def test_failures_are_counted(tmp_path: Path) -> None:
         assert row["failures"] == n
 
 
-def test_out_of_memory_is_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_out_of_memory_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: RuntimeError
+) -> None:
     def train(*args: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     monkeypatch.setattr(trainable, "train", train)
     assert trial(tmp_path, cpus=2.0, gpus=0.25) == [FAILED | {"out_of_memory": True}]
     (row,) = Store(tmp_path).read_rows("trials", CONFIG.trial_id)
     assert (row["status"], row["cpus"], row["gpus"]) == ("failed", 2.0, 0.25)
-    assert "CUDA out of memory" in row["traceback"]
+    assert str(error) in row["traceback"]
 
 
 def test_a_trial_that_another_start_has_ended_is_left_as_it_is(
