@@ -58,6 +58,8 @@ BOOKKEEPING = {
     "gpus",
     "status",
     "stop_reason",
+    "rung",
+    "rung_budget",
     "protocol",
     "software",
     "host",
