@@ -33,7 +33,7 @@ def module(*names: str) -> Any:
     return importlib.import_module(names[-1])
 
 
-def stub(config: Any, task: Any, report: Callable[[dict[str, Any]], None]) -> None:
+def stub(config: Any, task: Any, report: Callable[[dict[str, Any]], None], *orders: Any) -> None:
     """Stands in for `trainable.run`; runs in a worker, which knows nothing of this file."""
     import dataclasses
     import hashlib
