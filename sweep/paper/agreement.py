@@ -27,13 +27,13 @@ class Agreement:
     says: str
 
 
-def of_all(figure: str, held: int, n: int, sentence: str, missing: str) -> Agreement:
+def of_all(figure: str, agreeing: int, n: int, sentence: str, missing: str) -> Agreement:
     """A sentence about all runs; where every one holds, how far that reaches by n of them."""
     if not n:
         return nothing(figure, missing)
     if n < FEWEST:
         return Agreement(figure=figure, verdict=NOT_ENOUGH, n=n, says=sentence)
-    if held < n:
+    if agreeing < n:
         return Agreement(figure=figure, verdict=DISAGREES, n=n, says=sentence)
     reach = f"{sentence}; of such runs {0.025 ** (1 / n):.0%} or more, with 95 % confidence"
     return Agreement(figure=figure, verdict=AGREES, n=n, says=reach)
@@ -54,9 +54,9 @@ def of_mean(
         says = sentence.format(listed)
         return Agreement(figure=figure, verdict=NOT_ENOUGH, n=len(values), says=says)
     low, high = t_interval(values)
-    found = NOT_ENOUGH if math.isnan(low) else judge(low, high)
+    finding = NOT_ENOUGH if math.isnan(low) else judge(low, high)
     return Agreement(
-        figure=figure, verdict=found, n=len(values), says=sentence.format(span(values))
+        figure=figure, verdict=finding, n=len(values), says=sentence.format(span(values))
     )
 
 
@@ -73,12 +73,12 @@ def nothing(figure: str, reason: str, n: int = 0) -> Agreement:
 
 
 def of_steps(
-    figure: str, signs: Sequence[tuple[str, int, int]], what: str, needs: str
+    figure: str, signs: Sequence[tuple[str, int, int]], subject: str, needs: str
 ) -> Agreement:
     """Of steps whose sign is 1 as the text has it, -1 against it, 0 not resolved."""
     if not signs:
         return nothing(figure, f"it takes {needs}")
-    held, broken = (sum(sign == wanted for _, sign, _ in signs) for wanted in (1, -1))
-    sentence = f"{what}: {held} as the text has them, {broken} against it, of {len(signs)}"
-    found = DISAGREES if broken else AGREES if held == len(signs) else NOT_ENOUGH
-    return Agreement(figure=figure, verdict=found, n=min(n for *_, n in signs), says=sentence)
+    agreeing, broken = (sum(sign == sense for _, sign, _ in signs) for sense in (1, -1))
+    sentence = f"{subject}: {agreeing} as the text has them, {broken} against it, of {len(signs)}"
+    finding = DISAGREES if broken else AGREES if agreeing == len(signs) else NOT_ENOUGH
+    return Agreement(figure=figure, verdict=finding, n=min(n for *_, n in signs), says=sentence)

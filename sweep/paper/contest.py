@@ -69,9 +69,9 @@ class Judgement:
 def judged(detector: Detector, runs: Sequence[Run], calibration: Collection[int]) -> Judgement:
     """The judgement of a detector on the runs that have its levels."""
     name = detector.name
-    seen = [run for run in runs if name in run.alarms]
-    tuning = [run for run in seen if run.seed in calibration]
-    held_out = [run for run in seen if run.seed not in calibration]
+    with_levels = [run for run in runs if name in run.alarms]
+    tuning = [run for run in with_levels if run.seed in calibration]
+    held_out = [run for run in with_levels if run.seed not in calibration]
     ill, well = _parts(tuning)
     threshold = tuned((highest(r, name) for r in ill), (highest(r, name) for r in well))
     reasons: dict[str, str] = {}
@@ -84,14 +84,14 @@ def judged(detector: Detector, runs: Sequence[Run], calibration: Collection[int]
         before = _pairs(name, collapsed, healthy, early=True)
     else:
         reasons["area"] = _missing(collapsed, healthy, "other seeds")
-    within = None if pairs is None else roc.interval(pairs)
-    if pairs is not None and within is None:
+    area_interval = None if pairs is None else roc.interval(pairs)
+    if pairs is not None and area_interval is None:
         reasons["interval"] = _no_interval(held_out, roc.area(pairs))
     leads = [] if threshold is None else [_lead(run, name, threshold) for run in collapsed]
-    known = [lead.lead for lead in leads if lead.lead is not None]
+    lead_values = [lead.lead for lead in leads if lead.lead is not None]
     return Judgement(
         detector=name,
-        judged=len(seen),
+        judged=len(with_levels),
         calibration_collapsed=len(ill),
         calibration_healthy=len(well),
         threshold=threshold,
@@ -103,9 +103,9 @@ def judged(detector: Detector, runs: Sequence[Run], calibration: Collection[int]
             for method in sorted({run.method for run in held_out})
         ],
         leads=leads,
-        median_lead=statistics.median(known) if known else None,
+        median_lead=statistics.median(lead_values) if lead_values else None,
         area=None if pairs is None else roc.area(pairs),
-        interval=within,
+        interval=area_interval,
         area_before=None if before is None else roc.area(before),
         interval_before=None if before is None else roc.interval(before),
         seeds=sorted({run.seed for run in held_out}),
@@ -175,8 +175,8 @@ def _lead(run: Run, name: str, threshold: float) -> Lead:
 
 
 def _tally(runs: Sequence[Run], name: str, threshold: float, method: str | None) -> Tally:
-    counted = [run for run in runs if method in (None, run.method)]
-    collapsed, healthy = _parts(counted)
+    selection = [run for run in runs if method in (None, run.method)]
+    collapsed, healthy = _parts(selection)
     leads = [_lead(run, name, threshold) for run in collapsed]
     return Tally(
         method=method,

@@ -119,13 +119,13 @@ def levels_of(
     `layers` are those that vote on a spectrum, `modes` how many there are to be drawn, None where
     they are not counted.
     """
-    found = {}
+    results = {}
     for detector in DETECTORS:
         levels = detector.levels(rows, layers, modes)
         numbers = [level if _is_number(level) else None for level in levels]
         if any(level is not None for level in numbers):
-            found[detector.name] = numbers
-    return found
+            results[detector.name] = numbers
+    return results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,14 +149,14 @@ def heights(
 ) -> list[tuple[int, float]]:
     """The highest threshold that each evaluation would raise an alarm at: the lowest of the last
     PATIENCE levels. Without one where a level is missing, and before the burn-in."""
-    found = []
+    results = []
     for k in range(PATIENCE - 1, len(levels)):
         window = levels[k - PATIENCE + 1 : k + 1]
         begins = iterations[k - PATIENCE + 1]
         numbers = [level for level in window if level is not None]
         if len(numbers) == PATIENCE and begins >= BURN_IN * planned:
-            found.append((iterations[k], min(numbers)))
-    return found
+            results.append((iterations[k], min(numbers)))
+    return results
 
 
 def alarm_at(run: Run, detector: str, threshold: float) -> int | None:

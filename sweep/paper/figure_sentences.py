@@ -85,19 +85,21 @@ def _of_one_configuration(courses: Iterable[Course]) -> list[Course]:
 def branched(courses: Iterable[Course]) -> Agreement:
     """Fig. 6, from the finished trials that branched off another."""
     runs = [c.row for c in courses if c.row["parent"] is not None and c.row["status"] in FINISHED]
-    kept = sum(row["mode_collapse_at"] is None for row in runs)
-    sentence = f"{kept} of {len(runs)} resumed runs ended without mode collapse"
-    return of_all("fig6", kept, len(runs), sentence, "no finished run was resumed from one of SN")
+    healthy = sum(row["mode_collapse_at"] is None for row in runs)
+    sentence = f"{healthy} of {len(runs)} resumed runs ended without mode collapse"
+    return of_all(
+        "fig6", healthy, len(runs), sentence, "no finished run was resumed from one of SN"
+    )
 
 
 def _unchanged(sn: Sequence[Course]) -> Agreement:
     runs = [r for r in sn if not TABLE_II[r.row["setting"]].mode_collapse and _stood(r)]
-    kept = _shares_kept(runs)
+    shares = _shares_kept(runs)
     return of_mean(
         "fig2",
-        kept,
-        "mean σ/σ₁ of the last layer ends at {} of its first value; its shape is kept from "
-        f"{KEPT:g} on",
+        shares,
+        "mean σ/σ₁ of the last layer ends at {} of its first value; read as kept "
+        f"from {KEPT:g} on",
         lambda low, high: AGREES if low >= KEPT else DISAGREES if high < KEPT else NOT_ENOUGH,
         "no finished run of SN, of a setting that the paper saw healthy, without mode collapse",
     )
@@ -108,8 +110,8 @@ def _sunken(sn: Sequence[Course]) -> Agreement:
     return of_mean(
         "fig3",
         _shares_kept(runs),
-        "mean σ/σ₁ of the last layer ends at {} of its first value; it has fallen below "
-        f"{FALLEN:g}",
+        "mean σ/σ₁ of the last layer ends at {} of its first value; read as fallen "
+        f"below {FALLEN:g}",
         lambda low, high: AGREES if high < FALLEN else DISAGREES if low >= FALLEN else NOT_ENOUGH,
         "no finished run of SN, of a setting that the paper saw collapse, with mode collapse",
     )
@@ -123,9 +125,9 @@ def _groups(sn: Sequence[Course]) -> Agreement:
         f"spectral collapse in {sum(wide)} of {len(wide)} runs of A and D, and in "
         f"{sum(narrow)} of {len(narrow)} of C"
     )
-    held = len(wide) - sum(wide) + sum(narrow)
+    agreeing = len(wide) - sum(wide) + sum(narrow)
     parts_missing = not wide or not narrow
-    answer = of_all("fig4", held, len(wide) + len(narrow), sentence, "no finished run of SN")
+    answer = of_all("fig4", agreeing, len(wide) + len(narrow), sentence, "no finished run of SN")
     if parts_missing and answer.verdict == AGREES:
         return Agreement(figure="fig4", verdict=NOT_ENOUGH, n=answer.n, says=answer.says)
     return answer
@@ -133,19 +135,19 @@ def _groups(sn: Sequence[Course]) -> Agreement:
 
 def _together(sn: Sequence[Course]) -> Agreement:
     runs = [r.row for r in sn if r.row["mode_collapse_at"] is not None]
-    both = [row for row in runs if row["spectral_collapse_at"] is not None]
-    first = sum(row["spectral_collapse_at"] <= row["mode_collapse_at"] for row in both)
+    spectral = [row for row in runs if row["spectral_collapse_at"] is not None]
+    first = sum(row["spectral_collapse_at"] <= row["mode_collapse_at"] for row in spectral)
     sentence = (
-        f"spectral collapse was seen in {len(both)} of {len(runs)} runs of SN with mode collapse, "
-        f"in {first} of them not later"
+        f"spectral collapse was seen in {len(spectral)} of {len(runs)} runs of SN with mode "
+        f"collapse, in {first} of them not later"
     )
-    return of_all("fig5", len(both), len(runs), sentence, "no finished run of SN collapsed")
+    return of_all("fig5", len(spectral), len(runs), sentence, "no finished run of SN collapsed")
 
 
 def _held(sn: Sequence[Course], sr: Sequence[Course]) -> Agreement:
     """SN's other singular values drop, static compensation holds the first ones equal."""
-    of_sn = [kept for run in sn if (kept := _second(run)) is not None]
-    of_sr = [kept for run in sr if (kept := _second(run)) is not None]
+    of_sn = [shares for run in sn if (shares := _second(run)) is not None]
+    of_sr = [shares for run in sr if (shares := _second(run)) is not None]
     low = sum(value < EQUAL for value in of_sn)
     equal = sum(value >= EQUAL for value in of_sr)
     sentence = (
@@ -167,10 +169,10 @@ def _over_i(static: Sequence[Course]) -> Agreement:
         best = _best_by_seed(r for r in static if r.row["setting"] == setting)
         first = _sign(best.get(0.25, {}), best.get(0.5, {}))
         second = _sign(best.get(0.5, {}), best.get(1.0, {}))
-        wanted = (-1, 1) if text == PEAK else (-1, -1)
-        for found, want in zip((first, second), wanted, strict=True):
-            if found is not None:
-                signs.append((setting, found[0] * want, found[1]))
+        senses = (-1, 1) if text == PEAK else (-1, -1)
+        for sign, sense in zip((first, second), senses, strict=True):
+            if sign is not None:
+                signs.append((setting, sign[0] * sense, sign[1]))
     needs = "three seeds with i = 0.25, 0.5 and 1 of one setting"
     return of_steps("fig8", signs, "steps of i whose paired interval excludes 0", needs)
 
@@ -187,10 +189,10 @@ def _moved(static: Sequence[Course]) -> Agreement:
         "generated images"
     )
     if low > 0 and fake_high < 0:
-        found = AGREES
+        sign = AGREES
     else:
-        found = DISAGREES if high < 0 or fake_low > 0 else NOT_ENOUGH
-    return Agreement(figure="fig9", verdict=found, n=len(real), says=sentence)
+        sign = DISAGREES if high < 0 or fake_low > 0 else NOT_ENOUGH
+    return Agreement(figure="fig9", verdict=sign, n=len(real), says=sentence)
 
 
 def _overfitted(static: Sequence[Course]) -> Agreement:
@@ -208,8 +210,8 @@ def _alike(static: Sequence[Course]) -> Agreement:
     return of_mean(
         "fig11",
         [abs(gap) for gap in _gaps(static)],
-        "mean D(x) on training and test images lies apart by {} of its spread; they agree below "
-        f"{APART:g}",
+        "mean D(x) on training and test images lies apart by {} of its spread; read as "
+        f"agreeing below {APART:g}",
         lambda low, high: AGREES if high < APART else DISAGREES if low >= APART else NOT_ENOUGH,
         f"no finished run of {STATIC}",
     )
@@ -223,8 +225,8 @@ def _compensations(runs: Sequence[Course]) -> Agreement:
             _best_by_seed(r for r in of_setting if r.row["method"] == m).get(i, {})
             for m, i in ((STATIC, DEFAULT_I_RATIO), (DYNAMIC, None))
         )
-        if (found := _sign(dynamic, static)) is not None:
-            signs.append((setting, found[0] * (-1 if better == "static" else 1), found[1]))
+        if (sign := _sign(dynamic, static)) is not None:
+            signs.append((setting, sign[0] * (-1 if better == "static" else 1), sign[1]))
     needs = "three seeds of both compensations on a setting that the text names"
     return of_steps("fig12", signs, "settings whose paired interval excludes 0", needs)
 
@@ -232,19 +234,19 @@ def _compensations(runs: Sequence[Course]) -> Agreement:
 def _shortcuts(sn: Sequence[Course]) -> Agreement:
     """In runs with spectral collapse the 1x1 shortcuts keep their spectra better than the rest."""
     runs = [r for r in sn if _fell(r) and r.row["setting"] not in IMAGENET]
-    falls = [kept for r in runs if len(kept := _kept_by_layer(r)) > max(SHORTCUT_LAYERS)]
-    held = sum(all(kept[k] >= KEPT for k in SHORTCUT_LAYERS) for kept in falls)
+    falls = [shares for r in runs if len(shares := _kept_by_layer(r)) > max(SHORTCUT_LAYERS)]
+    agreeing = sum(all(shares[k] >= KEPT for k in SHORTCUT_LAYERS) for shares in falls)
     lowest: dict[int, int] = {}
-    for kept in falls:
-        layer = min(range(len(kept)), key=kept.__getitem__)
+    for shares in falls:
+        layer = min(range(len(shares)), key=shares.__getitem__)
         lowest[layer] = lowest.get(layer, 0) + 1
     fell_most = ", ".join(f"layer_{k} in {n}" for k, n in sorted(lowest.items()))
     sentence = (
-        f"layer_2 and layer_5 keep {KEPT:g} of their mean σ/σ₁ in {held} of {len(falls)} runs of "
-        f"SN with spectral collapse; what fell most: {fell_most}"
+        f"layer_2 and layer_5 keep {KEPT:g} of their mean σ/σ₁ in {agreeing} of {len(falls)} runs "
+        f"of SN with spectral collapse; what fell most: {fell_most}"
     )
     return of_all(
-        "fig14", held, len(falls), sentence, "no finished run of SN with spectral collapse"
+        "fig14", agreeing, len(falls), sentence, "no finished run of SN with spectral collapse"
     )
 
 
@@ -265,7 +267,7 @@ def _kept_by_layer(run: Course) -> list[float]:
 
 
 def _shares_kept(runs: Iterable[Course]) -> list[float]:
-    return [kept[-1] for run in runs if (kept := _kept_by_layer(run))]
+    return [shares[-1] for run in runs if (shares := _kept_by_layer(run))]
 
 
 def _second(run: Course) -> float | None:

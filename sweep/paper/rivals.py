@@ -59,13 +59,13 @@ def answer(rows: Sequence[SettingRow], profile: str) -> str | None:
 def _of_sr(
     rows: Sequence[SettingRow], profile: str, baseline: str
 ) -> list[tuple[SettingRow, PairedDifference, str]]:
-    found = []
+    results = []
     for row in rows:
         sr = sr_of(row, profile)
         pair = pair_of(row, profile, sr, baseline)
         if pair is not None:
-            found.append((row, pair, sr))
-    return found
+            results.append((row, pair, sr))
+    return results
 
 
 def _scores(rows: Sequence[SettingRow], profile: str) -> dict[str, None]:
@@ -103,7 +103,7 @@ def _conclusion(findings: Mapping[str, Sequence[str]]) -> str:
 
 
 def _gained(beyond: str, control: str, findings: Sequence[str]) -> str:
-    judged = [found for found in findings if found != NOT_ENOUGH]
+    judged = [word for word in findings if word != NOT_ENOUGH]
     if not findings:
         return f"a gain beyond {beyond} is open, {control} was not run beside it"
     if not judged:

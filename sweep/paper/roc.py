@@ -44,14 +44,14 @@ def concordance(
         horizon: {seed: sorted(heights) for seed, heights in by_seed.items()}
         for horizon, by_seed in healthy.items()
     }
-    found: dict[tuple[int, int], tuple[float, int]] = {}
+    counts: dict[tuple[int, int], tuple[float, int]] = {}
     for seed, runs in collapsed.items():
         for height, horizon in runs:
             for other, heights in ordered[horizon].items():
                 below, up_to = bisect_left(heights, height), bisect_right(heights, height)
-                wins, pairs = found.get((seed, other), (0.0, 0))
-                found[seed, other] = wins + (below + up_to) / 2, pairs + len(heights)
-    return found
+                wins, pairs = counts.get((seed, other), (0.0, 0))
+                counts[seed, other] = wins + (below + up_to) / 2, pairs + len(heights)
+    return counts
 
 
 def area(pairs: Concordance, weights: Mapping[int, int] | None = None) -> float | None:
@@ -70,7 +70,7 @@ def interval(pairs: Concordance) -> tuple[float, float] | None:
     None below three seeds, where half of the bootstraps have no pair, and where all of them give
     one area: then the runs do not overlap, and a bootstrap cannot tell how nearly they do.
     """
-    seeds = sorted({seed for both in pairs for seed in both})
+    seeds = sorted({seed for pair in pairs for seed in pair})
     if len(seeds) < FEWEST_SEEDS:
         return None
     rng = random.Random(0)
