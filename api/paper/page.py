@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from api.drawing.look import in_order
 from api.pages.rendering import page
-from api.paper import claims, headline, pickers, protocol, rivals, table2
+from api.paper import agreement, claims, headline, pickers, protocol, rivals, table2
 from api.paper.page_figures import SECTIONS
 from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Snapshot
@@ -66,6 +66,7 @@ def paper(
         stills=print is not None,
         snapshot=snapshot.id,
         query=str(request.url.query),
+        agreements=agreement.agreements_of(snapshot, service.store, shown_profile),
         groups={s: SETTINGS[s].group for s in TABLE_II},
         settings=SETTINGS,
         named_seeds=NAMED_SEEDS,

@@ -9,7 +9,7 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from api.paper import claims, rivals, survival, trends
+from api.paper import agreement, claims, rivals, survival, trends
 from api.paper.figures import catalogue
 from api.paper.figures.data import (
     OUTPUTS_SCHEMA,
@@ -134,6 +134,34 @@ def rival_methods(
             snapshot=snapshot.id,
         ),
         lambda: formats.table_of(rivals.rival_rows(items), rivals.RIVAL_SCHEMA),
+    )
+
+
+@router.get("/agreement", response_model=agreement.Agreements, responses=TABLES)
+@heavy
+def figure_sentences(
+    request: Request, snapshot: Now, service: Serving, format: Format = None
+) -> Response:
+    """Tells by profile whether each sentence on a figure agrees, disagrees, or has not enough.
+
+    Over all finished runs of a profile that a sentence is about, whatever a figure shows of them.
+    """
+    media = formats.negotiate(request, format)
+    tag_curves(request, service, snapshot, media)
+    profiles = sorted({row["profile"] for row in snapshot.records.values()})
+    items = [
+        item
+        for profile in profiles
+        for item in agreement.agreements_of(snapshot, service.store, profile).values()
+    ]
+    return formats.json_or_file(
+        request,
+        media,
+        "agreement",
+        lambda: agreement.Agreements(items=items, snapshot=snapshot.id),
+        lambda: formats.table_of(
+            (item.model_dump() for item in items), agreement.AGREEMENT_SCHEMA
+        ),
     )
 
 

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from sweep.store.store import Store
+from tests.api.paper.contest_store import fill_contest
 from tests.api.paper.paper_page import text_of
 from tests.api.servers import serving
 from tests.api.stores import identity, write_trial
@@ -41,3 +42,11 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
 @pytest.fixture(scope="session")
 def paper_text(story: httpx2.Client) -> str:
     return text_of(story.get("/paper").text)
+
+
+@pytest.fixture(scope="session")
+def contest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+    store = Store(tmp_path_factory.mktemp("contest"))
+    fill_contest(store)
+    with serving(Path(store.base)) as client:
+        yield client
