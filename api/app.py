@@ -19,6 +19,7 @@ from api import preload
 from api.compare import page as compare_page
 from api.compare import routes as compare_routes
 from api.pages import assets, login, rendering
+from api.paper import detector_routes
 from api.paper import page as paper_page
 from api.paper import routes as paper_routes
 from api.paper.figures import routes as paper_figure_routes
@@ -56,9 +57,11 @@ ROUTERS = (
     sweep_routes.router,
     trial_routes.router,
     paper_routes.router,
+    detector_routes.router,
     operation.router,
     sweep_routes.figure_router,
     paper_figure_routes.router,
+    detector_routes.figure_router,
     trial_figure_routes.router,
     compare_routes.router,
     sweeps_page.router,
@@ -66,6 +69,7 @@ ROUTERS = (
     trial_page.router,
     compare_page.router,
     paper_page.router,
+    detector_routes.page_router,
     assets.router,
     login.router,
     events.router,
