@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
 from ray.tune.search.optuna import OptunaSearch
 
@@ -19,9 +20,6 @@ from sweep.plan.search_space import I_STEPS, Parameters, Space
 from sweep.run.study_report import Outcome, finding, lines, objective, record
 from sweep.store.vocabulary import FINISHED, Row, is_halved
 from trainer.config.trial import TrialConfig
-
-# Known trials in a row that a sampler may ask for before it is given the nearest unknown one.
-PATIENCE = 5
 
 
 class Study:
@@ -34,6 +32,7 @@ class Study:
         self.running: set[str] = set()
         self._parameters = space.parameters()
         self._unknown = dict.fromkeys(self._parameters)
+        self._neighbours = Neighbours(space, self._parameters)
         self._ask_by_trial: dict[str, str] = {}
         self._asks = 0
         # The seed goes to the sampler: OptunaSearch takes its own seed of 0 for none. Its space
@@ -68,18 +67,18 @@ class Study:
         return self.exhausted or self.n_suggested >= self.trials
 
     def suggest(self) -> TrialConfig | None:
-        """A trial that is not known yet; None if the study is finished."""
+        """A trial that is not known yet: the sampler's, or the nearest if that is known or cannot
+        run. None if the study is finished."""
         if self.finished:
             return None
-        parameters: Parameters = {}
-        for _ in range(PATIENCE):
-            ask, parameters = self._ask()
-            config = self.space.trial(parameters)
-            if config is not None and config.trial_id in self._unknown:
-                self._begin(config.trial_id, ask)
-                return config
-            self._answer(ask, None if config is None else self.rows.get(config.trial_id))
-        nearest = min(self._unknown, key=lambda i: _distance(self._parameters[i], parameters))
+        ask, parameters = self._ask()
+        config = self.space.trial(parameters)
+        if config is not None and config.trial_id in self._unknown:
+            self._begin(config.trial_id, ask)
+            return config
+        self._answer(ask, None if config is None else self.rows.get(config.trial_id))
+        # Asked once more, samplers mostly repeat themselves, and each time costs as much.
+        nearest = self._neighbours.nearest(parameters, self._unknown)
         self._begin(nearest, self._enqueue(nearest))
         return self.space.trial(self._parameters[nearest])
 
@@ -142,12 +141,32 @@ class Study:
         self._search.on_trial_complete(ask, result, error=row is None)
 
 
-def _distance(first: Parameters, second: Parameters) -> float:
-    """Distance of parameters: 1 per category that differs, and the difference of i_ratio."""
-    i = abs(first.get("i_ratio", 0.0) - second.get("i_ratio", 0.0))
-    return i + sum(
-        first[name] != second[name] for name in first.keys() & second.keys() - {"i_ratio"}
-    )
+class Neighbours:
+    """The nearest of a space's trials: a search asks for it thousands of times."""
+
+    def __init__(self, space: Space, parameters: Mapping[str, Parameters]) -> None:
+        self._ids = np.array([*parameters])
+        self._columns = {
+            name: _numbers((own[name] for own in parameters.values()), values)
+            for name, values in space.categories.items()
+        }
+        self._values = {name: [*values] for name, values in space.categories.items()}
+        self._ratios = np.array([own.get("i_ratio", 0.0) for own in parameters.values()])
+
+    def nearest(self, parameters: Parameters, candidates: Collection[str]) -> str:
+        """The first of the nearest `candidates`, in their order in the space, by 1 per category
+        that differs, and the difference of i_ratio."""
+        distance = np.abs(self._ratios - parameters.get("i_ratio", 0.0))
+        for name, column in self._columns.items():
+            distance += column != self._values[name].index(parameters[name])
+        order = np.argsort(distance, kind="stable")
+        return next(str(self._ids[i]) for i in order if self._ids[i] in candidates)
+
+
+def _numbers(chosen: Iterable[Any], values: Sequence[Any]) -> np.ndarray:
+    """The place of each choice among the values."""
+    places = {value: place for place, value in enumerate(values)}
+    return np.array([places[value] for value in chosen])
 
 
 class Studies:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import random
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import optuna
@@ -13,7 +14,7 @@ import pytest
 
 from sweep.plan.search_space import Space, spaces_over_everything, spaces_over_i
 from sweep.run.rows import PENALTY
-from sweep.run.study import Studies
+from sweep.run.study import Neighbours, Studies
 from trainer.config.trial import TrialConfig
 
 Objective = Callable[[TrialConfig], float | None]
@@ -246,3 +247,29 @@ def test_trials_are_compared_within_their_study() -> None:
     running = [search.next() for _ in range(4)]
     assert [search.group(c.trial_id) for c in running if c] == ["C_8-32", "C_16-32"] * 2
     assert search.group("another") is None
+
+
+def test_the_nearest_trial_is_the_first_of_the_least_distance() -> None:
+    (space,) = spaces_over_everything("digits", ["digits8"], 0)
+    parameters = space.parameters()
+    neighbours = Neighbours(space, parameters)
+    choices = random.Random(0)
+
+    def distance_to(wanted: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+        categories = sum(wanted[name] != other[name] for name in space.categories)
+        return categories + abs(wanted.get("i_ratio", 0.0) - other.get("i_ratio", 0.0))
+
+    for _ in range(20):
+        wanted = parameters[choices.choice([*parameters])]
+        candidates = dict.fromkeys(i for i in parameters if choices.random() < 0.02)
+        expected = min(candidates, key=lambda i: distance_to(wanted, parameters[i]))
+        assert neighbours.nearest(wanted, candidates) == expected
+
+
+def test_a_sampler_that_repeats_itself_is_not_asked_again() -> None:
+    """The nearest trial is then started in its place, which is one more trial of Optuna's."""
+    search = studies(over("C_32-32"), trials=30)
+    ran = drive(search, distance)
+    (study,) = search.studies
+    assert len(ran) == 30
+    assert 30 < study._asks <= 60
