@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import nn
 
-from trainer.weights.trace import Trace, Tracer
+from trainer.weights.trace import Trace, Tracer, eagerly
 
 Receiver = Callable[[Trace, tuple[Any, ...], dict[str, Any]], None]
 
@@ -35,7 +36,7 @@ class Trap:
     def __init__(self, network: nn.Module, receive: Receiver) -> None:
         self.network, self.core, self.receive = network, unwrapped(network), receive
         self.tracer: Tracer | None = None
-        self.stance: Any = None
+        self.stack = ExitStack()
         self.arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
         # `module.compile()` leads calls past hooks, into the compiled function.
         self.compiled = getattr(network, "_compiled_call_impl", None)
@@ -61,18 +62,15 @@ class Trap:
 
     def _begin(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self.is_due():
-            self.stance = torch.compiler.set_stance("force_eager")
-            self.stance.__enter__()
             self.arguments = (args, kwargs)
-            self.tracer = Tracer(self.core)
-            self.tracer.__enter__()
+            self.stack.enter_context(eagerly())
+            self.tracer = self.stack.enter_context(Tracer(self.core))
 
     def _end(self, _: nn.Module, __: Any, output: Any) -> None:
         tracer, self.tracer = self.tracer, None
         if tracer is None:
             return
-        tracer.__exit__(None, None, None)
-        self.stance.__exit__(None, None, None)
+        self.stack.close()
         if output is not None:
             self.remove()
             self.receive(tracer.finish(output), *self.arguments)

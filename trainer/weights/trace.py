@@ -6,7 +6,9 @@ that the products within spectral normalization (u^T W v) are none of a weight w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,10 +48,20 @@ class Trace:
 
 def trace(network: nn.Module, call: Callable[[], Any]) -> tuple[Any, Trace]:
     """(what `call` returns, the trace of the products that it made with `network`'s weights)."""
-    tracer = Tracer(network)
-    with tracer:
+    with eagerly(), Tracer(network) as tracer:
         output = call()
     return output, tracer.finish(output)
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Runs compiled functions as they are written; without dynamo, which takes seconds to import,
+    there is none."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
 class Tracer(TorchFunctionMode):
