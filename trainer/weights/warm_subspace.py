@@ -2,8 +2,8 @@
 
 Right after a projection sigma_1..sigma_i are equal and apart from the rest, and a few updates turn
 their span only a little: one step of subspace iteration and a Rayleigh-Ritz problem of size i in
-float32 take the place of an eigendecomposition of size r in float64. The residual of the step
-decides whether it is believed.
+float32 take the place of an eigendecomposition of size r in float64. By how much the step turned
+the span decides whether it is believed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from torch import Tensor
 from trainer.precision import without_tf32
 from trainer.spectral import static_compensation
 
-# ||G U - U diag(lambda)||_F / ||lambda||, and the tries before the decomposition is made anew.
-RESIDUAL = 2e-3
+# The angle that is left to the span, as a mean over its vectors, and the steps towards it before
+# the decomposition is made anew.
+ANGLE = 1e-3
 STEPS = 3
 
 
@@ -47,37 +48,29 @@ def _from_basis(wide: Tensor, basis: Tensor, renormalise: bool) -> tuple[Tensor,
     if not scale.isfinite() or scale == 0:
         return None
     matrix = matrix / scale
-    gram = matrix @ matrix.mT
     for _ in range(STEPS):
-        product = gram @ basis
+        product = matrix @ (matrix.mT @ basis)
         factor, failed = torch.linalg.cholesky_ex(product.mT @ product)
         if failed:
             return None
+        before = basis
         basis = torch.linalg.solve_triangular(factor.mT, product, upper=True, left=False)
-        product = gram @ basis
-        small = basis.mT @ product
-        residual = (product - basis @ small).norm() / small.norm()
-        if residual <= RESIDUAL:
-            return _lifted(wide, matrix, scale, basis, small, renormalise)
+        inner = basis.mT @ matrix
+        eigenvalues, vectors = torch.linalg.eigh(inner @ inner.mT)
+        outside = _outside(matrix, basis).square()
+        # The span holds u_1..u_i only as long as nothing outside of it has grown beyond.
+        if not eigenvalues[0] > outside:
+            return None
+        # A step leaves rho = (sigma_{i+1} / sigma_i)^2 of the angle; by this the last one turned.
+        turned = (len(vectors) - (before.mT @ basis).square().sum()).clamp(min=0).sqrt()
+        rho = outside / eigenvalues[0]
+        if turned * rho / (1 - rho) <= ANGLE * len(vectors) ** 0.5:
+            sigma = eigenvalues.sqrt()
+            gain = (vectors * (sigma[-1] / sigma - 1)) @ vectors.mT
+            result = torch.addmm(matrix, basis, gain @ inner)
+            result = result / sigma[-1] if renormalise else result * scale
+            return result.to(wide.dtype), basis
     return None
-
-
-def _lifted(
-    wide: Tensor, matrix: Tensor, scale: Tensor, basis: Tensor, small: Tensor, renormalise: bool
-) -> tuple[Tensor, Tensor] | None:
-    eigenvalues, vectors = torch.linalg.eigh((small + small.mT) / 2)
-    if not eigenvalues[0] > 0:
-        return None
-    sigma = eigenvalues.sqrt().flip(0)
-    u = basis @ vectors.flip(1)
-    # The span holds sigma_1 only as long as nothing outside of it has grown beyond.
-    if _outside(matrix, u) > sigma[-1]:
-        return None
-    factor = (u * (sigma[0] / sigma - 1)) @ u.mT
-    factor.diagonal().add_(1)
-    result = factor @ matrix
-    result = result / sigma[0] if renormalise else result * scale
-    return result.to(wide.dtype), u
 
 
 def _outside(matrix: Tensor, u: Tensor) -> Tensor:
