@@ -21,7 +21,7 @@ from trainer.weights.trace import Trace, trace
 # Of an update of D that measurements may cost, and operations that eigenvalues take beside the
 # Gram matrix's 2 r^2 n, both in float64, which is half as fast.
 SHARE = 0.01
-EIGENVALUES = 20
+EIGENVALUES = 8
 LEAST_PERIOD = 100
 # A D step is two forward passes (real and generated images) with their backward passes.
 STEP = 6
@@ -55,7 +55,7 @@ class Monitor:
         self.unused: dict[str, str] = {}
         self.steps = 0
         self.history: list[dict[str, Any]] = []
-        self._votes, self._embeddings, self._every = votes, embeddings, every
+        self._votes, self._embeddings, self.every = votes, embeddings, every
         self._burn_in, self._thresholds = burn_in, thresholds
         self._trap = Trap(network, self._receive)
 
@@ -86,8 +86,8 @@ class Monitor:
                     layer.reason = "an embedding, left alone (embeddings=True lifts it)"
         if self._votes is not None:
             select_voters(self.layers, self._votes)
-        if self._every is None:
-            self._every = affordable_period(self.layers)
+        if self.every is None:
+            self.every = affordable_period(self.layers)
 
     @property
     def is_traced(self) -> bool:
@@ -106,8 +106,8 @@ class Monitor:
         self.steps += 1
         if not self.is_traced:
             return False
-        assert self._every is not None
-        if self.history and self.steps - self.history[-1]["iteration"] < self._every:
+        assert self.every is not None
+        if self.history and self.steps - self.history[-1]["iteration"] < self.every:
             return False
         self.measure()
         return True
