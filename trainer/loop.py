@@ -147,7 +147,7 @@ def _evaluate(
         record |= _scores(config, state, scorer, config.curve_samples, config.curve_protocol)
     images = n * config.n_critic * config.batch_size
     record["images_per_second"] = math.nan if interval is None else images / interval.seconds
-    if config.device.startswith("cuda"):
+    if config.device_type == "cuda":
         record["gpu_memory"] = torch.cuda.max_memory_allocated(config.device)
     ranks = [] if interval is None else torch.stack(interval.stable_ranks, dim=1).tolist()
     evaluation = Evaluation(

@@ -48,7 +48,7 @@ def out_of_memory_advice(config: TrialConfig, source: Source) -> str:
 
 def _fits(config: TrialConfig, source: Source) -> bool:
     """Whether a first iteration goes through; nothing of it is kept."""
-    if config.device.startswith("cuda"):
+    if config.device_type == "cuda":
         torch.cuda.empty_cache()
     try:
         state = initial_state(config)

@@ -39,9 +39,7 @@ def without_tf32() -> Iterator[None]:
 @contextmanager
 def mixed_precision(config: TrialConfig) -> Iterator[None]:
     """bf16 convolutions and matrix products where the configuration says so; else nothing."""
-    with torch.autocast(
-        torch.device(config.device).type, torch.bfloat16, enabled=config.precision == "bf16"
-    ):
+    with torch.autocast(config.device_type, torch.bfloat16, enabled=config.precision == "bf16"):
         yield
 
 

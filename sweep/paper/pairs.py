@@ -65,8 +65,13 @@ METHODS_OWN = (
 
 
 def configuration(row: Row) -> dict[str, Any]:
-    """All that can change a number, but for what a mean goes over; None is left out."""
+    """All that can change a number, but for what a mean goes over; None is left out.
+
+    Which of a host's GPUs it was changes none.
+    """
     config = json.loads(row["config"] or "{}")
+    if isinstance(device := config.get("device"), str):
+        config["device"] = device.partition(":")[0]
     left_out = ("seed", "method", "i_ratio")
     return {k: v for k, v in config.items() if v is not None and k not in left_out}
 

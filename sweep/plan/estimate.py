@@ -91,7 +91,7 @@ def _rate(ratios: Sequence[float]) -> Rate:
 
 def _keys(config: TrialConfig) -> list[tuple[str, ...]]:
     # Without its precision and data set a trial is another one, even of the same setting.
-    kind = (config.profile, config.device, config.precision)
+    kind = (config.profile, config.device_type, config.precision)
     setting, method = f"setting {config.setting} {config.dataset}", f"method {config.method}"
     return [(*kind, setting, method), (*kind, setting), (*kind, method), kind]
 
@@ -115,7 +115,7 @@ def nominal_seconds(config: TrialConfig, gpu_bytes: float | None = None) -> floa
 
     As if launches and kernels took turns, which on a GPU is the most it can be.
     """
-    if config.device != "cuda":
+    if config.device_type != "cuda":
         return cpu_seconds(config)
     rate = sustained(gpu_bytes, config.precision)
     return launches(config) * LAUNCH_SECONDS + 2 * work(config) / rate
@@ -136,7 +136,7 @@ def cost(
     planned = (config.iterations - start) / config.iterations
     return Cost(
         teraflops=2 * work(config) * planned / 1e12,
-        gpu_bytes=memory_bytes(config) if config.device == "cuda" else None,
+        gpu_bytes=memory_bytes(config) if config.device_type == "cuda" else None,
         whole_seconds=seconds * planned,
         share=request or share(config, measured.gpu_bytes),
         rate=rate,

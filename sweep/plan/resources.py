@@ -98,14 +98,14 @@ def share(
     if gpus is not None:
         _check_gpus(config, gpus)
     cpus_per_trial = cpus or float(config.threads)
-    if config.device != "cuda":
+    if config.device_type != "cuda":
         return Share(cpus=cpus_per_trial, gpus=gpus or 0.0)
     return Share(cpus=cpus_per_trial, gpus=gpus or 1 / _trials_per_gpu(config, gpu_bytes))
 
 
 def _check_gpus(config: TrialConfig, gpus: float) -> None:
     whole_gpus = gpus >= 1 and gpus < math.inf and gpus == int(gpus)
-    no_gpu = gpus == 0 and config.device != "cuda"
+    no_gpu = gpus == 0 and config.device_type != "cuda"
     if not (1 / UNITS <= gpus < 1 or whole_gpus or no_gpu):
         raise UsageError(
             f"--gpus-per-trial must be a part of a GPU ({1 / UNITS:f} to 1) or a whole number, "

@@ -206,7 +206,7 @@ class Driver:
             self.backlog,
             task,
             # A CUDA context that is used again keeps its memory.
-            reuse=all(config.device == "cpu" for config in self.plan.trials),
+            reuse=all(config.device_type == "cpu" for config in self.plan.trials),
             on_report=self.on_report,
             on_death=self.on_death,
             on_end=self.on_end,

@@ -130,7 +130,7 @@ def _train(
 ) -> None:
     # The number of threads is set in the thread that trains: OpenMP counts per thread.
     torch.set_num_threads(config.threads)
-    if config.device.startswith("cuda") and task.gpus < 1:
+    if config.device_type == "cuda" and task.gpus < 1:
         total = torch.cuda.get_device_properties(config.device).total_memory
         torch.cuda.set_per_process_memory_fraction(memory_cap(task.gpus, total))
     weights = check_weights(config, task.inception_weights)

@@ -165,10 +165,17 @@ class TrialConfig(_Identified):
     def _worked_out_id(self) -> str:
         names = (field.name for field in dataclasses.fields(self))
         values = {name: getattr(self, name) for name in names}
+        # Which GPU of a host it is changes no number.
+        values["device"] = self.device_type
         applies = {name: value for name, value in values.items() if value is not None}
         digest = hashlib.sha256(json.dumps(applies, sort_keys=True).encode()).hexdigest()[:8]
         i = "-" if self.i_ratio is None else f"{self.i_ratio:g}"
         return f"{self.profile}.{self.setting}.{self.method}.{i}.s{self.seed}-{digest}"
+
+    @property
+    def device_type(self) -> str:
+        """`cpu` or `cuda`, without the number of the GPU."""
+        return self.device.partition(":")[0]
 
     @property
     def discriminator_rate(self) -> float:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from sweep.paper.pairs import paired_differences
+from sweep.paper.pairs import configuration, paired_differences
 from sweep.paper.scores import sample_sd, t_interval, t_quantile
 from trainer.config.trial import trial_config
 
@@ -75,6 +75,15 @@ def test_pairs_are_at_the_last_common_evaluation(trial) -> None:
         (1, 150, 1000.0, 900.0, -100.0),
     ]
     assert (pair.n, pair.mean, pair.interval) == (2, -200.0, None)
+
+
+def test_which_gpu_ran_a_trial_makes_no_other_configuration(trial) -> None:
+    config = json.loads(trial()["config"])
+    first, second, cpu = (
+        configuration(trial() | {"config": json.dumps({**config, "device": device})})
+        for device in ("cuda", "cuda:1", "cpu")
+    )
+    assert first == second != cpu
 
 
 def test_an_interval_needs_three_seeds(trial) -> None:

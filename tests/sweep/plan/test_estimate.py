@@ -99,6 +99,15 @@ def test_a_branch_costs_what_comes_after_its_parent() -> None:
     assert Measured([row(branch, 10)]).rate(CONFIG) is None
 
 
+def test_any_gpu_of_a_host_costs_a_trial_alike() -> None:
+    config = trial_config("paper", "C_32-32", "sn", 0)
+    nominal = {
+        device: nominal_seconds(dataclasses.replace(config, device=device))
+        for device in ("cuda", "cuda:1", "cpu")
+    }
+    assert nominal["cuda:1"] == nominal["cuda"] != nominal["cpu"]
+
+
 def test_gpu_hours_are_seconds_times_the_share() -> None:
     config = trial_config("paper", "B_64-64", "sn", 0)
     found = cost(config, Measured([], 80e9), request=Share(cpus=1, gpus=0.25))

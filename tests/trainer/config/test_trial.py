@@ -310,6 +310,19 @@ def test_every_field_changes_the_id(name):
         assert changed.trial_id.startswith(f"{readable}-"), "only the hash differs"
 
 
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_which_gpu_of_a_host_runs_a_trial_is_no_part_of_its_id(precision):
+    def on(device, setting="C_32-32"):
+        return trial_config("paper", setting, "sn", 0, device=device, precision=precision)
+
+    first, second = on("cuda"), on("cuda:1")
+    assert second.trial_id == first.trial_id
+    assert (second.device, second.device_type) == ("cuda:1", "cuda")
+    cpu = trial_config("paper", "C_32-32", "sn", 0, device="cpu")
+    assert cpu.device_type == "cpu"
+    assert cpu.trial_id != first.trial_id
+
+
 def test_id_names_what_runs():
     def readable(*arguments, **changes):
         return trial_config(*arguments, **changes).trial_id.rsplit("-", 1)[0]
