@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from sweep.report.progress import method_and_i
 from sweep.store.vocabulary import Row
-from trainer.collapse import in_words
+from trainer.verdict import in_words
 
 EVENTS = ("collapse", "failure", "out_of_memory", "stalled", "end")
 # Columns of `trials` that notices are made of.
@@ -50,7 +50,7 @@ def trial_notices(row: Row) -> Iterator[Notice]:
         yield Notice(
             key=f"collapse.{trial_id}",
             event="collapse",
-            text=f"{name}: {in_words(row)}",
+            text=f"{name}: {in_words(row, None)}",
             trial_id=trial_id,
             iteration=min(onsets),
         )
