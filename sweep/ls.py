@@ -95,8 +95,8 @@ def matching_records(
 def record(trial: TrialStanding) -> dict[str, Any]:
     """The trial as JSON: null for what is not finite, times in ISO 8601."""
     columns = (
-        "trial_id", "setting", "method", "i_ratio", "seed", "status", "iteration", "iterations",
-        "score", "best", "final", "verdict", "error",
+        "trial_id", "setting", "method", "i_ratio", "data_share", "seed", "status",
+        "iteration", "iterations", "score", "best", "final", "verdict", "error",
     )  # fmt: skip
     updated = trial.updated_at and trial.updated_at.isoformat()
     return plain({name: getattr(trial, name) for name in columns} | {"updated_at": updated})

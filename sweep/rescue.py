@@ -35,6 +35,7 @@ examples:
 # What a branch takes over from its parent, beside networks, optimiser and iteration.
 INHERITED = (
     "dataset",
+    "data_share",
     "iterations",
     "micro_batch",
     "evaluate_every",

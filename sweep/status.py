@@ -219,12 +219,13 @@ def _matrix(trials: Sequence[TrialStanding]) -> list[Part]:
     """Setting by method with a mark per seed, in as many grids as fit side by side in a page."""
     cells: dict[tuple[str, str], str] = {}
     for trial in trials:
-        key = (trial.setting, trial.method_and_i)
+        key = (trial.setting, trial.method_in_words)
         cells[key] = cells.get(key, "") + MARKS[_shown_status(trial)]
     settings = list(dict.fromkeys(trial.setting for trial in trials))
     grids: list[Part] = []
-    by_method = sorted(trials, key=lambda trial: table_order(trial)[2:5])
-    for methods in _pages(list(dict.fromkeys(t.method_and_i for t in by_method)), cells, settings):
+    by_method = sorted(trials, key=lambda trial: table_order(trial)[2:6])
+    methods_in_words = list(dict.fromkeys(trial.method_in_words for trial in by_method))
+    for methods in _pages(methods_in_words, cells, settings):
         rows = [
             [setting, *(cells.get((setting, method), "") for method in methods)]
             for setting in settings
@@ -264,7 +265,7 @@ def _running(trials: Sequence[TrialStanding]) -> Grid:
     rows = [
         [
             trial.setting,
-            trial.method_and_i,
+            trial.method_in_words,
             str(trial.seed),
             f"{trial.iteration}/{trial.iterations}",
             distance(trial.best),
@@ -283,7 +284,7 @@ def _wait(record: Mapping[str, Any]) -> str:
 
 
 def _trouble(trial: TrialStanding) -> str:
-    trial_name = f"{trial.setting} {trial.method_and_i} seed {trial.seed}"
+    trial_name = f"{trial.setting} {trial.method_in_words} seed {trial.seed}"
     reason = trial.error or "it left no traceback"
     return text_tables.wrapped(f"{trial.status}: {trial_name}: {reason}")
 

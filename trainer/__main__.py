@@ -59,6 +59,13 @@ def parser() -> argparse.ArgumentParser:
         help=f"instead of the setting's own: {IMAGES}, which are your own, or one of "
         f"{', '.join(DATASETS)}",
     )
+    trained.add_argument(
+        "--data-share",
+        type=float,
+        metavar="X",
+        help="train on this share of the images, the same ones for every seed and method, the "
+        "smaller share within the larger (default 1)",
+    )
     trained.add_argument("--method", default="sn", help="see --list-methods (default sn)")
     trained.add_argument("--seed", type=int, default=0, help="default 0")
     trained.add_argument("--iterations", type=int, metavar="N", help="G updates")
@@ -233,6 +240,7 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
         args.seed,
         dataset=dataset,
         iterations=args.iterations,
+        data_share=args.data_share,
         device=device,
         precision=args.precision,
         threads=args.threads,

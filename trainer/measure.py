@@ -56,13 +56,15 @@ def _in_order_of_packs(
 
 
 def output_record(outputs: dict[str, Tensor]) -> dict[str, float]:
-    """D's mean outputs, the gap between real and generated, and how far its outputs spread."""
+    """D's mean outputs, its gaps between real and generated and between training and held-out
+    images, and how far its outputs spread."""
     real, fake, test = outputs["training"], outputs["generated"], outputs["test"]
     return {
         "d_real": float(real.mean()),
         "d_fake": float(fake.mean()),
         "d_test": float(test.mean()),
         "gap": float(real.mean() - fake.mean()),
+        "held_out_gap": float(real.mean() - test.mean()),
         "d_spread": float(torch.cat([real, fake]).std()),
     }
 

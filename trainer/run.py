@@ -32,6 +32,7 @@ from trainer.config.protocols import missing_reason, weights_path
 from trainer.config.settings import PROFILES
 from trainer.config.trial import TrialConfig
 from trainer.data.images import Images, load
+from trainer.data.share import shared
 from trainer.data.sources import load_source
 from trainer.interruption import Interrupted, Stop, termination
 from trainer.loop import Evaluation, final_scores, train
@@ -62,6 +63,7 @@ def run(config: TrialConfig, args: argparse.Namespace) -> int:
         own=config.own_images,
         reading=picture_flags.reading_of(args),
     )
+    source = shared(source, config.data_share)
     state = open_run(config, args)
     scorer = load_scorer(
         config, source, state, args.inception_weights, allow_other=args.allow_other_weights

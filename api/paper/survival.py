@@ -55,11 +55,12 @@ class Survivals(BaseModel):
 
 
 def survival(rows: Iterable[Row]) -> list[Survival]:
-    """Survival by profile, method and i, of the trials that have begun."""
+    """Survival by profile, method and i, of the trials on all images that have begun."""
     runs: dict[tuple[str, str, float | None], list[tuple[int, int, bool]]] = {}
     not_judged: Counter[tuple[str, str, float | None]] = Counter()
     for row in rows:
-        if row["status"] != "planned" and row["iteration"] is not None:
+        begun = row["status"] != "planned" and row["iteration"] is not None
+        if begun and row.get("data_share") is None:
             key = (row["profile"], row["method"], row["i_ratio"])
             own = runs.setdefault(key, [])
             if standing_reason("mode_collapse_at", reasons_not_judged(row)) is None:

@@ -22,6 +22,7 @@ from sweep.paper.table2 import (
     TABLE_II,
     MethodResult,
     SettingRow,
+    is_whole_run,
     table2,
 )
 from sweep.store.store import Store, StoreError
@@ -93,7 +94,7 @@ def _in_pairs(rows: Sequence[Row]) -> list[str]:
         for row in rows
         if row["status"] in FINISHED
         and row["i_ratio"] in (None, DEFAULT_I_RATIO)
-        and row["parent"] is None
+        and is_whole_run(row)
     ]
     seeds = {(row["profile"], row["seed"]) for row in finished if row["method"] in BASELINES}
     return [row["trial_id"] for row in finished if (row["profile"], row["seed"]) in seeds]

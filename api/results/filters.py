@@ -52,6 +52,7 @@ class Filters:
     host: Sequence[str] = ()
     parent: Sequence[str] = ()
     i_ratio: Sequence[float] = ()
+    data_share: Sequence[float] = ()
     seed: Sequence[int] = ()
     batch_size: Sequence[int] = ()
     channels: Sequence[int] = ()
@@ -73,8 +74,8 @@ NAMED_FILTERS: Mapping[str, Mapping[str, object]] = {
     "form": dict.fromkeys(sorted({m.form for m in METHODS.values() if m.form})),
 }
 EXACT_FILTERS = (
-    "host", "parent", "i_ratio", "seed", "batch_size", "channels", "setting_batch_size",
-    "setting_channels",
+    "host", "parent", "i_ratio", "data_share", "seed", "batch_size", "channels",
+    "setting_batch_size", "setting_channels",
 )  # fmt: skip
 COLLAPSE_FILTERS = {
     "collapsed": "mode_collapse_at",

@@ -18,11 +18,13 @@ from sweep.store.vocabulary import FINISHED
 from trainer.config.lookup import UsageError, lookup
 
 BY = (
-    "profile", "setting", "group", "dataset", "method", "form", "i_ratio", "seed", "status",
+    "profile", "setting", "group", "dataset", "method", "form", "i_ratio", "data_share", "seed",
+    "status",
     "batch_size", "channels", "setting_batch_size", "setting_channels", "iterations", "host",
 )  # fmt: skip
 
 
+DEFAULT_BY = ["profile", "setting", "method", "i_ratio", "data_share"]
 Aggregate = Callable[[Sequence[float]], Any]
 
 
@@ -67,7 +69,7 @@ def read_by(names: Sequence[str]) -> list[str]:
     """Checks columns to group by. Raises UsageError with the nearest names."""
     for name in names:
         lookup("column to group by", dict.fromkeys(BY), name)
-    return list(dict.fromkeys(names)) or ["profile", "setting", "method", "i_ratio"]
+    return list(dict.fromkeys(names)) or DEFAULT_BY
 
 
 def read_aggregates(names: Sequence[str]) -> list[str]:

@@ -41,12 +41,12 @@ DERIVED = (BEST, FINAL, SEEN_COLUMN)
 COLUMNS = ("method", "i_ratio", "seed", "status", "iteration", BEST, SEEN_COLUMN, "updated_at")
 # Offered by name; any other stored column can be asked for in the URL.
 OFFERED = (
-    *COLUMNS, FINAL, "profile", "dataset", "group", "batch_size", "channels", "best_modes",
-    "final_modes", "best_inception_score", "best_reverse_kl", "best_valid_share", "best_iteration",
-    "best_ema_fd_digits", "best_ema_fid", "best_ema_modes", "final_ema_fd_digits", "final_ema_fid",
-    "final_ema_modes", "final_spectrum_left", "mode_collapse_at", "spectral_collapse_at",
-    "dead_at", "diverged_at", "healthy", "stop_reason", "rung", "seconds", "host",
-    "started_at", "failures", "parent", "objective",
+    *COLUMNS, FINAL, "profile", "dataset", "data_share", "group", "batch_size", "channels",
+    "best_modes", "final_modes", "best_inception_score", "best_reverse_kl", "best_valid_share",
+    "best_iteration", "best_ema_fd_digits", "best_ema_fid", "best_ema_modes",
+    "final_ema_fd_digits", "final_ema_fid", "final_ema_modes", "final_spectrum_left",
+    "mode_collapse_at", "spectral_collapse_at", "dead_at", "diverged_at", "healthy", "stop_reason",
+    "rung", "seconds", "host", "started_at", "failures", "parent", "objective",
 )  # fmt: skip
 GROUPINGS = (
     "method", "method,i_ratio", "setting,method", "setting,method,i_ratio", "group,method",

@@ -46,6 +46,9 @@ async def filters(
     host: Annotated[Sequence[str], Query(description="repeatable")] = (),
     parent: Annotated[Sequence[str], Query(description="trials that branched off it")] = (),
     i_ratio: Annotated[Sequence[float], Query(description="repeatable")] = (),
+    data_share: Annotated[
+        Sequence[float], Query(description="of the training images; repeatable, below 1")
+    ] = (),
     seed: Numbers = (),
     batch_size: Numbers = (),
     channels: Numbers = (),
@@ -70,6 +73,7 @@ async def filters(
         host=host,
         parent=parent,
         i_ratio=i_ratio,
+        data_share=data_share,
         seed=seed,
         batch_size=batch_size,
         channels=channels,

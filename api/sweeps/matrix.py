@@ -15,30 +15,36 @@ from sweep.paper.scores import sample_sd, score_name
 from sweep.store.vocabulary import FINISHED
 from trainer.config.settings import METHODS, SETTINGS
 
-Key = tuple[str, str, str, str, float | None]
+# Profile, setting, data set, method, i and the share of the training images.
+Key = tuple[str, str, str, str, float | None, float | None]
+KEY = ("profile", "setting", "dataset", "method", "i_ratio", "data_share")
 
 
 def cells(records: Sequence[Row]) -> list[Cell]:
-    """Cells by profile, then in the order of Table I and of the methods; i ascending."""
-    by_key: dict[Key, list[Row]] = {}
+    """Cells by profile, then in the order of Table I and of the methods; i and share ascending."""
+    by_key: dict[Any, list[Row]] = {}
     for row in records:
-        key = (row["profile"], row["setting"], row["dataset"], row["method"], row["i_ratio"])
+        key = tuple(row[name] for name in KEY)
         by_key.setdefault(key, []).append(row)
     return [_cell(by_key[key], key) for key in sorted(by_key, key=_place)]
 
 
 def columns_of(matrix_cells: Sequence[Cell]) -> list[Column]:
     """The columns that the cells fill, in order."""
-    pairs = {(cell.method, cell.i_ratio) for cell in matrix_cells}
-    ordered = sorted(pairs, key=lambda pair: _place(("", "", "", *pair)))
-    return [Column(method=method, i_ratio=i_ratio) for method, i_ratio in ordered]
+    kinds = {(cell.method, cell.i_ratio, cell.data_share) for cell in matrix_cells}
+    ordered = sorted(kinds, key=lambda kind: _place(("", "", "", *kind)))
+    return [
+        Column(method=method, i_ratio=i_ratio, data_share=share)
+        for method, i_ratio, share in ordered
+    ]
 
 
-def _place(key: Key) -> tuple[str, int, str, str, int, str, float]:
-    profile, setting, dataset, method, i_ratio = key
+def _place(key: Key) -> tuple[str, int, str, str, int, str, float, float]:
+    profile, setting, dataset, method, i_ratio, data_share = key
     i = -1.0 if i_ratio is None else i_ratio
+    share = 1.0 if data_share is None else data_share
     row, column = _index_in(SETTINGS, setting), _index_in(METHODS, method)
-    return profile, row, setting, dataset, column, method, i
+    return profile, row, setting, dataset, column, method, i, share
 
 
 def _index_in(table: Mapping[str, object], name: str) -> int:
@@ -47,7 +53,6 @@ def _index_in(table: Mapping[str, object], name: str) -> int:
 
 @memoise_by_rows(size=2048)
 def _cell(rows: Sequence[Row], key: Key) -> Cell:
-    profile, setting, dataset, method, i_ratio = key
     score = score_name(rows[0])
     best = [
         value
@@ -55,11 +60,7 @@ def _cell(rows: Sequence[Row], key: Key) -> Cell:
         if row["status"] in FINISHED and (value := row[f"best_{score}"]) is not None
     ]
     fields = {
-        "profile": profile,
-        "setting": setting,
-        "dataset": dataset,
-        "method": method,
-        "i_ratio": i_ratio,
+        **dict(zip(KEY, key, strict=True)),
         "score": score,
         "n": len(best),
         "mean": statistics.fmean(best) if best else None,

@@ -94,6 +94,7 @@ class Column(BaseModel):
 
     method: str
     i_ratio: float | None
+    data_share: float | None = Field(description="of the training images; null for all")
 
 
 class Seed(BaseModel):
@@ -120,6 +121,7 @@ class Cell(BaseModel):
     dataset: str
     method: str
     i_ratio: float | None
+    data_share: float | None = Field(description="of the training images; null for all")
     score: Literal["fd_digits", "fid"]
     n: int = Field(description="finished trials with a score")
     mean: float | None

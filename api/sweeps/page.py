@@ -59,8 +59,8 @@ def _store_matrices(snapshot: Snapshot) -> Mapping[str, Mapping[str, Any]]:
 
 
 def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
-    """Matrices by title: the methods, and by setting and method the cells, one for each i, each
-    with the number of its trials by status.
+    """Matrices by title: the methods, and by setting and method the cells, one for each i and
+    share of the images, each with the number of its trials by status.
 
     One holds a profile's rows of Table I, in its order. Sizes outside it run on any data, so each
     data set of theirs, such as your own pictures, has a matrix of its own.

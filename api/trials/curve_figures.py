@@ -34,6 +34,7 @@ TITLES = {
     "inception_score": "Inception Score (higher is better)",
     "modes": "modes found",
     "gap": "D(real) − D(fake)",
+    "gaps": "D(training) − D(generated), and − D(held-out) dotted",
     "spectrum_left": "spectrum left: mean σ₂/σ₁, 3×3 layers",
     "d_loss": "L_D",
     "g_loss": "L_G",
@@ -85,7 +86,7 @@ def _usual_panels(trial: Trial, rows: Sequence[Row]) -> list[tuple[str, list[str
         (distance, _with_average(rows, distance)),
         (quality, _with_average(rows, quality)),
         (LOSSES, ["d_loss", "g_loss"]),
-        ("gap", ["gap"]),
+        ("gaps", ["gap", *recorded(rows, ["held_out_gap"])]),
     ]
 
 

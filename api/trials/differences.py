@@ -13,7 +13,8 @@ Part = Literal["configuration", "protocol", "thresholds", "software"]
 
 # Columns of a plan, known before a trial has a configuration, under the configuration's names.
 IDENTITY = (
-    "profile", "setting", "dataset", "method", "form", "i_ratio", "seed", "batch_size",
+    "profile", "setting", "dataset", "method", "form", "i_ratio", "data_share", "seed",
+    "batch_size",
     "micro_batch", "channels", "iterations", "precision", "parent", "parent_iteration",
 )  # fmt: skip
 

@@ -81,6 +81,7 @@ class Trial(BaseModel):
     method: str
     form: str | None = Field(description="project or reparam; null where no spectrum is set")
     i_ratio: float | None = Field(description="share of singular values lifted")
+    data_share: float | None = Field(description="of the training images; null for all")
     seed: int
     precision: str | None = Field(description="of convolutions and matrix products")
     parent: str | None = Field(description="trial that it branched off")

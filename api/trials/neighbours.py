@@ -67,7 +67,7 @@ def _by_profile_and_setting(snapshot: Snapshot) -> Mapping[tuple[str, str], Sequ
 def _is_like(row: Row, record: Row) -> bool:
     """Compares the shared columns; one that an older store lacks hides no neighbour."""
     pairs = [(row[name], record[name]) for name in SHARED]
-    return row["parent"] == record["parent"] and all(
+    return all(row[name] == record[name] for name in ("parent", "data_share")) and all(
         a == b or a is None or b is None for a, b in pairs
     )
 

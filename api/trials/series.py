@@ -22,6 +22,7 @@ class Evaluation(Scores):
     d_fake: float | None = Field(description="mean D(x) on generated images")
     d_test: float | None = Field(description="mean D(x) on held-out images")
     gap: float | None = Field(description="d_real - d_fake")
+    held_out_gap: float | None = Field(description="d_real - d_test")
     d_spread: float | None
     d_gradient: float | None = Field(description="mean |dD/dx| at generated images")
     d_penalty_ratio: float | None = Field(description="|penalty gradient| / |loss gradient|")

@@ -52,6 +52,13 @@ def parser(experiment: Experiment) -> Parser:
         f"(default {experiment.i_ratios})",
     )
     flags.data_flags(p)
+    p.add_argument(
+        "--data-shares",
+        default="1",
+        metavar="X,...",
+        help="shares of the training images to train on, like 0.1,1: the same images for every "
+        "seed and method, the smaller share within the larger (default 1)",
+    )
     p.add_argument("--seeds", default="0", metavar="0,1|0-4", help="default 0")
     flags.length_and_precision_flags(p)
     flags.running_flags(p)
@@ -97,6 +104,7 @@ def _grid(args: argparse.Namespace) -> tuple[Plan, Weights]:
         args.methods.split(","),
         seeds(args.seeds),
         i_ratios=ratios(args.i_ratios),
+        data_shares=ratios(args.data_shares, "--data-shares"),
         iterations=args.iterations,
         precision=args.precision,
         scorer=weights.sha256,

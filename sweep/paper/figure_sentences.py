@@ -21,7 +21,13 @@ from sweep.paper.agreement import (
     span,
 )
 from sweep.paper.scores import score_name, t_interval
-from sweep.paper.table2 import DEFAULT_I_RATIO, IMAGENET, TABLE_II, one_configuration
+from sweep.paper.table2 import (
+    DEFAULT_I_RATIO,
+    IMAGENET,
+    TABLE_II,
+    is_whole_run,
+    one_configuration,
+)
 from sweep.paper.trends import PEAK, TEXT_OF_FIG_8, TEXT_OF_FIG_12
 from sweep.store.vocabulary import FINISHED, Row
 
@@ -72,7 +78,7 @@ def _of_one_configuration(courses: Iterable[Course]) -> list[Course]:
     cells: dict[tuple[str, str], dict[str, Course]] = {}
     for course in courses:
         row = course.row
-        if row["parent"] is None and row["setting"] in TABLE_II and row["status"] in FINISHED:
+        if is_whole_run(row) and row["setting"] in TABLE_II and row["status"] in FINISHED:
             key = (row["setting"], row["method"])
             cells.setdefault(key, {})[row["trial_id"]] = course
     return [

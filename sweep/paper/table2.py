@@ -131,12 +131,17 @@ class SettingRow:
     costs: dict[str, dict[str, Cost]]
 
 
+def is_whole_run(row: Row) -> bool:
+    """True for a trial from iteration 0 on, on all training images, as the paper's are."""
+    return row["parent"] is None and row.get("data_share") is None
+
+
 def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> list[SettingRow]:
     """All 26 settings in Table II's order, from rows of `trials`.
 
     `curves` gives a trial's rows of `evaluations`, oldest first; it is asked only where a pair
-    needs it. Trials with an i_ratio other than 0.5, and those that branched off another trial, are
-    not Table II's and are left out.
+    needs it. Trials with an i_ratio other than 0.5, and those that are no whole runs, are not
+    Table II's and are left out.
 
     Trials are never averaged over different configurations. Of a (profile, setting, method) only
     the trials of one configuration (equal in everything but the seed) are taken: the one with
@@ -146,7 +151,7 @@ def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> lis
     cells: dict[tuple[str, str, str], list[Row]] = {}
     for row in trials:
         ours = row["setting"] in TABLE_II and row["i_ratio"] in (None, DEFAULT_I_RATIO)
-        if ours and row["parent"] is None:
+        if ours and is_whole_run(row):
             cells.setdefault((row["setting"], row["profile"], row["method"]), []).append(row)
     trials_of = {key: one_configuration(rows) for key, rows in cells.items()}
     table = []

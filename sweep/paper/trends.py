@@ -10,7 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sweep.paper.answers import Answer, not_measured, verdict
-from sweep.paper.table2 import MethodResult, SettingRow, one_configuration, summary
+from sweep.paper.table2 import (
+    MethodResult,
+    SettingRow,
+    is_whole_run,
+    one_configuration,
+    summary,
+)
 from sweep.store.vocabulary import Row
 
 PEAK = "better from 0.25 to 0.5, worse from 0.5 to 1"
@@ -41,14 +47,14 @@ class Trend:
 
 
 def fig8(trials: Iterable[Row]) -> list[Trend]:
-    """Trends by profile, setting and lifting method, from rows of `trials` without a parent.
+    """Trends by profile, setting and lifting method, from the whole runs among rows of `trials`.
 
     As in Table II no mean goes over different configurations: of a profile, setting and method
     one is taken, over all values of i.
     """
     cells: dict[tuple[str, str, str], list[Row]] = {}
     for row in trials:
-        if row["parent"] is None:
+        if is_whole_run(row):
             cells.setdefault((row["profile"], row["setting"], row["method"]), []).append(row)
     trials_of = {key: one_configuration(rows) for key, rows in cells.items()}
     trends = []

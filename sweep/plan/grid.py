@@ -41,6 +41,7 @@ def grid(
     seeds: Sequence[int],
     *,
     i_ratios: Sequence[float] = (),
+    data_shares: Sequence[float] = (1.0,),
     iterations: int | None = None,
     precision: str | None = None,
     scorer: str | None = None,
@@ -55,9 +56,10 @@ def grid(
 
     `settings` and `methods` are shell patterns over Table I and the methods; `sr` is SR as the
     paper used it on the setting's data. Methods that lift run with each of `i_ratios`, or their
-    default. `scorer` is the SHA-256 of the Inception weights, for profiles that are scored by
-    them. A plan that is `only_shown` needs no data. On a `dataset` of the profile, or `own`
-    pictures, settings are sizes: those of a row on other data run as U_<batch>-<channels>.
+    default; each runs on each of `data_shares` of the training images. `scorer` is the SHA-256 of
+    the Inception weights, for profiles that are scored by them. A plan that is `only_shown` needs
+    no data. On a `dataset` of the profile, or `own` pictures, settings are sizes: those of a row
+    on other data run as U_<batch>-<channels>.
     """
     lookup("profile", PROFILES, profile)
     if own is not None:
@@ -76,6 +78,7 @@ def grid(
                     method,
                     seed,
                     i_ratio=i,
+                    data_share=share,
                     iterations=iterations,
                     precision=precision,
                     scorer=scorer,
@@ -83,7 +86,7 @@ def grid(
                     device=device,
                     **fields,
                 )
-                for i, seed in product(ratios, seeds[:1])
+                for i, share, seed in product(ratios, data_shares, seeds[:1])
             ]
             # Nothing else of a configuration depends on its seed.
             planned = [replace(c, seed=seed) for c, seed in product(of_first_seed, seeds)]
@@ -175,7 +178,7 @@ def _shortened(text: str) -> str:
     return repr(text if len(text) <= 80 else f"{text[:40]}...")
 
 
-def ratios(text: str) -> list[float]:
+def ratios(text: str, flag: str = "--i-ratios") -> list[float]:
     """Parses `0.25,0.5` into numbers above 0 up to 1. Raises UsageError for anything else."""
     values = []
     for part in text.split(","):
@@ -185,6 +188,6 @@ def ratios(text: str) -> list[float]:
             value = 0.0
         # NaN compares false, too.
         if not 0 < value <= 1:
-            raise UsageError(f"--i-ratios are numbers in (0, 1], like 0.25,0.5, not {part!r}")
+            raise UsageError(f"{flag} are numbers in (0, 1], like 0.25,0.5, not {part!r}")
         values.append(value)
     return list(dict.fromkeys(values))

@@ -41,7 +41,7 @@ def trial_line(progress: Progress, trial: TrialProgress) -> str:
     """Line on an evaluation or the end of a trial."""
     parts = [
         f"[{progress.trials_ended}/{len(progress.trials)}]",
-        f"{trial.setting} {trial.method_and_i} seed {trial.seed}:",
+        f"{trial.setting} {trial.method_in_words} seed {trial.seed}:",
         f"{trial.status} {trial.iteration}/{trial.iterations}",
     ]
     if trial.modes is not None:
@@ -190,7 +190,7 @@ def progress_table(progress: Progress, height: int) -> Any:
     for trial in rows:
         table.add_row(
             trial.setting,
-            trial.method_and_i,
+            trial.method_in_words,
             str(trial.seed),
             trial.status,
             f"{trial.iteration}/{trial.iterations}",

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from sweep.report.progress import method_and_i
+from sweep.report.progress import method_in_words
 from sweep.store.vocabulary import Row
 from trainer.verdict import in_words
 
@@ -44,7 +44,8 @@ class Notice:
 def trial_notices(row: Row) -> Iterator[Notice]:
     """Notices on a stored trial: that it is lost, and its last failure."""
     trial_id = row["trial_id"]
-    name = f"{row['setting']} {method_and_i(row['method'], row['i_ratio'])} seed {row['seed']}"
+    method = method_in_words(row["method"], row["i_ratio"], row.get("data_share"))
+    name = f"{row['setting']} {method} seed {row['seed']}"
     onsets = [row[signal] for signal in LOST if row[signal] is not None]
     if onsets:
         yield Notice(

@@ -21,9 +21,10 @@ from trainer.verdict import in_words
 FINAL_STATUSES = (*FINISHED, "failed", "superseded")
 
 
-def method_and_i(method: str, i_ratio: float | None) -> str:
-    """The method, with its i where that is not the default."""
-    return method if i_ratio in (None, DEFAULT_I_RATIO) else f"{method} i {i_ratio:g}"
+def method_in_words(method: str, i_ratio: float | None, data_share: float | None) -> str:
+    """The method, with its i where that is not the default, and its share of the images."""
+    i = "" if i_ratio in (None, DEFAULT_I_RATIO) else f" i {i_ratio:g}"
+    return method + i + ("" if data_share is None else f" on {100 * data_share:g} %")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class TrialProgress:
     setting: str
     method: str
     i_ratio: float | None = None
+    data_share: float | None = None
     seed: int
     iterations: int
     operations: float
@@ -53,8 +55,8 @@ class TrialProgress:
         return self.is_halved or self.status in FINAL_STATUSES
 
     @property
-    def method_and_i(self) -> str:
-        return method_and_i(self.method, self.i_ratio)
+    def method_in_words(self) -> str:
+        return method_in_words(self.method, self.i_ratio, self.data_share)
 
     @property
     def operations_left(self) -> float:
@@ -224,6 +226,7 @@ def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
         setting=config.setting,
         method=config.method,
         i_ratio=config.i_ratio,
+        data_share=config.data_share,
         seed=config.seed,
         iterations=config.iterations,
         operations=operations(config),

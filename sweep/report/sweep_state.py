@@ -14,7 +14,7 @@ from typing import Any
 
 from sweep.report.display import duration
 from sweep.report.inventory import Inventory
-from sweep.report.progress import method_and_i
+from sweep.report.progress import method_in_words
 from sweep.report.states import (
     driven_state,
     finite_eta,
@@ -35,8 +35,8 @@ from trainer.verdict import SIGNALS, in_words
 
 # Columns that are read of a trial: all of them take ten times as long.
 COLUMNS = (
-    "trial_id", "profile", "setting", "method", "i_ratio", "seed", "iterations", "dataset",
-    "status", "iteration", *SIGNALS, "not_judged", "best_fid", "best_fd_digits",
+    "trial_id", "profile", "setting", "method", "i_ratio", "data_share", "seed", "iterations",
+    "dataset", "status", "iteration", *SIGNALS, "not_judged", "best_fid", "best_fd_digits",
     "best_mode_distance", "best_equilibrium_distance", "final_fid", "final_fd_digits",
     "final_mode_distance", "final_equilibrium_distance", "config", "attempt", "seconds",
     "updated_at", "traceback", "gpus", "rung", "rung_budget",
@@ -56,6 +56,7 @@ class TrialStanding:
     setting: str
     method: str
     i_ratio: float | None
+    data_share: float | None
     seed: int
     status: str
     lost: bool
@@ -70,8 +71,8 @@ class TrialStanding:
     error: str | None
 
     @property
-    def method_and_i(self) -> str:
-        return method_and_i(self.method, self.i_ratio)
+    def method_in_words(self) -> str:
+        return method_in_words(self.method, self.i_ratio, self.data_share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +146,7 @@ def trial_standing(record: Row, now: datetime, *, lost: bool = False) -> TrialSt
     traceback = (record["traceback"] or "").strip()
     return TrialStanding(
         **{key: record[key] for key in ("trial_id", "setting", "method", "i_ratio", "seed")},
+        data_share=record.get("data_share"),
         status=record["status"],
         lost=lost,
         iteration=None if record["status"] == UNREADABLE else record["iteration"] or 0,
@@ -167,14 +169,15 @@ def score_column(dataset: str) -> str:
     return "mode_distance" if spec.modes else "equilibrium_distance"
 
 
-def table_order(trial: TrialStanding) -> tuple[int, str, int, str, float, int, str]:
-    """Sorts trials as Table I has the settings, then by method, i and seed."""
+def table_order(trial: TrialStanding) -> tuple[int, str, int, str, float, float, int, str]:
+    """Sorts trials as Table I has the settings, then by method, i, share and seed."""
     return (
         _SETTINGS.get(trial.setting, len(_SETTINGS)),
         trial.setting,
         _METHODS.get(trial.method, len(_METHODS)),
         trial.method,
         trial.i_ratio or 0.0,
+        trial.data_share or 1.0,
         trial.seed,
         trial.trial_id,
     )

@@ -16,6 +16,7 @@ from sweep.plan.grid import Plan
 from sweep.plan.options import Options
 from sweep.plan.remaining import check_name, default_name, own_files, results_root, to_run
 from sweep.plan.resources import CONTEXT_BYTES, GPU_BYTES, UNKNOWN_GPU, share, sustained
+from sweep.report.progress import method_in_words
 from sweep.run import unused_nodes
 from sweep.store.index import rows_of_trials
 from sweep.store.store import Store, StoredFile
@@ -172,12 +173,14 @@ def _record(trial: Planned) -> dict[str, Any]:
 
 
 def _table(planned: Sequence[Planned]) -> list[str]:
-    """One line per setting, method and i: how many trials, and what each one and all cost."""
+    """One line per setting, method, share of the images and i: how many trials, and what each
+    one and all cost."""
     groups: dict[tuple[str, str, str], list[Planned]] = {}
     for trial in planned:
         c = trial.config
         i = "" if c.i_ratio is None else f"{c.i_ratio:g}"
-        groups.setdefault((c.setting, c.method, i), []).append(trial)
+        method = method_in_words(c.method, None, c.data_share)
+        groups.setdefault((c.setting, method, i), []).append(trial)
     head = (
         f"{'setting':11}{'method':18}{'i':>5}{'done':>5}{'resume':>7}{'run':>5}"
         f"{'TFLOP':>12}{'GPU GB':>8}{'GPU':>6}{'each':>9}{'left':>9}"

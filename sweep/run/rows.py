@@ -29,6 +29,7 @@ PENALTY_RATIOS = ("d_penalty_ratio", "g_penalty_ratio")
 # Columns filled only with a GPU, only with `hessian_k`, or not by an older version that began the
 # trial.
 RARELY_MEASURED = (
+    "held_out_gap",
     "gpu_memory",
     "d_gradient",
     "g_hessian",
@@ -58,6 +59,7 @@ def identity_row(config: TrialConfig) -> dict[str, Any]:
         "i_ratio": config.i_ratio,
         "seed": config.seed,
         "iterations": config.iterations,
+        "data_share": config.data_share,
         "precision": config.precision,
         "parent": config.parent,
         "parent_iteration": config.parent_iteration,

@@ -35,6 +35,7 @@ from sweep.store.store import Store
 from sweep.store.trial_ownership import acquire_within, record_path
 from trainer.config.own_images import OwnImages, Reading
 from trainer.config.trial import TrialConfig
+from trainer.data.share import shared
 from trainer.data.sources import Source, load_source
 from trainer.interruption import Interrupted, Stop, never
 from trainer.loop import Evaluation, final_scores, train
@@ -142,6 +143,7 @@ def _train(
         config.own_images,
         Reading(**task.reading),
     )
+    source = shared(source, config.data_share)
     state = recorder.latest_state()
     scorer = load_scorer(config, source, state, weights, allow_other=task.allow_other_weights)
     recorder.resume(state, scorer)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
@@ -76,6 +76,7 @@ _IDENTITY = [
     _field("i_ratio", _FLOAT, "share of singular values lifted; null where none is"),
     _field("seed", _INT, ""),
     _field("iterations", _INT, "planned G updates"),
+    _field("data_share", _FLOAT, "share of the training images; null for all"),
     _field("precision", _STRING, "of convolutions and matrix products"),
     _field("parent", _STRING, "trial that it branched off; null if it began by itself"),
     _field("parent_iteration", _INT, "iteration at which it branched off"),
@@ -125,6 +126,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("d_fake", _FLOAT, "mean D(x) on 512 generated images"),
         _field("d_test", _FLOAT, "mean D(x) on 512 held-out images"),
         _field("gap", _FLOAT, "d_real - d_fake"),
+        _field("held_out_gap", _FLOAT, "d_real - d_test: what D knows of its images by heart"),
         _field("d_spread", _FLOAT, "standard deviation of D(x) over both"),
         _field("d_gradient", _FLOAT, "mean |dD/dx| at 64 generated images; null in older runs"),
         _field("d_penalty_ratio", _FLOAT, "|penalty gradient| / |loss gradient| of D; jare"),

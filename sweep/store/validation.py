@@ -57,7 +57,7 @@ _IDENTITY: Mapping[str, Rule] = {
     **dict.fromkeys(("trial_id", "profile", "setting", "group", "dataset", "method"), _TEXT),
     **dict.fromkeys(("setting_batch_size", "setting_channels"), _POSITIVE),
     **dict.fromkeys(("batch_size", "channels", "iterations"), _POSITIVE),
-    "i_ratio": _FINITE,
+    **dict.fromkeys(("i_ratio", "data_share"), _FINITE),
     "seed": _WHOLE,
     "parent_iteration": _COUNT,
 }

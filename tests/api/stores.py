@@ -49,6 +49,7 @@ def identity(setting: str, method: str, seed: int, i_ratio: float | None = None)
         "method": method,
         "form": METHODS[method].form,
         "i_ratio": i_ratio,
+        "data_share": None,
         "seed": seed,
         "iterations": ITERATIONS,
         "precision": "float32",

@@ -92,7 +92,8 @@ class TrialConfig(_Identified):
     `discriminator_learning_rate`; 1 is None. D judges `packing` images together. `spectral_floor`
     is a share of sigma_1. G foresees `unrolled_steps` updates of D. `hessian_k` eigenvalues of
     G's and of D's Hessian are logged at every evaluation. `data_sha256`, `data_images` to train
-    on and, where training is conditional, `data_classes` are of own pictures.
+    on and, where training is conditional, `data_classes` are of own pictures. `data_share` of the
+    training images are trained on; all, 1, is None.
     """
 
     profile: str
@@ -144,6 +145,7 @@ class TrialConfig(_Identified):
     data_sha256: str | None = None
     data_images: int | None = None
     data_classes: int | None = None
+    data_share: float | None = None
 
     def __post_init__(self) -> None:
         _check_numbers(self)
@@ -267,9 +269,10 @@ def trial_config(
         **_method_defaults(dataset, method, m),
     }
     values |= {name: value for name, value in changes.items() if value is not None}
-    if values.get("discriminator_rate_factor") == 1:
-        # Changes nothing, and so is no part of the identity.
-        values["discriminator_rate_factor"] = None
+    for name in ("discriminator_rate_factor", "data_share"):
+        if values.get(name) == 1:
+            # Changes nothing, and so is no part of the identity.
+            values[name] = None
     values["semantics"] = _semantics(values)
     return TrialConfig(**(values | _protocols(values)))
 
@@ -398,7 +401,8 @@ def _check_numbers(c: TrialConfig) -> None:
 
 
 def _check_shares(c: TrialConfig) -> None:
-    for name, share in (("i_ratio", c.i_ratio), ("spectral_floor", c.spectral_floor)):
+    for name in ("i_ratio", "spectral_floor", "data_share"):
+        share = getattr(c, name)
         if share is not None and not 0 < share <= 1:
             raise UsageError(f"{name} must be in (0, 1], but got {share:g}")
 
@@ -491,5 +495,7 @@ def _check_unrolling(c: TrialConfig) -> None:
 
 
 def _check_images(c: TrialConfig, method: Method) -> None:
+    if c.resolution is None and c.data_share is not None:
+        raise UsageError(f"{c.dataset} is a distribution, of which every share is the whole")
     if c.resolution is None and (method.augments or method.penalty == "bcr"):
         raise UsageError(f"method {c.method!r} augments images, and {c.dataset} has points")

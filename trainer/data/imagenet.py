@@ -52,20 +52,38 @@ def reading_workers() -> int:
 class ImageStream:
     """Draws like `images.Images` from pictures on disk; `follow` starts reading ahead.
 
-    With 0 workers the pictures are read when they are drawn.
+    With 0 workers the pictures are read when they are drawn. Training draws are of the pictures
+    with the indices `chosen` [m], or of all.
     """
 
     def __init__(
-        self, *, train: ImageFiles, held_out: ImageFiles, device: str, workers: int
+        self,
+        *,
+        train: ImageFiles,
+        held_out: ImageFiles,
+        device: str,
+        workers: int,
+        chosen: Tensor | None = None,
     ) -> None:
         self.train = train
         self.held_out = held_out
         self._device = torch.device(device)
         self._workers = workers
+        self._chosen = torch.arange(len(train)) if chosen is None else chosen
         self._coming: Iterator[tuple[int, Tensor]] = iter(())
         self._next: tuple[int, Tensor] | None = None
         self._ahead: Iterator[Tensor | str] = iter(())
         self._fixed: dict[tuple[int, bool], tuple[Tensor, Tensor]] = {}
+
+    def restricted(self, chosen: Tensor) -> ImageStream:
+        """A stream of the same pictures whose training draws are of `chosen` alone."""
+        return ImageStream(
+            train=self.train,
+            held_out=self.held_out,
+            device=str(self._device),
+            workers=self._workers,
+            chosen=chosen,
+        )
 
     def follow(
         self, seed: int, iteration: int, n_critic: int, batch_size: int, micro_batch: int
@@ -76,8 +94,8 @@ class ImageStream:
         """
         self.close()
         steps = batch_size // micro_batch
-        size = len(self.train)
-        draws = partial(_coming_draws, size, seed, iteration, n_critic, steps, micro_batch)
+        chosen = self._chosen
+        draws = partial(_coming_draws, chosen, seed, iteration, n_critic, steps, micro_batch)
         loader = DataLoader(
             _Batches(self.train),
             batch_size=None,  # the sampler's items are whole batches
@@ -107,9 +125,8 @@ class ImageStream:
         """
         files = self.held_out if held_out else self.train
         # Drawn in any case, so that the noise does not repeat the bits that chose the pictures.
-        index = torch.randint(len(files), (n,), generator=rng, device=rng.device)
+        index = self._draw_index(n, rng, held_out)
         if held_out or self._next is None:
-            index = index.cpu()
             images = _read(files, index)
         else:
             index, images = self._read_ahead(n, rng)
@@ -124,7 +141,7 @@ class ImageStream:
         nothing had been drawn.
         """
         files = self.held_out if held_out else self.train
-        index = torch.randint(len(files), (n,), generator=rng, device=rng.device).cpu()
+        index = self._draw_index(n, rng, held_out)
         fixed = self._fixed.get((n, held_out))
         if fixed is None or not torch.equal(fixed[0], index):
             fixed = index, _read(files, index).to(self._device)
@@ -139,6 +156,12 @@ class ImageStream:
     def fingerprint(self) -> str:
         """SHA-256 that stands for the training pictures as they are read."""
         return self.train.fingerprint
+
+    def _draw_index(self, n: int, rng: torch.Generator, held_out: bool) -> Tensor:
+        """n indices of pictures, on the CPU."""
+        n_images = len(self.held_out if held_out else self._chosen)
+        index = torch.randint(n_images, (n,), generator=rng, device=rng.device).cpu()
+        return index if held_out else self._chosen[index]
 
     def _read_ahead(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         assert self._next is not None
@@ -163,14 +186,14 @@ class ImageStream:
 
 
 def _coming_draws(
-    n_images: int, seed: int, iteration: int, n_critic: int, micro_batches: int, micro_batch: int
+    chosen: Tensor, seed: int, iteration: int, n_critic: int, micro_batches: int, micro_batch: int
 ) -> Iterator[tuple[int, Tensor]]:
     """(seed of its generator, indices) of every micro-batch of D from `iteration` on, endless."""
     for i in itertools.count(iteration):
         for k, j in itertools.product(range(n_critic), range(micro_batches)):
             rng = generator("cpu", seed, i, draw_purpose(k, j))
-            index = torch.randint(n_images, (micro_batch,), generator=rng)
-            yield rng.initial_seed(), index
+            index = torch.randint(len(chosen), (micro_batch,), generator=rng)
+            yield rng.initial_seed(), chosen[index]
 
 
 def _read(files: ImageFiles, index: Tensor) -> Tensor:

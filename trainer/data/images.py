@@ -40,7 +40,8 @@ class Images:
     """A data set that lives on the training device, or beside it in memory or a file.
 
     `train` and `held_out` are uint8 [N, C, H, H]; with `stacked`, C is 1 and three draws make the
-    channels of one image. Labels are int64 [N], None for a set that is not conditional.
+    channels of one image. Labels are int64 [N], None for a set that is not conditional. Training
+    draws are of the images with the indices `chosen`, or of all.
     """
 
     train: Tensor
@@ -48,6 +49,7 @@ class Images:
     stacked: bool
     train_labels: Tensor | None = None
     held_out_labels: Tensor | None = None
+    chosen: Tensor | None = None
 
     def draw(
         self, n: int, rng: torch.Generator, *, held_out: bool = False
@@ -67,7 +69,10 @@ class Images:
     def _gather(self, n: int, rng: torch.Generator, held_out: bool) -> tuple[Tensor, Tensor]:
         pool = self.held_out if held_out else self.train
         shape = (n, 3) if self.stacked else (n,)
-        index = torch.randint(len(pool), shape, generator=rng, device=rng.device)
+        chosen = None if held_out else self.chosen
+        n_images = len(pool if chosen is None else chosen)
+        index = torch.randint(n_images, shape, generator=rng, device=rng.device)
+        index = index if chosen is None else chosen[index.to(chosen.device)].to(index.device)
         # Nothing moves where the images are on the training device, as most sets are.
         images = pool[index.to(pool.device)].to(index.device, non_blocking=True)
         return (images.squeeze(2) if self.stacked else images), index

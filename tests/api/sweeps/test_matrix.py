@@ -42,12 +42,30 @@ def test_only_finished_trials_count(http: httpx2.Client) -> None:
     }
 
 
+def test_shares_of_the_images_have_cells_of_their_own(tmp_path: Path) -> None:
+    store, whole = Store(tmp_path), identity("A_64-128", "sn", 0)
+    part = whole | {"trial_id": "digits.A_64-128.sn.-.s0-0badcafe", "data_share": 0.1}
+    for who in (whole, part):
+        write_trial(store, who)
+    write_plan(store, "s", [whole, part])
+    with serving(tmp_path) as http:
+        body = http.get("/sweeps/s/matrix").json()
+        assert [c["data_share"] for c in body["columns"]] == [0.1, None]
+        assert [(c["data_share"], c["n"]) for c in body["cells"]] == [(0.1, 1), (None, 1)]
+        assert "10&nbsp;%" in http.get("/view/sweeps/s").text
+        assert "10 % of the data" in http.get(f"/view/trials/{part['trial_id']}").text
+        (found,) = http.get("/results?data_share=0.1").json()["items"]
+        assert (found["trial_id"], found["data_share"]) == (part["trial_id"], 0.1)
+        groups = http.get("/groups").json()["items"]
+        assert [group["by"]["data_share"] for group in groups] == [None, 0.1]
+
+
 def test_as_a_table(http: httpx2.Client) -> None:
     table = pq.read_table(io.BytesIO(http.get("/sweeps/fig8/matrix?format=parquet").content))
     assert table.num_rows == 7
     assert table.column("i_ratio").null_count == 1
     csv = http.get("/sweeps/fig8/matrix?format=csv").text.splitlines()
-    assert csv[0].startswith("profile,setting,dataset,method,i_ratio,score,seed,trial_id")
+    assert csv[0].startswith("profile,setting,dataset,method,i_ratio,data_share,score,seed")
     assert len(csv) == 8
     assert http.get("/sweeps/nothing/matrix").status_code == 404
 

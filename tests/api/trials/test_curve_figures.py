@@ -58,6 +58,18 @@ def test_a_long_curve_is_thinned(tmp_path: Path) -> None:
     assert len(zlib.compress(json.dumps(figure).encode())) < 60_000
 
 
+def test_ds_gaps_stand_in_one_panel(tmp_path: Path) -> None:
+    store, who = Store(tmp_path / "results"), identity("B_64-64", "sn", 0)
+    write_trial(store, who)
+    rows = store.read_rows("evaluations", who["trial_id"])
+    store.write_rows("evaluations", who["trial_id"], [r | {"held_out_gap": 0.25} for r in rows])
+    with serving(tmp_path / "results") as client:
+        figure = client.get(f"/figures/trials/{who['trial_id']}/curves").json()
+    traces = {trace["name"]: trace for trace in figure["data"]}
+    assert set(traces["held_out_gap"]["y"]) == {0.25}
+    assert traces["held_out_gap"]["yaxis"] == traces["gap"]["yaxis"]
+
+
 def test_the_average_of_g_is_dotted_beside_g(tmp_path: Path) -> None:
     store, who = Store(tmp_path / "results"), identity("B_64-64", "sn", 0)
     write_trial(store, who)

@@ -103,6 +103,12 @@ def test_a_branch_is_not_table_ii(trial) -> None:
     assert [seed.trial_id for seed in measured["sn"].seeds] == ["whole"]
 
 
+def test_a_trial_on_a_share_of_the_images_is_not_table_ii(trial) -> None:
+    trials = [trial(trial_id="whole"), trial(trial_id="part", seed=1, data_share=0.1)]
+    measured = row_of(table2(trials, no_curves)).measured["digits"]
+    assert [seed.trial_id for seed in measured["sn"].seeds] == ["whole"]
+
+
 def test_lengths_are_never_mixed(trial) -> None:
     trials = [
         trial(trial_id="short", seed=0, iterations=40, best_fd_digits=1.0),

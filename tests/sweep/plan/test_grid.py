@@ -56,6 +56,16 @@ def test_download_plans_what_can_be_downloaded(tmp_path: Path) -> None:
     assert {c.dataset for c in plan.trials} == {"stl10"}
 
 
+def test_every_trial_runs_on_each_share_of_the_images() -> None:
+    shares = [0.1, 1.0]
+    plan = grid("digits", ["C_8-32"], ["sn", "sr-static"], [0, 1], data_shares=shares)
+    found = [(c.method, c.data_share, c.seed) for c in plan.trials]
+    assert len(set(found)) == 8
+    assert {share for _, share, _ in found} == {0.1, None}
+    whole = grid("digits", ["C_8-32"], ["sn", "sr-static"], [0, 1]).trials
+    assert {c.trial_id for c in whole} < {c.trial_id for c in plan.trials}
+
+
 def test_methods_that_lift_run_with_each_i_and_the_others_once() -> None:
     plan = grid(
         "digits", ["C_8-32"], ["sn", "sr-static", "sr-dynamic"], [0, 1], i_ratios=[0.25, 1]

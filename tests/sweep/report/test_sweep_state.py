@@ -151,14 +151,16 @@ def test_trials_stand_in_the_papers_order(trial) -> None:
         trial(setting="C_8-32", method="sr-static", i_ratio=0.25, seed=1),
         trial(setting="C_8-32", method="sr-static", i_ratio=0.25),
         trial(setting="C_8-32", method="sn"),
+        trial(setting="C_8-32", method="sn", data_share=0.1),
         trial(setting="A_1024-128"),
         trial(setting="A_16-128"),
     ]
     full = [dict.fromkeys(COLUMNS) | row for row in rows]
     trials = sorted((trial_standing(row, now) for row in full), key=table_order)
-    assert [(t.setting, t.method_and_i, t.seed) for t in trials] == [
+    assert [(t.setting, t.method_in_words, t.seed) for t in trials] == [
         ("A_16-128", "sn", 0),
         ("A_1024-128", "sn", 0),
+        ("C_8-32", "sn on 10 %", 0),
         ("C_8-32", "sn", 0),
         ("C_8-32", "sr-static i 0.25", 0),
         ("C_8-32", "sr-static i 0.25", 1),

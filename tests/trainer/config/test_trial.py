@@ -276,6 +276,7 @@ ABSENT = {
     "final_protocol": "modern-50k",
     "parent": "digits.C_32-32.sn.-.s0-5965ed5e",
     "parent_iteration": 3,
+    "data_share": 0.1,
 }
 # And of those on own pictures; the data set's name begins as the hash does.
 OF_OWN_IMAGES = {"data_sha256": 4 * "ab" + 28 * "01", "data_images": 4501, "data_classes": 3}
