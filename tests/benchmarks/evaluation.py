@@ -1,7 +1,8 @@
 """What evaluations cost: their share of a trial's time, its parts, and the Frechet distance.
 
 The share is that of one evaluation in the time from one to the next, at the default cadence. The
-parts are timed in turn with the whole. Beside them stands the Frechet distance of 2048 features
+parts are timed in turn with the whole; samples and scores count twice in it, for G and for its
+moving average. Beside them stands the Frechet distance of 2048 features
 against torch-fidelity's own: relative difference and ratio of times, both in float64 on the CPU.
 On a GPU the paper's settings are measured on random images and without Inception scores, which
 need weights: what those cost is left out there.
@@ -19,7 +20,7 @@ from ledger import record, say
 from packing import images
 from timing import medians, seconds
 
-from trainer import measure
+from trainer import ema, measure
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images
 from trainer.loop import train
@@ -92,6 +93,10 @@ def parts_of(
         "spectra": lambda: measure.spectra(state, config),
         "picture": lambda: measure.picture(config, state),
         "checkpoint's bytes": lambda: to_bytes(config, state),
+        "samples of the average": lambda: measure.samples(
+            config, state, config.curve_samples, averaged=True
+        ),
+        "of an iteration the average": lambda: ema.update(state.ema, state.generator, 1),
     }
     if not isinstance(scorer, digits.Scorer):
         return parts
