@@ -24,8 +24,8 @@ class Cost(BaseModel):
         description="wall time per iteration, evaluations included, over SN's; median over seeds"
     )
     n: int = Field(description="seeds behind the ratio")
-    gpu_hours: float = Field(description="of all trials together, of a whole GPU")
-    cpu_hours: float = Field(description="of all trials together, of a thread")
+    gpu_hours: float | None = Field(description="of all trials together, of a whole GPU")
+    cpu_hours: float | None = Field(description="of all trials together, of a thread")
     nonfinite: Nonfinite = {}
 
 
@@ -119,8 +119,8 @@ class RivalRow(BaseModel):
     seeds: list[int]
     differences: list[float | None]
     time_ratio: float | None
-    gpu_hours: float
-    cpu_hours: float
+    gpu_hours: float | None
+    cpu_hours: float | None
 
 
 RIVAL_SCHEMA = schema_of((RivalRow, set()))

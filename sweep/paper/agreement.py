@@ -6,7 +6,6 @@ them: one that breaks it suffices.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from sweep.paper.scores import t_interval
 
 AGREES, DISAGREES, NOT_ENOUGH = "agrees", "disagrees", "not enough"
 FEWEST = 3
+# Larger numbers are no measurement, and their squares no floats.
+HIGHEST = 1e150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,18 @@ def of_mean(
         listed = ", ".join(f"{value:.2f}" for value in values)
         says = sentence.format(listed)
         return Agreement(figure=figure, verdict=NOT_ENOUGH, n=len(values), says=says)
-    low, high = t_interval(values)
-    finding = NOT_ENOUGH if math.isnan(low) else judge(low, high)
+    if not measurable(values):
+        says = sentence.format("a value that is not finite")
+        return Agreement(figure=figure, verdict=NOT_ENOUGH, n=len(values), says=says)
+    finding = judge(*t_interval(values))
     return Agreement(
         figure=figure, verdict=finding, n=len(values), says=sentence.format(span(values))
     )
+
+
+def measurable(values: Sequence[float]) -> bool:
+    """Tells whether all are finite numbers that a mean and an interval can be made of."""
+    return all(abs(value) < HIGHEST for value in values)
 
 
 def span(values: Sequence[float]) -> str:

@@ -160,7 +160,7 @@ def _pairs(
 def _share_of_onset(run: Run) -> float:
     """The share of the run after which its modes had begun to collapse, itself left out."""
     assert run.onset is not None
-    return (run.onset - 0.5) / run.iterations
+    return (run.onset - 0.5) / max(1, run.iterations)
 
 
 def _lead(run: Run, name: str, threshold: float) -> Lead:

@@ -59,4 +59,5 @@ def _device(row: Row) -> tuple[str, float]:
     if str(config.get("device", "cpu")).startswith("cuda"):
         share = row.get("gpus")
         return "gpu", 1.0 if share is None else share
-    return "cpu", config.get("threads") or 1
+    threads = config.get("threads")
+    return "cpu", threads if isinstance(threads, int | float) else 1

@@ -166,7 +166,7 @@ def alarm_at(run: Run, detector: str, threshold: float) -> int | None:
 
 def highest(run: Run, detector: str, until: float = math.inf) -> float:
     """The highest alarm up to the share `until` of the planned iterations; -inf without one."""
-    last = until * run.iterations
+    last = until * max(1, run.iterations)
     return max((h for at, h in run.alarms[detector] if at <= last), default=-math.inf)
 
 

@@ -14,6 +14,7 @@ from sweep.paper.agreement import (
     FEWEST,
     NOT_ENOUGH,
     Agreement,
+    measurable,
     nothing,
     of_all,
     of_mean,
@@ -187,7 +188,7 @@ def _moved(static: Sequence[Course]) -> Agreement:
     """D(x) with i = 1 less that with i = 0.25: training images to the right, generated left."""
     real = _differences(static, 0.25, 1.0, "d_real")
     fake = _differences(static, 0.25, 1.0, "d_fake")
-    if len(real) < FEWEST:
+    if min(len(real), len(fake)) < FEWEST or not measurable([*real, *fake]):
         return nothing("fig9", "fewer than three seeds with both i = 0.25 and i = 1", len(real))
     (low, high), (fake_low, fake_high) = t_interval(real), t_interval(fake)
     sentence = (
@@ -284,7 +285,11 @@ def _second(run: Course) -> float | None:
 def _gaps(runs: Iterable[Course]) -> list[float]:
     """D(x) on training less test images, in units of its spread."""
     ends = [run.last for run in runs if run.last is not None]
-    return [(end["d_real"] - end["d_test"]) / end["d_spread"] for end in ends if end["d_spread"]]
+    return [
+        (end["d_real"] - end["d_test"]) / end["d_spread"]
+        for end in ends
+        if end["d_spread"] and end["d_real"] is not None and end["d_test"] is not None
+    ]
 
 
 def _best_by_seed(runs: Iterable[Course]) -> dict[float | None, dict[int, float]]:
@@ -309,7 +314,7 @@ def _differences(runs: Sequence[Course], before: float, after: float, key: str) 
 def _sign(before: Mapping[int, float], after: Mapping[int, float]) -> tuple[int, int] | None:
     """Sign of the paired difference, 0 if its interval has 0, and n; None below three seeds."""
     values = [after[seed] - before[seed] for seed in before if seed in after]
-    if len(values) < FEWEST:
+    if len(values) < FEWEST or not measurable(values):
         return None
     low, high = t_interval(values)
     return (-1 if high < 0 else 1 if low > 0 else 0), len(values)
