@@ -15,6 +15,7 @@ from api.reading.snapshot import Row, trial_record
 from api.trials import dataset_facts, queries
 from api.trials.curve_figures import RANKS
 from api.trials.differences import differences
+from api.trials.evidence import evidence, later_low
 from api.trials.neighbours import neighbours
 from api.trials.timeline import chronicle, folded
 from api.web.etags import not_modified_or_continue
@@ -58,6 +59,8 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
         may_control=may_control,
         steps=sorted({row["iteration"] for row in rows} | set(samples)),
         events=folded(chronicle(detail, rows)),
+        evidence=evidence(detail, rows),
+        later=later_low(detail, rows),
         speed=_median(rows, "images_per_second"),
         memory=max((row["gpu_memory"] for row in rows if row["gpu_memory"]), default=None),
         columns=_columns(rows),

@@ -75,7 +75,7 @@ def verdict_on(trial: Trial, rules: Mapping[str, Any]) -> Verdict:
     ]
     return Verdict.model_validate(
         {
-            "sentence": words.verdict(trial),
+            "sentence": words.verdict(trial, {name: str(rule) for name, rule in rules.items()}),
             "healthy": trial.healthy,
             "signals": sorted(signals, key=lambda signal: signal["at"]),
         }

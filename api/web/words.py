@@ -60,8 +60,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def verdict(trial: Judged) -> str:
-    """States the collapses, which of two came first, and what was not judged, in sentences."""
+def verdict(trial: Judged, rules: Mapping[str, str] | None = None) -> str:
+    """States the collapses, which of two came first, the rules, and what was not judged.
+
+    `rules` are by signal without its `_at`, as `verdict_rules` has them.
+    """
     if trial.status == "planned":
         return "Not started."
     if trial.status == UNREADABLE:
@@ -74,7 +77,8 @@ def verdict(trial: Judged) -> str:
     # A run that diverged has ended, and nothing else is asked of it.
     unjudged = [] if trial.diverged_at is not None else list(_not_judged(trial.not_judged or {}))
     if collapses:
-        return " ".join([_capitalised(", ".join(collapses)) + "." + _order(trial), *unjudged])
+        sentence = f"{_capitalised(', '.join(collapses))}.{_order(trial)}"
+        return " ".join([sentence + _by_rule(trial, rules or {}), *unjudged])
     # Divergence is always judged: the others are all that there can be.
     if len(trial.not_judged or {}) == len(SIGNALS) - 1:
         return " ".join(unjudged)
@@ -97,6 +101,15 @@ def _not_judged(reasons: Mapping[str, str]) -> Iterator[str]:
 
 def _capitalised(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}"
+
+
+def _by_rule(trial: Signals, rules: Mapping[str, str]) -> str:
+    parts = [
+        f"{noun}, {rule}"
+        for name, noun in NOUNS.items()
+        if getattr(trial, name) is not None and (rule := rules.get(name.removesuffix("_at")))
+    ]
+    return f" By rule: {'; '.join(parts)}." if parts else ""
 
 
 def _order(trial: Signals) -> str:
