@@ -13,6 +13,7 @@ from api.reading.snapshot import Row, Snapshot
 from api.web.formats import schema_of
 from sweep.paper import contest
 from sweep.paper.detectors import DETECTORS, Run
+from sweep.store.judgement import reasons_not_judged, standing_reason
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
 
@@ -153,6 +154,9 @@ def why_not_labelled(row: Row) -> str | None:
         return "branched off another run"
     if row["mode_collapse_at"] is not None:
         return None
+    reason = standing_reason("mode_collapse_at", reasons_not_judged(row))
+    if reason is not None:
+        return f"mode collapse was not judged: {reason}"
     if row["dead_at"] is not None or row["diverged_at"] is not None:
         return "a dead discriminator or divergence, and no mode collapse"
     if row["final_modes"] is None and row["final_inception_score"] is None:

@@ -30,6 +30,7 @@ from sweep.paper.table2 import (
     one_configuration,
 )
 from sweep.paper.trends import PEAK, TEXT_OF_FIG_8, TEXT_OF_FIG_12
+from sweep.store.judgement import is_judged, reasons_not_judged
 from sweep.store.vocabulary import FINISHED, Row
 
 # A spectrum keeps its shape while its mean sigma/sigma_1 is this share of its first value or more.
@@ -60,10 +61,10 @@ def agreements(courses: Iterable[Course]) -> dict[str, Agreement]:
     static = [run for run in runs if run.row["method"] == STATIC]
     usual = [run for run in static if run.row["i_ratio"] == DEFAULT_I_RATIO]
     return {
-        "fig2": _unchanged(sn),
-        "fig3": _sunken(sn),
-        "fig4": _groups(sn),
-        "fig5": _together(sn),
+        "fig2": _unchanged(_judged(sn, "mode_collapse_at")),
+        "fig3": _sunken(_judged(sn, "mode_collapse_at")),
+        "fig4": _groups(_judged(sn, "spectral_collapse_at")),
+        "fig5": _together(_judged(sn, "mode_collapse_at", "spectral_collapse_at")),
         "fig7": _held(sn, usual),
         "fig8": _over_i(static),
         "fig9": _moved(static),
@@ -89,9 +90,19 @@ def _of_one_configuration(courses: Iterable[Course]) -> list[Course]:
     ]
 
 
+def _judged(runs: Iterable[Course], *signals: str) -> list[Course]:
+    """Runs of which these signals were judged, or of which an older version does not say."""
+    return [
+        run
+        for run in runs
+        if all(is_judged(signal, reasons_not_judged(run.row)) for signal in signals)
+    ]
+
+
 def branched(courses: Iterable[Course]) -> Agreement:
     """Fig. 6, from the finished trials that branched off another."""
-    runs = [c.row for c in courses if c.row["parent"] is not None and c.row["status"] in FINISHED]
+    ended = [c for c in courses if c.row["parent"] is not None and c.row["status"] in FINISHED]
+    runs = [course.row for course in _judged(ended, "mode_collapse_at")]
     healthy = sum(row["mode_collapse_at"] is None for row in runs)
     sentence = f"{healthy} of {len(runs)} resumed runs ended without mode collapse"
     return of_all(

@@ -23,6 +23,11 @@ def row(**changes):
         ({"dead_at": 3}, "a dead discriminator or divergence, and no mode collapse"),
         ({"final_modes": None}, "no modes and no Inception score: mode collapse was not judged"),
         ({"final_modes": None, "final_inception_score": 5.0}, None),
+        (
+            {"not_judged": '{"mode_collapse": "the run was too short"}'},
+            "mode collapse was not judged: the run was too short",
+        ),
+        ({"not_judged": '{"spectral_collapse": "no layers"}'}, None),
     ],
 )
 def test_what_was_not_judged_is_not_healthy(changes, reason) -> None:

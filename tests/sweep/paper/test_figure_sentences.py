@@ -45,6 +45,16 @@ def test_fig2_a_healthy_run_whose_spectrum_falls(course) -> None:
     assert agreements(fell)["fig2"].n == 0
 
 
+def test_a_run_whose_modes_were_not_judged_is_not_called_healthy(course) -> None:
+    reasons = '{"mode_collapse": "the run was too short"}'
+    runs = [course([1.0, 0.97], setting="A_64-128", seed=s) for s in range(3)]
+    unjudged = [
+        Course(row={**r.row, "not_judged": reasons}, first=r.first, last=r.last) for r in runs
+    ]
+    assert agreements(unjudged)["fig2"].n == 0
+    assert agreements(unjudged)["fig4"].n == 3
+
+
 def test_fig14_where_a_shortcut_falls_most(course) -> None:
     falls = [1.0] * 5 + [0.2] + [0.7] * 4
     runs = [course(falls, seed=s, spectral_collapse_at=300) for s in range(3)]
