@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from api.drawing.figure import Figure, styled_figure
+from api.drawing.figure import Figure, below_legend, styled_figure
 from api.drawing.look import OTHER_COLOUR
 from api.drawing.panel_grid import add_scatter, add_vertical, panel_grid, set_x_axes, set_y_axes
 from api.paper.detectors import Detector
@@ -67,13 +67,14 @@ def contest(detectors: Sequence[Detector], source: str) -> Figure:
     set_y_axes(drawing, column=2, type="category", categoryorder="array", categoryarray=names)
     set_y_axes(drawing, column=2, range=[len(names) - 0.4, -0.6], ticks="")
     areas = ", ".join(area_text(d) for d in detectors)
-    return styled_figure(
+    figure = styled_figure(
         drawing,
         source,
         HEIGHT,
         trials=max(d.judged for d in detectors),
         says=f"Area under the curve, 1 is perfect and 0.5 a coin: {areas}.",
     )
+    return below_legend(figure)
 
 
 def area_text(detector: Detector) -> str:
