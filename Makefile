@@ -102,6 +102,12 @@ JOBS ?= 2
 campaign: $(READY)  ## kill, cut off and lie to sweeps, by seed, for hours (ROUNDS=, SEED=, KINDS=, JOBS=)
 	$(BIN)/python -m tests.campaign --rounds $(ROUNDS) --seed $(SEED) --kinds $(KINDS) --jobs $(JOBS)
 
+ENGINE ?= docker
+
+.PHONY: images
+images: $(READY)  ## build both images and run them as a stranger (ENGINE=, BUILD=, RUN=)
+	$(BIN)/python tests/images.py --engine '$(ENGINE)' --build '$(BUILD)' --run '$(RUN)'
+
 .PHONY: clean
 clean:  ## remove .venv and caches; results stay
 	rm -rf $(VENV) build *.egg-info .ruff_cache .pytest_cache .import_linter_cache
