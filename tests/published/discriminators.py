@@ -38,6 +38,22 @@ _ABSENT = """
 ABSENT = frozenset(_ABSENT.split())
 
 
+class Attributes(type):
+    """The type of stand-in classes, whose attributes are such classes again."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Attributes(name, (StandInClass,), {})
+
+
+class StandInClass(nn.Module, metaclass=Attributes):
+    """A base class, or a function whose result nobody uses."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+
 class StandIn(types.ModuleType):
     """A module that is not installed."""
 
@@ -48,7 +64,7 @@ class StandIn(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return type(name, (nn.Module,), {})
+        return Attributes(name, (StandInClass,), {})
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
