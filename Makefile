@@ -74,6 +74,7 @@ bench: $(READY)  ## measure speed on this machine, as ratios (about 10 minutes o
 	$(BIN)/python $(BENCH)/evaluation.py --repetitions 1
 	$(BIN)/python $(BENCH)/packing.py --seconds 2
 	$(BIN)/python $(BENCH)/solvers.py --repetitions 3
+	$(BIN)/python $(BENCH)/watching.py --repetitions 1
 	$(BIN)/python $(BENCH)/step.py --shapes 16-32 --repetitions 1
 	$(BIN)/python $(BENCH)/iteration.py --settings A_16-128 --repetitions 1
 	$(BIN)/python $(BENCH)/roofline.py --repetitions 1
