@@ -57,9 +57,10 @@ def test_three_lines_in_a_loop():
     is_flat(run(model, model))
 
 
-def test_mixed_precision():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_mixed_precision(dtype):
     model = network()
-    is_flat(run(model, model, autocast=True))
+    is_flat(run(model, model, X.to(dtype), autocast=True))
 
 
 def test_channels_last_stays_channels_last():

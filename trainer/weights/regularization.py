@@ -16,7 +16,7 @@ from trainer.weights.layer import Layer
 from trainer.weights.monitor import Monitor
 from trainer.weights.origins import Opaque, SpectrallyNormalised
 from trainer.weights.reparametrisation import Reparametrisation, remove, reparametrise
-from trainer.weights.scale import Logits, first_tensor, spread, undisturbed
+from trainer.weights.scale import Logits, first_tensor, repeatable, spread, undisturbed
 from trainer.weights.trace import Trace, trace
 
 log = logging.getLogger("trainer.watch")
@@ -62,14 +62,14 @@ class SpectralRegularization(Monitor):
         super().__init__(network, **options)
 
     def trace(self, call: Callable[[], Any]) -> None:
-        self._call = call
+        self._call = repeatable(self.network, call)
         super().trace(call)
 
     def _receive(self, traced: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         args, kwargs = tree_map(
             lambda x: x.detach() if isinstance(x, Tensor) else x, (args, kwargs)
         )
-        self._call = lambda: self.network(*args, **kwargs)
+        self._call = repeatable(self.network, lambda: self.network(*args, **kwargs))
         super()._receive(traced, args, kwargs)
 
     def _adopt(self, traced: Trace) -> None:

@@ -40,3 +40,15 @@ def spread(logits: Tensor) -> float:
     """The standard deviation of the logits, or the size of a single one."""
     values = logits.detach().double().flatten()
     return float(values.std() if len(values) > 1 else values.abs().sum())
+
+
+def repeatable(network: nn.Module, call: Callable[[], Any]) -> Callable[[], Any]:
+    """The call in the mixed precision that is on now, whenever it is made again."""
+    device = next((p.device.type for p in network.parameters()), "cpu")
+    is_enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+
+    def again() -> Any:
+        with torch.autocast(device, dtype=dtype, enabled=is_enabled):
+            return call()
+
+    return again

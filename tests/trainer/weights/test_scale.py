@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from trainer.config.lookup import UsageError
-from trainer.weights.scale import first_tensor, spread, undisturbed
+from trainer.weights.scale import first_tensor, repeatable, spread, undisturbed
 
 
 def test_the_first_floating_point_tensor_is_taken_for_the_logits():
@@ -31,3 +31,13 @@ def test_buffers_and_random_numbers_are_put_back():
     assert torch.equal(torch.get_rng_state(), state)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_a_call_is_repeated_in_the_precision_that_it_was_made_in():
+    network = nn.Linear(3, 2)
+    x = torch.randn(4, 3, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        call = repeatable(network, lambda: network(x))
+    assert call().dtype == torch.bfloat16
+    with pytest.raises(RuntimeError):
+        repeatable(network, lambda: network(x))()
