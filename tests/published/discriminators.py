@@ -46,12 +46,15 @@ class Attributes(type):
             raise AttributeError(name)
         return Attributes(name, (StandInClass,), {})
 
+    def __add__(cls, other: Any) -> Any:
+        return other
 
-class StandInClass(nn.Module, metaclass=Attributes):
+
+class StandInClass(metaclass=Attributes):
     """A base class, or a function whose result nobody uses."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        super().__init__()
+        pass
 
 
 class StandIn(types.ModuleType):
