@@ -187,7 +187,7 @@ def _outside_cells(row: Row) -> tuple[str, ...]:
         number(row["best_iteration"]),
         number(row[f"final_{score}"], DECIMALS[score]),
         number(row["final_spectrum_left"], 2),
-        in_words(row),
+        in_words(row, reasons_not_judged(row)),
     )
 
 

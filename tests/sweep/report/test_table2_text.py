@@ -11,6 +11,7 @@ from sweep.report.table2_text import (
     control_lines,
     method_lines,
     other_ratio_lines,
+    outside_lines,
 )
 from trainer.config.settings import PROFILES
 
@@ -106,3 +107,22 @@ def test_controls() -> None:
     assert control_lines({"noise, digits8": scores}) == (
         "    noise, digits8: modes 642, FD-digits 1663, valid share 0.00 (10000 images)"
     )
+
+
+def test_trials_outside_table_i_have_a_line_each(trial) -> None:
+    own = {"profile": "small", "setting": "U_32-32", "dataset": "images32-01234567"}
+    unjudged = {"healthy": False, "not_judged": json.dumps({"mode_collapse": "no scores"})}
+    rows = [
+        trial(method="sr-static", i_ratio=0.5, best_fid=21.154, **own),
+        trial(seed=1, mode_collapse_at=375, status="collapsed", best_fid=36.5, **own),
+        trial(best_fid=None, final_fid=None, best_iteration=None, **own, **unjudged),
+        trial(),
+    ]
+    lines = [" ".join(line.split()) for line in outside_lines(rows)]
+    assert lines == [
+        "data set setting method i seed status best at final spectrum verdict",
+        "images32-01234567 U_32-32 sn 0 completed 0.60 mode collapse not judged",
+        "images32-01234567 U_32-32 sn 1 collapsed 36.50 1425 0.60 mode collapse at 375",
+        "images32-01234567 U_32-32 sr-static 0.5 0 completed 21.15 1425 0.60 healthy",
+    ]
+    assert outside_lines([trial()]) == []
