@@ -169,7 +169,7 @@ def _spaces(args: argparse.Namespace, scorer: str | None, own: OwnImages | None)
     }
     dataset = args.dataset
     if own is not None:
-        dataset, changes = own.name, changes | own.fields
+        dataset, changes = own.name, {**changes, **own.fields}
     if args.space == "i":
         settings = "*" if args.settings is None else args.settings
         method = METHOD if args.method is None else args.method

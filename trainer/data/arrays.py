@@ -33,11 +33,11 @@ def array_listing(path: Path) -> Listing:
             f"{len(arrays)} arrays: {shapes or 'none'}"
         )
     pixels = _channels_last(path, next(iter(pictures.values())))
-    labels = _labels_of(path, arrays, len(pixels))
+    labels, is_grey = _labels_of(path, arrays, len(pixels)), pixels.shape[-1] == 1
 
     def decode(content: bytes, side: int) -> Image.Image:
         values = np.frombuffer(content, np.uint8).reshape(pixels.shape[1:])
-        return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
+        return Image.fromarray(values[..., 0] if is_grey else values)
 
     shape = str(pixels.shape[1:]).encode()
     entries = (
