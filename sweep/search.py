@@ -64,7 +64,7 @@ examples:
 def parser() -> flags.Parser:
     p = flags.parser("search", DESCRIPTION, EXAMPLES)
     flags.profile_flag(p)
-    flags.data_flags(p, several=True)
+    flags.data_flags(p, takes_list=True)
     p.add_argument("--space", choices=("i", "full"), default="i", help="default i")
     p.add_argument(
         "--settings",

@@ -55,11 +55,11 @@ def length_and_precision_flags(p: Parser) -> None:
     )
 
 
-def data_flags(p: Parser, *, several: bool = False) -> None:
+def data_flags(p: Parser, *, takes_list: bool = False) -> None:
     """Adds the flags that say what is trained on, where it is not the settings' own."""
     p.add_argument(
         "--dataset",
-        metavar="NAME,..." if several else "NAME",
+        metavar="NAME,..." if takes_list else "NAME",
         help=f"train on {IMAGES}, your own at --data-root, or on a data set of the profile, "
         "instead of the settings' own: their sizes are taken over (default: the settings' own)",
     )

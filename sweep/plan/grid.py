@@ -97,8 +97,8 @@ def grid(
     if not configs:
         raise UsageError(next(iter(impossible.values()), "nothing is planned: give a seed"))
     # Own pictures were read when their identity was found.
-    others = (c.dataset for c in configs.values() if c.own_images is None)
-    missing = missing_data(others, data_root, download=download)
+    stored_sets = (c.dataset for c in configs.values() if c.own_images is None)
+    missing = missing_data(stored_sets, data_root, download=download)
     # sorted() is stable: of equally long trials the settings stay in the table's order.
     trials = sorted(configs.values(), key=operations, reverse=True)
     if only_shown:
