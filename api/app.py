@@ -32,13 +32,14 @@ from api.sweeps import action_routes
 from api.sweeps import page as sweeps_page
 from api.sweeps import routes as sweep_routes
 from api.trials import figure_routes as trial_figure_routes
+from api.trials import generator_routes
 from api.trials import page as trial_page
 from api.trials import routes as trial_routes
 from api.web import addresses, events, operation, problems
 from api.web.access import Tokens
 from api.web.downloads import Downloads
 from api.web.etags import CachedResponse, NotModified, ResponseCache, ResponseCaching
-from api.web.formats import PARQUET
+from api.web.formats import BYTES, PARQUET
 from api.web.guard import Guard
 from api.web.head import Head
 from api.web.hosts import canonical_host
@@ -56,6 +57,7 @@ ROUTERS = (
     results_routes.router,
     sweep_routes.router,
     trial_routes.router,
+    generator_routes.router,
     paper_routes.router,
     detector_routes.router,
     operation.router,
@@ -128,7 +130,7 @@ def create_app(
         minimum_size=1000,
         compresslevel=4,
         # Compressed inside, and asked for by parts, which have to be of the same bytes.
-        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, PARQUET),
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, PARQUET, BYTES),
     )
     app.state.downloads = Downloads()
     app.state.response_cache = ResponseCache()

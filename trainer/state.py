@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import warnings
 from dataclasses import dataclass, field
@@ -106,7 +107,9 @@ def to_bytes(config: TrialConfig, state: TrainState) -> bytes:
     stored |= {name: getattr(state, name) for name in _VALUES}
     stored["interval"] = None if state.interval is None else _packed(state.interval)
     buffer = io.BytesIO()
-    torch.save(stored | {"trial_id": config.trial_id}, buffer)
+    # The configuration for whoever has the file alone: `trainer.generate`.
+    identity = {"trial_id": config.trial_id, "config": dataclasses.asdict(config)}
+    torch.save(stored | identity, buffer)
     return buffer.getvalue()
 
 
@@ -179,7 +182,11 @@ def _restart_average(state: TrainState, trial_id: str) -> None:
 
 
 def _read(config: TrialConfig | None, content: bytes) -> dict[str, Any]:
-    device = "cpu" if config is None else config.device
+    return read_stored(content, "cpu" if config is None else config.device)
+
+
+def read_stored(content: bytes, device: str) -> dict[str, Any]:
+    """The content of a stored state, tensors on `device`. Raises UsageError if it is none."""
     try:
         stored = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
     except Exception as error:  # its unpickler raises many kinds, whose words mislead

@@ -21,6 +21,8 @@ from sweep.store.tables import columns_without_nan, csv_of
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 ARROW = "application/vnd.apache.arrow.stream"
+# Weights: no smaller when they are compressed.
+BYTES = "application/octet-stream"
 FORMATS = {"json": JSON, "csv": CSV, "parquet": PARQUET, "arrow": ARROW}
 # A stream of Arrow's ends with the length of no further message.
 END_OF_ARROW = b"\xff\xff\xff\xff\0\0\0\0"
