@@ -21,7 +21,17 @@ COLUMNS = (
 )  # fmt: skip
 # Signals of a trial that is lost; a spectrum that collapsed is none of a bad run by itself.
 LOST = ("mode_collapse_at", "dead_at", "diverged_at")
-OUT_OF_MEMORY = re.compile(r"\bOutOfMemoryError\b|CUDA out of memory")
+# As in trainer/out_of_memory.py, which needs torch: names of errors, and words of the others.
+OUT_OF_MEMORY_ERRORS = ("OutOfMemoryError", "MemoryError")
+OUT_OF_MEMORY_WORDS = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+    "CUFFT_ALLOC_FAILED",
+    "DefaultCPUAllocator: can't allocate memory",
+)
 ENDED = {
     "finished": "is done",
     "failed": "has ended with failures",
@@ -60,7 +70,7 @@ def trial_notices(row: Row) -> Iterator[Notice]:
     if failures:
         last_line = (row["traceback"] or "").strip().rpartition("\n")[2]
         reason = f": {last_line}" if last_line else ""
-        out_of_memory = OUT_OF_MEMORY.search(row["traceback"] or "")
+        out_of_memory = is_out_of_memory(row["traceback"] or "")
         times = f" ({failures} times)" if failures > 1 else ""
         verb = "ran out of memory" if out_of_memory else "failed"
         yield Notice(
@@ -70,6 +80,13 @@ def trial_notices(row: Row) -> Iterator[Notice]:
             trial_id=trial_id,
             iteration=row["iteration"],
         )
+
+
+def is_out_of_memory(traceback: str) -> bool:
+    """Tells whether a stored traceback is of a memory that did not suffice."""
+    names = re.findall(r"^(?:\w+\.)*(\w+)(?::|$)", traceback, flags=re.MULTILINE)
+    has_words = any(words in traceback for words in OUT_OF_MEMORY_WORDS)
+    return has_words or any(name in OUT_OF_MEMORY_ERRORS for name in names)
 
 
 def sweep_notices(sweep: str, record: Mapping[str, Any], *, silent: bool) -> Iterator[Notice]:

@@ -17,11 +17,11 @@ from sweep.run.rows import trial_row
 from sweep.store.store import Store
 from tests.api.servers import serving
 from tests.api.stores import START
-from trainer.collapse import thresholds_for
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.generator_file import load_generator
 from trainer.measure import picture
 from trainer.state import TrainState, initial_state, to_bytes
+from trainer.thresholds import thresholds_for
 
 CONFIG = trial_config("digits", "C_8-32", "sn", 0, iterations=10)
 

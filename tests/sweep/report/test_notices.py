@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from sweep.report.notices import COLUMNS, body, sweep_notices, trial_notices
+from sweep.report.notices import (
+    COLUMNS,
+    OUT_OF_MEMORY_WORDS,
+    body,
+    sweep_notices,
+    trial_notices,
+)
 from sweep.store.schemas import SCHEMAS
+from trainer import out_of_memory
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -51,13 +58,25 @@ def test_each_failure_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["torch.OutOfMemoryError: CUDA out of memory. Tried to", "OutOfMemoryError: x"]
+    "line",
+    [
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to",
+        "torch.cuda.OutOfMemoryError: x",
+        "MemoryError",
+        "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate",
+    ],
 )
 def test_a_lack_of_memory_is_an_event_of_its_own(line: str) -> None:
     (notice,) = trial_notices(row(status="failed", failures=1, traceback=f"a\n{line}"))
     assert notice.event == "out_of_memory"
     assert notice.key == "failure.t.1"
     assert "ran out of memory" in notice.text
+
+
+def test_its_words_are_the_trainers() -> None:
+    assert out_of_memory._WORDS == OUT_OF_MEMORY_WORDS
+    (notice,) = trial_notices(row(status="failed", failures=1, traceback="ValueError: Memory x"))
+    assert notice.event == "failure"
 
 
 def test_the_end_and_a_stall_are_told() -> None:
