@@ -110,8 +110,8 @@ def follow(notifier: Notifier, sleep: Callable[[float], None] = time.sleep) -> N
                 if not notifier.queue:
                     return
                 if time.monotonic() - over_since > LAST_TRIES_SECONDS:
-                    left, place = len(notifier.queue), place_of(notifier.receiver)
-                    say(f"{place} took none of {left} notices: the next start sends them")
+                    n_unsent, place = len(notifier.queue), place_of(notifier.receiver)
+                    say(f"{place} took none of {n_unsent} notices: the next start sends them")
                     return
             sleep(pause)
     except Superseded:

@@ -12,13 +12,13 @@ import sys
 
 BUILDER = "api.publish"
 # Of the service's packages those that a machine which only trains may lack.
-NEEDED = ("api", "fastapi", "jinja2", "plotly")
+PACKAGES = ("api", "fastapi", "jinja2", "plotly")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Becomes the builder's process; returns 2 if a package that it needs is not installed."""
     arguments = sys.argv[1:] if argv is None else argv
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(
             f"python -m sweep.publish: {', '.join(missing)} not found: the folder is built by the "

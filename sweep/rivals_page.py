@@ -79,8 +79,8 @@ def _take(store: Store, name: str, folder: Path) -> None:
         column: pa.nulls(len(table), table.schema.field(column).type) for column in LEFT_OUT
     }
     for column, values in nothing.items():
-        at = table.schema.get_field_index(column)
-        table = table.set_column(at, table.schema.field(at), values)
+        index = table.schema.get_field_index(column)
+        table = table.set_column(index, table.schema.field(index), values)
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / TRIALS, file_of("trials", table))
     _replace(folder / CONTEST, (json.dumps(contest, indent=1) + "\n").encode())
@@ -104,7 +104,7 @@ def _read(folder: Path) -> tuple[Mapping[str, Any], Sequence[Row]]:
     return contest, finals
 
 
-def _page(path: Path, written: str) -> str:
+def _page(path: Path, part: str) -> str:
     """The page with the part between the marks replaced."""
     try:
         text = path.read_text()
@@ -116,7 +116,7 @@ def _page(path: Path, written: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise UsageError(f"{path} lacks the lines {BEGIN} and {END}, between which to write")
-    return f"{before}{BEGIN}\n\n{written}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{part}\n{END}{after}"
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -307,7 +307,7 @@ def options_of(name: str, args: argparse.Namespace, weights: Weights) -> Options
 
 def without_receiver(arguments: Sequence[str]) -> list[str]:
     """Drops --notify: the command is kept and shown, and who knows the address can write to it."""
-    kept: list[str] = []
+    arguments_without: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         name, equals, _ = argument.partition("=")
@@ -315,5 +315,5 @@ def without_receiver(arguments: Sequence[str]) -> list[str]:
             if not equals:
                 next(rest, None)
             continue
-        kept.append(argument)
-    return kept
+        arguments_without.append(argument)
+    return arguments_without

@@ -32,7 +32,7 @@ OUT_OF_MEMORY_WORDS = (
     "CUFFT_ALLOC_FAILED",
     "DefaultCPUAllocator: can't allocate memory",
 )
-ENDED = {
+END_SENTENCES = {
     "finished": "is done",
     "failed": "has ended with failures",
     "interrupted": "was interrupted; the same command goes on with it",
@@ -92,8 +92,12 @@ def is_out_of_memory(traceback: str) -> bool:
 def sweep_notices(sweep: str, record: Mapping[str, Any], *, silent: bool) -> Iterator[Notice]:
     """Notices on a driver's record: that its run has ended, or that it is `silent`."""
     state, attempt = record.get("state"), record.get("attempt")
-    if state in ENDED:
-        yield Notice(key=f"end.{attempt}", event="end", text=f"{_counted(record)} {ENDED[state]}")
+    if state in END_SENTENCES:
+        yield Notice(
+            key=f"end.{attempt}",
+            event="end",
+            text=f"{_name_and_counts(record)} {END_SENTENCES[state]}",
+        )
     elif silent:
         beat = re.sub(r"[^\w]", "", str(record.get("heartbeat")))
         text = (
@@ -103,13 +107,13 @@ def sweep_notices(sweep: str, record: Mapping[str, Any], *, silent: bool) -> Ite
         yield Notice(key=f"stalled.{attempt}.{beat}", event="stalled", text=text)
 
 
-def _counted(record: Mapping[str, Any]) -> str:
+def _name_and_counts(record: Mapping[str, Any]) -> str:
     counts = record.get("counts") or {}
     numbers = ", ".join(f"{n} {status}" for status, n in counts.items())
     return f"sweep {record.get('sweep')}" + (f" ({numbers})" if numbers else "")
 
 
-def body(notice: Notice, sweep: str, at: datetime, service: str | None) -> dict[str, Any]:
+def body(notice: Notice, sweep: str, noted_at: datetime, service: str | None) -> dict[str, Any]:
     """The message as JSON; `service` is the address at which people reach the service, if any.
 
     The sentence stands under the names that Slack (`text`) and Discord (`content`) show.
@@ -121,7 +125,7 @@ def body(notice: Notice, sweep: str, at: datetime, service: str | None) -> dict[
         "sweep": sweep,
         "trial_id": notice.trial_id,
         "iteration": notice.iteration,
-        "at": at.isoformat(timespec="seconds"),
+        "at": noted_at.isoformat(timespec="seconds"),
         "link": service.rstrip("/") + page if service else None,
         "text": notice.text,
         "content": notice.text,

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.report.delivery import Outcome, deliver, place_of
-from sweep.report.notices import COLUMNS, ENDED, Notice, body, sweep_notices, trial_notices
+from sweep.report.notices import COLUMNS, END_SENTENCES, Notice, body, sweep_notices, trial_notices
 from sweep.store.index import trial_rows
 from sweep.store.ownership import STALE_SECONDS, may_live, read_owner
 from sweep.store.read_files import READ_ERRORS, read_files
@@ -45,7 +45,7 @@ class Notifier:
     queue: deque[tuple[Notice, datetime]] = field(default_factory=deque)
     attempt: str | None = None
     is_over: bool = False
-    _known: set[str] = field(default_factory=set)
+    _keys: set[str] = field(default_factory=set)
     _files: dict[str, StoredFile] = field(default_factory=dict)
     _plan: StoredFile | None = None
     _planned: frozenset[str] = frozenset()
@@ -59,16 +59,16 @@ class Notifier:
         stored = {file.key for file in self.store.list(folder)}
         if FIRST in stored:
             content = self.store.read(f"{folder}/{FIRST}.json")
-            self._known = stored | set(json.loads(content or b"[]"))
+            self._keys = stored | set(json.loads(content or b"[]"))
             return
         self._read_plan()
         rows = trial_rows(self.store, sorted(self._planned), COLUMNS)
-        found = [notice.key for row in rows.values() for notice in trial_notices(row)]
+        earlier_keys = [notice.key for row in rows.values() for notice in trial_notices(row)]
         record = self._record()
         if record is not None and not self._is_silent(record):
-            found += [n.key for n in sweep_notices(self.sweep, record, silent=False)]
-        self.store.write(f"{folder}/{FIRST}.json", json.dumps(sorted(found)).encode())
-        self._known = stored | set(found)
+            earlier_keys += [n.key for n in sweep_notices(self.sweep, record, silent=False)]
+        self.store.write(f"{folder}/{FIRST}.json", json.dumps(sorted(earlier_keys)).encode())
+        self._keys = stored | set(earlier_keys)
 
     def look(self) -> None:
         """Queues what is new in the store; what cannot be read now is looked at again."""
@@ -86,19 +86,19 @@ class Notifier:
         if self.attempt is None and not silent:
             self.attempt = attempt
         is_run = self.attempt in (None, attempt)
-        self.is_over = not is_run or silent or record.get("state") in ENDED
+        self.is_over = not is_run or silent or record.get("state") in END_SENTENCES
 
     def _take(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
-            if notice.key not in self._known:
-                self._known.add(notice.key)
+            if notice.key not in self._keys:
+                self._keys.add(notice.key)
                 self.queue.append((notice, datetime.now(UTC)))
 
     def call(self) -> None:
         """Sends what is queued, unless a pause after a failure goes on."""
         while self.queue and time.monotonic() >= self._next_try:
-            notice, at = self.queue[0]
-            message = body(notice, self.sweep, at, self.service)
+            notice, noted_at = self.queue[0]
+            message = body(notice, self.sweep, noted_at, self.service)
             outcome = self.send(self.receiver, notice.key, message)
             if not outcome.delivered and outcome.passing:
                 self._wait(outcome)
