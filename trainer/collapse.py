@@ -68,7 +68,8 @@ def judge(
     rules = {
         "mode_collapse": mode_rule,
         "spectral_collapse": f"sigma_2/sigma_1 of {t.layers_fell} or more 3x3 layers below "
-        f"{t.sigma2_fell:g} of their own first value, {t.patience} times",
+        f"{t.sigma2_fell:g} of their own first value, and the share of sigma/sigma_1 below 0.5, "
+        f"mean of these layers, up by more than {t.low_share_rose:g}, {t.patience} times",
         "dead": f"D(x) on real and fake images spread below {t.dead_spread:g}, {t.patience} times",
         "diverged": NOT_FINITE,
     }
@@ -119,15 +120,6 @@ def _divergence_alone(diverged: int | None, iterations: int, t: Thresholds) -> V
     )
 
 
-def spectrum_left(sigma2_ratio: Sequence[float]) -> float:
-    """Mean sigma_2 / sigma_1 of the voting layers: about 0.95 at the start, less in collapse.
-
-    NaN for a discriminator without layers.
-    """
-    voting = voting_layers(len(sigma2_ratio))
-    return sum(sigma2_ratio[k] for k in voting) / len(voting) if voting else math.nan
-
-
 def _reference_spectra(history: Sequence[Record]) -> dict[int, Sequence[float]]:
     """By iteration, the sigma_2 / sigma_1 per layer that a fall is measured from.
 
@@ -146,17 +138,32 @@ def spectral_collapse(
 ) -> int | None:
     """The iteration from which on so many of the `voting` layers were below their own reference.
 
-    A record needs `iteration` and, per layer, `sigma2_ratio`. Evaluations before iteration
+    A record needs `iteration` and, per layer, `sigma2_ratio`. Where records have `spectrum_low`,
+    the share of many singular values must have fallen with sigma_2. Evaluations before iteration
     `burn_in` do not count towards the patience.
     """
     t = thresholds
-    reference = _reference_spectra(history)
+    reference, lowest = _reference_spectra(history), _reference_shares(history)
 
     def has_fallen(record: Record) -> bool:
         current, first = record["sigma2_ratio"], reference[record["iteration"]]
-        return sum(current[k] < t.sigma2_fell * first[k] for k in voting) >= t.layers_fell
+        if sum(current[k] < t.sigma2_fell * first[k] for k in voting) < t.layers_fell:
+            return False
+        share = record.get("spectrum_low", math.inf)
+        return share - lowest[record["iteration"]] > t.low_share_rose
 
     return _streak(history, t.patience, has_fallen, burn_in)
+
+
+def _reference_shares(history: Sequence[Record]) -> dict[int, float]:
+    """By iteration, the share of low singular values that a rise is measured from: as
+    `_reference_spectra`, the lowest being the best. Without a record of it any share is a rise."""
+    shares = [record.get("spectrum_low", -math.inf) for record in history]
+    if history and history[0]["iteration"] > 0:
+        lowest = itertools.accumulate(shares, min)
+    else:
+        lowest = shares[:1] * len(shares)
+    return dict(zip((record["iteration"] for record in history), lowest, strict=True))
 
 
 def _mode_collapse(

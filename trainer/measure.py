@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from trainer import ema, hessian
-from trainer.collapse import spectrum_left
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.data.images import quantise
 from trainer.data.sources import Source
+from trainer.evidence import mean_of_voting
 from trainer.interruption import check
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES, PAIR_LOSSES
@@ -148,7 +148,8 @@ def spectra(state: TrainState, config: TrialConfig) -> tuple[dict[str, Any], lis
     summaries = [summary(sigma) for sigma in shapes]
     for name in SUMMARIES:
         record[name] = [values[name] for values in summaries]
-    record["spectrum_left"] = spectrum_left(record["sigma2_ratio"])
+    record["spectrum_left"] = mean_of_voting(record["sigma2_ratio"])
+    record["spectrum_low"] = mean_of_voting(record["low_share"])
     return record, [sigma.tolist() for sigma in used]
 
 

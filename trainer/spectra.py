@@ -25,6 +25,7 @@ USAGE = 2
 TITLES = {
     "sigma1": "sigma_1",
     "sigma2_ratio": "sigma_2/sigma_1",
+    "low_share": "share < 0.5",
     "mean_ratio": "mean/sigma_1",
     "stable_rank": "stable rank",
     "effective_rank": "effective rank",

@@ -21,7 +21,7 @@ from torch import Tensor
 # Below this sigma_i / sigma_1 the Gram matrix no longer determines the singular vectors.
 RANK_DEFICIENT = 1e-6
 # What `summary` says of a spectrum.
-SUMMARIES = ("sigma2_ratio", "mean_ratio", "stable_rank", "effective_rank")
+SUMMARIES = ("sigma2_ratio", "low_share", "mean_ratio", "stable_rank", "effective_rank")
 
 
 def as_matrix(weight: Tensor) -> Tensor:
@@ -264,11 +264,19 @@ def effective_rank(sigma: Tensor) -> Tensor:
     return torch.exp(torch.special.entr(p).sum())
 
 
+def low_share(sigma: Tensor) -> float:
+    """Share of sigma[r] below sigma_1 / 2, from 0 to 1 - 1/r; NaN unless all are finite."""
+    if not sigma.isfinite().all():
+        return math.nan
+    return float((sigma < sigma[0] / 2).double().mean())
+
+
 def summary(sigma: Tensor) -> dict[str, float]:
-    """Summaries of sigma[r], r >= 2: sigma_2 / sigma_1, mean sigma / sigma_1, stable and effective
-    rank."""
+    """Summaries of sigma[r], r >= 2: sigma_2 / sigma_1, the share of sigma / sigma_1 below half,
+    mean sigma / sigma_1, stable and effective rank."""
     return {
         "sigma2_ratio": float(sigma[1] / sigma[0]),
+        "low_share": low_share(sigma),
         "mean_ratio": float(sigma.mean() / sigma[0]),
         "stable_rank": float(stable_rank(sigma)),
         "effective_rank": float(effective_rank(sigma)),

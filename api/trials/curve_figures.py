@@ -36,10 +36,12 @@ TITLES = {
     "gap": "D(real) − D(fake)",
     "gaps": "D(training) − D(generated), and − D(held-out) dotted",
     "spectrum_left": "spectrum left: mean σ₂/σ₁, 3×3 layers",
+    "spectrum_low": "share of σ/σ₁ below 0.5, mean of 3×3 layers",
     "d_loss": "L_D",
     "g_loss": "L_G",
 }
 LOSSES = "losses: L_D solid, L_G dotted"
+SPECTRUM = "3×3 layers: mean σ₂/σ₁ solid, mean share of σ/σ₁ below 0.5 dotted"
 SIGNAL_COLOUR = "#CC79A7"
 # Names of signals stand above the title of the first panel, one above the other, in pixels.
 NAME_ABOVE, NAME_HEIGHT = 22, 21
@@ -102,7 +104,8 @@ def strip(
     if not rows:
         return no_figure(NOTHING, source)
     distance, quality = distance_and_quality(trial, rows)
-    curve_lines = lines(rows, [distance, quality, "gap", "d_loss", "g_loss"])
+    spectrum = recorded(rows, ("spectrum_left", "spectrum_low"))
+    curve_lines = lines(rows, [distance, quality, *spectrum, "gap", "d_loss", "g_loss"])
     layers = layer_lines(rows, rank)
 
     def stroke(name: str, dash: str = "solid") -> Stroke:
@@ -114,6 +117,10 @@ def strip(
         CurvePanel(
             title=f"{RANKS[rank]} of each layer, share of its first",
             strokes=_layer_strokes(layers, shortcuts),
+        ),
+        CurvePanel(
+            title=SPECTRUM,
+            strokes=[stroke(n, "dot" if n == "spectrum_low" else "solid") for n in spectrum],
         ),
         CurvePanel(title=TITLES["gap"], strokes=[stroke("gap")]),
         CurvePanel(title=LOSSES, strokes=[stroke("d_loss"), stroke("g_loss", "dot")]),

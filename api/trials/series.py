@@ -28,8 +28,12 @@ class Evaluation(Scores):
     d_penalty_ratio: float | None = Field(description="|penalty gradient| / |loss gradient|")
     g_penalty_ratio: float | None = Field(description="the same of G")
     spectrum_left: float | None = Field(description="mean sigma_2/sigma_1 of 3x3 layers")
+    spectrum_low: float | None = Field(
+        description="mean share of sigma/sigma_1 below 0.5, of 3x3 layers"
+    )
     sigma1: list[float | None] | None
     sigma2_ratio: list[float | None] | None
+    low_share: list[float | None] | None = Field(description="of sigma/sigma_1 below 0.5")
     mean_ratio: list[float | None] | None
     stable_rank: list[float | None] | None
     effective_rank: list[float | None] | None

@@ -30,6 +30,8 @@ PENALTY_RATIOS = ("d_penalty_ratio", "g_penalty_ratio")
 # trial.
 RARELY_MEASURED = (
     "held_out_gap",
+    "spectrum_low",
+    "low_share",
     "gpu_memory",
     "d_gradient",
     "g_hessian",

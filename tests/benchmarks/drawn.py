@@ -58,9 +58,10 @@ def curve(config: TrialConfig, n: int, fell: int | None, rng: np.random.Generato
         "d_loss": first + 2 - (d_real - d_fake) * 0.6, "g_loss": first - d_fake,
         "d_real": d_real, "d_fake": d_fake, "d_test": 0.9 * d_real, "gap": d_real - d_fake,
         "d_spread": noise[2] + 0.05, "d_gradient": noise[2] + 0.3, **scores, "spectrum_left": left,
+        "spectrum_low": 1 - left,
         "sigma1": _lists(1 + layers), "sigma2_ratio": _lists(layers),
         "mean_ratio": _lists(0.8 * layers), "stable_rank": _lists(20 * layers),
-        "effective_rank": _lists(30 * layers),
+        "low_share": _lists(1 - layers), "effective_rank": _lists(30 * layers),
         "images_per_second": first + 800 * noise[3], "finite": np.full(n, True),
     }  # fmt: skip
 

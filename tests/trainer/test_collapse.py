@@ -8,7 +8,6 @@ import pytest
 from trainer.collapse import (
     judge,
     spectral_collapse,
-    spectrum_left,
     verdict_on,
 )
 from trainer.config.methods import METHODS
@@ -18,8 +17,9 @@ from trainer.thresholds import DEFAULT_THRESHOLDS, Thresholds
 PERIOD, ITERATIONS = 50, 1000
 
 
-def history(modes=400, ratio=0.95, gap=0.5, spread=0.5, finite=True, n=21):
-    """Each argument is a value or a function of the evaluation's number."""
+def history(modes=400, ratio=0.95, gap=0.5, spread=0.5, finite=True, low=None, n=21):
+    """Each argument is a value or a function of the evaluation's number; None for `low`: many
+    singular values fall with sigma_2."""
     return [
         {
             "iteration": PERIOD * k,
@@ -27,6 +27,7 @@ def history(modes=400, ratio=0.95, gap=0.5, spread=0.5, finite=True, n=21):
             "gap": at(gap, k),
             "d_spread": at(spread, k),
             "sigma2_ratio": [at(ratio, k)] * 10,
+            "spectrum_low": 1 - at(ratio, k) if low is None else at(low, k),
             "finite": at(finite, k),
         }
         for k in range(n)
@@ -114,7 +115,6 @@ def test_shortcuts_do_not_vote():
     for record in records[1:]:
         record["sigma2_ratio"] = [0.01 if k in (2, 5) else 0.95 for k in range(10)]
     assert verdict(records).words == "healthy"
-    assert spectrum_left(records[-1]["sigma2_ratio"]) == pytest.approx(0.95)
 
 
 def test_dead_discriminator_is_its_own_verdict():
@@ -256,6 +256,41 @@ def test_modes_speak_where_they_are_known_and_scores_do_not():
     assert verdict(records, modes=None).mode_collapse_at is not None
 
 
+# Many singular values below half of sigma_1.
+
+
+def test_sigma_2_alone_is_no_spectral_collapse_and_neither_are_many_low_values_alone():
+    limit = Thresholds().low_share_rose
+
+    def fallen(by, ratio=0.5):
+        return history(
+            ratio=lambda k: 0.95 if k < 10 else ratio, low=lambda k: 0.06 if k < 12 else 0.06 + by
+        )
+
+    v = verdict(fallen(limit + 0.01))
+    assert v.spectral_collapse_at == 12 * PERIOD, "from where both hold"
+    assert "below 0.85 of their own first value, and the share of" in v.rules["spectral_collapse"]
+    assert verdict(fallen(limit - 0.01)).words == "healthy"
+    assert verdict(fallen(0.5, ratio=0.9)).words == "healthy", "as of a wide D that draws well"
+
+
+def test_shares_of_a_branch_are_measured_from_its_lowest():
+    records = as_branch(
+        history(
+            ratio=lambda k: 0.95 if k < 15 else 0.5, low=lambda k: 0.3 if k < 4 or k > 14 else 0.06
+        )
+    )
+    assert verdict(records).spectral_collapse_at == 5000 + 15 * PERIOD
+
+
+def test_of_records_of_an_earlier_version_sigma_2_alone_is_judged():
+    records = history(ratio=lambda k: 0.95 if k < 10 else 0.5, low=0.06)
+    assert verdict(records).spectral_collapse_at is None
+    for record in records[:8]:
+        del record["spectrum_low"]
+    assert verdict(records).spectral_collapse_at == 10 * PERIOD
+
+
 # Which layers vote.
 
 
@@ -266,14 +301,14 @@ def test_one_layer_that_fell_is_not_two():
     assert verdict(records).words == "healthy"
     for record in records[1:]:
         record["sigma2_ratio"][7] = 0.1
+        record["spectrum_low"] = 0.3
     assert verdict(records).spectral_collapse_at == PERIOD
 
 
-def test_a_discriminator_without_layers_has_no_spectrum_left():
+def test_a_discriminator_without_layers_has_no_spectral_collapse():
     records = history(n=3)
     for record in records:
         record["sigma2_ratio"] = []
-    assert math.isnan(spectrum_left([]))
     assert verdict(records).spectral_collapse_at is None
 
 

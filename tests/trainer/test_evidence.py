@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from trainer.evidence import is_scored, missing_evidence, voting_layers
+from trainer.evidence import is_scored, mean_of_voting, missing_evidence, voting_layers
 from trainer.models import Discriminator
 from trainer.thresholds import DEFAULT_THRESHOLDS, TOY_THRESHOLDS
 from trainer.verdict import TOO_EARLY
@@ -49,6 +49,13 @@ def test_a_discriminator_without_layers_has_no_spectral_verdict():
 def test_constant_outputs_are_not_judged_on_toys():
     reasons = missing(history(21, layers=4, modes=8), modes=8, thresholds=TOY_THRESHOLDS)
     assert set(reasons) == {"dead"}
+
+
+def test_the_mean_is_over_the_layers_that_vote():
+    assert mean_of_voting([0.01 if k in (2, 5) else 0.95 for k in range(10)]) == pytest.approx(
+        0.95
+    )
+    assert math.isnan(mean_of_voting([]))
 
 
 def test_scores_are_two_finite_numbers():

@@ -284,6 +284,7 @@ def test_spectra_are_of_the_weights_that_d_uses(digits, method):
         assert found[k] == pytest.approx(used.tolist(), rel=1e-4, abs=1e-6)
         assert record["sigma1"][k] == pytest.approx(float(raw[0]), rel=1e-6)
         assert record["sigma2_ratio"][k] == pytest.approx(float(used[1] / used[0]), rel=1e-5)
+        assert record["low_share"][k] == float((used < used[0] / 2).double().mean())
         assert record["mean_ratio"][k] == pytest.approx(float(used.mean() / used[0]), rel=1e-5)
         stable = float(used.square().sum() / used[0] ** 2)
         assert record["stable_rank"][k] == pytest.approx(stable, rel=1e-5)
@@ -292,6 +293,8 @@ def test_spectra_are_of_the_weights_that_d_uses(digits, method):
         assert record["effective_rank"][k] == pytest.approx(effective, rel=1e-4)
     voting = [record["sigma2_ratio"][k] for k in range(10) if k not in (2, 5)]
     assert record["spectrum_left"] == pytest.approx(sum(voting) / 8)
+    low = [record["low_share"][k] for k in range(10) if k not in (2, 5)]
+    assert record["spectrum_low"] == pytest.approx(sum(low) / 8)
 
 
 def test_a_network_without_layers_has_no_spectrum():
@@ -299,6 +302,7 @@ def test_a_network_without_layers_has_no_spectrum():
     record, found = spectra(initial_state(config), config)
     assert found == []
     assert math.isnan(record.pop("spectrum_left"))
+    assert math.isnan(record.pop("spectrum_low"))
     assert all(values == [] for values in record.values())
 
 

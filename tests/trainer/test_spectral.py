@@ -594,6 +594,7 @@ def test_a_summary_is_of_the_ratios_to_sigma_1():
     values = summary(torch.tensor([4.0, 2.0, 2.0, 0.0], dtype=torch.float64))
     assert list(values) == list(SUMMARIES)
     assert values["sigma2_ratio"] == 0.5
+    assert values["low_share"] == 0.25, "of values below half of sigma_1, not at it"
     assert values["mean_ratio"] == 0.5
     assert values["stable_rank"] == 1.5
     assert values["effective_rank"] == pytest.approx(2 * math.sqrt(2))
