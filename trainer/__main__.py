@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from trainer.config import picture_flags
 from trainer.config.availability import missing_reason
@@ -33,8 +33,15 @@ from trainer.config.trial import PRECISIONS, TrialConfig, trial_config
 USAGE, INTERRUPTED = 2, 130
 
 
+class Parser(argparse.ArgumentParser):
+    """Answers bad arguments in a line: its usage would take a screen."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {message}; --help lists the flags\n")
+
+
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m trainer",
         description="Train one GAN and record what happens to its discriminator's spectrum.",
         epilog="examples: python -m trainer --profile digits --setting C_32-32 --method sr-static "
@@ -45,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     )
     trained = p.add_argument_group("what is trained")
     trained.add_argument(
-        "--profile", default="paper", help=f"{' or '.join(PROFILES)} (default paper)"
+        "--profile", help=f"{' or '.join(PROFILES)} (default paper; a toy problem has none)"
     )
     trained.add_argument(
         "--setting",
@@ -217,7 +224,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def configuration(args: argparse.Namespace) -> TrialConfig:
     """The trial that the arguments name. Raises UsageError if it cannot be, or lacks its data."""
-    profile, setting = args.profile, args.setting
+    profile, setting = args.profile or "paper", args.setting
     dataset, device, own = args.dataset, args.device, {}
     picture_flags.check(args, dataset)
     if dataset == IMAGES:
@@ -229,6 +236,11 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
     if args.dataset in TOYS:
         if setting is not None:
             raise UsageError(f"{args.dataset} is no data set for a row of Table I: drop --setting")
+        if args.profile is not None:
+            raise UsageError(
+                f"{args.dataset} is a toy problem and has sizes of its own, not those of the "
+                f"{args.profile} profile: drop --profile"
+            )
         profile, setting = "toy", args.dataset
     if setting is None:
         raise UsageError("--setting is missing; for example --setting C_32-32")
@@ -272,9 +284,10 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
 
 def _own_images(args: argparse.Namespace) -> tuple[str, str, Mapping[str, Any]]:
     """(setting, data set, fields of the configuration) of the own pictures at --data-root."""
-    p = lookup("profile", PROFILES, args.profile)
+    name = args.profile or "paper"
+    p = lookup("profile", PROFILES, name)
     if not p.takes_own_images:
-        raise UsageError(f"profile {args.profile} has its own data: give --profile small or paper")
+        raise UsageError(f"profile {name} has its own data: give --profile small or paper")
     if args.setting is None:
         raise UsageError("--setting is missing; for example --setting C_32-32, a row's sizes")
     sizes = lookup("setting", ALL_SETTINGS, args.setting)

@@ -182,8 +182,12 @@ def test_a_reader_that_has_gone_is_no_error():
         (["--profile", "digit"], "unknown profile 'digit'; did you mean: digits"),
         (["--method", "sr"], "unknown method 'sr'; did you mean: s"),
         (["--dataset", "cifar"], "unknown data set 'cifar'; did you mean: cifar10"),
-        (["--dataset", "cifar10"], "unknown data set of the digits profile 'cifar10'"),
+        (
+            ["--dataset", "cifar10"],
+            "cifar10 is a data set of the paper profile, not of digits",
+        ),
         (["--dataset", "ring8"], "ring8 is no data set for a row of Table I: drop --setting"),
+        (["--seed", "9223372036854775808"], "seed must be at most 2^63 - 1, but got 92233"),
         (["--i-ratio", "0", "--method", "sr-static"], "i_ratio must be in (0, 1], but got 0"),
         (["--i-ratio", "1.5", "--method", "sr-static"], "in (0, 1], but got 1.5"),
         (["--i-ratio", "nan", "--method", "sr-static"], "in (0, 1], but got nan"),
@@ -237,6 +241,21 @@ def test_damaged_data_are_named(cifar, tmp_path, capsys):
         f"cifar10 cannot be read from {cifar}: a file is missing or has another checksum" in said
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_toy_problem_has_no_profile(capsys):
+    said = refused(capsys, "--profile", "digits", "--dataset", "ring8")
+    assert "ring8 is a toy problem" in said
+    assert "drop --profile" in said
+
+
+def test_an_argument_that_cannot_be_read_is_answered_in_a_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*DIGITS, "--seed", "7.5"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "python -m trainer: argument --seed: invalid int value: '7.5'; --help lists the flags\n"
+    )
 
 
 def test_checkpoint_of_another_run_is_not_overwritten(tmp_path, capsys):

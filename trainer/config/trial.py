@@ -240,7 +240,7 @@ def trial_config(
         p = lookup("profile", PROFILES, profile)
         s = lookup("setting", ALL_SETTINGS, setting)
         dataset = _dataset(p, s, dataset)
-        recipe = lookup(f"data set of the {profile} profile", p.recipes, recipe_name(dataset))
+        recipe = _recipe(profile, p, recipe_name(dataset))
         batch_size, channels = p.batch_size[s.batch_size], p.channels[s.channels]
     length = recipe.iterations if iterations is None else iterations
     simultaneous = m.simultaneous
@@ -280,6 +280,17 @@ def trial_config(
 def _semantics(values: Mapping[str, Any]) -> int:
     small = values["resolution"] in (None, 8) and values["device"] == "cpu"
     return _SEMANTICS_OF_SMALL if small else SEMANTICS
+
+
+def _recipe(name: str, profile: Profile, dataset: str) -> Recipe:
+    """Raises UsageError for a data set that the profile lacks, and says which profile has it."""
+    owners = [other for other, p in PROFILES.items() if dataset in p.recipes and other != name]
+    if dataset in profile.recipes or not owners:
+        return lookup(f"data set of the {name} profile", profile.recipes, dataset)
+    raise UsageError(
+        f"{dataset} is a data set of the {owners[0]} profile, not of {name}: give --profile "
+        f"{owners[0]}, or one of {', '.join(profile.recipes)}"
+    )
 
 
 def _dataset(profile: Profile, setting: Setting, dataset: str | None) -> str:

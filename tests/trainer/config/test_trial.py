@@ -102,7 +102,7 @@ def test_sizes_outside_table_i_need_a_data_set_and_no_row_of_it():
         trial_config("digits", "U_16-256", "sn", 0)
     with pytest.raises(UsageError, match="U_64-64 on cifar10 is B_64-64 of Table I"):
         trial_config("paper", "U_64-64", "sn", 0, dataset="cifar10")
-    with pytest.raises(UsageError, match="unknown data set of the paper profile 'digits8'"):
+    with pytest.raises(UsageError, match="digits8 is a data set of the digits profile"):
         trial_config("paper", "U_64-64", "sn", 0, dataset="digits8")
     with pytest.raises(UsageError, match="unknown setting 'U_16-255'"):
         trial_config("digits", "U_16-255", "sn", 0, dataset="digits8")
