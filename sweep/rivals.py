@@ -147,8 +147,8 @@ def _compare(args: argparse.Namespace) -> int:
         from sweep.run.rivals_dryrun import show_contest
 
         nodes, problem = visible_nodes(options)
-        shown = replace(plan, missing=missing)
-        return show_contest(rivals, shown, options, store, nodes, problem)
+        plan_and_missing = replace(plan, missing=missing)
+        return show_contest(rivals, plan_and_missing, options, store, nodes, problem)
     from sweep.run.launch import launch
     from sweep.run.rivals import Rivals
 

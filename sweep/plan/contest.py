@@ -113,10 +113,10 @@ def contest(
         lookup("setting", ALL_SETTINGS, tuning_setting)
     (tuning_setting,) = settings_on(profile, [tuning_setting], dataset)
     names = settings_on(profile, settings, dataset)
-    if both := sorted(set(tuning_seeds) & set(seeds)):
+    if common_seeds := sorted(set(tuning_seeds) & set(seeds)):
         raise UsageError(
-            f"seed {both[0]} is one of --tuning-seeds and of --seeds: the winners must run on "
-            "seeds that they were not chosen by"
+            f"seed {common_seeds[0]} is one of --tuning-seeds and of --seeds: the winners must "
+            "run on seeds that they were not chosen by"
         )
     spaces, skipped = [], {}
     for setting, method in cells([tuning_setting], methods):

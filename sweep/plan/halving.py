@@ -49,19 +49,19 @@ class Halving:
         every = config.evaluate_every
         budget = float(self.grace or config.iterations / self.reduction**DEFAULT_RUNGS)
         budgets: list[int] = []
-        while (at := math.ceil(budget / every) * every) < config.iterations:
-            if at not in budgets:
-                budgets.append(at)
+        while (iteration := math.ceil(budget / every) * every) < config.iterations:
+            if iteration not in budgets:
+                budgets.append(iteration)
             budget *= self.reduction
-        return [Rung(number=k, budget=at) for k, at in enumerate(budgets, start=1)]
+        return [Rung(number=k, budget=reached) for k, reached in enumerate(budgets, start=1)]
 
 
 def value_at(rung: Rung, evaluations: Sequence[Row], score: str) -> float:
     """The best (lowest) score of a trial's evaluations up to the rung; infinite, which is worse
     than any, if there is none or one of them is not finite."""
-    seen = [row for row in evaluations if row["iteration"] <= rung.budget]
-    values = [row[score] for row in seen if row[score] is not None and math.isfinite(row[score])]
-    if not values or any(row["finite"] is False for row in seen):
+    rows = [row for row in evaluations if row["iteration"] <= rung.budget]
+    values = [row[score] for row in rows if row[score] is not None and math.isfinite(row[score])]
+    if not values or any(row["finite"] is False for row in rows):
         return math.inf
     return min(values)
 

@@ -263,8 +263,8 @@ def _run_owned(
         closing_lines=study_lines,
     )
     ids = [config.trial_id for config in plan.trials if config.trial_id not in driver.left]
-    ended = [rows.get(trial_id, {"status": None}) for trial_id in ids]
-    statuses = [row["status"] for row in ended if not (options.halving and is_halved(row))]
+    final_rows = [rows.get(trial_id, {"status": None}) for trial_id in ids]
+    statuses = [row["status"] for row in final_rows if not (options.halving and is_halved(row))]
     if all(status in FINISHED for status in statuses):
         return 0
     stopped = driver.stopped or "stopped" in statuses

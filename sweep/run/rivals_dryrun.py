@@ -58,14 +58,14 @@ def show_contest(
     ids = [config.trial_id for config in plan.trials]
     profile = contest.spaces[0].profile
     in_store = rows_of_trials(store, files_of_profile(store, profile, ids), COLUMNS)
-    left = to_run(
+    todo = to_run(
         plan,
         in_store,
         stop_on_collapse=options.stop_on_collapse,
         stop_at_rungs=options.halving is not None,
         fresh=options.fresh,
     )
-    left_ids = {config.trial_id for config in left}
+    left_ids = {config.trial_id for config in todo}
     done = [config for config in plan.trials if config.trial_id not in left_ids]
     measured = Measured(in_store.values(), gpu_bytes)
     costs = [_cost(contest, space, done, measured, options) for space in contest.spaces]

@@ -147,10 +147,10 @@ def _scores_in_words(
 ) -> str:
     if not configs:
         return "cannot run"
-    ended = [rows.get(config.trial_id) for config in configs]
+    final_rows = [rows.get(config.trial_id) for config in configs]
     scores = [
         row[f"best_{config.score_name}"]
-        for row, config in zip(ended, configs, strict=True)
+        for row, config in zip(final_rows, configs, strict=True)
         if row is not None and row["status"] in FINISHED
     ]
     values = [value for value in scores if value is not None and math.isfinite(value)]

@@ -44,8 +44,8 @@ class Attempt:
     @property
     def is_interrupted(self) -> bool:
         """True if a trial was stopped, and so gave nothing to judge by."""
-        ended = self.statuses.keys() - self.objectives.keys()
-        return any(self.statuses[trial_id] == "stopped" for trial_id in ended)
+        unjudged = self.statuses.keys() - self.objectives.keys()
+        return any(self.statuses[trial_id] == "stopped" for trial_id in unjudged)
 
     @property
     def is_halved(self) -> bool:
@@ -155,17 +155,17 @@ class Tuning:
 
     def _suggestion(self) -> Candidate | None:
         """A candidate that was not tried; None if there is no other that can run."""
-        tried = [attempt.candidate for attempt in self.attempts]
+        candidates = [attempt.candidate for attempt in self.attempts]
         suggested: Candidate = {}
         for repeat in range(PATIENCE):
             suggested = suggestion(
                 self.space,
                 self.attempts,
-                _derived_seed(self.seed, self.space.method, len(tried), repeat),
+                _derived_seed(self.seed, self.space.method, len(candidates), repeat),
             )
-            if suggested not in tried and self.space.runs(suggested):
+            if suggested not in candidates and self.space.runs(suggested):
                 return suggested
-        rest = [candidate for candidate in self.space.candidates() if candidate not in tried]
+        rest = [candidate for candidate in self.space.candidates() if candidate not in candidates]
         return min(rest, key=lambda c: self.space.distance(c, suggested), default=None)
 
 
