@@ -52,11 +52,11 @@ def of_mean(
         return nothing(figure, missing)
     if len(values) < FEWEST:
         listed = ", ".join(f"{value:.2f}" for value in values)
-        says = sentence.format(listed)
-        return Agreement(figure=figure, verdict=NOT_ENOUGH, n=len(values), says=says)
+        text = sentence.format(listed)
+        return Agreement(figure=figure, verdict=NOT_ENOUGH, n=len(values), says=text)
     if not measurable(values):
-        says = sentence.format("a value that is not finite")
-        return Agreement(figure=figure, verdict=NOT_ENOUGH, n=len(values), says=says)
+        text = sentence.format("a value that is not finite")
+        return Agreement(figure=figure, verdict=NOT_ENOUGH, n=len(values), says=text)
     finding = judge(*t_interval(values))
     return Agreement(
         figure=figure, verdict=finding, n=len(values), says=sentence.format(span(values))

@@ -125,10 +125,10 @@ def _seeds(seeds: Collection[int]) -> str:
     return ", ".join(map(str, sorted(seeds))) or "none"
 
 
-def _missing(collapsed: Sequence[Run], healthy: Sequence[Run], where: str) -> str:
+def _missing(collapsed: Sequence[Run], healthy: Sequence[Run], group: str) -> str:
     parts = {"collapsed": collapsed, "healthy": healthy}
     names = " and no ".join(name for name, runs in parts.items() if not runs)
-    return f"no {names} run of the {where}" if names else "no run has a level"
+    return f"no {names} run of the {group}" if names else "no run has a level"
 
 
 def _no_interval(runs: Sequence[Run], value: float | None) -> str:

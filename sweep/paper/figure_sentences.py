@@ -34,7 +34,7 @@ from sweep.store.judgement import is_judged, reasons_not_judged
 from sweep.store.vocabulary import FINISHED, Row
 
 # A spectrum keeps its shape while its mean sigma/sigma_1 is this share of its first value or more.
-KEPT = 0.85
+KEPT_SHARE = 0.85
 # The paper gives no number for "fell": below this share of the first value.
 FALLEN = 0.5
 # sigma_2 of a compensated spectrum over its sigma_1.
@@ -64,8 +64,8 @@ def agreements(courses: Iterable[Course]) -> dict[str, Agreement]:
         "fig2": _unchanged(_judged(sn, "mode_collapse_at")),
         "fig3": _sunken(_judged(sn, "mode_collapse_at")),
         "fig4": _groups(_judged(sn, "spectral_collapse_at")),
-        "fig5": _together(_judged(sn, "mode_collapse_at", "spectral_collapse_at")),
-        "fig7": _held(sn, usual),
+        "fig5": _coincidence(_judged(sn, "mode_collapse_at", "spectral_collapse_at")),
+        "fig7": _first_values(sn, usual),
         "fig8": _over_i(static),
         "fig9": _moved(static),
         "fig10": _overfitted(static),
@@ -101,8 +101,8 @@ def _judged(runs: Iterable[Course], *signals: str) -> list[Course]:
 
 def branched(courses: Iterable[Course]) -> Agreement:
     """Fig. 6, from the finished trials that branched off another."""
-    ended = [c for c in courses if c.row["parent"] is not None and c.row["status"] in FINISHED]
-    runs = [course.row for course in _judged(ended, "mode_collapse_at")]
+    branches = [c for c in courses if c.row["parent"] is not None and c.row["status"] in FINISHED]
+    runs = [course.row for course in _judged(branches, "mode_collapse_at")]
     healthy = sum(row["mode_collapse_at"] is None for row in runs)
     sentence = f"{healthy} of {len(runs)} resumed runs ended without mode collapse"
     return of_all(
@@ -111,20 +111,22 @@ def branched(courses: Iterable[Course]) -> Agreement:
 
 
 def _unchanged(sn: Sequence[Course]) -> Agreement:
-    runs = [r for r in sn if not TABLE_II[r.row["setting"]].mode_collapse and _stood(r)]
+    runs = [r for r in sn if not TABLE_II[r.row["setting"]].mode_collapse and _keeps_modes(r)]
     shares = _shares_kept(runs)
     return of_mean(
         "fig2",
         shares,
         "mean σ/σ₁ of the last layer ends at {} of its first value; read as kept "
-        f"from {KEPT:g} on",
-        lambda low, high: AGREES if low >= KEPT else DISAGREES if high < KEPT else NOT_ENOUGH,
+        f"from {KEPT_SHARE:g} on",
+        lambda low, high: (
+            AGREES if low >= KEPT_SHARE else DISAGREES if high < KEPT_SHARE else NOT_ENOUGH
+        ),
         "no finished run of SN, of a setting that the paper saw healthy, without mode collapse",
     )
 
 
 def _sunken(sn: Sequence[Course]) -> Agreement:
-    runs = [r for r in sn if TABLE_II[r.row["setting"]].mode_collapse and not _stood(r)]
+    runs = [r for r in sn if TABLE_II[r.row["setting"]].mode_collapse and not _keeps_modes(r)]
     return of_mean(
         "fig3",
         _shares_kept(runs),
@@ -151,7 +153,7 @@ def _groups(sn: Sequence[Course]) -> Agreement:
     return answer
 
 
-def _together(sn: Sequence[Course]) -> Agreement:
+def _coincidence(sn: Sequence[Course]) -> Agreement:
     runs = [r.row for r in sn if r.row["mode_collapse_at"] is not None]
     spectral = [row for row in runs if row["spectral_collapse_at"] is not None]
     first = sum(row["spectral_collapse_at"] <= row["mode_collapse_at"] for row in spectral)
@@ -162,7 +164,7 @@ def _together(sn: Sequence[Course]) -> Agreement:
     return of_all("fig5", len(spectral), len(runs), sentence, "no finished run of SN collapsed")
 
 
-def _held(sn: Sequence[Course], sr: Sequence[Course]) -> Agreement:
+def _first_values(sn: Sequence[Course], sr: Sequence[Course]) -> Agreement:
     """SN's other singular values drop, static compensation holds the first ones equal."""
     of_sn = [shares for run in sn if (shares := _second(run)) is not None]
     of_sr = [shares for run in sr if (shares := _second(run)) is not None]
@@ -253,22 +255,22 @@ def _shortcuts(sn: Sequence[Course]) -> Agreement:
     """In runs with spectral collapse the 1x1 shortcuts keep their spectra better than the rest."""
     runs = [r for r in sn if _fell(r) and r.row["setting"] not in IMAGENET]
     falls = [shares for r in runs if len(shares := _kept_by_layer(r)) > max(SHORTCUT_LAYERS)]
-    agreeing = sum(all(shares[k] >= KEPT for k in SHORTCUT_LAYERS) for shares in falls)
+    agreeing = sum(all(shares[k] >= KEPT_SHARE for k in SHORTCUT_LAYERS) for shares in falls)
     lowest: dict[int, int] = {}
     for shares in falls:
         layer = min(range(len(shares)), key=shares.__getitem__)
         lowest[layer] = lowest.get(layer, 0) + 1
     fell_most = ", ".join(f"layer_{k} in {n}" for k, n in sorted(lowest.items()))
     sentence = (
-        f"layer_2 and layer_5 keep {KEPT:g} of their mean σ/σ₁ in {agreeing} of {len(falls)} runs "
-        f"of SN with spectral collapse; what fell most: {fell_most}"
+        f"layer_2 and layer_5 keep {KEPT_SHARE:g} of their mean σ/σ₁ in {agreeing} of "
+        f"{len(falls)} runs of SN with spectral collapse; what fell most: {fell_most}"
     )
     return of_all(
         "fig14", agreeing, len(falls), sentence, "no finished run of SN with spectral collapse"
     )
 
 
-def _stood(run: Course) -> bool:
+def _keeps_modes(run: Course) -> bool:
     return run.row["mode_collapse_at"] is None
 
 

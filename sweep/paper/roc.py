@@ -47,18 +47,18 @@ def concordance(
     counts: dict[tuple[int, int], tuple[float, int]] = {}
     for seed, runs in collapsed.items():
         for height, horizon in runs:
-            for other, heights in ordered[horizon].items():
-                below, up_to = bisect_left(heights, height), bisect_right(heights, height)
-                wins, pairs = counts.get((seed, other), (0.0, 0))
-                counts[seed, other] = wins + (below + up_to) / 2, pairs + len(heights)
+            for healthy_seed, heights in ordered[horizon].items():
+                lower_count, up_to = bisect_left(heights, height), bisect_right(heights, height)
+                wins, pairs = counts.get((seed, healthy_seed), (0.0, 0))
+                counts[seed, healthy_seed] = wins + (lower_count + up_to) / 2, pairs + len(heights)
     return counts
 
 
 def area(pairs: Concordance, weights: Mapping[int, int] | None = None) -> float | None:
     """Area under the curve; `weights` says how often each seed counts. None without a pair."""
     wins = total = 0.0
-    for (seed, other), (won, count) in pairs.items():
-        weight = 1 if weights is None else weights.get(seed, 0) * weights.get(other, 0)
+    for (seed, healthy_seed), (won, count) in pairs.items():
+        weight = 1 if weights is None else weights.get(seed, 0) * weights.get(healthy_seed, 0)
         wins += weight * won
         total += weight * count
     return wins / total if total else None
