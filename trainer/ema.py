@@ -36,7 +36,9 @@ def weights_of(generator: nn.Module) -> Weights:
 @torch.no_grad()
 def update(ema: Weights, generator: nn.Module, iteration: int) -> None:
     """Moves the average towards G's weights, in place."""
-    torch._foreach_lerp_(list(ema.values()), list(generator.parameters()), 1 - decay(iteration))
+    weights = list(generator.parameters())
+    step = 1 - decay(iteration)
+    torch._foreach_lerp_([*ema.values()], weights, step)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def generate(generator: nn.Module, ema: Weights, z: Tensor, labels: Tensor | None) -> Tensor:

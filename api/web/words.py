@@ -21,7 +21,7 @@ class Signals(Protocol):
     def diverged_at(self) -> int | None: ...
 
 
-NOUNS = dict(
+NOUNS: Mapping[str, str] = dict(
     zip(
         SIGNALS,
         ("mode collapse", "spectral collapse", "a dead discriminator", "divergence"),

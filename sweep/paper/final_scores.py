@@ -10,8 +10,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.paper.rivals import QUESTIONS
 from sweep.paper.scores import sample_sd, score_name, t_interval
+from sweep.paper.table2 import BASELINES
 from sweep.store.vocabulary import FINISHED, SIGNALS, Row
 
 
@@ -77,7 +77,7 @@ def _controls(
 ) -> dict[str, Mapping[int, float]]:
     return {
         control: by_seed[setting, control]
-        for control in QUESTIONS
+        for control in BASELINES
         if control != method and (setting, control) in by_seed
     }
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.paper.final_scores import Difference, FinalScores
-from sweep.paper.rivals import QUESTIONS
 from sweep.paper.scores import DECIMALS, SCORE_TITLES
+from sweep.paper.table2 import BASELINES
 from sweep.paper.typeset import SIGNAL_MARKS, Sheet, number
 
 # An objective of `sweep.rivals` from which on a candidate is one that never had a score.
@@ -34,7 +34,7 @@ def scores_sheet(
             title,
             "of the averaged G",
             "modes",
-            *(f"minus {control}" for control in QUESTIONS),
+            *(f"minus {control}" for control in BASELINES),
             "collapsed",
         ),
         blocks=[
@@ -56,7 +56,7 @@ def scores_sheet(
 
 def _cells(cell: FinalScores | None, n_seeds: int) -> Iterator[str]:
     if cell is None or not cell.by_seed:
-        yield from (f"0 of {n_seeds}", *[""] * (3 + len(QUESTIONS)), "not run")
+        yield from (f"0 of {n_seeds}", *[""] * (3 + len(BASELINES)), "not run")
         return
     decimals = DECIMALS[cell.score]
     n = len(cell.by_seed)
@@ -65,7 +65,7 @@ def _cells(cell: FinalScores | None, n_seeds: int) -> Iterator[str]:
     yield "–" if cell.mean is None else f"{number(cell.mean, decimals)}{spread}"
     yield "–" if cell.ema is None else number(cell.ema, decimals)
     yield "–" if cell.modes is None else number(cell.modes, 0)
-    for control in QUESTIONS:
+    for control in BASELINES:
         yield _difference(cell.differences.get(control), decimals)
     yield ", ".join(
         f"{mark} {cell.signals[name]}/{n}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ class Scheduler:
         self._values: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
         self._decided: dict[str, int] = {}
 
-    def recall(self, configs: Iterable[TrialConfig], rows: dict[str, Row]) -> list[TrialConfig]:
+    def recall(self, configs: Iterable[TrialConfig], rows: Mapping[str, Row]) -> list[TrialConfig]:
         """Works out the rungs of trials of earlier starts; `rows` are theirs of `trials`.
 
         Returns those that ended their last start at a rung: it is not known to be decided.

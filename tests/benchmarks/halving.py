@@ -60,7 +60,7 @@ def replay(
     with TemporaryDirectory() as folder:
         replayed = Store(folder)
         scheduler = None if halving is None else Scheduler(halving, replayed, studies.group)
-        running: list[tuple[TrialConfig, list[Row], Row]] = []
+        running: list[tuple[TrialConfig, Sequence[Row], Row]] = []
         while True:
             while len(running) < slots and (config := studies.next()) is not None:
                 rows = list(store.read_rows("evaluations", config.trial_id))

@@ -33,7 +33,11 @@ LARGE: dict[str, Any] = {
     "batch_size": 2, "micro_batch": 2, "generator_batch_size": 2, "device": "cpu",
     "channels": 8, "generator_channels": 8, "generator_normalisation": "none",
 }  # fmt: skip
-SMALL_AT_64 = LARGE | {"batch_size": 4, "micro_batch": 4, "generator_batch_size": 4}
+SMALL_AT_64: dict[str, Any] = LARGE | {
+    "batch_size": 4,
+    "micro_batch": 4,
+    "generator_batch_size": 4,
+}
 CONFIGS = {
     "cifar 32": trial_config("paper", "C_64-32", "none", 0, **SMALL),
     "cifar 128": trial_config("paper", "A_64-128", "none", 0, **SMALL),

@@ -45,6 +45,9 @@ class Slow:
             raise OSError("the study is out of order")
         self.heard.append(f"{trial_id} {row and row['status']}")
 
+    def group(self, trial_id: str) -> str | None:
+        return None
+
     def lines(self) -> list[str]:
         return []
 
