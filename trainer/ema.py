@@ -36,7 +36,7 @@ def weights_of(generator: nn.Module) -> Weights:
 @torch.no_grad()
 def update(ema: Weights, generator: nn.Module, iteration: int) -> None:
     """Moves the average towards G's weights, in place."""
-    weights = list(generator.parameters())
+    weights: list[Tensor] = [*generator.parameters()]
     step = 1 - decay(iteration)
     torch._foreach_lerp_([*ema.values()], weights, step)  # pyright: ignore[reportPrivateImportUsage]
 
