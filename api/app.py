@@ -102,7 +102,7 @@ def create_app(
     tokens = tokens or Tokens()
     hosts_matter = tokens.read is None or allowed_hosts
     hosts = frozenset(map(canonical_host, allowed_hosts)) if hosts_matter else None
-    store = root if isinstance(root, Store) else Store(root, READER_PATIENCE_SECONDS)
+    store = Store(root, READER_PATIENCE_SECONDS) if isinstance(root, str | Path) else root
     service = open_service(store, cache_folder)
 
     app = FastAPI(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from api.drawing.figure import Figure, no_figure, styled_figure
 from api.drawing.lines import Curve, bounds
-from api.drawing.look import IMAGE_COLOURS, IMAGE_DASHES, translucent
+from api.drawing.look import IMAGE_COLOURS, IMAGE_DASHES, OTHER_COLOUR, translucent
 from api.drawing.panel_grid import (
     Cell,
     Drawing,
@@ -116,7 +116,7 @@ def _draw(drawing: Drawing, cell: Cell, rows: Sequence[Histogram], *, legend: bo
     for histogram in rows:
         x, y = _steps(histogram)
         images = histogram.images
-        ink = IMAGE_COLOURS[images]
+        ink = IMAGE_COLOURS.get(images, OTHER_COLOUR)
         hidden = f", {histogram.not_finite} not finite" if histogram.not_finite else ""
         add_scatter(
             drawing,
@@ -126,7 +126,12 @@ def _draw(drawing: Drawing, cell: Cell, rows: Sequence[Histogram], *, legend: bo
             name=images + hidden,
             legendgroup=images,
             mode="lines",
-            line={"color": ink, "width": 1.6, "dash": IMAGE_DASHES[images], "shape": "linear"},
+            line={
+                "color": ink,
+                "width": 1.6,
+                "dash": IMAGE_DASHES.get(images, "dot"),
+                "shape": "linear",
+            },
             fill="tozeroy",
             fillcolor=translucent(ink, FILL_OPACITY),
             showlegend=legend or bool(hidden),

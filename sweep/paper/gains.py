@@ -59,7 +59,10 @@ def inception_score(scores: Mapping[str, float | None]) -> Measure:
 def means_of(
     rows: Sequence[SettingRow], profile: str, method: str | None, measure: Measure
 ) -> dict[str, Means]:
-    """Means by setting, where SN and the method (None: SR) both have the score."""
+    """Means by setting, where SN and the method (None: SR) both have the score.
+
+    To an SN of 0 nothing is relative: such a setting is left out.
+    """
     means = {}
     for row in rows:
         methods = row.measured.get(profile, {})
@@ -67,7 +70,7 @@ def means_of(
         if sn is None or result is None:
             continue
         (score, a), (_, b) = measure(sn), measure(result)
-        if a is not None and b is not None:
+        if a and b is not None:
             means[row.setting] = Means(a, b, score, sn.comparable and result.comparable)
     return means
 

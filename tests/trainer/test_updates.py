@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer import augmentation, penalties, projection, toys, updates
+from trainer import augmentation, compensation, ema, penalties, projection, toys, updates
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
 from trainer.data.images import Images, load
@@ -618,6 +618,7 @@ def test_simultaneous_descent_adds_up_too(monkeypatch):
         state = initial_state(config)
         state.generator.double()
         state.discriminator.double()
+        state.ema = ema.weights_of(state.generator)
         real, z = (torch.randn(16, n, generator=rng, dtype=torch.float64) for n in (2, 4))
         reals, latents = iter(real.split(size)), iter(z.split(size))
         monkeypatch.setattr(updates, "latent", lambda _, n, rng, z=latents: (next(z), None))
@@ -1017,8 +1018,12 @@ def test_bf16_is_for_convolutions_and_products_alone(digits, monkeypatch, few_im
     conv = state.discriminator.blocks[1].c1
     conv.register_forward_hook(lambda *_: dtypes.add(_[2].dtype))
     used = []
-    for name in ("compensate", "compensate_dynamic", "dynamic_compensation"):
-        real = getattr(projection, name)
+    for module, name in (
+        (compensation, "compensate"),
+        (compensation, "compensate_dynamic"),
+        (projection, "dynamic_compensation"),
+    ):
+        real = getattr(module, name)
 
         def call(weight, *rest, real=real, **named):
             assert weight.dtype == torch.float32
@@ -1026,7 +1031,7 @@ def test_bf16_is_for_convolutions_and_products_alone(digits, monkeypatch, few_im
             used.append(result)
             return result
 
-        monkeypatch.setattr(projection, name, call)
+        monkeypatch.setattr(module, name, call)
     for _ in range(2):
         measured = train_iteration(config, state, digits)
     # nugan's Hessian goes through D in float32.

@@ -27,7 +27,7 @@ PAPER = (
     "fig/2", "fig/3", "fig/4", "fig/4?setting=C_64-32", "fig/6", "fig/7", "fig/9", "fig/10",
     "fig/11", "fig/14", "fig/2?layer=99", "fig/7?profile=paper", "fig5", "fig5?setting=C_64-32",
     "fig5?setting=C_64-32&seed=99", "fig8?setting=A_128-128", "fig8?setting=C_8-32", "fig12",
-    "fig12?profile=paper", "survival", "seeds", "sweeps/drawn/best",
+    "fig12?profile=paper", "survival", "seeds", "sweeps/drawn/best", "rivals", "detectors",
 )  # fmt: skip
 TRIAL = (
     "curves", "curves?keys=fd_digits,d_loss,modes&log=true", "strip", "strip?rank=mean_ratio",

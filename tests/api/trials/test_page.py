@@ -40,13 +40,13 @@ def test_a_key_moves_one_cursor_through_everything(browser: Browser, http: httpx
         figure.get_attribute("id") for figure in page.locator("[data-figure]").all()
     ] == FIGURES
     slider = page.get_by_role("slider")
-    assert cursors(page, "strip") == [900] * 5
+    assert cursors(page, "strip") == [900] * 6
     with page.expect_response(f"**/figures/trials/{trial}/outputs?at=450"):
         for _ in range(6):
             slider.press("ArrowLeft")
     assert page.locator(".cursor-bar output").text_content() == "450"
     assert (slider.get_attribute("aria-valuetext") or "").startswith("iteration 450. FD-digits")
-    assert cursors(page, "strip") == [450] * 5
+    assert cursors(page, "strip") == [450] * 6
     assert cursors(page, "spectrum") == [450]
     assert cursors(page, "curves") == [450] * 4
     assert page.get_by_alt_text("64 generated images at iteration 300").is_visible()

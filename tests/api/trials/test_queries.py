@@ -52,7 +52,9 @@ def test_a_verdict_has_its_rules(http: httpx2.Client) -> None:
     listed = http.get("/results?method=sn&status=collapsed").json()["items"]
     verdict = http.get(f"/trials/{listed[0]['trial_id']}").json()["verdict"]
     assert verdict["healthy"] is False
-    assert verdict["sentence"].endswith("The modes went first, 75 iterations before the other.")
+    first, rule = verdict["sentence"].split(" By rule: ")
+    assert first.endswith("The modes went first, 75 iterations before the other.")
+    assert rule == "mode collapse, modes below 120 after the burn-in, 3 times."
     assert verdict["signals"] == [
         {
             "name": "mode_collapse",

@@ -22,7 +22,10 @@ from tests.api.servers import result_items
 
 DESCRIPTION = json.loads(Path(command.__file__).with_name("openapi.json").read_text())
 # Neither a table nor a row: drawings, pictures, streams, probes and metrics.
-NO_TABLES = ("/figures/", "/events", "/healthz", "/readyz", "/metrics", "/samples/{iteration}")
+NO_TABLES = (
+    *("/figures/", "/events", "/healthz", "/readyz", "/metrics", "/samples/{iteration}"),
+    *("/generator", "/generate"),
+)
 TABLES = [
     path for path, does in DESCRIPTION["paths"].items()
     if "get" in does and not (path.startswith(NO_TABLES) or path.endswith(NO_TABLES))

@@ -79,7 +79,7 @@ def test_digits_have_scores_of_their_own(file: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(protocols.WEIGHTS_VARIABLE, str(file))
     found = find_weights("digits", None, allow_other=False, required=True)
     assert (found.path, found.sha256, found.note) == (None, None, None)
-    with pytest.raises(UsageError, match="--inception-weights is for the paper profile"):
+    with pytest.raises(UsageError, match="--inception-weights is for other profiles: digits has"):
         find_weights("digits", file, allow_other=True, required=False)
 
 

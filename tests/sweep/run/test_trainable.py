@@ -24,6 +24,7 @@ from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store
 from tests.campaign.comparison import digest_of
 from tests.stored_rows import TABLES, lasting_rows
+from trainer.config.own_images import Reading
 from trainer.config.settings import METHODS
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.interruption import Interrupted
@@ -473,8 +474,8 @@ def test_data_that_may_only_be_read_need_no_lock(monkeypatch: pytest.MonkeyPatch
         if user == 0:
             os.seteuid(65534)  # root may write everywhere
         try:
-            trainable._source("cifar10", "cpu", folder, download=True)
-            trainable._source("cifar10", "cpu", f"{folder}/absent", download=True)
+            for path in (folder, f"{folder}/absent"):
+                trainable._source("cifar10", "cpu", path, True, None, Reading())
         finally:
             os.seteuid(user)
         assert list(root.iterdir()) == []
