@@ -46,7 +46,7 @@ def test_a_folder_becomes_a_comparison(
     # Told again from the store alone, and by the same pictures in another place.
     assert status.main([f"--results={results}", "pets"]) == 0
     assert "U_8-32" in capsys.readouterr().out
-    assert ls.main([f"--results={results}", f"--dataset={rows[0]['dataset']}"]) == 0
+    assert ls.main([f"--results={results}"]) == 0
     assert capsys.readouterr().out.count("U_8-32") == 2
     pictures.chmod(0o755)
     pictures.rename(tmp_path / "moved")

@@ -123,6 +123,10 @@ def test_routes_of_many_trials_list_and_ask_for_no_file_alone(
         for path in ("/claims", "/paper", "/figures/seeds", "/table2?format=csv"):
             etag = http.get(path).headers["etag"]
             assert http.get(path, headers={"If-None-Match": etag}).status_code == 304
+        # What the figures' sentences are about beyond the pairs, each file once.
+        assert set(fs.take(*CURVES)) == {("read", "evaluations")}
+        for path in ("/claims", "/paper", "/figures/seeds", "/table2?format=csv"):
+            assert http.get(path).status_code == 200
         assert fs.take(*CURVES) == {}
         every = "&".join(f"setting={name}" for name in SETTINGS)
         trials = http.get(f"/fig/7?{every}").json()["trials"]
