@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sweep.cli.commands import parser, run, store_of
+from sweep.cli.commands import parser, run, store_of, write_file
 from sweep.paper.pairs import PairedDifference
 from sweep.paper.table2 import SettingRow, table2
 from sweep.paper.typeset import SIGNAL_MARKS, Sheet, comparison_sheet, latex, markdown
@@ -19,7 +18,7 @@ from sweep.report.inventory import Inventory, inventory, skipped_lines
 from sweep.store.arrow_start import keep_arrow_from_pandas
 from sweep.store.compact_rows import values_by_column
 from sweep.store.schemas import SCHEMAS
-from sweep.store.store import Store, StoreError
+from sweep.store.store import Store
 from sweep.store.tables import columns, csv_of, csv_of_columns, parquet_of
 from sweep.store.vocabulary import FINISHED, Row
 from trainer.config.lookup import UsageError, lookup
@@ -68,7 +67,7 @@ def _export(argv: list[str] | None) -> int:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
-        _write(args.out, content)
+        write_file(args.out, content)
     sys.stderr.writelines(f"{line}\n" for line in skipped_lines(stored.skipped))
     return 0
 
@@ -178,17 +177,6 @@ def _remarks(comparison: Sequence[SettingRow], records: Sequence[Row]) -> list[s
             "trial, or another configuration of the same cell."
         )
     return remarks
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replaces the file as a whole. Raises StoreError if it cannot."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

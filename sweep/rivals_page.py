@@ -11,14 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from sweep.cli.commands import parser, run, store_of
+from sweep.cli.commands import parser, run, store_of, write_file
 from sweep.paper.final_scores import final_scores
 from sweep.paper.forest_plot import forest_plot
 from sweep.paper.rivals_sheets import scores_sheet, tuning_sheet
 from sweep.paper.typeset import markdown
 from sweep.report.inventory import inventory, skipped_lines
 from sweep.store.arrow_start import keep_arrow_from_pandas
-from sweep.store.store import Store, StoreError
+from sweep.store.store import Store
 from sweep.store.tables import columns, file_of, parse, pylist
 from sweep.store.vocabulary import Row
 from trainer.config.lookup import UsageError
@@ -61,9 +61,9 @@ def _write_page(argv: list[str] | None) -> int:
     sheet = scores_sheet(scores, methods, contest["settings"], len(contest["seeds"]))
     parts = [markdown(sheet), markdown(tuning_sheet(contest))]
     if any("sn" in cell.differences for cell in scores):
-        _replace(picture, forest_plot(scores, "sn").encode())
+        write_file(picture, forest_plot(scores, "sn").encode())
         parts.insert(1, f"![paired differences to SN by setting and method]({relative})\n")
-    _replace(args.page, _page(args.page, "\n".join(parts)).encode())
+    write_file(args.page, _page(args.page, "\n".join(parts)).encode())
     return 0
 
 
@@ -82,8 +82,8 @@ def _take(store: Store, name: str, folder: Path) -> None:
         index = table.schema.get_field_index(column)
         table = table.set_column(index, table.schema.field(index), values)
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / TRIALS, file_of("trials", table))
-    _replace(folder / CONTEST, (json.dumps(contest, indent=1) + "\n").encode())
+    write_file(folder / TRIALS, file_of("trials", table))
+    write_file(folder / CONTEST, (json.dumps(contest, indent=1) + "\n").encode())
     sys.stderr.writelines(f"{line}\n" for line in skipped_lines(stored.skipped))
 
 
@@ -117,17 +117,6 @@ def _page(path: Path, part: str) -> str:
     if not begin or not end:
         raise UsageError(f"{path} lacks the lines {BEGIN} and {END}, between which to write")
     return f"{before}{BEGIN}\n\n{part}\n{END}{after}"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Replaces the file as a whole. Raises StoreError if it cannot."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -45,6 +45,17 @@ def store_of(results: str | None) -> Store:
     return Store(root, READER_PATIENCE_SECONDS)
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Replaces a file that a person named as a whole. Raises StoreError if it cannot."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+
+
 def run(name: str, command: Callable[[], int]) -> int:
     """Runs the command; returns its exit code, 2 for bad input, 130 if it was interrupted."""
     try:
