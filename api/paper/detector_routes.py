@@ -13,7 +13,7 @@ from api.pages.rendering import page
 from api.paper import detectors
 from api.paper.figures.detectors import area_text, contest
 from api.reading.snapshot import Row, Snapshot
-from api.results.filters import Filters, matching
+from api.results.filters import filters_of_kind, matching
 from api.results.parameters import RANGE_PARAMETERS, TrialFilters
 from api.web import formats
 from api.web.parameters import TABLES, Format, Now, Serving, known_parameters, whole_numbers
@@ -22,8 +22,6 @@ from api.web.service import tag_curves
 from api.web.workers import heavy
 from sweep.paper.contest import COUNTER_CASES
 from sweep.paper.detectors import BURN_IN, PATIENCE
-from trainer.config.lookup import lookup
-from trainer.config.settings import METHODS, PROFILES, SETTINGS
 
 router = APIRouter(tags=["paper"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 figure_router = APIRouter(
@@ -90,17 +88,7 @@ def _calibration(texts: Sequence[str]) -> list[int] | None:
 
 
 def _rows(snapshot: Snapshot, profile: str, setting: str | None, method: str | None) -> list[Row]:
-    lookup("profile", PROFILES, profile)
-    if setting:
-        lookup("setting", SETTINGS, setting)
-    if method:
-        lookup("method", METHODS, method)
-    filters = Filters(
-        profile=[profile],
-        setting=[setting] if setting else [],
-        method=[method] if method else [],
-    )
-    return list(matching(snapshot, filters))
+    return list(matching(snapshot, filters_of_kind(profile, setting, method)))
 
 
 @figure_router.get("/detectors")

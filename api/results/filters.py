@@ -16,7 +16,7 @@ from sweep.store.judgement import healthy
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.vocabulary import SHOWN_STATUSES
 from trainer.config.lookup import UsageError, lookup, select
-from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS, PROFILES
+from trainer.config.settings import ALL_SETTINGS, DATASETS, METHODS, PROFILES, SETTINGS
 
 STORED = {column.name: column.type for column in SCHEMAS["trials"]}
 # A score without a prefix is the best one: what Table II is made of.
@@ -62,6 +62,29 @@ class Filters:
     spectrally_collapsed: bool | None = None
     healthy: bool | None = None
     ranges: Mapping[str, float] = field(default_factory=dict)
+
+
+def filters_of_kind(
+    profile: str,
+    setting: str | None = None,
+    method: str | None = None,
+    i_ratio: float | None = None,
+) -> Filters:
+    """Restriction to a profile and, where given, to a setting, a method and an i of it.
+
+    Raises UsageError for an unknown name, which here is no shell pattern.
+    """
+    lookup("profile", PROFILES, profile)
+    if setting:
+        lookup("setting", SETTINGS, setting)
+    if method:
+        lookup("method", METHODS, method)
+    return Filters(
+        profile=[profile],
+        setting=[setting] if setting else [],
+        method=[method] if method else [],
+        i_ratio=[] if i_ratio is None else [i_ratio],
+    )
 
 
 NAMED_FILTERS: Mapping[str, Mapping[str, object]] = {

@@ -20,7 +20,7 @@ from api.paper.figures.survival import survival_curves
 from api.paper.figures.trends import scores_over_i
 from api.reading.listings import versions
 from api.reading.snapshot import NotFound, Row, Snapshot, trial_record
-from api.results.filters import Filters, matching
+from api.results.filters import filters_of_kind, matching
 from api.web.etags import not_modified_or_continue
 from api.web.parameters import Now, Serving, known_parameters
 from api.web.problems import RESPONSES
@@ -29,7 +29,7 @@ from api.web.workers import heavy
 from sweep.paper.table2 import DEFAULT_I_RATIO, is_whole_run
 from sweep.store.store import Store
 from trainer.config.lookup import UsageError, lookup
-from trainer.config.settings import METHODS, PROFILES, SETTINGS
+from trainer.config.settings import PROFILES, SETTINGS
 
 # Experiment and arguments by the figure's number, or its name where the paper has none.
 EXPERIMENTS = {
@@ -183,17 +183,7 @@ def _runs(
     snapshot: Snapshot, profile: str, setting: str | None, method: str | None, i: float | None
 ) -> list[Row]:
     """Started trials of that kind, by seed, branches of others last."""
-    lookup("profile", PROFILES, profile)
-    if setting:
-        lookup("setting", SETTINGS, setting)
-    if method:
-        lookup("method", METHODS, method)
-    filters = Filters(
-        profile=[profile],
-        setting=[setting] if setting else [],
-        method=[method] if method else [],
-        i_ratio=[] if i is None else [i],
-    )
+    filters = filters_of_kind(profile, setting, method, i)
     started = [row for row in matching(snapshot, filters) if row["status"] != "planned"]
     return sorted(started, key=lambda row: (row["parent"] is not None, row["seed"]))
 
