@@ -7,21 +7,18 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sweep import rivals
-from sweep.plan.grid import Plan
-from sweep.plan.options import Options
 from sweep.run import launch
-from sweep.run.rivals import Rivals
-from sweep.run.rows import identity_row, plan_rows
+from sweep.run.rows import plan_rows
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
 from tests.sweep.small_sweep import Driver, wait_until
+from tests.sweep.stub_launcher import Stopped, one_after_the_other
 from trainer.config.trial import TrialConfig, trial_config
 
 SMALL = (
@@ -112,41 +109,10 @@ def test_a_dry_run_needs_neither_data_nor_weights(
     assert "GPU-hours in all" in out
 
 
-class Stopped(Exception):
-    """The driver has gone."""
-
-
-def one_after_the_other(trials: int = 1000) -> Callable[..., int]:
-    """A launcher whose trials leave a row at once; the driver goes when so many have run."""
-    left = iter(range(trials))
-
-    def run_in_turn(experiment: str, plan: Plan, options: Options, suggestions: Rivals) -> int:
-        assert options.results is not None
-        assert options.name is not None
-        store = Store(options.results)
-        planned = list(plan.trials)
-        rows = store.read_all("trials", [config.trial_id for config in planned])
-        done = {i for i, row in rows.items() if row["status"] in FINISHED}
-        for trial_id in done:
-            suggestions.tell(trial_id, rows[trial_id])
-        queue: Iterator[TrialConfig | None] = iter(
-            c for c in plan.trials if c.trial_id not in done
-        )
-        while (config := next(queue, None) or suggestions.next()) is not None:
-            if config not in planned:
-                planned.append(config)
-            store.write_rows("sweeps", options.name, plan_rows(options.name, planned))
-            if next(left, None) is None:
-                raise Stopped
-            score = 100.0 * config.discriminator_rate + config.seed
-            ended = {"status": "completed", "objective": score, "best_fd_digits": score}
-            store.write_rows("trials", config.trial_id, [identity_row(config) | ended])
-            suggestions.tell(config.trial_id, store.read_rows("trials", config.trial_id)[0])
-        assert suggestions.finished()
-        sys.stdout.write("\n".join(suggestions.lines()) + "\n")
-        return 0
-
-    return run_in_turn
+def scored(config: TrialConfig) -> dict[str, float]:
+    """The scores of a trial: of a faster D the worse ones."""
+    score = 100.0 * config.discriminator_rate + config.seed
+    return {"objective": score, "best_fd_digits": score}
 
 
 def record(root: Path) -> dict[str, Any]:
@@ -168,19 +134,19 @@ def test_a_contest_goes_on_where_it_was_stopped(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tmp_path / "whole"
-    monkeypatch.setattr(launch, "launch", one_after_the_other())
+    monkeypatch.setattr(launch, "launch", one_after_the_other(scored))
     assert command(capsys, *SMALL, f"--results={whole}")[0] == 0
 
     root = tmp_path / "killed"
     flags = (*SMALL, f"--results={root}")
     for trials in (1, 3, 5):
-        monkeypatch.setattr(launch, "launch", one_after_the_other(trials))
+        monkeypatch.setattr(launch, "launch", one_after_the_other(scored, trials))
         with pytest.raises(Stopped):
             rivals.main([*flags])
     code, out, _ = command(capsys, *flags, "--dry-run")
     assert code == 0
     assert "10 trials planned so far, 9 done; nothing was started" in out
-    monkeypatch.setattr(launch, "launch", one_after_the_other())
+    monkeypatch.setattr(launch, "launch", one_after_the_other(scored))
     code, out, _ = command(capsys, *flags)
     assert code == 0
     assert winners(root) == winners(whole)
@@ -190,10 +156,10 @@ def test_a_contest_goes_on_where_it_was_stopped(
 
     # Nothing is left; a bigger budget and more settings under the same name go on from these.
     name = next((root / "sweeps").glob("*.study.json")).name.removesuffix(".study.json")
-    monkeypatch.setattr(launch, "launch", one_after_the_other(0))
+    monkeypatch.setattr(launch, "launch", one_after_the_other(scored, 0))
     assert command(capsys, *flags)[0] == 0
     before = set(planned(root))
-    monkeypatch.setattr(launch, "launch", one_after_the_other())
+    monkeypatch.setattr(launch, "launch", one_after_the_other(scored))
     more = (f"--name={name}", "--budget=5", "--settings=C_8-32,C_16-32")
     assert command(capsys, *flags, *more)[0] == 0
     assert before < set(planned(root))
@@ -218,7 +184,7 @@ def test_a_name_that_another_sweep_has_is_refused(
     store.delete("sweeps/taken.study.json")
     store.delete("sweeps/taken.parquet")
 
-    monkeypatch.setattr(launch, "launch", one_after_the_other(3))
+    monkeypatch.setattr(launch, "launch", one_after_the_other(scored, 3))
     with pytest.raises(Stopped):
         rivals.main([*flags])
     code, _, err = command(capsys, *flags, "--tuning-seeds=0,2")

@@ -6,20 +6,16 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sweep import search
-from sweep.plan.grid import Plan
-from sweep.plan.options import Options
 from sweep.run import launch
-from sweep.run.rows import identity_row, plan_rows
-from sweep.run.study import Studies
+from sweep.run.rows import plan_rows
 from sweep.store.store import Store
-from sweep.store.vocabulary import FINISHED
+from tests.sweep.stub_launcher import Stopped, one_after_the_other
 from trainer.config.trial import TrialConfig, trial_config
 
 SMALL = ("--profile=digits", "--setting=C_8-32", "--iterations=2", "--trials=3")
@@ -115,40 +111,8 @@ def test_a_dry_run_needs_neither_data_nor_weights(
     assert "missing here: cifar10 is read from --data-root" in out
 
 
-class Stopped(Exception):
-    """The driver has gone."""
-
-
-def one_after_the_other(trials: int = 1000) -> Callable[..., int]:
-    """A launcher whose trials leave a row at once; the driver goes when so many have run."""
-    left = iter(range(trials))
-
-    def run_in_turn(experiment: str, plan: Plan, options: Options, suggestions: Studies) -> int:
-        assert options.results is not None
-        assert options.name is not None
-        store = Store(options.results)
-        planned = list(plan.trials)
-        rows = store.read_all("trials", [config.trial_id for config in planned])
-        done = {i for i, row in rows.items() if row["status"] in FINISHED}
-        for trial_id in done:
-            suggestions.tell(trial_id, rows[trial_id])
-        queue: Iterator[TrialConfig | None] = iter(
-            c for c in plan.trials if c.trial_id not in done
-        )
-        while (config := next(queue, None) or suggestions.next()) is not None:
-            if config not in planned:
-                planned.append(config)
-            store.write_rows("sweeps", options.name, plan_rows(options.name, planned))
-            if next(left, None) is None:
-                raise Stopped
-            ended = {"status": "completed", "objective": config.i_ratio, "best_iteration": 2}
-            store.write_rows("trials", config.trial_id, [identity_row(config) | ended])
-            suggestions.tell(config.trial_id, store.read_rows("trials", config.trial_id)[0])
-        assert suggestions.finished()
-        sys.stdout.write("\n".join(suggestions.lines()) + "\n")
-        return 0
-
-    return run_in_turn
+def scored(config: TrialConfig) -> dict[str, Any]:
+    return {"objective": config.i_ratio, "best_iteration": 2}
 
 
 def record(root: Path) -> dict[str, Any]:
@@ -160,7 +124,7 @@ def test_a_search_goes_on_where_it_was_stopped(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags = (*SMALL, f"--results={tmp_path}")
-    monkeypatch.setattr(launch, "launch", one_after_the_other(1))
+    monkeypatch.setattr(launch, "launch", one_after_the_other(scored, 1))
     with pytest.raises(Stopped):
         search.main([*flags])
     assert record(tmp_path)["space"] == "i", "on record though the driver has gone"
@@ -169,7 +133,7 @@ def test_a_search_goes_on_where_it_was_stopped(
     shown = json.loads(out)
     assert (shown["planned"], shown["done"], shown["to_run_first"], shown["left"]) == (2, 1, 1, 1)
 
-    monkeypatch.setattr(launch, "launch", one_after_the_other())
+    monkeypatch.setattr(launch, "launch", one_after_the_other(scored))
     code, out, _ = command(capsys, *flags)
     assert code == 0
     assert "study C_8-32: 3 of 3 trials finished\n" in out
@@ -186,7 +150,7 @@ def test_a_search_goes_on_where_it_was_stopped(
     }
 
     # Nothing is left; more trials go on from these.
-    monkeypatch.setattr(launch, "launch", one_after_the_other(0))
+    monkeypatch.setattr(launch, "launch", one_after_the_other(scored, 0))
     assert command(capsys, *flags)[0] == 0
     _, out, _ = command(capsys, *flags, "--trials=5", "--dry-run", "--json")
     assert json.loads(out)["left"] == 2
