@@ -26,6 +26,12 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.endpoints import address_of, by_way_of
+from tests.machines import pretend_a_big_machine
+
+
+@pytest.fixture
+def big_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_a_big_machine(monkeypatch)
 
 
 def free_port() -> int:

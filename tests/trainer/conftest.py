@@ -1,4 +1,4 @@
-"""A small feature extractor in place of Inception, and weights like the reference's.
+"""The digits and what scores them, and a small feature extractor in place of Inception.
 
 torch-fidelity is imported by the fixtures that need it, not by every test of the trainer.
 """
@@ -11,7 +11,18 @@ import torch.nn.functional as F
 from torch.utils.data import Dataset
 
 from trainer.config import protocols
-from trainer.scores import fidelity
+from trainer.data.images import load
+from trainer.scores import digits, fidelity
+
+
+@pytest.fixture(scope="module")
+def images():
+    return load("digits8", "cpu")
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return digits.load_scorer("cpu")
 
 
 @pytest.fixture

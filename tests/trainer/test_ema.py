@@ -9,11 +9,9 @@ import torch
 
 from trainer import ema
 from trainer.config.trial import trial_config
-from trainer.data.images import load
 from trainer.data.sources import load_source
 from trainer.loop import final_scores, train
 from trainer.measure import samples
-from trainer.scores import digits
 from trainer.scores.scorers import load_scorer
 from trainer.state import branch, from_bytes, initial_state, to_bytes
 from trainer.updates import train_iteration
@@ -24,16 +22,6 @@ torch.set_num_threads(1)
 def small(method="sn", **changes):
     sizes = {"channels": 4, "generator_channels": 4, "curve_samples": 100, "iterations": 12}
     return trial_config("digits", "C_8-32", method, 0, **(sizes | changes))
-
-
-@pytest.fixture(scope="module")
-def images():
-    return load("digits8", "cpu")
-
-
-@pytest.fixture(scope="module")
-def scorer():
-    return digits.load_scorer("cpu")
 
 
 def trained(config, images, n):

@@ -9,12 +9,11 @@ import torch
 from trainer import measure, updates
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
-from trainer.data.images import Images, load
+from trainer.data.images import Images
 from trainer.data.sources import load_source
 from trainer.interruption import Interrupted
 from trainer.loop import final_scores, train
 from trainer.projection import stable_ranks
-from trainer.scores import digits
 from trainer.scores.scorers import load_scorer
 from trainer.state import from_bytes, initial_state, to_bytes
 from trainer.updates import train_iteration
@@ -33,16 +32,6 @@ def small(method="sn", seed=0, **changes):
 def toy(dataset, method, **changes):
     sizes = {"channels": 8, "generator_channels": 8} if dataset == "ring8" else {}
     return trial_config("toy", dataset, method, 0, iterations=12, **(sizes | changes))
-
-
-@pytest.fixture(scope="module")
-def images():
-    return load("digits8", "cpu")
-
-
-@pytest.fixture(scope="module")
-def scorer():
-    return digits.load_scorer("cpu")
 
 
 @pytest.fixture

@@ -14,16 +14,10 @@ from tests.machines import (
     SECOND,
     container,
     machine,
-    pretend_a_big_machine,
     slurm_step,
     systemd_unit,
 )
 from trainer.machine_limits import cpus
-
-
-@pytest.fixture
-def big_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_a_big_machine(monkeypatch)
 
 
 @pytest.mark.usefixtures("big_machine")

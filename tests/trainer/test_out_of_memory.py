@@ -5,7 +5,6 @@ import torch
 
 from trainer import out_of_memory
 from trainer.config.trial import trial_config
-from trainer.data.images import load
 from trainer.out_of_memory import is_out_of_memory, out_of_memory_advice
 
 torch.set_num_threads(1)
@@ -56,11 +55,6 @@ def test_another_error_is_not_taken_for_a_size_that_does_not_fit(images, monkeyp
 def small(method="sn", **changes):
     sizes = {"channels": 4, "generator_channels": 4}
     return trial_config("digits", "C_64-32", method, 0, **(sizes | changes))
-
-
-@pytest.fixture(scope="module")
-def images():
-    return load("digits8", "cpu")
 
 
 @pytest.fixture

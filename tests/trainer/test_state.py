@@ -9,7 +9,6 @@ import torch
 
 from trainer.config.lookup import UsageError
 from trainer.config.trial import trial_config
-from trainer.data.images import load
 from trainer.loop import train
 from trainer.scores import digits
 from trainer.state import branch, from_bytes, initial_state, origin, to_bytes
@@ -21,11 +20,6 @@ torch.set_num_threads(1)
 def small(method="sn", seed=0, **changes):
     sizes = {"channels": 4, "generator_channels": 4, "curve_samples": 100}
     return trial_config("digits", "C_8-32", method, seed, iterations=20, **(sizes | changes))
-
-
-@pytest.fixture(scope="module")
-def images():
-    return load("digits8", "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,9 @@ from tests.machines import (
     GIB,
     GIBIBYTES,
     container,
-    pretend_a_big_machine,
     slurm_step,
     systemd_unit,
 )
-
-
-@pytest.fixture
-def big_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_a_big_machine(monkeypatch)
 
 
 @pytest.mark.usefixtures("big_machine")

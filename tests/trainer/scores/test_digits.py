@@ -11,16 +11,6 @@ from trainer.randomness import generator
 from trainer.scores import digits, metrics
 
 
-@pytest.fixture(scope="module")
-def images():
-    return load("digits8", "cpu")
-
-
-@pytest.fixture(scope="module")
-def scorer():
-    return digits.load_scorer("cpu")
-
-
 def test_held_out_accuracy_is_what_the_file_says(scorer):
     _, _, held_out, labels = digit_pools()
     predicted = scorer.classifier(digits.unit_cells(held_out))[1].argmax(1)
