@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,8 @@ from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 from trainer.networks import build
 from trainer.state import read_stored
+from trainer.weights.safetensors_format import parse_safetensors
 
-# Of safetensors: https://huggingface.co/docs/safetensors
-KINDS = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "I64": torch.int64, "I32": torch.int32, "U8": torch.uint8, "BOOL": torch.bool,
-}  # fmt: skip
-MOST_HEADER_BYTES = 100_000_000
 CONFIG = "config.json"
 
 
@@ -93,22 +87,6 @@ def _configuration(values: Mapping[str, Any], device: str, path: Path) -> TrialC
 def read_safetensors(content: bytes, path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """(metadata, tensors by name). Raises UsageError for a file that is none."""
     try:
-        length = int.from_bytes(content[:8], "little")
-        if not 0 < length <= min(len(content) - 8, MOST_HEADER_BYTES):
-            raise ValueError("its header is longer than the file")
-        header = json.loads(content[8 : 8 + length])
-        metadata = header.pop("__metadata__", {})
-        numbers = memoryview(content)[8 + length :]
-        return metadata, {name: _tensor(entry, numbers) for name, entry in header.items()}
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        return parse_safetensors(content)
+    except ValueError as error:
         raise UsageError(f"{path} is neither safetensors nor a checkpoint: {error}") from error
-
-
-def _tensor(entry: Mapping[str, Any], numbers: memoryview) -> Tensor:
-    start, end = entry["data_offsets"]
-    kind, shape = KINDS[entry["dtype"]], entry["shape"]
-    if not 0 <= start <= end <= len(numbers) or end - start != math.prod(shape) * kind.itemsize:
-        raise ValueError("a tensor lies outside of the file")
-    # bytearray: torch takes no memory that it may not write to.
-    raw = bytearray(numbers[start:end])
-    return torch.frombuffer(raw, dtype=kind).reshape(shape) if raw else torch.empty(shape)
