@@ -21,8 +21,9 @@ from sweep.plan.remaining import check_name
 from sweep.plan.tuning_space import Candidate
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
+from sweep.store.vocabulary import study_path
 from trainer.config.lookup import UsageError
-from trainer.config.settings import METHODS, PROFILES
+from trainer.config.settings import METHODS
 from trainer.config.trial import TrialConfig, trial_config
 
 RIVALS = (
@@ -110,12 +111,7 @@ def _compare(args: argparse.Namespace) -> int:
         raise UsageError(f"--budget must be at least 1, but got {args.budget}")
     if not 0 <= args.sampler_seed < 2**32:
         raise UsageError(f"--sampler-seed must be from 0 to 2^32 - 1, but got {args.sampler_seed}")
-    try:
-        weights = flags.weights_of(args, required=True)
-    except UsageError as error:
-        if not PROFILES[args.profile].scored_by_inception:
-            raise
-        raise UsageError(f"tuning needs FID as its objective: {error}") from error
+    weights = flags.weights_of_objective(args, "tuning")
     own = flags.own_images_of(args)
     chosen = {"dataset": args.dataset} if own is None else {"dataset": own.name, **own.fields}
     rivals = contest(
@@ -155,7 +151,7 @@ def _compare(args: argparse.Namespace) -> int:
     def keep(methods: Sequence[Mapping[str, Any]]) -> None:
         content = {"space": SPACE, "sampler": "TPE", **rivals.record, "methods": methods}
         writer = store.with_patience(PATIENCE_SECONDS)
-        writer.write(_record_path(name), json.dumps(content).encode())
+        writer.write(study_path(name), json.dumps(content).encode())
 
     suggestions = Rivals(rivals, [c.trial_id for c in plan.trials], candidates, keep)
     return launch("rivals", plan, options, suggestions=suggestions)
@@ -190,17 +186,13 @@ def _available(rivals: Contest, missing: Mapping[str, str]) -> Contest:
     return replace(rivals, settings=settings, skipped={**reasons, **rivals.skipped})
 
 
-def _record_path(name: str) -> str:
-    return f"sweeps/{name}.study.json"
-
-
 def _candidates_on_record(store: Store, name: str, rivals: Contest) -> dict[str, list[Candidate]]:
     """Candidates of earlier starts by method, in their order.
 
     Raises UsageError if the name is that of another contest or search.
     """
     try:
-        record = json.loads(store.read(_record_path(name)) or b"{}")
+        record = json.loads(store.read(study_path(name)) or b"{}")
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read sweep {name!r} in {store.root}: {error}") from error
     if not record:

@@ -20,7 +20,7 @@ from sweep.report.inventory import inventory, skipped_lines
 from sweep.store.arrow_start import keep_arrow_from_pandas
 from sweep.store.store import Store
 from sweep.store.tables import columns, file_of, parse, pylist
-from sweep.store.vocabulary import Row
+from sweep.store.vocabulary import Row, study_path
 from trainer.config.lookup import UsageError
 
 EXAMPLES = """\
@@ -70,7 +70,7 @@ def _write_page(argv: list[str] | None) -> int:
 def _take(store: Store, name: str, folder: Path) -> None:
     """Writes a contest's record and the trials of its plan into the folder."""
     stored = inventory(store, sweep=name)
-    content = store.read(f"sweeps/{name}.study.json")
+    content = store.read(study_path(name))
     contest = json.loads(content) if content else {}
     if contest.get("space") != "rivals":
         raise UsageError(f"sweep {name} is none of sweep.rivals: it has no record of a tuning")

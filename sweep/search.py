@@ -31,9 +31,9 @@ from sweep.plan.search_space import (
 from sweep.store.index import trial_rows
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
+from sweep.store.vocabulary import study_path
 from trainer.config.lookup import UsageError
 from trainer.config.own_images import OwnImages
-from trainer.config.settings import PROFILES
 from trainer.config.trial import TrialConfig
 
 METHOD = "sr-static"
@@ -109,12 +109,7 @@ def main(argv: list[str] | None = None) -> int:
 def _search(args: argparse.Namespace) -> int:
     flags.check(args)
     _check(args)
-    try:
-        weights = flags.weights_of(args, required=True)
-    except UsageError as error:
-        if not PROFILES[args.profile].scored_by_inception:
-            raise
-        raise UsageError(f"a search needs FID as its objective: {error}") from error
+    weights = flags.weights_of_objective(args, "a search")
     every = _spaces(args, weights.sha256, flags.own_images_of(args))
     name = args.name or search_name(every, args.space, args.profile, args.seed)
     spaces, skipped, missing = every, {}, {}
@@ -138,7 +133,7 @@ def _search(args: argparse.Namespace) -> int:
     def keep(studies: Sequence[Mapping[str, Any]]) -> None:
         search = {"space": args.space, "sampler": "TPE", "seed": args.seed, "studies": studies}
         writer = store.with_patience(PATIENCE_SECONDS)
-        writer.write(_record_path(name), json.dumps(search).encode())
+        writer.write(study_path(name), json.dumps(search).encode())
 
     studies = Studies(
         spaces, ids, trials=args.trials, seed=args.seed, timeout=args.timeout, keep=keep
@@ -180,10 +175,6 @@ def _spaces(args: argparse.Namespace, scorer: str | None, own: OwnImages | None)
     return spaces_over_everything(args.profile, datasets, args.trial_seed, **changes)
 
 
-def _record_path(name: str) -> str:
-    return f"sweeps/{name}.study.json"
-
-
 def _planned(
     store: Store, name: str, args: argparse.Namespace, configs: Mapping[str, TrialConfig]
 ) -> list[str]:
@@ -192,7 +183,7 @@ def _planned(
     try:
         check_name(store, name, everything)
         planned = [row["trial_id"] for row in store.read_rows("sweeps", name)]
-        record = json.loads(store.read(_record_path(name)) or b"{}")
+        record = json.loads(store.read(study_path(name)) or b"{}")
     except (OSError, ValueError) as error:
         if isinstance(error, UsageError):
             raise

@@ -278,6 +278,16 @@ def weights_of(args: argparse.Namespace, *, required: bool = False) -> Weights:
     )
 
 
+def weights_of_objective(args: argparse.Namespace, purpose: str) -> Weights:
+    """The weights for what optimises a score. Raises UsageError, with the purpose, without any."""
+    try:
+        return weights_of(args, required=True)
+    except UsageError as error:
+        if not PROFILES[args.profile].scored_by_inception:
+            raise
+        raise UsageError(f"{purpose} needs FID as its objective: {error}") from error
+
+
 def options_of(name: str, args: argparse.Namespace, weights: Weights) -> Options:
     """The options that the flags name. --ray-address becomes RAY_ADDRESS, which Ray reads too."""
     if args.ray_address is not None:

@@ -26,3 +26,8 @@ SIGNALS = ("mode_collapse_at", "spectral_collapse_at", "dead_at", "diverged_at")
 # What the store keeps as JSON, and is shown as the object that it is.
 JSON_COLUMNS = ("protocol", "config", "thresholds", "verdict_rules", "not_judged", "software")
 TIMES = ("started_at", "updated_at")
+
+
+def study_path(sweep: str) -> str:
+    """The file with what a search or a comparison of rivals has found."""
+    return f"sweeps/{sweep}.study.json"
