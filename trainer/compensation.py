@@ -1,11 +1,12 @@
-"""Compensation of one weight by a method's rule: what the trainer's projection of a layer and the
-regularization of a foreign discriminator have in common."""
+"""Compensation by a method's rule, of one weight or of a stack: what the trainer's projection and
+the regularization of a foreign discriminator have in common."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from trainer import stacks
 from trainer.config.methods import Method
 from trainer.spectral import as_matrix, compensate, compensate_dynamic, lifted_count, restore
 
@@ -42,3 +43,29 @@ def compensated(
         gamma = floor_gamma(floor, (min(as_matrix(weight).shape),), weight.device)
         return compensate_dynamic(weight, gamma, renormalise=method.renormalises)[0], None
     return compensate(weight, lifted(i_ratio, weight), renormalise=method.renormalises), None
+
+
+def solved_stack(
+    kind: str | None,
+    gram: Tensor,
+    memory: Tensor | None,
+    *,
+    i: int,
+    floor: float | None,
+    renormalise: bool,
+) -> stacks.Solved:
+    """(F[n, r, r], what the next call is to remember, soundness[n]) of a stack gram[n, r, r].
+
+    As `compensated` does one by one; `kind` is a method's compensation. Any but `dynamic`, `first`
+    and `floor` lifts i singular values and remembers the projector on them, from which a subspace
+    iteration can go on.
+    """
+    if kind == "dynamic":
+        return stacks.lift_dynamic(gram, memory, renormalise=renormalise)
+    if kind == "first":
+        return stacks.restore(gram, memory)
+    if kind == "floor":
+        gamma = floor_gamma(floor, tuple(gram.shape[:2]), gram.device)
+        factor, _, sound = stacks.lift_dynamic(gram, gamma, renormalise=renormalise)
+        return factor, [None] * len(gram), sound
+    return stacks.lift(gram, i, renormalise=renormalise)

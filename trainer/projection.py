@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from trainer import stacks, subspace
-from trainer.compensation import compensated, floor_gamma, lifted
+from trainer.compensation import compensated, lifted, solved_stack
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.precision import without_tf32
@@ -161,19 +161,19 @@ def _grams(task: _Task, wide: Tensor) -> tuple[Tensor]:
 def _solve(
     config: TrialConfig, task: _Task, gram: Tensor, remembered: Tensor | None
 ) -> stacks.Solved:
-    if task.solver == "dynamic":
-        return stacks.lift_dynamic(gram, remembered, renormalise=task.renormalise)
-    if task.solver == "first":
-        return stacks.restore(gram, remembered)
-    if task.solver == "floor":
-        floor = floor_gamma(config.spectral_floor, tuple(gram.shape[:2]), gram.device)
-        factor, _, sound = stacks.lift_dynamic(gram, floor, renormalise=task.renormalise)
-        return factor, [None] * len(gram), sound
     if task.solver == "divide":
         return stacks.divide(gram, renormalise=task.renormalise)
-    if remembered is None:
-        return stacks.lift(gram, task.i, renormalise=task.renormalise)
-    return subspace.lift(gram, remembered, renormalise=task.renormalise)
+    if task.solver == "subspace":
+        assert remembered is not None
+        return subspace.lift(gram, remembered, renormalise=task.renormalise)
+    return solved_stack(
+        task.solver,
+        gram,
+        remembered,
+        i=task.i,
+        floor=config.spectral_floor,
+        renormalise=task.renormalise,
+    )
 
 
 def _products(task: _Task, factor: Tensor, wide: Tensor) -> tuple[Tensor]:

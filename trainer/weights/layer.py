@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainer import stacks
-from trainer.compensation import compensated, floor_gamma, lifted
+from trainer.compensation import compensated, lifted, solved_stack
 from trainer.config.methods import Method
 from trainer.spectral import spectrum
 from trainer.weights import warm_subspace
@@ -98,10 +97,19 @@ def projected_blocks(
         return matrix[None], None if first is None else first[None]
     wide = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
     wide = wide.double()
-    factor, remembered, sound = _solved(method, wide @ wide.mT, memory, i_ratio, floor)
+    factor, remembered, sound = solved_stack(
+        method.compensation,
+        wide @ wide.mT,
+        memory,
+        i=lifted(i_ratio, wide[0]),
+        floor=floor,
+        renormalise=method.renormalises,
+    )
     result = factor @ wide
     result = (result.mT if matrices.shape[1] > matrices.shape[2] else result).to(matrices.dtype)
-    new = remembered if isinstance(remembered, Tensor) else None
+    # A static method's projector is for a subspace iteration, which small blocks do without.
+    remembers = method.compensation in ("dynamic", "first")
+    new = remembered if remembers and isinstance(remembered, Tensor) else None
     for k in (~sound).nonzero().flatten().tolist():
         before = None if memory is None else memory[k]
         result[k], after = compensated(method, matrices[k], before, i_ratio=i_ratio, floor=floor)
@@ -121,22 +129,6 @@ def _large(
     )
     result = result.mT if is_tall else result
     return result[None], None if basis is None else basis[None]
-
-
-def _solved(
-    method: Method, gram: Tensor, memory: Tensor | None, i_ratio: float | None, floor: float | None
-) -> stacks.Solved:
-    renormalise = method.renormalises
-    if method.compensation == "dynamic":
-        return stacks.lift_dynamic(gram, memory, renormalise=renormalise)
-    if method.compensation == "first":
-        return stacks.restore(gram, memory)
-    if method.compensation == "floor":
-        gamma = floor_gamma(floor, tuple(gram.shape[:2]), gram.device)
-        factor, _, sound = stacks.lift_dynamic(gram, gamma, renormalise=renormalise)
-        return factor, [None] * len(gram), sound
-    factor, _, sound = stacks.lift(gram, lifted(i_ratio, gram[0]), renormalise=renormalise)
-    return factor, [None] * len(gram), sound
 
 
 def layers_of(trace: Trace, network: nn.Module) -> list[Layer]:
