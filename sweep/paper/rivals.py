@@ -12,6 +12,7 @@ from sweep.paper.contingency import sr_of
 from sweep.paper.pairs import PairedDifference
 from sweep.paper.scores import DECIMALS, SCORE_TITLES
 from sweep.paper.table2 import BASELINES, SettingRow
+from sweep.paper.typeset import number
 
 BETTER, WORSE, OPEN, NOT_ENOUGH = "better", "worse", "not resolved", "not enough"
 
@@ -115,11 +116,7 @@ def _gained(beyond: str, control: str, findings: Sequence[str]) -> str:
 def difference_text(pair: PairedDifference, decimals: int) -> str:
     """Mean and interval with n; below three pairs each value and nothing more."""
     if pair.interval is None:
-        values = ", ".join(_signed(seed.difference, decimals) for seed in pair.seeds)
+        values = ", ".join(number(seed.difference, decimals, sign=True) for seed in pair.seeds)
         return f"{values} (n = {pair.n})"
-    low, high = (_signed(value, decimals) for value in pair.interval)
-    return f"{_signed(pair.mean, decimals)} [{low}, {high}] (n = {pair.n})"
-
-
-def _signed(value: float, decimals: int) -> str:
-    return f"{value:+.{decimals}f}".replace("-", "−")
+    low, high = (number(value, decimals, sign=True) for value in pair.interval)
+    return f"{number(pair.mean, decimals, sign=True)} [{low}, {high}] (n = {pair.n})"
