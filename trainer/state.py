@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from trainer.adam import Adam
 from trainer.config.lookup import UsageError
+from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.ema import Weights, weights_of
 from trainer.networks import build
@@ -21,6 +23,15 @@ Optimiser = Adam | torch.optim.Optimizer
 
 _MODULES = ("generator", "discriminator", "generator_optimiser", "discriminator_optimiser")
 _VALUES = ("gamma", "leading", "directions", "ema", "iteration", "seconds", "history", "interval")
+# What the shapes of the networks' weights follow from.
+_SHAPING = (
+    "resolution",
+    "channels",
+    "generator_channels",
+    "latent_size",
+    "packing",
+    "data_classes",
+)
 # Absent from older checkpoints: without the first a run goes on as if it had just begun, without
 # the second they are of an evaluation, and without the third the average of G starts anew.
 _OPTIONAL = {"leading", "interval", "ema"}
@@ -119,9 +130,11 @@ def from_bytes(config: TrialConfig, content: bytes) -> TrainState:
     if stored["trial_id"] != config.trial_id:
         raise UsageError(
             f"the checkpoint belongs to {stored['trial_id']}, not to {config.trial_id}"
+            + _in_brackets(_differences(config, stored))
+            + "; --from-checkpoint starts a run of its own from its networks"
         )
     state = initial_state(config)
-    _load_modules(state, stored, config.trial_id)
+    _load_modules(config, state, stored)
     for name in stored.keys() & set(_VALUES):
         setattr(state, name, stored[name])
     if "ema" not in stored:
@@ -162,7 +175,7 @@ def branch(config: TrialConfig, content: bytes) -> TrainState:
             f"{config.parent} at {config.parent_iteration}"
         )
     state = initial_state(config)
-    _load_modules(state, stored, stored["trial_id"])
+    _load_modules(config, state, stored)
     state.iteration = stored["iteration"]
     if "ema" in stored:
         state.ema = stored["ema"]
@@ -198,10 +211,53 @@ def read_stored(content: bytes, device: str) -> dict[str, Any]:
     return stored
 
 
-def _load_modules(state: TrainState, stored: dict[str, Any], trial_id: str) -> None:
+def _load_modules(config: TrialConfig, state: TrainState, stored: dict[str, Any]) -> None:
     try:
         for name in _MODULES:
             getattr(state, name).load_state_dict(stored[name])
     except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
-        reason = str(error).partition("\n")[2].partition("\n")[0].strip() or str(error)
-        raise UsageError(f"the networks of {trial_id} do not fit: {reason}") from error
+        reason = _misfit(config, stored) or _first_reason(error)
+        raise UsageError(f"the networks of {stored['trial_id']} do not fit: {reason}") from error
+
+
+def _misfit(config: TrialConfig, stored: dict[str, Any]) -> str:
+    """Why the stored networks are of another shape, in words; empty if no configuration tells."""
+    method = METHODS.get(stored.get("config", {}).get("method"))
+    wanted = METHODS[config.method]
+    if method is not None and (method.normalisation == "wn") != (wanted.normalisation == "wn"):
+        # Weight normalisation learns a gain per row; other weights would be read without theirs.
+        holder = "it has" if method.normalisation == "wn" else f"{config.method} has"
+        return f"{holder} a learned gain in every layer of D, which the other lacks"
+    return ", ".join(_differences(config, stored, _SHAPING))
+
+
+def _first_reason(error: Exception) -> str:
+    return str(error).partition("\n")[2].partition("\n")[0].strip() or str(error)
+
+
+def _differences(
+    config: TrialConfig, stored: dict[str, Any], names: Collection[str] | None = None
+) -> list[str]:
+    """`channels 16 there, 8 here` for each field, or each of `names`, in which the two differ.
+
+    Empty for a checkpoint of a version that kept no configuration.
+    """
+    there = stored.get("config")
+    if there is None:
+        return []
+    here = dataclasses.asdict(config)
+    return [
+        f"{name} {_value(there.get(name))} there, {_value(value)} here"
+        for name, value in here.items()
+        if there.get(name) != value and (names is None or name in names)
+    ]
+
+
+def _value(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _in_brackets(differences: list[str]) -> str:
+    """The first four differences, ` (seed 0 there, 1 here)`; empty for none."""
+    more = ["..."] if len(differences) > 4 else []
+    return f" ({'; '.join(differences[:4] + more)})" if differences else ""

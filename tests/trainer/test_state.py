@@ -164,6 +164,22 @@ def test_checkpoint_of_another_configuration_is_refused(trained):
         from_bytes(other, content)
     assert config.trial_id in str(raised.value)
     assert other.trial_id in str(raised.value)
+    assert "(seed 0 there, 1 here); --from-checkpoint starts" in str(raised.value)
+
+
+def test_a_refused_checkpoint_names_four_fields_that_differ_at_most(trained):
+    config, _, content = trained
+    other = dataclasses.replace(config, seed=1, channels=8, n_critic=2, iterations=30, threads=2)
+    with pytest.raises(UsageError, match=r"\(seed 0 there, 1 here; channels .*; \.\.\.\)"):
+        from_bytes(other, content)
+
+
+def test_a_checkpoint_without_a_configuration_is_refused_by_its_id(trained):
+    config, _, content = trained
+    stored = torch.load(io.BytesIO(content), weights_only=True)
+    del stored["config"]
+    with pytest.raises(UsageError, match=rf"not to {config.trial_id[:-9]}.{{9}}; --from"):
+        from_bytes(dataclasses.replace(config, n_critic=2), saved(stored))
 
 
 # Branches
@@ -227,8 +243,13 @@ def test_what_belongs_to_the_parents_method_is_left_behind(images):
 
 def test_networks_that_do_not_fit_are_refused_in_one_line(trained):
     _, _, content = trained
-    for method, changes in (("sr-static", {"channels": 8}), ("wn", {})):
-        with pytest.raises(UsageError, match="do not fit: ") as raised:
+    wider = small("sn").channels
+    for method, changes, reason in (
+        ("sr-static", {"channels": 8}, f"channels {wider} there, 8 here"),
+        ("wn", {}, "wn has a learned gain in every layer of D, which the other lacks"),
+        ("pacgan", {}, "packing none there, 2 here"),
+    ):
+        with pytest.raises(UsageError, match=f"do not fit: {reason}") as raised:
             branch(child_of(content, method, **changes), content)
         assert "\n" not in str(raised.value)
         assert str(raised.value).startswith("the networks of digits.C_8-32.sr-dynamic")
