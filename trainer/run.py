@@ -24,7 +24,7 @@ import torch
 
 from trainer import affine
 from trainer.collapse import verdict_on
-from trainer.config import picture_flags
+from trainer.config import lifting, picture_flags
 from trainer.config.costs import cpu_seconds
 from trainer.config.lookup import UsageError
 from trainer.config.methods import METHODS
@@ -47,6 +47,8 @@ INTERRUPTED = 130
 def run(config: TrialConfig, args: argparse.Namespace) -> int:
     """Trains, writes and prints; returns the exit code. Raises UsageError where it cannot."""
     check_device(config.device)
+    for text in lifting.warnings([config]):
+        sys.stderr.write(f"warning: {text}\n")
     if config.own_images is not None and config.device == "cpu":
         # A rough one, said before a run that may take days.
         time_needed = timedelta(seconds=round(cpu_seconds(config)))

@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import affine
+from trainer.config.settings import TOY_HIDDEN_LAYERS
 from trainer.layers import Layer, Linear
 from trainer.packing import packed
 
-HIDDEN_LAYERS = 4
 # The released code draws z ~ N(0, variance 4); the loop draws N(0, I).
 LATENT_STD = 2.0
 # A sample belongs to a mode within 3 std of its centre: 98.9 % of a Gaussian in the plane.
@@ -99,7 +99,7 @@ class PointGenerator(nn.Module):
 
     def __init__(self, latent_size: int, channels: int) -> None:
         super().__init__()
-        sizes = [latent_size, *HIDDEN_LAYERS * [channels], 2]
+        sizes = [latent_size, *TOY_HIDDEN_LAYERS * [channels], 2]
         self.layers = nn.ModuleList(
             nn.Linear(fan_in, fan_out) for fan_in, fan_out in itertools.pairwise(sizes)
         )
@@ -117,7 +117,7 @@ class PointDiscriminator(nn.Module):
     def __init__(self, channels: int, normalisation: str, packing: int = 1) -> None:
         super().__init__()
         self.packing = packing
-        sizes = [2 * packing, *HIDDEN_LAYERS * [channels], 1]
+        sizes = [2 * packing, *TOY_HIDDEN_LAYERS * [channels], 1]
         self.layers = nn.ModuleList(
             Linear(*pair, normalisation=normalisation) for pair in itertools.pairwise(sizes)
         )

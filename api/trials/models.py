@@ -161,6 +161,9 @@ class TrialDetail(Trial):
     verdict: Verdict
     ancestors: list[Relative] = Field(description="what it branched off, the parent first")
     children: list[Relative] = Field(description="what branched off it")
+    lifted_counts: list[int] | None = Field(
+        description="i of static compensation, per layer of D; null without, or in older rows"
+    )
     config: dict[str, Any] | None = Field(description="everything that can change a number")
     thresholds: dict[str, Any] | None = Field(description="collapse thresholds in force")
     verdict_rules: dict[str, Any] | None = Field(description="the rule behind each collapse")

@@ -37,7 +37,7 @@ def stored_values(record: Row, columns: Sequence[str]) -> dict[str, Any]:
     )
 
 
-_AS_STORED = ("host", "attempt", "traceback", "failures", "cpus", "gpus")
+_AS_STORED = ("lifted_counts", "host", "attempt", "traceback", "failures", "cpus", "gpus")
 
 
 def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:

@@ -22,6 +22,7 @@ from sweep.store.index import rows_of_trials
 from sweep.store.store import Store, StoredFile
 from sweep.store.vocabulary import Row
 from trainer import machine_limits
+from trainer.config import lifting
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
@@ -80,6 +81,7 @@ def show_plan(
     notes += [f"missing here: {reason}" for reason in [*_missing_data(plan), problem] if reason]
     if not options.remote and (text := unused_nodes.warning(shared=options.share)) is not None:
         notes.append(text)
+    notes += lifting.warnings(plan.trials)
     notes += [f"skipped {item}: {reason}" for item, reason in plan.skipped.items()]
     notes += [f"--fresh would remove the {len(p)} files of {i}" for i, p in files.items()]
     notes.append(

@@ -39,6 +39,7 @@ from sweep.store.ownership import RUNNING, Ownership, Superseded, acquire, read_
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
 from sweep.store.vocabulary import FINISHED, is_halved
+from trainer.config import lifting
 from trainer.config.lookup import UsageError
 
 HEARTBEAT_SECONDS = 3.0
@@ -308,8 +309,8 @@ def _announce(
         slots=slots,
         expected_seconds=expected,
     )
-    if options.weights.note:
-        show("note", text=options.weights.note)
+    for text in [*filter(None, [options.weights.note]), *lifting.warnings(plan.trials)]:
+        show("note", text=text)
 
 
 def _disconnect(interruption: Interruption) -> None:

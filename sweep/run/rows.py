@@ -15,6 +15,7 @@ from typing import Any
 from sweep.store.schemas import SCORE_NAMES
 from trainer.collapse import Record
 from trainer.config.costs import operations
+from trainer.config.lifting import lifted_counts
 from trainer.config.methods import METHODS
 from trainer.config.settings import ALL_SETTINGS
 from trainer.config.trial import TrialConfig
@@ -154,6 +155,7 @@ def trial_row(
     collapse_iteration = None if verdict is None else verdict.mode_collapse_at
     best = best_record(history, config.score_name, collapse_iteration)
     final = last if final_scores is not None else None
+    counts = lifted_counts(config)
     return {
         **identity_row(config),
         "mode_collapse_at": collapse_iteration,
@@ -163,6 +165,7 @@ def trial_row(
         "verdict_rules": json.dumps(dict(verdict.rules) if verdict else {}),
         "not_judged": json.dumps(dict(verdict.not_judged)) if verdict else None,
         "healthy": verdict and verdict.healthy,
+        "lifted_counts": counts and list(counts),
         "iteration": last["iteration"] if last else 0,
         "best_iteration": best and best["iteration"],
         **{f"best_{name}": best and best.get(name) for name in SCORE_NAMES},

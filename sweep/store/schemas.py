@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
@@ -19,6 +19,7 @@ def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
 _STRING, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
 _TIME = pa.timestamp("us", tz="UTC")
 _FLOATS = pa.list_(pa.float64())
+_INTS = pa.list_(pa.int64())
 
 _OF_G = (
     ("n_samples", _INT, "generated images behind the scores"),
@@ -94,6 +95,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("verdict_rules", _STRING, "JSON: the rule behind each of these"),
         _field("not_judged", _STRING, "JSON: why a signal was not judged; null if not recorded"),
         _field("healthy", pa.bool_(), "all judged, none seen; null if not all were judged"),
+        _field("lifted_counts", _INTS, "i of static compensation, per layer; null where none is"),
         _field("iteration", _INT, "G updates done"),
         *_prefixed("best", "of the lowest FID (digits: FD-digits) before mode collapse"),
         *_prefixed("final", "at the end; scores at the protocol's full sample count"),

@@ -319,7 +319,10 @@ def test_a_branch_goes_on_from_another_runs_snapshot(tmp_path, capsys):
     assert "give another --out" in said
     other = [*DIGITS, "--iterations", "8"]
     said = refused(capsys, *other, "--from-checkpoint", sn / "checkpoint.pt")
-    assert f"the networks of {parent[-1]['trial_id']} do not fit: resolution none there, 8 here" in said
+    assert (
+        f"the networks of {parent[-1]['trial_id']} do not fit: resolution none there, 8 here"
+        in said
+    )
     # Its end must lie after the snapshot.
     said = refused(capsys, *RING, "--iterations", 4, "--from-checkpoint", sn / "checkpoint.pt")
     assert "the snapshot is of iteration 4" in said

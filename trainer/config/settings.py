@@ -115,6 +115,8 @@ def network_widths(resolution: int | None) -> Widths:
     return _GROWING_WIDTHS.get(resolution or 0, _EVEN_WIDTHS)
 
 
+# Layers of the toy problems' networks before the last.
+TOY_HIDDEN_LAYERS = 4
 # Convolutions of D, layer_0 .. layer_9, where the resolution has no number of its own.
 USUAL_LAYERS = 10
 LAYERS: Mapping[int, int] = {64: 15, 128: 17}

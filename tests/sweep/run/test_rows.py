@@ -125,6 +125,14 @@ def test_a_trial_fills_exactly_the_schema(evaluation: Evaluation) -> None:
     assert json.loads(row["config"])["learning_rate"] == CONFIG.learning_rate
 
 
+def test_a_trial_has_the_i_of_each_layer() -> None:
+    static = trial_config("digits", "C_32-32", "sr-static", 0, i_ratio=0.25)
+    plain = trial_config("digits", "C_32-32", "sn", 0)
+    rows = [trial_row(config, [], None, thresholds_for(config)) for config in (plain, static)]
+    # D is 16 wide; its first layer and its first shortcut have an image's 27 and 3 columns.
+    assert [row["lifted_counts"] for row in rows] == [None, [4, 4, 1, 4, 4, 4, 4, 4, 4, 4]]
+
+
 def test_a_plan_fills_exactly_the_schema() -> None:
     (row,) = plan_rows("s", [CONFIG])
     assert set(row) == set(SCHEMAS["sweeps"].names)
