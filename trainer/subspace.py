@@ -23,8 +23,9 @@ EDGES = 3
 PURIFICATIONS = 14
 # Enough for sigma_i down to 0.2 sigma_1.
 NEWTON_STEPS = 8
-# |P^2 - P| and |I - Z Y|, the largest entries, above which an iteration has not converged.
-TOLERANCE = 1e-4
+# |P^2 - P| and |I - Z Y|, the largest entries, above which an iteration has not converged: below
+# it the worst of 1,296 moved weights was 5e-6 off a float64 SVD, at 5e-5 one was 9e-5 off.
+TOLERANCE = 1e-5
 
 
 def lift(gram: Tensor, projector: Tensor, *, renormalise: bool) -> tuple[Tensor, Tensor, Tensor]:
