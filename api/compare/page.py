@@ -15,6 +15,7 @@ from api.pages.rendering import page
 from api.reading import on_demand
 from api.reading.snapshot import Row, Snapshot
 from api.trials import dataset_facts, queries
+from api.trials.film import film, frames
 from api.trials.models import Trial
 from api.trials.neighbours import neighbours
 from api.web.parameters import Now, Serving
@@ -56,6 +57,8 @@ def compare(
         snapshot, records, partial(on_demand.evaluations_or_none, service.store), every=all
     )
     trials = [queries.trial(record) for record in records]
+    samples = [on_demand.sample_iterations(service.store, trial_id) for trial_id in ids]
+    columns = frames(sorted({iteration for each in samples for iteration in each}))
     layers = max((dataset_facts.layers(trial) for trial in trials), key=len)
     return page(
         request,
@@ -68,7 +71,10 @@ def compare(
         layer=min(layer, len(layers) - 1),
         scale=figures.scale_of(trials),
         steps=_steps(service, records),
-        samples=[on_demand.sample_iterations(service.store, trial_id) for trial_id in ids],
+        samples=samples,
+        columns=columns,
+        collapses=[record["mode_collapse_at"] for record in records],
+        films=[film(iterations, columns) for iterations in samples],
         query=query,
         swapped=swapped,
         dashes=KEYS,

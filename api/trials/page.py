@@ -16,6 +16,7 @@ from api.trials import dataset_facts, queries
 from api.trials.curve_figures import RANKS
 from api.trials.differences import differences
 from api.trials.evidence import evidence, later_low
+from api.trials.film import moments
 from api.trials.neighbours import neighbours
 from api.trials.timeline import chronicle, folded
 from api.web.etags import not_modified_or_continue
@@ -50,6 +51,7 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
         trial=detail,
         score=dataset_facts.score_of(detail),
         samples=samples,
+        moments=moments(samples, record["mode_collapse_at"]),
         layers=dataset_facts.layers(detail),
         layer=USUAL_LAYER,
         nearby=nearby,

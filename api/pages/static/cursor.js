@@ -1,6 +1,7 @@
 // One iteration for the whole page: a slider, the pointer over a figure or a key moves it, and every
 // figure over iterations, the samples and what is drawn at one iteration show it.
 
+import { recalled, remember } from "./address.js";
 import { ask } from "./figures.js";
 import { renewSamples, showSamples } from "./samples.js";
 
@@ -38,10 +39,16 @@ function start(bar) {
   function follow() {
     tell();
     clearTimeout(settling);
-    settling = setTimeout(() => bar.dataset.moves.split(" ").forEach((id) => {
+    settling = setTimeout(settle, SETTLE_MS);
+  }
+
+  function settle() {
+    // At the end there is nothing to say, and who follows a run goes on with it.
+    remember({ at: Number(range.value) === steps.length - 1 ? [] : step() });
+    bar.dataset.moves.split(" ").forEach((id) => {
       const figure = document.getElementById(id);
       if (figure) ask(figure, { at: step() });
-    }), SETTLE_MS);
+    });
   }
 
   // A run that goes on has more steps than the page knew; who looked at its last one still does.
@@ -94,6 +101,8 @@ function start(bar) {
       if (at !== undefined) move(nearest(steps, at));
     });
   }
+  const [at] = recalled("at").map(Number).filter(Number.isFinite);
+  if (at !== undefined) move(nearest(steps, at));
   tell();
 }
 

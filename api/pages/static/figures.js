@@ -1,6 +1,7 @@
 // Figures come as JSON and are drawn when they are seen; each follows the colour scheme, and a form
 // that drives one changes what it asks for.
 
+import { remember, restore } from "./address.js";
 import { answerOf, fileOf } from "./answers.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -127,8 +128,14 @@ function drive(form) {
     const names = [...form.elements].map((element) => element.name).filter(Boolean);
     const changes = Object.fromEntries(names.map((name) => [name, given.getAll(name).filter(Boolean)]));
     figures.forEach((figure) => ask(figure, changes));
+    return changes;
   };
-  form.addEventListener("change", follow);
+  const isKept = "kept" in form.dataset;
+  form.addEventListener("change", () => {
+    const changes = follow();
+    if (isKept) remember(changes);
+  });
+  if (isKept) restore(form);
   follow(); // a browser restores what was picked before a reload
 }
 

@@ -1,5 +1,7 @@
 // Iterations that stay in a picture: a button adds the one under the cursor, a checkbox takes it out.
 
+import { recalled } from "./address.js";
+
 function pin(form, iteration) {
   const list = form.querySelector("ul");
   const known = [...list.querySelectorAll("input")].map((box) => box.value);
@@ -17,5 +19,6 @@ function pin(form, iteration) {
 }
 
 for (const form of document.querySelectorAll("form[data-pins]")) {
+  recalled("iterations").filter((one) => /^\d+$/.test(one)).forEach((one) => pin(form, one));
   form.querySelector("[data-pin]").addEventListener("click", (event) => pin(form, event.target.value));
 }

@@ -98,6 +98,35 @@ def test_pinned_iterations_stay(browser: Browser, http: httpx2.Client) -> None:
 
 
 @pytest.mark.slow
+def test_an_address_opens_what_its_reader_saw(browser: Browser, http: httpx2.Client) -> None:
+    trial = collapsed_trial(http)
+    page, _ = opened_page(browser, http, f"/view/trials/{trial}")
+    slider = page.get_by_role("slider")
+    for _ in range(6):
+        slider.press("ArrowLeft")
+    page.get_by_role("button", name="Pin iteration 450").click()
+    page.locator("select[name=layer]").select_option("7")
+    page.wait_for_url("**/view/trials/*?*at=450*")
+    address = page.url
+    assert {"at=450", "iterations=450", "layer=7"} <= set(address.partition("?")[2].split("&"))
+    page.close()
+    page, seen = opened_page(browser, http, address.partition(str(http.base_url))[2])
+    assert page.locator(".cursor-bar output").text_content() == "450"
+    assert page.locator("select[name=layer]").input_value() == "7"
+    expect(page.locator("#snapshots .legendtext")).to_have_text(["450", "cursor, 450"])
+    page.get_by_role("slider").press("End")
+    page.wait_for_url(lambda url: "at=" not in url)
+    # Where the verdict says that it began, its samples are one click away.
+    link = page.get_by_role("link", name="mode collapse from iteration")
+    began = (link.get_attribute("href") or "").removeprefix("?at=").partition("#")[0]
+    link.click()
+    expect(page.locator(".cursor-bar output")).to_have_text(began)
+    assert page.locator(".film li").count() in (2, 3)
+    assert seen == []
+    page.close()
+
+
+@pytest.mark.slow
 def test_a_zoom_is_kept(browser: Browser, http: httpx2.Client) -> None:
     page, _ = opened_page(browser, http, f"/view/trials/{collapsed_trial(http)}")
     page.mouse.move(*place_of(page, "spectrum", "yaxis", 150))
@@ -192,9 +221,10 @@ def test_a_trial_can_be_looked_through(browser: Browser, http: httpx2.Client) ->
     with page.expect_download() as download:
         page.locator("#spectrum").get_by_role("button", name="SVG").click()
     assert download.value.suggested_filename == "spectrum.svg"
-    with page.expect_response(f"{home}/trials/{trial}/samples/600"):
-        page.locator("input[type=range]").press("ArrowLeft")
-    assert page.get_by_alt_text("64 generated images at iteration 600").is_visible()
+    page.locator("input[type=range]").press("ArrowLeft")
+    image = page.get_by_alt_text("64 generated images at iteration 600")
+    assert image.get_attribute("src") == f"/trials/{trial}/samples/600"
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     assert page.locator("#spectrum").get_by_text("mode collapse, 375").count() == 1
     assert page.locator("#spectrum").get_by_text("spectral collapse, 450").count() == 1
     assert seen == []
