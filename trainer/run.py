@@ -25,7 +25,7 @@ import torch
 from trainer import affine
 from trainer.collapse import verdict_on
 from trainer.config import lifting, picture_flags
-from trainer.config.costs import cpu_seconds
+from trainer.config.costs import cpu_seconds, hessian_warning
 from trainer.config.lookup import UsageError
 from trainer.config.methods import METHODS
 from trainer.config.protocols import missing_reason, weights_path
@@ -47,7 +47,7 @@ INTERRUPTED = 130
 def run(config: TrialConfig, args: argparse.Namespace) -> int:
     """Trains, writes and prints; returns the exit code. Raises UsageError where it cannot."""
     check_device(config.device)
-    for text in lifting.warnings([config]):
+    for text in [*lifting.warnings([config]), *filter(None, [hessian_warning(config)])]:
         sys.stderr.write(f"warning: {text}\n")
     if config.own_images is not None and config.device == "cpu":
         # A rough one, said before a run that may take days.

@@ -121,13 +121,32 @@ def work(config: TrialConfig) -> float:
         images = config.batch_size + config.generator_batch_size
         each = images * config.unrolled_steps * _UNROLLED * discriminator
         total += config.iterations * each
-    if config.nudge_every:
-        solves = math.ceil(config.iterations / config.nudge_every)
-        total += solves * _HESSIAN_IMAGES * passes(_HESSIAN_OF_G)
-    if config.hessian_k:
-        per_image = passes(_HESSIAN_OF_G) + passes(_HESSIAN_OF_D)
-        total += evaluations(config) * _HESSIAN_IMAGES * per_image
-    return total + _evaluation(config, generator, discriminator)
+    return total + _hessian_work(config) + _evaluation(config, generator, discriminator)
+
+
+def _hessian_work(config: TrialConfig) -> float:
+    """Multiply-adds of all eigenvectors of the Hessian that NuGAN needs or that are logged."""
+    (g_of_g, d_of_g), (g_of_d, d_of_d) = _HESSIAN_OF_G, _HESSIAN_OF_D
+    generator, discriminator = network_operations(config)
+    of_g = _HESSIAN_IMAGES * (g_of_g * generator + d_of_g * discriminator)
+    of_d = _HESSIAN_IMAGES * (g_of_d * generator + d_of_d * discriminator)
+    nudges = math.ceil(config.iterations / config.nudge_every) if config.nudge_every else 0
+    logged = evaluations(config) if config.hessian_k else 0
+    return nudges * of_g + logged * (of_g + of_d)
+
+
+def hessian_warning(config: TrialConfig) -> str | None:
+    """A line where the Hessian costs more than all the rest, as in a short run of NuGAN."""
+    share = _hessian_work(config) / work(config)
+    if share < 0.5:
+        return None
+    when = f"every {config.nudge_every} iterations" if config.nudge_every else "at evaluations"
+    minutes = math.ceil(cpu_seconds(config) / 60)
+    expected = f" of about {minutes} min in all" if config.device == "cpu" else ""
+    return (
+        f"{share:.0%} of the expected work{expected} is for eigenvectors of the Hessian, at the "
+        f"start and then {when}"
+    )
 
 
 def evaluations(config: TrialConfig) -> int:

@@ -12,7 +12,14 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from tests.own_pictures import own_config
 from trainer.config import costs
-from trainer.config.costs import cpu_seconds, launches, network_operations, operations, work
+from trainer.config.costs import (
+    cpu_seconds,
+    hessian_warning,
+    launches,
+    network_operations,
+    operations,
+    work,
+)
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
 from trainer.data.images import Images, load
@@ -295,3 +302,17 @@ def test_no_more_costs_are_remembered_than_there_is_room_for(monkeypatch) -> Non
     assert [remembered(config) for config in configs * 2] == [1.0, 2.0, 3.0, 4.0, 5.0] * 2
     kept = [c.cell_contents for c in remembered.__closure__ if isinstance(c.cell_contents, dict)]
     assert [len(costs_by_kind) <= 2 for costs_by_kind in kept] == [True]
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "says"),
+    [
+        ("nugan", {"iterations": 20}, "% of the expected work of about 2 min in all is for"),
+        ("nugan", {"iterations": 20, "nudge_every": 7}, "and then every 7 iterations"),
+        ("sn", {"hessian_k": 4}, "and then at evaluations"),
+        ("sn", {}, None),
+    ],
+)
+def test_a_run_that_is_mostly_hessians_is_warned_of(method, changes, says):
+    warning = hessian_warning(trial_config("digits", "C_32-32", method, 0, **changes))
+    assert (warning is None) if says is None else says in warning
