@@ -50,7 +50,7 @@ class Group(BaseModel):
     trials: int = Field(description="of any status")
     settings: int = Field(description="different ones among those counted")
     seeds: int = Field(description="different ones among those counted")
-    values: dict[str, float | tuple[float | None, float | None] | None] = Field(
+    values: dict[str, int | float | tuple[float | None, float | None] | None] = Field(
         description="by aggregate; null where there are too few, or not finite"
     )
     nonfinite: dict[str, Literal["nan", "inf", "-inf"]] = {}

@@ -92,7 +92,14 @@ def trial_list(
         "default_columns": [*COLUMNS],
     }
     if by:
-        return page(request, "groups.html", **shared, **_groups(snapshot, filters, separated(by)))
+        return page(
+            request,
+            "groups.html",
+            **shared,
+            **_groups(snapshot, filters, separated(by)),
+            export=_export(request, "by"),
+            trials_of=lambda group: _address(request, {"by": None, **_filters_of(group.by)}),
+        )
     listed = paging.page(snapshot, filters, paging.read_sort(sort), limit, cursor)
     names = [_checked_column(name) for name in separated(columns)] or [*COLUMNS]
     return page(
@@ -108,9 +115,7 @@ def trial_list(
         next_page=listed.next_cursor and _address(request, {"cursor": listed.next_cursor}),
         first_page=cursor and _address(request, {"cursor": None}),
         sorted_by=lambda name: _address(request, {"sort": name, "cursor": None}),
-        export=urlencode(
-            [(n, v) for n, v in request.query_params.multi_items() if n in (*FILTERS, "sort")]
-        ),
+        export=_export(request, "sort"),
     )
 
 
@@ -154,9 +159,21 @@ def _groups(snapshot: Snapshot, filters: TrialFilters, by: Sequence[str]) -> dic
         "score": score,
         "mixed": mixed,
         "groups": items,
+        "aggregates": groups.AGGREGATES,
         "n": len(rows),
         "of": len(snapshot.records),
     }
+
+
+def _export(request: Request, other: str) -> str:
+    """The query of a file of what the page shows: its filters, and one parameter more."""
+    given = request.query_params.multi_items()
+    return urlencode([(name, value) for name, value in given if name in (*FILTERS, other)])
+
+
+def _filters_of(by: Mapping[str, Any]) -> dict[str, str]:
+    """Filters that a group's values are; there is none for what is null, nor for iterations."""
+    return {name: str(v) for name, v in by.items() if v is not None and name in FILTERS}
 
 
 def _address(request: Request, changes: Mapping[str, str | None]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -89,6 +90,21 @@ def test_what_is_not_known_is_told_on_a_page(http: httpx2.Client, query: str, sa
     assert response.status_code in (400, 422)
     assert response.headers["content-type"].startswith("text/html")
     assert says in response.text
+
+
+def test_a_group_leads_to_its_trials_and_files(http: httpx2.Client) -> None:
+    text = http.get("/view/trials?by=method,seed&setting=C_32-32").text
+    (group,) = re.findall(r'<a href="(/view/trials[^"]*method=sn&[^"]*)">(\d+)</a>', text)[:1]
+    trials = http.get(html.unescape(group[0]).replace("/view/trials", "/results")).json()
+    assert len(trials["items"]) == int(group[1])
+    assert {row["method"] for row in trials["items"]} == {"sn"}
+    csv = re.search(r'href="(/groups\?[^"]*format=csv)"', text)
+    assert csv is not None
+    lines = http.get(html.unescape(csv.group(1))).text.splitlines()
+    names = lines[0].split(",")
+    assert {"method", "seed", "n", "ci95_low", "median"} <= set(names)
+    # A count is an integer wherever it is written.
+    assert all(line.split(",")[names.index("n")].isdecimal() for line in lines[1:])
 
 
 def test_trials_are_chosen_across_pages(browser: Browser, http: httpx2.Client) -> None:
