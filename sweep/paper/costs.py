@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sweep.store.device_hours import device_hours
 from sweep.store.vocabulary import FINISHED, Row
 
 
@@ -33,15 +33,12 @@ def cost(rows: Sequence[Row], sn_rows: Sequence[Row]) -> Cost:
         time, twin = _time_per_iteration(row), of_sn.get(row["seed"])
         if time is not None and twin is not None and row.get("host") == twin.get("host"):
             ratios.append(time / (_time_per_iteration(twin) or time))
-    hours = {"gpu": 0.0, "cpu": 0.0}
-    for row in rows:
-        device, parts = _device(row)
-        hours[device] += (row.get("seconds") or 0.0) * parts / 3600
+    hours = device_hours(rows)
     return Cost(
         time_ratio=statistics.median(ratios) if ratios else None,
         n=len(ratios),
-        gpu_hours=hours["gpu"],
-        cpu_hours=hours["cpu"],
+        gpu_hours=hours.gpu,
+        cpu_hours=hours.cpu,
     )
 
 
@@ -51,13 +48,3 @@ def _time_per_iteration(row: Row) -> float | None:
     if row["status"] not in FINISHED or not seconds or not iteration:
         return None
     return seconds / iteration
-
-
-def _device(row: Row) -> tuple[str, float]:
-    """`gpu` or `cpu`, and how many of it count: a share of a GPU, or threads."""
-    config = json.loads(row.get("config") or "{}")
-    if str(config.get("device", "cpu")).startswith("cuda"):
-        share = row.get("gpus")
-        return "gpu", 1.0 if share is None else share
-    threads = config.get("threads")
-    return "cpu", threads if isinstance(threads, int | float) else 1

@@ -5,8 +5,6 @@ Reads the store and nothing else; what is worked out here is shown by `python -m
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +21,7 @@ from sweep.report.states import (
     stopped_at_rungs,
     undriven_state,
 )
+from sweep.store.device_hours import device_hours
 from sweep.store.judgement import reasons_not_judged
 from sweep.store.ownership import is_live, read_owner
 from sweep.store.read_files import READ_ERRORS, side_by_side
@@ -110,10 +109,7 @@ def sweep_standing(
     driver = stored.drivers.get(name)
     state = _state(driver, records)
     eta = finite_eta(driver["eta_seconds"], state) if driver else None
-    hours = {"cpu": 0.0, "cuda": 0.0}
-    for record in records:
-        device, parts = _device(record)
-        hours[device] = hours.get(device, 0.0) + (record["seconds"] or 0.0) * parts / 3600
+    hours = device_hours(records)
     fields = driver or dict.fromkeys(("host", "slots", "command", "started_at", "heartbeat"))
     return SweepStanding(
         name=name,
@@ -124,8 +120,8 @@ def sweep_standing(
         rungs=stopped_at_rungs(records),
         share=_share(stored, name, records),
         eta_seconds=eta,
-        cpu_hours=hours["cpu"],
-        gpu_hours=hours["cuda"],
+        cpu_hours=hours.cpu,
+        gpu_hours=hours.gpu,
         **{key: fields[key] for key in ("host", "slots", "command", "started_at", "heartbeat")},
         waiting=_waiting(driver) if state == "running" else [],
         trials=[
@@ -278,19 +274,3 @@ def _is_lost(store: Store, trial_id: str) -> bool:
     except READ_ERRORS:
         return False  # it cannot be said, and is not
     return reread is not None and reread["status"].to_pylist() == ["running"]
-
-
-def _device(record: Row) -> tuple[str, float]:
-    """`cpu` or `cuda`, and how many of it count: threads, or the share of a GPU."""
-    device, threads = _device_and_threads(record["config"])
-    if device == "cpu":
-        return "cpu", threads
-    return "cuda", 1.0 if record["gpus"] is None else record["gpus"]
-
-
-# Sweeps share trials, and each is asked about all of its own.
-@functools.lru_cache(maxsize=16_384)
-def _device_and_threads(config_text: str | None) -> tuple[str, float]:
-    config = json.loads(config_text or "{}")
-    device, threads = config.get("device", "cpu"), config.get("threads")
-    return str(device), threads if isinstance(threads, int | float) else 1
