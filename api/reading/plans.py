@@ -36,9 +36,5 @@ def _state(snapshot: Snapshot, name: str, now: datetime) -> str:
 
 
 def hours(records: Iterable[Row]) -> float:
+    """Hours that trials took, whatever share of a machine they had."""
     return sum(record["seconds"] or 0 for record in records) / 3600
-
-
-def on_gpu(record: Row) -> bool:
-    # Searched as text: parsing ten thousand configurations takes too long.
-    return '"device": "cuda' in (record["config"] or "")

@@ -67,8 +67,11 @@ class Sweep(BaseModel):
     )
     best: list[Best] = Field(description="by data set")
     rungs: list[RungStops] = Field(description="of successive halving, in a search that uses it")
-    compute_hours: float = Field(description="of all its trials, whichever sweep ran them")
-    gpu_hours: float = Field(description="of those that run on a GPU")
+    compute_hours: float = Field(
+        description="that its trials took, one by one, whichever sweep ran them"
+    )
+    gpu_hours: float = Field(description="of whole GPUs: a trial with a quarter of one counts so")
+    cpu_hours: float = Field(description="of threads, of the trials that ran without a GPU")
     started_at: datetime | None
     heartbeat: datetime | None = Field(description="when the driver last wrote")
     updated_at: datetime | None = Field(description="when a trial last wrote")

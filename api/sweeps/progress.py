@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from api.reading.memo import memoise_by_snapshot
-from api.reading.plans import _state, hours, on_gpu, plan_records
+from api.reading.plans import _state, hours, plan_records
 from api.reading.snapshot import Driver, Row, Snapshot
 from api.sweeps.models import Best, Progress, RungStops, Sweep, SweepDetail, TimeLeft
 from api.web.words import duration
@@ -21,6 +21,7 @@ from sweep.report.states import (
     status_counts,
     stopped_at_rungs,
 )
+from sweep.store.device_hours import device_hours
 from sweep.store.vocabulary import FINISHED
 
 # Fewest measured trials from which a spread is estimated.
@@ -57,6 +58,7 @@ def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
     records = plan_records(snapshot, name)
     driver = snapshot.drivers.get(name)
     times = [record["updated_at"] for record in records if record["updated_at"]]
+    of_devices = device_hours(records)
     return {
         "counts": status_counts(record["status"] for record in records),
         "progress": _progress(records),
@@ -69,7 +71,8 @@ def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
             for number, budget, count in stopped_at_rungs(records)
         ],
         "compute_hours": hours(records),
-        "gpu_hours": hours(record for record in records if on_gpu(record)),
+        "gpu_hours": of_devices.gpu,
+        "cpu_hours": of_devices.cpu,
         "updated_at": max(times, default=None),
     }
 

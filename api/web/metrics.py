@@ -19,6 +19,7 @@ from api.reading.version import code_version
 from api.web.latency import BOUNDS, LatencyHistogram
 from api.web.service import Service
 from sweep.report.states import DRIVER_STATES
+from sweep.store.device_hours import device_hours
 from sweep.store.schemas import SCHEMA_VERSION
 from sweep.store.vocabulary import SHOWN_STATUSES, SIGNALS
 
@@ -122,20 +123,12 @@ def _trials(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _compute(rows: Sequence[Row]) -> Iterator[str]:
-    seconds = {"gpu": 0.0, "cpu": 0.0}
-    for row in rows:
-        seconds["gpu" if plans.on_gpu(row) else "cpu"] += row["seconds"] or 0.0
+    hours = device_hours(rows)
     yield from _series(
         "sweep_compute_seconds",
         "gauge",
-        "s of training and evaluation, by device",
-        [({"device": device}, value) for device, value in seconds.items()],
-    )
-    yield from _series(
-        "sweep_compute_hours",
-        "gauge",
-        "deprecated, use sweep_compute_seconds: hours of training and evaluation, by device",
-        [({"device": device}, value / 3600) for device, value in seconds.items()],
+        "s of training and evaluation, of whole GPUs or of threads of trials without one",
+        [({"device": "gpu"}, hours.gpu * 3600), ({"device": "cpu"}, hours.cpu * 3600)],
     )
 
 
@@ -147,12 +140,6 @@ def _unreadable_files(snapshot: Snapshot) -> Iterator[str]:
         "gauge",
         "files of the store that could not be read: trials, or plans and heartbeats of sweeps",
         [({"table": table}, folders[table]) for table in ("trials", "sweeps")],
-    )
-    yield from _series(
-        "sweep_skipped_files",
-        "gauge",
-        "deprecated, use sweep_store_unreadable_files: files that could not be read",
-        [({}, len(snapshot.skipped))],
     )
 
 

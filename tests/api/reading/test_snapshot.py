@@ -198,7 +198,7 @@ def test_a_store_that_vanishes_and_comes_back(tmp_path: Path) -> None:
         (line,) = (
             one
             for one in http.get("/metrics").text.splitlines()
-            if one.startswith("sweep_skipped_files ")
+            if one.startswith('sweep_store_unreadable_files{table="trials"} ')
         )
         return ready.status_code, ready.json()["trials"], line.split()[1]
 

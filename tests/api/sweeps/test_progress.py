@@ -43,6 +43,7 @@ def test_over_http(http: httpx2.Client) -> None:
     assert demo["sentence"].endswith("24 trials: 20 completed, 4 collapsed.")
     assert demo["time_left"] is None
     assert demo["gpu_hours"] == 0
+    assert demo["cpu_hours"] == demo["compute_hours"]
     (best,) = demo["best"]
     trials = [http.get(f"/trials/{trial_id}").json() for trial_id in demo["trials"]]
     assert demo["compute_hours"] == pytest.approx(sum(t["seconds"] for t in trials) / 3600)

@@ -12,7 +12,6 @@ SAMPLE = re.compile(rf"({NAME})(?:\{{(.*)\}})? (\S+)")
 KINDS = ("gauge", "counter", "histogram")
 # Units as Prometheus has them, and none that is a multiple of one.
 NO_UNITS = re.compile("_(hours|minutes|days|milliseconds|ms|percent|kilobytes|megabytes)(_|$)")
-DEPRECATED = ("sweep_compute_hours",)
 
 
 def series(http: httpx2.Client) -> dict[str, float]:
@@ -58,7 +57,7 @@ def parsed(text: str) -> dict[str, float]:
 def check_name(name: str, kind: str) -> None:
     assert re.fullmatch(NAME, name), name
     assert name.endswith("_total") == (kind == "counter"), name
-    assert name in DEPRECATED or not NO_UNITS.search(name), name
+    assert not NO_UNITS.search(name), name
 
 
 def check_labels(text: str) -> None:

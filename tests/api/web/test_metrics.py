@@ -13,6 +13,8 @@ import pytest
 from api.reading.version import code_version
 from api.web.metrics import MOST_SWEEPS, SWEEP_STATES, _escaped, exposition, store_metrics
 from api.web.service import Service, open_service
+from sweep.report.inventory import inventory
+from sweep.report.sweep_state import sweep_standing
 from sweep.store.schemas import SCHEMA_VERSION
 from sweep.store.store import Store
 from tests.api.servers import serving
@@ -73,17 +75,31 @@ def test_a_gpu_and_a_file_that_is_none(tmp_path: Path, scrape: Scrape) -> None:
     store.write("sweeps/odd.parquet", b"nothing")
     found = scrape()
     assert found['sweep_compute_seconds{device="gpu"}'] == 7200
-    assert found['sweep_compute_hours{device="gpu"}'] == pytest.approx(2)
     assert found['sweep_store_unreadable_files{table="trials"}'] == 1
     assert found['sweep_store_unreadable_files{table="sweeps"}'] == 2
-    assert found["sweep_skipped_files{}"] == 3
 
 
-def write_row(store: Store, seed: int, **changes: Any) -> None:
+def write_row(store: Store, seed: int, **changes: Any) -> dict[str, Any]:
     who = identity("C_32-32", "sr-static", seed)
     write_trial(store, who)
     (row,) = store.read_rows("trials", who["trial_id"])
     store.write_rows("trials", who["trial_id"], [row | changes])
+    return who
+
+
+def test_a_packed_sweep_has_the_same_hours_wherever_they_are_told(tmp_path: Path) -> None:
+    store, quarter = Store(tmp_path), {"config": '{"device": "cuda"}', "gpus": 0.25}
+    trials = [write_row(store, seed, seconds=5400.0, **quarter) for seed in range(4)]
+    on_cpu = {"config": '{"device": "cpu", "threads": 2}', "gpus": 0.0}
+    trials.append(write_row(store, 4, seconds=1800.0, **on_cpu))
+    write_plan(store, "packed", trials)
+    standing = sweep_standing(inventory(store), "packed", datetime.now(UTC), [])
+    with serving(tmp_path) as http:
+        sweep, samples = http.get("/sweeps/packed").json(), series(http)
+    assert (standing.gpu_hours, standing.cpu_hours) == (1.5, 1.0)
+    assert (sweep["gpu_hours"], sweep["cpu_hours"], sweep["compute_hours"]) == (1.5, 1.0, 6.5)
+    for device, hours in (("gpu", 1.5), ("cpu", 1.0)):
+        assert samples[f'sweep_compute_seconds{{device="{device}"}}'] == 3600 * hours
 
 
 def test_no_trial_is_dropped_for_its_status(tmp_path: Path, scrape: Scrape) -> None:
