@@ -22,7 +22,7 @@ SCRAPED = {"instance", "job"}
 
 
 def rules() -> list[dict[str, Any]]:
-    (group,) = yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"]
+    (group,) = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]
     assert group.keys() == {"name", "rules"}
     return group["rules"]
 

@@ -364,7 +364,7 @@ def test_a_typo_in_compose_is_caught(path: tuple[str, ...], key: str, value: Any
 
 
 def scrape_job(name: str) -> dict[str, Any]:
-    jobs = documents("prometheus.yml")[0]["scrape_configs"]
+    jobs = documents("prometheus/prometheus.yml")[0]["scrape_configs"]
     return next(job for job in jobs if job["job_name"] == name)
 
 
@@ -389,9 +389,9 @@ def test_prometheus_scrapes_the_api_with_its_token() -> None:
     said = dict(dockerfile("api"))
     assert job["static_configs"] == [{"targets": [f"api:{said['EXPOSE']}"]}]
     mounted = [v.split(":")[:2] for v in compose["services"]["prometheus"]["volumes"]]
-    for name in documents("prometheus.yml")[0]["rule_files"]:
-        assert [f"./{name}", f"/etc/prometheus/{name}"] in mounted
-        assert (DEPLOY / name).is_file()
+    for name in documents("prometheus/prometheus.yml")[0]["rule_files"]:
+        assert (DEPLOY / "prometheus" / name).is_file()
+    assert ["./prometheus", "/etc/prometheus"] in mounted
 
 
 def test_what_is_published_is_on_the_loopback() -> None:
