@@ -141,4 +141,6 @@ def _driver(raw: bytes) -> Driver:
     driver = Driver.model_validate_json(raw)
     if driver.heartbeat.tzinfo is None:
         driver.heartbeat = driver.heartbeat.replace(tzinfo=UTC)
+    if driver.started_at is not None and driver.started_at.tzinfo is None:
+        driver.started_at = driver.started_at.replace(tzinfo=UTC)
     return driver

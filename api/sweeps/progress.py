@@ -18,6 +18,7 @@ from sweep.paper.scores import score_name
 from sweep.report.states import (
     finite_eta,
     iterations_done,
+    share_done,
     status_counts,
     stopped_at_rungs,
 )
@@ -107,14 +108,12 @@ def sweep_detail(snapshot: Snapshot, name: str, now: datetime) -> SweepDetail:
 
 
 def _progress(records: Sequence[Row]) -> Progress:
-    planned = sum(record["iterations"] for record in records)
-    done = sum(map(iterations_done, records))
     return Progress(
         trials=len(records),
         trials_ended=sum(record["status"] in FINISHED for record in records),
-        iterations=planned,
-        iterations_done=done,
-        share=done / planned if planned else 0.0,
+        iterations=sum(record["iterations"] for record in records),
+        iterations_done=sum(map(iterations_done, records)),
+        share=share_done(records),
     )
 
 

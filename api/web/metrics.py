@@ -18,7 +18,7 @@ from api.reading.snapshot import Row, Snapshot
 from api.reading.version import code_version
 from api.web.latency import BOUNDS, LatencyHistogram
 from api.web.service import Service
-from sweep.report.states import DRIVER_STATES
+from sweep.report.states import DRIVER_STATES, share_done
 from sweep.store.device_hours import device_hours
 from sweep.store.schemas import SCHEMA_VERSION
 from sweep.store.vocabulary import SHOWN_STATUSES, SIGNALS
@@ -52,7 +52,7 @@ def store_metrics(snapshot: Snapshot) -> StoreMetrics:
 @memoise_by_snapshot()
 def _lines_and_sweeps(snapshot: Snapshot) -> tuple[Sequence[str], Sequence[str]]:
     names = plans.sweep_names(snapshot)[:MOST_SWEEPS]
-    return [*_trials(snapshot), *_times_of_sweeps(snapshot, names)], names
+    return [*_trials(snapshot), *_named_sweeps(snapshot, names)], names
 
 
 def exposition(service: Service, store: StoreMetrics | None, now: datetime) -> str:
@@ -143,27 +143,45 @@ def _unreadable_files(snapshot: Snapshot) -> Iterator[str]:
     )
 
 
-def _times_of_sweeps(snapshot: Snapshot, names: Sequence[str]) -> Iterator[str]:
-    heartbeats = {
-        name: snapshot.drivers[name].heartbeat for name in names if name in snapshot.drivers
-    }
+def _named_sweeps(snapshot: Snapshot, names: Sequence[str]) -> Iterator[str]:
+    drivers = [(name, snapshot.drivers[name]) for name in names if name in snapshot.drivers]
+    records = {name: plans.plan_records(snapshot, name) for name in names}
+    starts = {name: time.timestamp() for name, driver in drivers if (time := driver.started_at)}
     evaluations = {
-        name: max(times)
-        for name in names
-        if (times := [t for row in plans.plan_records(snapshot, name) if (t := row["updated_at"])])
+        name: max(times).timestamp()
+        for name, rows in records.items()
+        if (times := [t for row in rows if (t := row["updated_at"])])
     }
-    yield from _series(
+    yield from _by_sweep(
+        "sweep_started_timestamp_seconds",
+        "Unix time at which a sweep's driver last started",
+        starts,
+    )
+    yield from _by_sweep(
         "sweep_heartbeat_timestamp_seconds",
-        "gauge",
         "Unix time of the last heartbeat of a sweep's driver",
-        [({"sweep": name}, time.timestamp()) for name, time in heartbeats.items()],
+        {name: driver.heartbeat.timestamp() for name, driver in drivers},
     )
-    yield from _series(
+    yield from _by_sweep(
         "sweep_newest_evaluation_timestamp_seconds",
-        "gauge",
         "Unix time at which a trial of the sweep was last written: evaluated, or ended",
-        [({"sweep": name}, time.timestamp()) for name, time in evaluations.items()],
+        evaluations,
     )
+    yield from _by_sweep(
+        "sweep_progress_ratio",
+        "iterations done of those planned, 0 to 1; a trial that collapsed has done all of its own",
+        {name: share_done(rows) for name, rows in records.items()},
+    )
+    yield from _by_sweep(
+        "sweep_gpu_seconds",
+        "s of whole GPUs that a sweep's trials had; a trial of two sweeps counts in both",
+        {name: device_hours(rows).gpu * 3600 for name, rows in records.items()},
+    )
+
+
+def _by_sweep(name: str, description: str, values: Mapping[str, float]) -> Iterator[str]:
+    samples = [({"sweep": sweep}, value) for sweep, value in values.items()]
+    yield from _series(name, "gauge", description, samples)
 
 
 def _sweeps(snapshot: Snapshot, names: Sequence[str], now: datetime) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sweep.store.vocabulary import FINISHED, SHOWN_STATUSES, Row, is_halved
@@ -57,6 +57,12 @@ def rung_in_words(number: int, budget: int, count: int) -> str:
     """A sentence on the trials that a search has stopped at a rung."""
     trials = "1 trial" if count == 1 else f"{count} trials"
     return f"{trials} stopped at rung {number}, after {budget:,} iterations: not among the best"
+
+
+def share_done(records: Sequence[Row]) -> float:
+    """Share of the planned iterations that is done, 0 to 1; 0 of no trials."""
+    planned = sum(record["iterations"] for record in records)
+    return sum(map(iterations_done, records)) / planned if planned else 0.0
 
 
 def iterations_done(record: Row) -> int:

@@ -100,6 +100,7 @@ def test_a_packed_sweep_has_the_same_hours_wherever_they_are_told(tmp_path: Path
     assert (sweep["gpu_hours"], sweep["cpu_hours"], sweep["compute_hours"]) == (1.5, 1.0, 6.5)
     for device, hours in (("gpu", 1.5), ("cpu", 1.0)):
         assert samples[f'sweep_compute_seconds{{device="{device}"}}'] == 3600 * hours
+    assert samples['sweep_gpu_seconds{sweep="packed"}'] == 3600 * 1.5
 
 
 def test_no_trial_is_dropped_for_its_status(tmp_path: Path, scrape: Scrape) -> None:
@@ -135,7 +136,10 @@ def test_a_sweep_whose_driver_died_is_stalled(tmp_path: Path, scrape: Scrape) ->
     assert found['sweep_heartbeat_timestamp_seconds{sweep="a"}'] == died.timestamp()
     newest = (START + timedelta(seconds=60)).timestamp()
     assert found['sweep_newest_evaluation_timestamp_seconds{sweep="a"}'] == newest
+    assert found['sweep_started_timestamp_seconds{sweep="a"}'] == START.timestamp()
     assert not any('"b"' in key for key in found if "timestamp" in key)
+    assert found['sweep_progress_ratio{sweep="a"}'] == pytest.approx(600 / 1500)
+    assert found['sweep_progress_ratio{sweep="b"}'] == 0
     # Nothing was written in between.
     assert scrape(died + timedelta(seconds=5))['sweep_sweeps{state="running"}'] == 1
 
@@ -155,6 +159,8 @@ def test_metrics_and_sweeps_say_the_same(tmp_path: Path) -> None:
         for sweep in sweeps:
             label = f'sweep="{sweep["name"]}",state="{sweep["state"]}"'
             assert found[f"sweep_state_info{{{label}}}"] == 1
+            share = found[f'sweep_progress_ratio{{sweep="{sweep["name"]}"}}']
+            assert share == sweep["progress"]["share"]
 
 
 def test_the_number_of_named_sweeps_is_bounded(tmp_path: Path, scrape: Scrape) -> None:

@@ -13,6 +13,7 @@ from sweep.report.states import (
     iterations_done,
     latest_first,
     rung_in_words,
+    share_done,
     status_counts,
     stopped_at_rungs,
     undriven_state,
@@ -87,3 +88,9 @@ def test_what_a_rung_stopped_is_done_and_counted() -> None:
     assert rung_in_words(1, 10, 1) == (
         "1 trial stopped at rung 1, after 10 iterations: not among the best"
     )
+
+
+def test_the_share_is_of_iterations_and_not_of_trials() -> None:
+    long = trial("running", 30) | {"iterations": 300}
+    assert share_done([long, trial("collapsed", 10)]) == pytest.approx(130 / 400)
+    assert share_done([]) == 0
