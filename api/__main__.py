@@ -20,6 +20,7 @@ from api.reading.snapshot import log
 from api.web.access import Tokens, read_tokens
 from api.web.hosts import read_allowed_hosts
 from api.web.streams import Server
+from sweep.report.expense import add_rate_flags, read_rates
 from sweep.store.arrow_start import keep_arrow_from_pandas
 from sweep.store.store import StoreError, default_root
 from trainer.config.lookup import UsageError
@@ -60,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
         root_path = read_root_path(options.root_path)
         check_proxies(options.forwarded_allow_ips)
         hosts = read_hosts(options.allow_host, options.host, tokens)
-        app = create_app(options.results, tokens, options.cache, hosts)
+        rates = read_rates(options)
+        app = create_app(options.results, tokens, options.cache, hosts, rates)
         app.state.service.store.check_bucket()
     except (UsageError, StoreError) as error:
         sys.stderr.write(f"error: {error}\n")
@@ -147,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or "
         "networks with commas, or * for all (default 127.0.0.1)",
     )
+    add_rate_flags(parser)
     parser.add_argument(
         "--cache",
         type=Path,

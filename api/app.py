@@ -46,6 +46,7 @@ from api.web.hosts import canonical_host
 from api.web.latency import Latency
 from api.web.service import open_service
 from api.web.slowdown import Slowdown
+from sweep.report.expense import NO_RATES, GpuRates
 from sweep.store.retry import READER_PATIENCE_SECONDS
 from sweep.store.store import Store
 
@@ -90,10 +91,11 @@ def create_app(
     tokens: Tokens | None = None,
     cache_folder: Path | None = None,
     allowed_hosts: Collection[str] = (),
+    rates: GpuRates = NO_RATES,
 ) -> FastAPI:
     """The service over a store, or the one at `root`.
 
-    Without tokens everybody reads and nobody controls.
+    Without tokens everybody reads and nobody controls; without rates it tells GPU-hours alone.
 
     Without a read token it is asked by names of the loopback, its address and `allowed_hosts`
     alone; with one by any name, unless there are `allowed_hosts`. Raises StoreError if the root is
@@ -103,7 +105,7 @@ def create_app(
     hosts_matter = tokens.read is None or allowed_hosts
     hosts = frozenset(map(canonical_host, allowed_hosts)) if hosts_matter else None
     store = Store(root, READER_PATIENCE_SECONDS) if isinstance(root, str | Path) else root
-    service = open_service(store, cache_folder)
+    service = open_service(store, cache_folder, rates)
 
     app = FastAPI(
         title="srgan-sweep",

@@ -14,6 +14,14 @@ from sweep.cli.commands import parser, run, store_of
 from sweep.paper.table2 import table2
 from sweep.report import text_tables
 from sweep.report.display import distance, duration, plain
+from sweep.report.expense import (
+    NO_RATES,
+    Expense,
+    GpuRates,
+    add_rate_flags,
+    expense,
+    read_rates,
+)
 from sweep.report.inventory import Inventory, inventory, skipped_lines
 from sweep.report.rivals_text import rival_parts
 from sweep.report.states import rung_in_words
@@ -27,6 +35,7 @@ from sweep.report.sweep_state import (
 )
 from sweep.report.text_tables import Grid, Part
 from sweep.store.arrow_start import keep_arrow_from_pandas
+from sweep.store.device_hours import DeviceHours
 from sweep.store.index import trial_rows
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED, UNREADABLE
@@ -35,6 +44,7 @@ EXAMPLES = """\
   python -m sweep.status                       every sweep in ./results, newest first
   python -m sweep.status demo                  setting x method, what runs, what failed
   python -m sweep.status demo --watch          the same until it has ended
+  python -m sweep.status demo --gpu-price '2.49 USD' --gpu-power 700
   python -m sweep.status --results s3://bucket/sweeps --json
 exit code: 0, 2 bad input, 130 interrupted
 """
@@ -67,18 +77,19 @@ def _status(argv: list[str] | None) -> int:
     p.add_argument("name", nargs="?", metavar="NAME", help="a sweep (default: all of them)")
     p.add_argument("--json", action="store_true", help="one JSON object per sweep and line")
     p.add_argument("--watch", action="store_true", help="again, as it changes, until it ends")
+    add_rate_flags(p)
     args = p.parse_args(argv)
-    store = store_of(args.results)
+    store, rates, detailed = store_of(args.results), read_rates(args), args.name is not None
     if not args.watch:
         stored, standings = _look(store, args.name)
-        _say(stored, standings, detailed=args.name is not None, as_json=args.json)
+        _say(stored, standings, rates, detailed=detailed, as_json=args.json)
         if args.name is not None and not args.json:
             text_tables.show(_rivals(store, standings[0]))
     elif sys.stdout.isatty() and not args.json:
-        _watch_live(store, args.name)
+        _watch_live(store, args.name, rates)
     else:
         for stored, standings in _changes(store, args.name):
-            _say(stored, standings, detailed=args.name is not None, as_json=args.json)
+            _say(stored, standings, rates, detailed=detailed, as_json=args.json)
     return 0
 
 
@@ -90,15 +101,20 @@ def _look(store: Store, name: str | None) -> tuple[Inventory, list[SweepStanding
 
 
 def _say(
-    stored: Inventory, standings: Sequence[SweepStanding], *, detailed: bool, as_json: bool
+    stored: Inventory,
+    standings: Sequence[SweepStanding],
+    rates: GpuRates,
+    *,
+    detailed: bool,
+    as_json: bool,
 ) -> None:
     if not as_json:
-        text_tables.show(report(stored, standings, detailed=detailed))
+        text_tables.show(report(stored, standings, rates, detailed=detailed))
         return
     for line in skipped_lines(stored.skipped):
         sys.stderr.write(line + "\n")
     for standing in standings:
-        sys.stdout.write(json.dumps(record(standing, detailed=detailed)) + "\n")
+        sys.stdout.write(json.dumps(record(standing, rates, detailed=detailed)) + "\n")
     sys.stdout.flush()
 
 
@@ -138,18 +154,21 @@ def _stage(trial: TrialStanding) -> tuple[str, str, bool, int | None]:
     return trial.trial_id, trial.status, trial.lost, trial.iteration
 
 
-def _watch_live(store: Store, name: str | None) -> None:
+def _watch_live(store: Store, name: str | None, rates: GpuRates) -> None:
     from rich.live import Live
 
     with Live() as live:
         for stored, standings in _watched(store, name):
-            parts = report(stored, standings, detailed=name is not None)
+            parts = report(stored, standings, rates, detailed=name is not None)
             live.update(text_tables.rendering(parts), refresh=True)
 
 
-def record(standing: SweepStanding, *, detailed: bool) -> dict[str, Any]:
+def record(
+    standing: SweepStanding, rates: GpuRates = NO_RATES, *, detailed: bool
+) -> dict[str, Any]:
     """The standing as JSON: null for what is not finite, times in ISO 8601."""
-    fields = asdict(standing)
+    spent = _expense(standing, rates)
+    fields = asdict(standing) | {"expense": asdict(spent) if spent else None}
     if not detailed:
         del fields["trials"]
     return plain(json.loads(json.dumps(fields, default=_iso)))
@@ -159,11 +178,21 @@ def _iso(value: Any) -> str:
     return value.isoformat()
 
 
-def report(stored: Inventory, standings: Sequence[SweepStanding], *, detailed: bool) -> list[Part]:
+def _expense(standing: SweepStanding, rates: GpuRates) -> Expense | None:
+    return expense(DeviceHours(gpu=standing.gpu_hours, cpu=standing.cpu_hours), rates)
+
+
+def report(
+    stored: Inventory,
+    standings: Sequence[SweepStanding],
+    rates: GpuRates = NO_RATES,
+    *,
+    detailed: bool,
+) -> list[Part]:
     """The standings as text: a paragraph per sweep, or all that is known of one."""
     parts: list[Part] = []
     for standing in standings:
-        parts += _details(standing) if detailed else [_line(standing)]
+        parts += _details(standing, rates) if detailed else [_line(standing)]
     if not standings:
         parts.append(f"no sweep in {stored.place}, but {len(stored.trials)} trials")
     return [*parts, *skipped_lines(stored.skipped)]
@@ -184,7 +213,7 @@ def _tally_sentence(standing: SweepStanding) -> str:
     return f"{len(standing.trials)} trials: {tally.replace(' running', f' running{note}')}"
 
 
-def _details(standing: SweepStanding) -> list[Part]:
+def _details(standing: SweepStanding, rates: GpuRates) -> list[Part]:
     trials = sorted(standing.trials, key=table_order)
     hours = f"{standing.cpu_hours:.1f} CPU hours, {standing.gpu_hours:.1f} GPU hours"
     parts: list[Part] = [
@@ -192,6 +221,8 @@ def _details(standing: SweepStanding) -> list[Part]:
         text_tables.wrapped(f"  {_tally_sentence(standing)}"),
         f"  {standing.share:.0%} of the work done, {hours}",
     ]
+    if spent := _expense(standing, rates):
+        parts.append(text_tables.wrapped(f"  cost: {spent.sentence}"))
     parts += [text_tables.wrapped(f"  {rung_in_words(*rung)}") for rung in standing.rungs]
     if standing.trouble:
         parts.insert(1, text_tables.wrapped(f"  {standing.trouble}"))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from api.web.expense import Expense
 from api.web.nonfinite import Nonfinite
 
 
@@ -72,6 +73,7 @@ class Sweep(BaseModel):
     )
     gpu_hours: float = Field(description="of whole GPUs: a trial with a quarter of one counts so")
     cpu_hours: float = Field(description="of threads, of the trials that ran without a GPU")
+    expense: Expense | None = Field(description="null if no rate was given, or nothing has run")
     started_at: datetime | None
     heartbeat: datetime | None = Field(description="when the driver last wrote")
     updated_at: datetime | None = Field(description="when a trial last wrote")

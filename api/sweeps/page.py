@@ -92,7 +92,8 @@ def _place_of(setting: str) -> tuple[int, str]:
 def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Response:
     """A sweep: how it stands, what needs a look, what was asked of it, its matrix."""
     requests_stamp = on_demand.stamp(service.store, requests.path(name))
-    summary = progress.sweep(snapshot, name, tag_sweeps(request, snapshot, requests_stamp))
+    now = tag_sweeps(request, snapshot, requests_stamp)
+    summary = progress.sweep(snapshot, name, now, service.rates)
     records = plans.plan_records(snapshot, name)
     running = [row for row in records if row["status"] == "running"]
     controls = getattr(request.state, "may_control", False) and summary.state == "running"

@@ -13,8 +13,10 @@ from api.reading.memo import memoise_by_snapshot
 from api.reading.plans import _state, hours, plan_records
 from api.reading.snapshot import Driver, Row, Snapshot
 from api.sweeps.models import Best, Progress, RungStops, Sweep, SweepDetail, TimeLeft
+from api.web.expense import expense_of
 from api.web.words import duration
 from sweep.paper.scores import score_name
+from sweep.report.expense import NO_RATES, GpuRates
 from sweep.report.states import (
     finite_eta,
     iterations_done,
@@ -22,7 +24,7 @@ from sweep.report.states import (
     status_counts,
     stopped_at_rungs,
 )
-from sweep.store.device_hours import device_hours
+from sweep.store.device_hours import DeviceHours, device_hours
 from sweep.store.vocabulary import FINISHED
 
 # Fewest measured trials from which a spread is estimated.
@@ -30,7 +32,7 @@ ENOUGH = 3
 UNFINISHED = ("planned", "running")
 
 
-def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
+def sweep(snapshot: Snapshot, name: str, now: datetime, rates: GpuRates = NO_RATES) -> Sweep:
     """Raises NotFound."""
     tally = _tally(snapshot, name)
     driver = snapshot.drivers.get(name)
@@ -45,6 +47,7 @@ def sweep(snapshot: Snapshot, name: str, now: datetime) -> Sweep:
             "sentence": _sentence(state, tally, driver, _time_left_text(remaining, eta)),
             "eta_seconds": eta,
             "time_left": remaining,
+            "expense": expense_of(DeviceHours(tally["gpu_hours"], tally["cpu_hours"]), rates),
             **{
                 field: getattr(driver, field) if driver else None
                 for field in ("started_at", "heartbeat", "host", "attempt", "command", "slots")
@@ -100,9 +103,11 @@ def _best(records: Iterable[Row]) -> list[Best]:
     ]
 
 
-def sweep_detail(snapshot: Snapshot, name: str, now: datetime) -> SweepDetail:
+def sweep_detail(
+    snapshot: Snapshot, name: str, now: datetime, rates: GpuRates = NO_RATES
+) -> SweepDetail:
     """Raises NotFound."""
-    summary = sweep(snapshot, name, now)
+    summary = sweep(snapshot, name, now, rates)
     trials = [record["trial_id"] for record in plan_records(snapshot, name)]
     return SweepDetail(**summary.model_dump(), trials=trials, snapshot=snapshot.id)
 

@@ -13,7 +13,7 @@ from api.sweeps import figures, matrix, models, progress
 from api.web import formats
 from api.web.etags import not_modified_or_continue
 from api.web.flattening import flat_table
-from api.web.parameters import MAX_LIMIT, TABLES, Format, Now, known_parameters
+from api.web.parameters import MAX_LIMIT, TABLES, Format, Now, Serving, known_parameters
 from api.web.problems import RESPONSES
 from api.web.service import tag_sweeps
 
@@ -27,11 +27,12 @@ figure_router = APIRouter(
 
 
 @router.get("/sweeps", response_model=models.SweepList, responses=TABLES)
-def sweeps(request: Request, snapshot: Now, format: Format = None) -> Response:
+def sweeps(request: Request, snapshot: Now, service: Serving, format: Format = None) -> Response:
     """Every sweep, the last one to be heard of first."""
     media = formats.negotiate(request, format)
     now = tag_sweeps(request, snapshot, media=media)
-    items = [progress.sweep(snapshot, name, now) for name in plans.sweep_names(snapshot)]
+    names = plans.sweep_names(snapshot)
+    items = [progress.sweep(snapshot, name, now, service.rates) for name in names]
     return formats.json_or_file(
         request,
         media,
@@ -42,11 +43,13 @@ def sweeps(request: Request, snapshot: Now, format: Format = None) -> Response:
 
 
 @router.get("/sweeps/{name}", response_model=models.SweepDetail, responses=TABLES)
-def sweep(request: Request, snapshot: Now, name: str, format: Format = None) -> Response:
+def sweep(
+    request: Request, snapshot: Now, service: Serving, name: str, format: Format = None
+) -> Response:
     """A sweep: its state in words, counts, progress and trials."""
     media = formats.negotiate(request, format)
     now = tag_sweeps(request, snapshot, media=media)
-    detail = progress.sweep_detail(snapshot, name, now)
+    detail = progress.sweep_detail(snapshot, name, now, service.rates)
     return formats.json_or_file(
         request, media, name, lambda: detail, lambda: flat_table(models.SweepDetail, [detail])
     )

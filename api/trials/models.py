@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from api.web.expense import Expense
 from api.web.nonfinite import Nonfinite
 
 
@@ -174,4 +175,6 @@ class TrialDetail(Trial):
     failures: int | None = Field(description="how often it has failed")
     cpus: float | None = Field(description="that it had, where it last ran")
     gpus: float | None = Field(description="that it had there, a share of one below 1")
+    gpu_hours: float | None = Field(description="of whole GPUs; null of a trial on CPUs")
+    expense: Expense | None = Field(description="null if no rate was given, or nothing has run")
     snapshot: str

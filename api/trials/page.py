@@ -36,10 +36,10 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
     stamp = on_demand.stamp(service.store, on_demand.table_path("evaluations", trial_id))
     may_control = getattr(request.state, "may_control", False)
     not_modified_or_continue(
-        request, f"{snapshot.id} {stamp} {samples} {may_control}", "text/html"
+        request, f"{snapshot.id} {stamp} {samples} {may_control} {service.rates}", "text/html"
     )
     rows = on_demand.evaluations_or_none(service.store, trial_id)
-    detail = queries.trial_detail(snapshot, record)
+    detail = queries.trial_detail(snapshot, record, service.rates)
     nearby = neighbours(snapshot, record)
     baseline = nearby.baseline
     pair = [detail]

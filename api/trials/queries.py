@@ -13,7 +13,10 @@ from api.reading.snapshot import Row, Snapshot
 from api.trials.models import Relative, ScoresAt, Trial, TrialDetail, Verdict
 from api.trials.series import Evaluation, Histogram, Spectrum
 from api.web import words
+from api.web.expense import expense_of
 from api.web.nonfinite import finite, trusted, without_nonfinite
+from sweep.report.expense import NO_RATES, GpuRates
+from sweep.store.device_hours import device_hours
 from sweep.store.judgement import healthy, reasons_not_judged
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS
@@ -40,8 +43,8 @@ def stored_values(record: Row, columns: Sequence[str]) -> dict[str, Any]:
 _AS_STORED = ("lifted_counts", "host", "attempt", "traceback", "failures", "cpus", "gpus")
 
 
-def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
-    trial_id = record["trial_id"]
+def trial_detail(snapshot: Snapshot, record: Row, rates: GpuRates = NO_RATES) -> TrialDetail:
+    trial_id, hours = record["trial_id"], device_hours([record])
     rules = _json(record["verdict_rules"]) or {}
     return TrialDetail.model_validate(
         _trial_fields(record)
@@ -52,6 +55,8 @@ def trial_detail(snapshot: Snapshot, record: Row) -> TrialDetail:
             "ancestors": ancestors(snapshot, record),
             "children": children(snapshot, record),
             **{name: record[name] for name in _AS_STORED},
+            "gpu_hours": hours.gpu or None,
+            "expense": expense_of(hours, rates),
             "snapshot": snapshot.id,
         }
     )

@@ -34,21 +34,26 @@ from api.web.problems import RESPONSES
 from sweep.store.tables import columns
 
 # Of a trial as a file the columns that the store does not have.
-ADDED = ("sweeps", "verdict_sentence", "verdict_healthy", "ancestors", "children")
+ADDED = (
+    "sweeps", "verdict_sentence", "verdict_healthy", "ancestors", "children", "gpu_hours",
+    "expense_money", "expense_currency", "expense_kwh",
+)  # fmt: skip
 
 router = APIRouter(tags=["trials"], dependencies=[Depends(known_parameters)], responses=RESPONSES)
 
 
 @router.get("/trials/{trial_id}", response_model=models.TrialDetail, responses=TABLES)
-def trial(request: Request, snapshot: Now, trial_id: str, format: Format = None) -> Response:
+def trial(
+    request: Request, snapshot: Now, service: Serving, trial_id: str, format: Format = None
+) -> Response:
     """Everything that is stored of a trial but its curves, spectra and samples.
 
     As a file one row, under the names that the store has.
     """
     media = formats.negotiate(request, format)
-    not_modified_or_continue(request, snapshot.id, media)
+    not_modified_or_continue(request, f"{snapshot.id} {service.rates}", media)
     record = trial_record(snapshot, trial_id)
-    detail = queries.trial_detail(snapshot, record)
+    detail = queries.trial_detail(snapshot, record, service.rates)
     return formats.json_or_file(
         request, media, trial_id, lambda: detail, lambda: _detail_table(record, detail)
     )

@@ -18,6 +18,7 @@ from api.reading.snapshot import Row, Snapshot
 from api.reading.version import code_version
 from api.web.latency import BOUNDS, LatencyHistogram
 from api.web.service import Service
+from sweep.report.expense import GpuRates
 from sweep.report.states import DRIVER_STATES, share_done
 from sweep.store.device_hours import device_hours
 from sweep.store.schemas import SCHEMA_VERSION
@@ -81,6 +82,20 @@ def _service(service: Service, now: datetime) -> Iterator[str]:
         "streams of events that are open",
         [({}, service.streams.open)],
     )
+    yield from _rates(service.rates)
+
+
+def _rates(rates: GpuRates) -> Iterator[str]:
+    """Rates that were given: a dashboard multiplies by them."""
+    if rates.price is not None:
+        labels = {"currency": rates.currency or ""}
+        yield from _series(
+            "sweep_gpu_price", "gauge", "price of an hour of a whole GPU", [(labels, rates.price)]
+        )
+    if rates.watts is not None:
+        yield from _series(
+            "sweep_gpu_power_watts", "gauge", "W that a GPU draws", [({}, rates.watts)]
+        )
 
 
 def _version() -> str:

@@ -24,6 +24,7 @@ from api.web.etags import not_modified_or_continue
 from api.web.latency import LatencyHistogram
 from api.web.streams import Streams
 from api.web.workers import Workers
+from sweep.report.expense import NO_RATES, GpuRates
 from sweep.store.ownership import is_silent
 from sweep.store.read_files import side_by_side
 from sweep.store.store import Store
@@ -40,6 +41,8 @@ class Service:
     store: Store
     watcher: Watcher
     changes: Changes
+    # What a GPU-hour costs and takes, as far as the service was told.
+    rates: GpuRates = NO_RATES
     latency: dict[tuple[str, str, str], LatencyHistogram] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     workers: Workers = field(default_factory=Workers)
@@ -84,13 +87,13 @@ class Service:
         return None
 
 
-def open_service(store: Store, cache_folder: Path | None) -> Service:
+def open_service(store: Store, cache_folder: Path | None, rates: GpuRates = NO_RATES) -> Service:
     """A service over the store, not yet watching it; without a folder it caches nothing."""
     changes = Changes()
     watcher = Watcher(
         store, cache_folder, changes.look, functools.partial(index_apart, store, cache_folder)
     )
-    return Service(store, watcher, changes)
+    return Service(store, watcher, changes, rates)
 
 
 def service_of(request: Request) -> Service:
@@ -111,12 +114,15 @@ def tag_sweeps(
 ) -> datetime:
     """Gives the response an ETag over the states of sweeps; returns the time that they hold for.
 
-    A sweep becomes stalled by the clock, with nothing written to the store. `version` is of other
-    data in the response. Ends the request if the response is not modified or cached.
+    A sweep becomes stalled by the clock, with nothing written to the store, and what it costs
+    changes with the price. `version` is of other data in the response. Ends the request if the
+    response is not modified or cached.
     """
     now = datetime.now(UTC)
     not_modified_or_continue(
-        request, f"{snapshot.id} {plans.states(snapshot, now)} {version}".rstrip(), media
+        request,
+        f"{snapshot.id} {plans.states(snapshot, now)} {service_of(request).rates} {version}",
+        media,
     )
     return now
 

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page
 from api.app import create_app
 from api.web.access import Tokens
 from api.web.streams import Server
+from sweep.report.expense import NO_RATES, GpuRates
 
 
 async def no_sleep(seconds: float) -> None:
@@ -29,6 +30,7 @@ def serving(
     control_token: str | None = None,
     *,
     allowed_hosts: tuple[str, ...] = (),
+    rates: GpuRates = NO_RATES,
     sleep: Callable[[float], Awaitable[None]] = no_sleep,
     **options: Any,
 ) -> Iterator[httpx2.Client]:
@@ -36,7 +38,8 @@ def serving(
 
     `sleep` is what answers to wrong tokens wait by; `options` are uvicorn's.
     """
-    app = create_app(root, Tokens(token, control_token), allowed_hosts=allowed_hosts)
+    tokens = Tokens(token, control_token)
+    app = create_app(root, tokens, allowed_hosts=allowed_hosts, rates=rates)
     app.state.slowdown.sleep = sleep
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="warning", lifespan="on", **options

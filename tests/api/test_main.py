@@ -39,6 +39,8 @@ def _no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SWEEP_API_TOKEN", raising=False)
     monkeypatch.delenv("SWEEP_API_CONTROL_TOKEN", raising=False)
     monkeypatch.delenv("SWEEP_API_ALLOW_HOSTS", raising=False)
+    monkeypatch.delenv("SWEEP_GPU_PRICE", raising=False)
+    monkeypatch.delenv("SWEEP_GPU_POWER", raising=False)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,8 @@ def _no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--host", "0.0.0.0", "--control-token-file", "{good}"], "needs a token to read"),
         (["--token-file", "{short}"], "the token of the token file {short} can be guessed"),
         (["--control-token-file", "{short}"], "print(secrets.token_urlsafe(32))"),
+        (["--gpu-price", "cheap"], "--gpu-price 'cheap' is no price of a GPU-hour"),
+        (["--gpu-power", "-1"], "--gpu-power '-1' is no power of a GPU"),
         (["--allow-host", "http://x"], "--allow-host 'http://x' is no host"),
         (["--root-path", "lab"], "--root-path lab is no path"),
         (["--root-path", "/lab?x"], "--root-path /lab?x is no path"),

@@ -15,6 +15,7 @@ import yaml
 from api.web.latency import LatencyHistogram
 from api.web.metrics import exposition, store_metrics
 from api.web.service import open_service
+from sweep.report.expense import GpuRates
 from sweep.store.store import Store
 from tests.api.stores import identity, write_driver, write_plan, write_trial
 
@@ -50,7 +51,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> str:
     write_trial(store, collapsed)
     write_plan(store, "demo", [collapsed])
     write_driver(store, "demo")
-    service = open_service(store, None)
+    service = open_service(store, None, GpuRates(2.49, "USD", 700))
     service.watcher.refresh()
     assert service.watcher.current is not None
     service.latency["GET", "/results", "2xx"] = LatencyHistogram()

@@ -111,6 +111,29 @@ def test_json(mixed: Store, capsys) -> None:
     assert "trials" not in json.loads(line)
 
 
+def test_what_a_sweep_cost(mixed: Store, write_sweep, trial, capsys) -> None:
+    on_gpu = {"config": '{"device": "cuda"}', "seconds": 7200.0, "gpus": 0.25}
+    write_sweep(mixed, "packed", [trial(trial_id=f"gpu-{seed}") | on_gpu for seed in range(4)])
+    rates = ("--gpu-price", "2.5 USD", "--gpu-power", "700", "--results", mixed.root)
+    text = said(capsys, "packed", *rates)
+    assert "0.0 CPU hours, 2.0 GPU hours\n  cost: 5.00 USD at 2.5 USD a GPU-hour, 1.4 kWh" in text
+    (line,) = said(capsys, "packed", "--json", *rates).splitlines()
+    spent = json.loads(line)["expense"]
+    assert (spent["money"], spent["currency"], spent["kwh"]) == (5.0, "USD", 1.4)
+    assert "cost: not counted: it ran on CPUs alone\n" in said(capsys, "mixed", *rates)
+    assert "cost" not in said(capsys, "packed", "--results", mixed.root)
+    (line,) = said(capsys, "packed", "--json", "--results", mixed.root).splitlines()
+    assert json.loads(line)["expense"] is None
+
+
+def test_a_price_that_is_none_is_refused(mixed: Store, monkeypatch, capsys) -> None:
+    assert main(["mixed", "--gpu-price", "2,5", "--results", mixed.root]) == 2
+    assert capsys.readouterr().err.startswith("python -m sweep.status: --gpu-price '2,5' is no pr")
+    monkeypatch.setenv("SWEEP_GPU_POWER", "a lot")
+    assert main(["mixed", "--results", mixed.root]) == 2
+    assert "SWEEP_GPU_POWER 'a lot' is no power of a GPU" in capsys.readouterr().err
+
+
 def test_an_unreadable_file_is_named(mixed: Store, capsys) -> None:
     mixed.write("trials/torn.parquet", b"PAR1")
     said_of_all = said(capsys, "--results", mixed.root)
