@@ -63,14 +63,16 @@ def read_rates(
     options: argparse.Namespace, environment: Mapping[str, str] = os.environ
 ) -> GpuRates:
     """Rates by the flags, else by the environment. Raises UsageError for what is none."""
-    price, currency = _price(*_given(options.gpu_price, "--gpu-price", environment))
-    watts = _watts(*_given(options.gpu_power, "--gpu-power", environment))
-    return GpuRates(price, currency, watts)
+    of_price = _given(options.gpu_price, "--gpu-price", "SWEEP_GPU_PRICE", environment)
+    of_power = _given(options.gpu_power, "--gpu-power", "SWEEP_GPU_POWER", environment)
+    price, currency = _price(*of_price)
+    return GpuRates(price, currency, _watts(*of_power))
 
 
-def _given(flag_value: str | None, flag: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    """What was given, empty for nothing, and how."""
-    variable = "SWEEP_" + flag.removeprefix("--").replace("-", "_").upper()
+def _given(
+    flag_value: str | None, flag: str, variable: str, environment: Mapping[str, str]
+) -> tuple[str, str]:
+    """What was given, empty for nothing, and by which of the two."""
     if flag_value is not None:
         return flag_value.strip(), flag
     return environment.get(variable, "").strip(), variable

@@ -220,6 +220,17 @@ def kuberay_objects() -> dict[tuple[str, str], dict[str, Any]]:
     return {(d["kind"].lower(), d["metadata"]["name"]): d for d in found}
 
 
+def check_creation(words: list[str], objects: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """`configmap NAME --from-file=FILE`, or `secret generic NAME --from-literal=KEY=...`."""
+    if words[0] == "configmap":
+        assert (ROOT / words[2].removeprefix("--from-file=")).is_file()
+        objects["configmap", words[1]] = {}
+        return
+    assert (words[0], words[2]) in objects
+    key = words[3].removeprefix("--from-literal=").partition("=")[0]
+    assert key in objects[words[0], words[2]]["stringData"]
+
+
 def test_kubectl_commands_name_what_there_is() -> None:
     objects = kuberay_objects()
     # KubeRay gives the job that submits the name of the RayJob.
@@ -234,9 +245,7 @@ def test_kubectl_commands_name_what_there_is() -> None:
         checked += 1
         rest = words[2:]
         if words[1] == "create":
-            assert (rest[0], rest[2]) in objects
-            key = rest[3].removeprefix("--from-literal=").partition("=")[0]
-            assert key in objects[rest[0], rest[2]]["stringData"]
+            check_creation(rest, objects)
         elif words[1] == "apply":
             file = "kustomization.yaml" if rest[0] == "-k" else ""
             assert rest[0] in ("-f", "-k")
@@ -245,7 +254,7 @@ def test_kubectl_commands_name_what_there_is() -> None:
             pod, _, path = rest[1].partition(":")
             mounts = objects["pod", pod]["spec"]["containers"][0]["volumeMounts"]
             assert path.rstrip("/") in {m["mountPath"] for m in mounts}
-        elif words[1] in ("get", "delete"):
+        elif words[1] in ("get", "delete", "label"):
             assert (rest[0], rest[1]) in objects
         elif words[1] in ("wait", "logs", "port-forward") and rest:
             named = next(w for w in rest if "/" in w and "=" not in w)

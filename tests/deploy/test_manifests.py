@@ -397,7 +397,7 @@ def test_prometheus_scrapes_the_api_with_its_token() -> None:
 def test_what_is_published_is_on_the_loopback() -> None:
     services = documents("compose.yaml")[0]["services"]
     ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert len(ports) == 3
+    assert len(ports) == 4
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert kind("kuberay/api.yaml", "Service")["spec"]["type"] == "ClusterIP"
     (head,) = [
@@ -549,7 +549,8 @@ def test_images_are_those_that_are_built() -> None:
     built = {f"srgan-sweep-{name}:{version}" for name in DOCKERFILES}
     used = [image for _, image in images()]
     assert {image.removeprefix("YOUR-REGISTRY/") for image in used} - built == {
-        "prom/prometheus:v3.5.0"
+        "prom/prometheus:v3.5.0",
+        "grafana/grafana:12.2.0",
     }
     texts = (DEPLOY / "README.md", *(DEPLOY / "docker").glob("*.Dockerfile"))
     for path in texts:
