@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -86,7 +87,8 @@ def _profile_contents(snapshot: Snapshot, store: Store, profile: str) -> Mapping
         if row["profile"] == profile and row["status"] != "planned"
     ]
     of_table = protocol.table2_records(started, profile)
-    measured = {row.setting: row.measured.get(profile, {}) for row in rows}
+    measured = [row for row in rows if row.measured.get(profile)]
+    rest = [row for row in rows if not row.measured.get(profile)]
     return {
         "answer": headline.standing(rows, profile),
         "sentence": rivals.answers_of(contrasted).get(profile),
@@ -97,7 +99,10 @@ def _profile_contents(snapshot: Snapshot, store: Store, profile: str) -> Mapping
         "reasons": protocol.reasons_against(rows, profile),
         "claims": claims.claims_of_rows(contrasted, snapshot),
         "kinds": pickers.kinds(started),
-        "methods": in_order({method for methods in measured.values() for method in methods}),
+        "methods": in_order({method for row in measured for method in row.measured[profile]}),
+        "measured": measured,
+        "rest": rest,
+        "rest_by_group": Counter(SETTINGS[row.setting].group for row in rest),
         "pairs": _pairs(rows, profile, contrasted),
         "run_as": {name: _run_as(setting, profile) for name, setting in SETTINGS.items()},
     }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 # What pages without a service need, a module after those that it imports.
-EVERY_PAGE = ("figures.js", "samples.js", "cursor.js", "times.js")
+EVERY_PAGE = ("address.js", "figures.js", "samples.js", "cursor.js", "times.js")
 PAPER_PAGE = ("paper.js",)
 IMPORT = re.compile(r'^import \{ ([^}]+) \} from "\./([\w.]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (async function|function|const) (\w+)", re.MULTILINE)

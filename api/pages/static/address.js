@@ -2,8 +2,10 @@
 
 export const recalled = (name) => new URLSearchParams(location.search).getAll(name);
 
-// The values of each key take the place of those that it had; none takes it out.
+// The values of each key take the place of those that it had; none takes it out. A page that was
+// opened from a file may not change its address.
 export function remember(changes) {
+  if (location.protocol === "file:") return;
   const address = new URL(location.href);
   for (const [key, values] of Object.entries(changes)) {
     address.searchParams.delete(key);
