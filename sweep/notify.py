@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from sweep.cli.commands import parser, run, store_of
+from sweep.cli.commands import parser, run, store_of, teller
 from sweep.report.delivery import check_receiver, place_of
 from sweep.report.inventory import inventory
 from sweep.report.notifier import (
@@ -40,6 +40,8 @@ exit code: 0 when the run has ended, 2 bad input, 130 interrupted
 RECEIVER, SERVICE = "SWEEP_NOTIFY", "SWEEP_SERVICE"
 # For a receiver that is away when the sweep has ended; the next start of the sweep sends the rest.
 LAST_TRIES_SECONDS = 900.0
+# The sweep that started it may be gone, and nobody may listen any more.
+say = teller("notify")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -73,15 +75,6 @@ def _notify(argv: list[str] | None) -> int:
     )
     follow(notifier)
     return 0
-
-
-def say(text: str) -> None:
-    """Says a line to whoever still listens: the sweep may be gone."""
-    try:
-        sys.stderr.write(f"notify: {text}\n")
-        sys.stderr.flush()
-    except (BrokenPipeError, ValueError):
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
 
 
 def follow(notifier: Notifier, sleep: Callable[[float], None] = time.sleep) -> None:

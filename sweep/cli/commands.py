@@ -56,6 +56,19 @@ def write_file(path: Path, content: bytes) -> None:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
 
 
+def teller(name: str) -> Callable[[str], None]:
+    """Returns what writes a line on stderr for `python -m sweep.NAME`, as long as it is read."""
+
+    def write(text: str) -> None:
+        try:
+            sys.stderr.write(f"{name}: {text}\n")
+            sys.stderr.flush()
+        except (BrokenPipeError, ValueError):
+            sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
+
+    return write
+
+
 def run(name: str, command: Callable[[], int]) -> int:
     """Runs the command; returns its exit code, 2 for bad input, 130 if it was interrupted."""
     try:
