@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from sweep.report.changed_trials import ChangedTrials
 from sweep.report.delivery import Outcome, deliver, place_of
 from sweep.report.notices import COLUMNS, END_SENTENCES, Notice, body, sweep_notices, trial_notices
 from sweep.store.index import trial_rows
 from sweep.store.ownership import STALE_SECONDS, may_live, read_owner
-from sweep.store.read_files import READ_ERRORS, read_files
-from sweep.store.store import Store, StoredFile, StoreError
+from sweep.store.store import Store, StoreError
 from sweep.store.watch import seconds_unchanged
 
 FOLDER = "notifications"
@@ -46,12 +46,13 @@ class Notifier:
     attempt: str | None = None
     is_over: bool = False
     _keys: set[str] = field(default_factory=set)
-    _files: dict[str, StoredFile] = field(default_factory=dict)
-    _plan: StoredFile | None = None
-    _planned: frozenset[str] = frozenset()
+    _changes: ChangedTrials = field(init=False)
     _pause: float = 0.0
     _next_try: float = 0.0
     _is_told: bool = False
+
+    def __post_init__(self) -> None:
+        self._changes = ChangedTrials(self.store, self.sweep, COLUMNS)
 
     def begin(self) -> None:
         """Takes in what was sent before; where nothing was, what there is now is no news."""
@@ -61,8 +62,8 @@ class Notifier:
             content = self.store.read(f"{folder}/{FIRST}.json")
             self._keys = stored | set(json.loads(content or b"[]"))
             return
-        self._read_plan()
-        rows = trial_rows(self.store, sorted(self._planned), COLUMNS)
+        self._changes.read_plan()
+        rows = trial_rows(self.store, sorted(self._changes.planned), COLUMNS)
         earlier_keys = [notice.key for row in rows.values() for notice in trial_notices(row)]
         record = self._record()
         if record is not None and not self._is_silent(record):
@@ -142,24 +143,5 @@ class Notifier:
 
     def _trial_notices(self) -> list[Notice]:
         """Notices on the planned trials whose files have changed since the last look."""
-        self._read_plan()
-        changed = []
-        for file in self.store.list("trials"):
-            if file.key in self._planned and self._files.get(file.key) != file:
-                changed.append(file)
-        notices = []
-        for read in read_files(self.store, "trials", changed, COLUMNS):
-            if read.settled and read.problem is None:
-                self._files[read.file.key] = read.file
-            notices += [notice for row in read.rows for notice in trial_notices(row)]
-        return notices
-
-    def _read_plan(self) -> None:
-        for file in self.store.list("sweeps"):
-            if file.path == f"sweeps/{self.sweep}.parquet" and file != self._plan:
-                try:
-                    rows = self.store.read_rows("sweeps", self.sweep)
-                except READ_ERRORS:
-                    return
-                self._planned = frozenset(row["trial_id"] for row in rows)
-                self._plan = file if file.is_settled() else None
+        rows = [row for read in self._changes.read() for row in read.rows]
+        return [notice for row in rows for notice in trial_notices(row)]
