@@ -1,0 +1,1 @@
+"""Mirrors of a sweep in other trackers: each trial a run, each point once."""
