@@ -78,6 +78,7 @@ bench: $(READY)  ## measure speed on this machine, as ratios (about 10 minutes o
 	$(BIN)/python $(BENCH)/step.py --shapes 16-32 --repetitions 1
 	$(BIN)/python $(BENCH)/iteration.py --settings A_16-128 --repetitions 1
 	$(BIN)/python $(BENCH)/roofline.py --repetitions 1
+	$(BIN)/python $(BENCH)/mirrors.py --repetitions 1 --trackers tensorboard,wandb
 	$(BIN)/python $(BENCH)/growth.py --repetitions 1 --trials 100,500
 	$(BIN)/python $(BENCH)/service.py --trials 1000 --core --clients 1
 
