@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from trainer.interruption import check
-from trainer.precision import without_tf32
 from trainer.randomness import generator
+from trainer.tf32 import without_tf32
 
 # Products per solve. On a generator of the 2-D ring 20 bring five separated eigenvalues below a
 # relative residual of 1e-4; where the spectrum is clustered, as it is at the start of training,

@@ -27,10 +27,10 @@ from trainer.measure import (
     samples,
     spectra,
 )
-from trainer.precision import use_precision
 from trainer.projection import stable_ranks
 from trainer.scores.scorers import Scorer
 from trainer.state import Interval, TrainState
+from trainer.tf32 import use_tf32
 from trainer.updates import MEASURED, train_iteration
 from trainer.verdict import Verdict
 
@@ -76,7 +76,8 @@ def train(
     each evaluation, and only then; with an `interval` it has more than the last evaluation saw.
     """
     before, started = state.seconds, time.perf_counter()
-    use_precision(config)
+    # A training pass turns it on where that is asked for; nothing else has it.
+    use_tf32(False)
     data.follow(
         config.seed, state.iteration, config.n_critic, config.batch_size, config.micro_batch
     )

@@ -17,7 +17,6 @@ from trainer import stacks, subspace
 from trainer.compensation import compensated, lifted, solved_stack
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
-from trainer.precision import without_tf32
 from trainer.spectral import (
     dynamic_compensation,
     lifted_count,
@@ -28,6 +27,7 @@ from trainer.spectral import (
 )
 from trainer.stacks import first, in_stacks, padded
 from trainer.state import TrainState
+from trainer.tf32 import without_tf32
 
 # Up to this side a GPU's product takes no longer than its launch (not measured).
 SMALL = 128

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.tf32 import without_tf32
+
 # Below this sigma_i / sigma_1 the Gram matrix no longer determines the singular vectors.
 RANK_DEFICIENT = 1e-6
 # What `summary` says of a spectrum.
@@ -230,15 +232,17 @@ class _Compensated(torch.autograd.Function):
     @staticmethod
     def forward(ctx, matrix, sigma1, u1, v1, sigma, u, v, target):
         ctx.save_for_backward(matrix, sigma1, u1, v1, sigma, u, v)
-        return matrix / sigma1 + (u * (target - sigma / sigma1)) @ v.mT
+        with without_tf32():
+            return matrix / sigma1 + (u * (target - sigma / sigma1)) @ v.mT
 
     @staticmethod
     def backward(ctx, *gradients):
         (gradient,) = gradients
         matrix, sigma1, u1, v1, sigma, u, v = ctx.saved_tensors
-        g = ((u.mT @ gradient) * v.mT).sum(1)
-        through_sigma1 = ((gradient * matrix).sum() - g @ sigma) / sigma1.square()
-        result = (gradient - (u * g) @ v.mT) / sigma1 - through_sigma1 * torch.outer(u1, v1)
+        with without_tf32():
+            g = ((u.mT @ gradient) * v.mT).sum(1)
+            through_sigma1 = ((gradient * matrix).sum() - g @ sigma) / sigma1.square()
+            result = (gradient - (u * g) @ v.mT) / sigma1 - through_sigma1 * torch.outer(u1, v1)
         return result, *7 * [None]
 
 

@@ -24,7 +24,7 @@ from trainer.data.sources import Source
 from trainer.layers import advance
 from trainer.losses import LOSSES, PAIR_LOSSES
 from trainer.packing import shuffled, whole_packs
-from trainer.precision import mixed_precision
+from trainer.precision import mixed_precision, training_pass
 from trainer.projection import is_due, project, reparametrised
 from trainer.randomness import draw_purpose, generator, part_purpose
 from trainer.state import Optimiser, TrainState
@@ -89,8 +89,9 @@ def update_discriminator(
             real, labels = data.draw(config.micro_batch, rng)
             if keep is not None:
                 keep.append((real, labels))
-            loss = discriminator_loss(config, state, real, labels, rng, means)
-            (loss / parts).backward()
+            with training_pass(config):
+                loss = discriminator_loss(config, state, real, labels, rng, means)
+                (loss / parts).backward()
             total += loss.detach() / parts
     penalty = weight_penalty(config, state, k)
     if penalty is not None:
@@ -215,12 +216,13 @@ def update_generator(config: TrialConfig, state: TrainState, seen: Drawn | None 
         purpose = part_purpose("G update", part)
         rng = generator(config.device, config.seed, state.iteration, purpose)
         n, real = config.generator_batch_size // parts, None if seen is None else seen[part]
-        if config.unrolled_steps is None:
-            loss = generator_loss(config, state, n, rng, real)
-        else:
-            assert real is not None
-            loss = unrolled_loss(config, state, n, rng, *real)
-        (loss / parts).backward()
+        with training_pass(config):
+            if config.unrolled_steps is None:
+                loss = generator_loss(config, state, n, rng, real)
+            else:
+                assert real is not None
+                loss = unrolled_loss(config, state, n, rng, *real)
+            (loss / parts).backward()
         total += loss.detach() / parts
     if config.nudge_k is not None:
         nudge(config, state)
@@ -289,15 +291,17 @@ def update_both(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
     parts = config.batch_size // config.micro_batch
     for part in range(parts):
         rng = generator(config.device, config.seed, state.iteration, draw_purpose(0, part))
-        d_loss, g_loss = both_losses(config, state, *data.draw(config.micro_batch, rng), rng)
-        gradients = penalties.jacobian_gradients(
-            d_loss,
-            g_loss,
-            d.parameters(),
-            g.parameters(),
-            config.penalty_weight or 0.0,
-            own=METHODS[config.method].penalty == "conopt",
-        )
+        real, labels = data.draw(config.micro_batch, rng)
+        with training_pass(config):
+            d_loss, g_loss = both_losses(config, state, real, labels, rng)
+            gradients = penalties.jacobian_gradients(
+                d_loss,
+                g_loss,
+                d.parameters(),
+                g.parameters(),
+                config.penalty_weight or 0.0,
+                own=METHODS[config.method].penalty == "conopt",
+            )
         _accumulate(d.parameters(), gradients.discriminator, parts)
         _accumulate(g.parameters(), gradients.generator, parts)
         measured += torch.stack([d_loss.detach(), g_loss.detach(), *gradients.ratios]) / parts
@@ -315,8 +319,9 @@ def both_losses(
 ) -> tuple[Tensor, Tensor]:
     """(L_D, L_G) of real images and of the same fakes, both differentiable in both players."""
     z, fake_labels = latent(config, len(real), rng)
-    fake = state.generator(z, fake_labels)
-    real_out, fake_out = _judged(config, state.discriminator, real, labels, fake, fake_labels)
+    with mixed_precision(config):
+        fake = state.generator(z, fake_labels).to(real.dtype)
+        real_out, fake_out = _judged(config, state.discriminator, real, labels, fake, fake_labels)
     loss = LOSSES[config.loss]
     return loss.discriminator(real_out, fake_out), loss.generator(fake_out)
 

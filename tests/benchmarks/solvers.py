@@ -28,10 +28,10 @@ from timing import medians
 from trainer import projection, subspace
 from trainer.config.trial import trial_config
 from trainer.layers import advance, advance_in_stacks
-from trainer.precision import without_tf32
 from trainer.spectral import wide_matrix
 from trainer.stacks import padded
 from trainer.state import TrainState, initial_state
+from trainer.tf32 import without_tf32
 
 STEP = 0.004
 UPDATES = 5

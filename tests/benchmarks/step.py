@@ -37,8 +37,8 @@ from trainer.config.settings import PROFILES, setting_name
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images
 from trainer.networks import build
-from trainer.precision import use_tf32
 from trainer.state import initial_state
+from trainer.tf32 import use_tf32
 from trainer.updates import train_iteration
 
 LEVERS = ("tf32", "compile")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from operator import attrgetter
 
-from trainer.config.methods import METHODS
+from trainer.config.methods import METHODS, OF_INPUT_GRADIENTS
 from trainer.config.settings import LAYERS, USUAL_LAYERS, network_widths
 from trainer.config.trial import TrialConfig
 
@@ -28,7 +28,6 @@ FOLDED_FROM = 16
 _GRADIENT_PENALTY = (0, 6)
 # Forward passes of D per real and generated image and per update of D that G foresees.
 _UNROLLED = 8.5
-_OF_GRADIENTS = ("r1", "r1r2", "wgan-gp")
 _SIMULTANEOUS = {None: (3, 8), "jare": (9, 26), "conopt": (11, 28)}
 # 20 Lanczos products on each of 256 images, for G's Hessian and for D's (real and generated).
 _HESSIAN_IMAGES = 256
@@ -111,7 +110,7 @@ def work(config: TrialConfig) -> float:
     total = operations(config)
     if method.simultaneous:
         total = config.iterations * config.batch_size * passes(_SIMULTANEOUS[method.penalty])
-    elif method.penalty in (*_OF_GRADIENTS, "bcr"):
+    elif method.penalty in (*OF_INPUT_GRADIENTS, "bcr"):
         updates = config.iterations * config.n_critic
         total += updates * config.batch_size * passes(_GRADIENT_PENALTY)
     if config.loss == "relativistic":
@@ -185,7 +184,7 @@ def launches(config: TrialConfig) -> float:
         each = fixed + parts * part * (1 + config.n_critic) / 2
     else:
         d, g = _SMALL_LAUNCHES
-        d = _PENALISED_LAUNCHES if method.penalty in _OF_GRADIENTS else d
+        d = _PENALISED_LAUNCHES if method.penalty in OF_INPUT_GRADIENTS else d
         if method.augments:
             d, g = d + _AUGMENTED_LAUNCHES[0], g + _AUGMENTED_LAUNCHES[1]
         d += _CONSISTENCY_LAUNCHES if method.penalty == "bcr" else 0

@@ -48,6 +48,12 @@ class Method:
         return self.compensation == "static"
 
     @property
+    def differentiates_twice(self) -> bool:
+        """True if a derivative of a gradient is part of the training: too much for TF32."""
+        penalised = self.penalty in (*OF_INPUT_GRADIENTS, *NOT_ADDITIVE)
+        return penalised or self.unrolled_steps is not None
+
+    @property
     def form(self) -> str | None:
         if self.compensation is None and not self.renormalises:
             return None
@@ -242,6 +248,8 @@ DEFAULT_I_RATIO = 0.5
 # Of sr-floor, as a share of sigma_1; published nowhere.
 DEFAULT_FLOOR = 0.5
 
+# Their penalty is of D's gradient in images, taken in a pass of its own.
+OF_INPUT_GRADIENTS = ("r1", "r1r2", "wgan-gp")
 # Their penalty is a norm of the batch's mean gradient, which is no sum over parts of the batch.
 NOT_ADDITIVE = ("jare", "conopt")
 

@@ -25,6 +25,7 @@ from trainer.config.methods import (
     NUDGE_EVERY,
     NUDGE_GAMMA,
     NUDGE_K,
+    OF_INPUT_GRADIENTS,
     OWN_LOSSES,
     PROJECTION_PERIOD,
     Method,
@@ -46,7 +47,9 @@ from trainer.config.settings import (
 )
 
 # Raised whenever the same configuration would give other numbers than before.
-SEMANTICS = 2
+SEMANTICS = 3
+# Unchanged by 3, in which TF32 is of training passes alone.
+_SEMANTICS_OF_FLOAT32 = 2
 # Unchanged by 2, which folds convolutions from 16 pixels on, and on a GPU takes TF32 for nothing
 # that does not ask for it and projects in stacks.
 _SEMANTICS_OF_SMALL = 1
@@ -278,8 +281,10 @@ def trial_config(
 
 
 def _semantics(values: Mapping[str, Any]) -> int:
+    if values["precision"] == "tf32":
+        return SEMANTICS
     small = values["resolution"] in (None, 8) and values["device"] == "cpu"
-    return _SEMANTICS_OF_SMALL if small else SEMANTICS
+    return _SEMANTICS_OF_SMALL if small else _SEMANTICS_OF_FLOAT32
 
 
 def _recipe(name: str, profile: Profile, dataset: str) -> Recipe:
@@ -446,8 +451,9 @@ def _check_method(c: TrialConfig, method: Method) -> None:
     _check_own_images(c)
     _check_images(c, method)
     _check_unrolling(c)
-    twice = method.simultaneous or c.unrolled_steps is not None
-    if twice and c.precision != "float32":
+    # In bf16 a penalty of input gradients stays in float32, in a pass of its own.
+    beside = c.precision == "bf16" and method.penalty in OF_INPUT_GRADIENTS
+    if method.differentiates_twice and c.precision != "float32" and not beside:
         raise UsageError(
             f"method {c.method!r} differentiates twice and needs float32, not {c.precision}"
         )

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from trainer.config.lookup import UsageError
 from trainer.config.protocols import HOW_TO_GET, REFERENCE_SHA256, not_the_reference
 from trainer.interruption import check
-from trainer.precision import without_tf32
+from trainer.tf32 import without_tf32
 
 EXTRACTOR = "inception-v3-compat"
 # torch-fidelity's default; another size changes the last digits.

@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trainer.precision import without_tf32
 from trainer.spectral import static_compensation
+from trainer.tf32 import without_tf32
 
 # The angle that is left to the span, as a mean over its vectors, and the steps towards it before
 # the decomposition is made anew.

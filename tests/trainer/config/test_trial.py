@@ -549,11 +549,32 @@ def test_borders_that_are_allowed():
 
 @pytest.mark.parametrize(
     ("changes", "semantics"),
-    [({}, 1), ({"precision": "bf16"}, 1), ({"device": "cuda"}, 2), ({"dataset": "digits16"}, 2)],
+    [
+        ({}, 1),
+        ({"device": "cuda"}, 2),
+        ({"dataset": "digits16"}, 2),
+        ({"precision": "bf16"}, 1),
+        ({"precision": "tf32", "device": "cuda"}, 3),
+    ],
 )
 def test_only_numbers_that_changed_have_new_semantics(changes, semantics):
     config = trial_config("digits", "C_32-32", "sn", 0, **changes)
     assert config.semantics == semantics
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_differentiates_twice_is_refused_in_less_than_float32(method, precision):
+    refused = {"jare", "conopt", "unrolled"}
+    if precision == "tf32":
+        refused |= {"r1", "wgan-gp", "rpgan-r1r2"}
+    if method not in refused:
+        assert trial_config(*CIFAR, method, 0, precision=precision).precision == precision
+        return
+    with pytest.raises(
+        UsageError, match=f"differentiates twice and needs float32, not {precision}"
+    ):
+        trial_config(*CIFAR, method, 0, precision=precision)
 
 
 def test_every_toy_has_a_method():
