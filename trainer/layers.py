@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,8 @@ from trainer.spectral import (
 from trainer.stacks import in_stacks, power_iterations
 
 NORMALISATIONS = ("none", "sn", "wn")
+# A layer's weight and bias in another type than their own.
+Narrow = tuple[Tensor, Tensor | None]
 
 
 class Conv2d(nn.Conv2d):
@@ -37,6 +40,7 @@ class Conv2d(nn.Conv2d):
     v: Tensor
     gain: Tensor
     compensation: Compensation | None = None
+    narrow: Narrow | None = None
 
     def __init__(
         self,
@@ -54,15 +58,15 @@ class Conv2d(nn.Conv2d):
         _add_buffers(self)
 
     def forward(self, input: Tensor) -> Tensor:
-        return conv(input, effective_weight(self), self.bias)
+        return conv(input, *operands(self))
 
     def convolve_upsampled(self, input: Tensor) -> Tensor:
         """The convolution of the input at twice the height and width."""
-        return upsampled_conv(input, effective_weight(self), self.bias)
+        return upsampled_conv(input, *operands(self))
 
     def convolve_pooled(self, input: Tensor) -> Tensor:
         """The convolution, averaged over 2x2 pixels."""
-        return pooled_conv(input, effective_weight(self), self.bias)
+        return pooled_conv(input, *operands(self))
 
 
 class Linear(nn.Linear):
@@ -70,6 +74,7 @@ class Linear(nn.Linear):
     v: Tensor
     gain: Tensor
     compensation: Compensation | None = None
+    narrow: Narrow | None = None
 
     def __init__(
         self, in_features: int, out_features: int, *, bias: bool = True, normalisation: str = "sn"
@@ -79,7 +84,7 @@ class Linear(nn.Linear):
         _add_buffers(self)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, effective_weight(self), self.bias)
+        return F.linear(input, *operands(self))
 
 
 class Embedding(nn.Embedding):
@@ -135,6 +140,58 @@ def effective_weight(layer: Layer) -> Tensor:
             scale = (layer.gain / matrix.norm(dim=1)).unsqueeze(1)
             return (matrix * scale).view_as(weight)
         return weight
+
+
+def operands(layer: Conv2d | Linear) -> Narrow:
+    """(the weight that the forward pass uses, the bias), for the duration of `narrowed` in its
+    type."""
+    return layer.narrow or (effective_weight(layer), layer.bias)
+
+
+def as_input(x: Tensor, layer: Conv2d | Linear) -> Tensor:
+    """x in the type that the layer computes in."""
+    return x.to(layer.weight.dtype if layer.narrow is None else layer.narrow[0].dtype)
+
+
+@contextmanager
+def narrowed(layers: Sequence[Conv2d | Linear], dtype: torch.dtype) -> Iterator[None]:
+    """Lets the layers compute in `dtype`, such as bf16, for its duration.
+
+    Weights are normalised in their own type before; all are cast together, in one launch, and so
+    are their gradients on the way back.
+    """
+    tensors = [effective_weight(layer) for layer in layers]
+    tensors += [layer.bias for layer in layers if layer.bias is not None]
+    cast = iter(_Cast.apply(dtype, *tensors))  # type: ignore[arg-type]
+    weights = [next(cast) for _ in layers]
+    for layer, weight in zip(layers, weights, strict=True):
+        layer.narrow = weight, None if layer.bias is None else next(cast)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.narrow = None
+
+
+class _Cast(torch.autograd.Function):
+    """Tensors of one type in another; their gradients come back in the first."""
+
+    @staticmethod
+    def forward(ctx: Any, dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        ctx.dtype = tensors[0].dtype
+        return _cast(tensors, dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        cast = iter(_cast([g for g in gradients if g is not None], ctx.dtype))
+        return None, *(None if g is None else next(cast) for g in gradients)
+
+
+def _cast(tensors: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, ...]:
+    copies = [torch.empty_like(tensor, dtype=dtype) for tensor in tensors]
+    torch._foreach_copy_(copies, list(tensors))  # pyright: ignore[reportPrivateImportUsage]
+    return tuple(copies)
 
 
 @torch.no_grad()

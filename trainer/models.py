@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.config.settings import network_widths
-from trainer.layers import Conv2d, Embedding, Layer, Linear
+from trainer.layers import Conv2d, Embedding, Layer, Linear, as_input
 from trainer.packing import packed
 
 # Up to here D's last layer has no bias, as in the released CIFAR code.
@@ -37,7 +37,10 @@ class BatchNorm2d(nn.BatchNorm2d):
         h = super().forward(input)
         if self.affine:
             return h
-        return self.gamma[labels, :, None, None] * h + self.beta[labels, :, None, None]
+        gamma, beta = (
+            table[labels, :, None, None].to(h.dtype) for table in (self.gamma, self.beta)
+        )
+        return gamma * h + beta
 
 
 class GeneratorBlock(nn.Module):
@@ -87,7 +90,7 @@ class Generator(nn.Module):
         self.c = Conv2d(channels, 3, 3, normalisation=normalisation)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        h = self.l1(z).unflatten(1, (-1, self.bottom, self.bottom))
+        h = self.l1(as_input(z, self.l1)).unflatten(1, (-1, self.bottom, self.bottom))
         for block in self.blocks:
             h = block(h, labels)
         return torch.tanh(self.c(F.relu(self.bn(h))))
@@ -96,6 +99,10 @@ class Generator(nn.Module):
         """All layers if G is spectrally normalised, as the paper does on ImageNet; else none."""
         layers = [module for module in self.modules() if isinstance(module, Layer)]
         return [layer for layer in layers if layer.normalisation == "sn"]
+
+    def narrow_layers(self) -> Sequence[Conv2d | Linear]:
+        """Layers that compute in bf16 where that is asked for: all."""
+        return [module for module in self.modules() if isinstance(module, Conv2d | Linear)]
 
 
 class FirstDiscriminatorBlock(nn.Module):
@@ -172,9 +179,11 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.packing > 1:
             x = packed(x, self.packing)
+        x = as_input(x, self.regularised_layers()[0])
         for block in self.blocks:
             x = block(x)
-        h = F.relu(x).sum(dim=(2, 3))
+        # The last layer, and the sum before it, keep the type of its weight.
+        h = F.relu(x).sum(dim=(2, 3), dtype=self.last.weight.dtype)
         out = self.last(h).squeeze(1)
         if self.embedding is None:
             return out
@@ -194,6 +203,10 @@ class Discriminator(nn.Module):
         them: of every block the two 3x3 ones, then the 1x1 shortcut if it has one."""
         layers = [conv for block in self.blocks for conv in (block.c1, block.c2, block.c_sc)]
         return [conv for conv in layers if isinstance(conv, Conv2d)]
+
+    def narrow_layers(self) -> Sequence[Conv2d | Linear]:
+        """Layers that compute in bf16 where that is asked for: all before the sum over pixels."""
+        return self.regularised_layers()
 
     def normalised_layers(self) -> Sequence[Layer]:
         rest = [self.last] if self.embedding is None else [self.last, self.embedding]

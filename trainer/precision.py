@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 
 from trainer.config.trial import TrialConfig
+from trainer.layers import narrowed
 from trainer.tf32 import tf32
 
 
@@ -21,7 +23,18 @@ def training_pass(config: TrialConfig) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def mixed_precision(config: TrialConfig) -> Iterator[None]:
-    """bf16 convolutions and matrix products where the configuration says so; else nothing."""
-    with torch.autocast(config.device_type, torch.bfloat16, enabled=config.precision == "bf16"):
+def mixed_precision(config: TrialConfig, *networks: Any) -> Iterator[None]:
+    """Lets the networks compute in bf16 where the configuration says so, else nothing.
+
+    Of images every activation is then bf16, up to D's last layer, which stays in float32.
+    Networks of points are plain modules: torch's autocast is enough for them.
+    """
+    if config.precision != "bf16":
         yield
+    elif config.resolution is None:
+        with torch.autocast(config.device_type, torch.bfloat16):
+            yield
+    else:
+        layers = [layer for network in networks for layer in network.narrow_layers()]
+        with narrowed(layers, torch.bfloat16):
+            yield

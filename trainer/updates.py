@@ -136,21 +136,21 @@ def discriminator_loss(
     z, fake_labels = latent(config, n, rng)
     if config.packing is not None:
         real, labels = shuffled(real, labels, rng)
-    with torch.no_grad(), mixed_precision(config):
+    with torch.no_grad(), mixed_precision(config, state.generator):
         fake = state.generator(z, fake_labels).to(real.dtype)
     if METHODS[config.method].augments:
         real, fake = augmented(real, rng), augmented(fake, rng)
     penalty, weight = METHODS[config.method].penalty, config.penalty_weight
     if penalty == "r1r2" and weight is not None:
         return _penalised_pairs(config, d, real, labels, fake, fake_labels)
-    with mixed_precision(config):
+    with mixed_precision(config, d):
         real_out, fake_out = _judged(config, d, real, labels, fake, fake_labels)
     loss = (PAIR_LOSSES.get(config.loss) or LOSSES[config.loss]).discriminator(real_out, fake_out)
     if means is not None:
         means.append(torch.stack([real_out.detach().mean(), fake_out.detach().mean()]))
     if penalty == "bcr" and weight is not None:
         moved = shifted(real, rng), labels, shifted(fake, rng), fake_labels
-        with mixed_precision(config):
+        with mixed_precision(config, d):
             moved_outputs = _judged(config, d, *moved)
         for out, other in zip((real_out, fake_out), moved_outputs, strict=True):
             loss = loss + penalties.consistency(out, other, weight)
@@ -240,15 +240,15 @@ def generator_loss(
 ) -> Tensor:
     """L_G of n fakes, paired with the real images where the loss is one of pairs."""
     z, labels = latent(config, n, rng)
-    with mixed_precision(config):
+    with mixed_precision(config, state.generator, state.discriminator):
         fake = state.generator(z, labels)
         if METHODS[config.method].augments:
-            fake = augmented(fake, rng)
+            fake = augmented(fake.to(z.dtype), rng)
         fake_out = state.discriminator(fake, labels).float()
     if config.loss not in PAIR_LOSSES:
         return LOSSES[config.loss].generator(fake_out)
     assert real is not None
-    with torch.no_grad(), mixed_precision(config):
+    with torch.no_grad(), mixed_precision(config, state.discriminator):
         real_out = state.discriminator(*real).float()
     return PAIR_LOSSES[config.loss].generator(fake_out, real_out)
 
@@ -319,7 +319,7 @@ def both_losses(
 ) -> tuple[Tensor, Tensor]:
     """(L_D, L_G) of real images and of the same fakes, both differentiable in both players."""
     z, fake_labels = latent(config, len(real), rng)
-    with mixed_precision(config):
+    with mixed_precision(config, state.generator, state.discriminator):
         fake = state.generator(z, fake_labels).to(real.dtype)
         real_out, fake_out = _judged(config, state.discriminator, real, labels, fake, fake_labels)
     loss = LOSSES[config.loss]

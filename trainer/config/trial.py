@@ -48,7 +48,8 @@ from trainer.config.settings import (
 
 # Raised whenever the same configuration would give other numbers than before.
 SEMANTICS = 3
-# Unchanged by 3, in which TF32 is of training passes alone.
+# Unchanged by 3, in which bf16 activations of images keep their type and TF32 is of training
+# passes alone.
 _SEMANTICS_OF_FLOAT32 = 2
 # Unchanged by 2, which folds convolutions from 16 pixels on, and on a GPU takes TF32 for nothing
 # that does not ask for it and projects in stacks.
@@ -281,9 +282,10 @@ def trial_config(
 
 
 def _semantics(values: Mapping[str, Any]) -> int:
-    if values["precision"] == "tf32":
+    precision, resolution = values["precision"], values["resolution"]
+    if precision == "tf32" or (precision == "bf16" and resolution is not None):
         return SEMANTICS
-    small = values["resolution"] in (None, 8) and values["device"] == "cpu"
+    small = resolution in (None, 8) and values["device"] == "cpu"
     return _SEMANTICS_OF_SMALL if small else _SEMANTICS_OF_FLOAT32
 
 

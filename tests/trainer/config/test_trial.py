@@ -553,13 +553,17 @@ def test_borders_that_are_allowed():
         ({}, 1),
         ({"device": "cuda"}, 2),
         ({"dataset": "digits16"}, 2),
-        ({"precision": "bf16"}, 1),
+        ({"precision": "bf16"}, 3),
         ({"precision": "tf32", "device": "cuda"}, 3),
     ],
 )
 def test_only_numbers_that_changed_have_new_semantics(changes, semantics):
     config = trial_config("digits", "C_32-32", "sn", 0, **changes)
     assert config.semantics == semantics
+
+
+def test_bf16_numbers_of_points_are_what_they_were():
+    assert trial_config("toy", "ring8", "sn", 0, precision="bf16").semantics == 1
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])

@@ -1,0 +1,159 @@
+"""Whole training iterations on fake tensors: shapes, types and devices of a GPU, but no numbers.
+
+A fake CPU trial has real autograd, so that its operators and its memory are counted whole. On
+fake CUDA tensors autograd's engine wants a driver: there gradients of the right shape stand in.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils import _pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from trainer import convolution, hessian, layers, measure, networks, projection, state, updates
+from trainer.config.trial import TrialConfig
+from trainer.data.images import Images
+from trainer.ema import weights_of
+
+ATEN = torch.ops.aten
+# Operators that only look at memory that another one wrote.
+_NO_LAUNCH = {"detach", "_reshape_alias", "lift_fresh", "empty", "empty_strided", "empty_like"}
+
+
+class Counted(TorchDispatchMode):
+    """Operators that write (`launches`), `written` bytes by type, what the host reads (`reads`),
+    and the `peak` of all bytes alive. `operators` has each one's name and types of its outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches = self.reads = self.live = self.peak = 0
+        self.written: Counter[torch.dtype] = Counter()
+        self.operators: Counter[tuple[str, torch.dtype]] = Counter()
+        self._sizes: dict[int, int] = {}
+
+    def start(self) -> None:
+        """Counts from here on."""
+        self.launches = self.reads = 0
+        self.peak = self.live
+        self.written.clear()
+        self.operators.clear()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is ATEN._local_scalar_dense.default:
+            self.reads += 1
+            return _usual(args[0])
+        out = func(*args, **(kwargs or {}))
+        name = func._schema.name.removeprefix("aten::")
+        if not func.is_view and name not in _NO_LAUNCH and "prim" not in name:
+            # What works in place on lists gives nothing back.
+            self._note(name, args[0] if out is None else out)
+        for tensor in _tensors(out):
+            self._keep(tensor)
+        return out
+
+    def _note(self, name: str, out: Any) -> None:
+        self.launches += 1
+        for tensor in _tensors(out):
+            self.written[tensor.dtype] += tensor.numel() * tensor.element_size()
+            self.operators[name, tensor.dtype] += 1
+
+    def _keep(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._sizes:
+            return
+        self._sizes[key] = storage.nbytes()
+        self.live += storage.nbytes()
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._drop, key)
+
+    def _drop(self, key: int) -> None:
+        self.live -= self._sizes.pop(key, 0)
+
+
+def _tensors(out: Any) -> list[Tensor]:
+    return [leaf for leaf in _pytree.tree_leaves(out) if isinstance(leaf, Tensor)]
+
+
+def _usual(tensor: Tensor) -> float | bool:
+    """What a healthy run would read: every flag is set, every number is 1."""
+    return True if tensor.dtype == torch.bool else 1.0 if tensor.is_floating_point() else 1
+
+
+class _Generator(torch.Generator):
+    """A generator of the CPU that calls itself one of another device."""
+
+    def __new__(cls, device: str) -> _Generator:
+        self = super().__new__(cls, "cpu")
+        self.asked = torch.device(device)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        return self.asked
+
+
+def _shapes(config: TrialConfig) -> tuple[Any, Any]:
+    """(G, D) as the trainer lays them out, without memory."""
+    with torch.device("meta"):
+        g, d = networks._bare(config)
+    return g.to(memory_format=torch.channels_last), d.to(memory_format=torch.channels_last)
+
+
+def _state(config: TrialConfig, g: Any, d: Any) -> state.TrainState:
+    """The state before the first iteration, on fake tensors of the configuration's device."""
+    for network in (g, d):
+        network._apply(lambda t: _moved(t, config.device))
+    n = len(d.regularised_layers())
+    return state.TrainState(
+        generator=g,
+        discriminator=d,
+        generator_optimiser=state._optimiser(config, g, config.learning_rate),
+        discriminator_optimiser=state._optimiser(config, d, config.discriminator_learning_rate),
+        gamma=n * [None],
+        leading=n * [None],
+        ema=weights_of(g),
+    )
+
+
+def _moved(tensor: Tensor, device: str) -> Tensor:
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
+
+
+def _images(config: TrialConfig, n: int = 2000) -> Images:
+    side = config.resolution or 0
+    pixels = torch.zeros(n, 3, side, side, dtype=torch.uint8, device=config.device)
+    labels = None
+    if config.classes is not None:
+        labels = torch.zeros(n, dtype=torch.int64, device=config.device)
+    return Images(
+        train=pixels, held_out=pixels, stacked=False, train_labels=labels, held_out_labels=labels
+    )
+
+
+@contextmanager
+def fake_trial(
+    config: TrialConfig, patch: pytest.MonkeyPatch
+) -> Iterator[tuple[state.TrainState, Images, Counted]]:
+    """The trial's state and data on fake tensors, in stacks as on a GPU, and what is counted."""
+    for module in (updates, measure, hessian):
+        patch.setattr(module, "generator", lambda device, *_: _Generator(device))
+    patch.setattr(projection, "runs_in_stacks", lambda _: True)
+    patch.setattr(layers, "advances_in_stacks", lambda _: True, raising=False)
+    shapes = _shapes(config)
+    # It remembers tensors: real ones would be mixed with fake ones.
+    convolution._taps.cache_clear()
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True), Counted() as counted:
+            yield _state(config, *shapes), _images(config), counted
+    finally:
+        convolution._taps.cache_clear()

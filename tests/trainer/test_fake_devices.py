@@ -1,0 +1,38 @@
+"""Whole iterations at the paper's sizes on fake tensors: what a GPU would be told to do."""
+
+import pytest
+import torch
+
+from tests.trainer.fake_devices import fake_trial
+from trainer.config.trial import trial_config
+from trainer.updates import train_iteration
+
+
+def counted(config, monkeypatch, iterations=(1,)):
+    """Counts of the last of these iterations."""
+    with fake_trial(config, monkeypatch) as (state, images, counts):
+        for iteration in iterations:
+            state.iteration = iteration
+            counts.start()
+            train_iteration(config, state, images)
+    return counts
+
+
+SIZES = {
+    "A_64-128": {},
+    # A part of its batch: all parts are alike.
+    "E_512-64": {"batch_size": 32, "generator_batch_size": 32, "micro_batch": 32},
+}
+
+
+@pytest.mark.parametrize(("setting", "most"), [("A_64-128", 0.57), ("E_512-64", 0.72)])
+def test_bf16_writes_half_and_launches_no_more(setting, most, monkeypatch):
+    """Of E's bytes more are of weights, which are normalised in float32."""
+    same = {"device": "cpu", "n_critic": 1, **SIZES[setting]}
+    plain, bf16 = (
+        counted(trial_config("paper", setting, "sn", 0, precision=precision, **same), monkeypatch)
+        for precision in ("float32", "bf16")
+    )
+    assert bf16.launches <= 1.05 * plain.launches
+    assert sum(bf16.written.values()) <= most * sum(plain.written.values())
+    assert set(plain.written) == {torch.float32, torch.int64, torch.uint8}
