@@ -5,7 +5,7 @@ Form `project` overwrites the weights, form `reparam` lets one update see W_SR i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Literal, NamedTuple
@@ -22,6 +22,7 @@ from trainer.spectral import (
     lifted_count,
     like_weight,
     spectral_norm,
+    stacked_compensation,
     static_compensation,
     wide_matrix,
 )
@@ -184,17 +185,56 @@ def _products(task: _Task, factor: Tensor, wide: Tensor) -> tuple[Tensor]:
 def reparametrised(config: TrialConfig, state: TrainState, on: bool) -> Iterator[None]:
     """Lets D's regularised layers use W_SR, Eq. (10), for its duration, where `on`."""
     layers = state.discriminator.regularised_layers() if on else ()
-    for k, layer in enumerate(layers):
-        if config.i_ratio is not None:
-            i = lifted_count(config.i_ratio, layer.weight)
-            layer.compensation = static_compensation(layer.weight, i)
-        else:
-            layer.compensation, state.gamma[k] = dynamic_compensation(layer.weight, state.gamma[k])
+    by_one: Iterable[int] = range(len(layers))
+    if layers and runs_in_stacks(layers[0].weight.device):
+        by_one = _reparametrise_in_stacks(config, state)
+    for k in by_one:
+        _reparametrise_one(config, state, k)
     try:
         yield
     finally:
         for layer in layers:
             layer.compensation = None
+
+
+def _reparametrise_one(config: TrialConfig, state: TrainState, k: int) -> None:
+    layer = state.discriminator.regularised_layers()[k]
+    if config.i_ratio is not None:
+        i = lifted_count(config.i_ratio, layer.weight)
+        layer.compensation = static_compensation(layer.weight, i)
+    else:
+        layer.compensation, state.gamma[k] = dynamic_compensation(layer.weight, state.gamma[k])
+
+
+@torch.no_grad()
+def _reparametrise_in_stacks(config: TrialConfig, state: TrainState) -> list[int]:
+    """Sets the constants of Eq. (10) of all layers; returns those of which they are not sound.
+
+    Nothing goes on from the call before: W itself is never projected, so that its singular values
+    have no gap (see trainer.subspace). The host waits once, to read which are sound.
+    """
+    layers = state.discriminator.regularised_layers()
+    weights = [layer.weight for layer in layers]
+    ratio = config.i_ratio
+    counts = [None if ratio is None else lifted_count(ratio, weight) for weight in weights]
+    solved = in_stacks(
+        _constants, counts, [wide_matrix(weight) for weight in weights], state.gamma
+    )
+    sound = torch.stack([row[-1] for row in solved]).tolist()
+    for k, (layer, (*values, gamma, _)) in enumerate(zip(layers, solved, strict=True)):
+        if sound[k]:
+            layer.compensation = stacked_compensation(layer.weight, counts[k], *values)
+            state.gamma[k] = gamma
+    return [k for k in range(len(layers)) if not sound[k]]
+
+
+def _constants(
+    i: int | None, wide: Tensor, gamma: Tensor | None
+) -> tuple[Tensor | Sequence[None], ...]:
+    wide = wide.double()
+    *values, new, sound = stacks.constants(wide @ wide.mT, wide, gamma, i=i)
+    # Cast as stacks, not layer by layer; gamma is kept as it is.
+    return *(value.float() for value in values), new, sound
 
 
 def stable_ranks(state: TrainState) -> Tensor:

@@ -217,6 +217,18 @@ def _compensation(
     return Compensation(*(x.to(weight.dtype) for x in factors))
 
 
+def stacked_compensation(
+    weight: Tensor, i: int | None, sigma: Tensor, u1: Tensor, u: Tensor, v: Tensor, target: Tensor
+) -> Compensation:
+    """One weight's row of `stacks.constants`, of which static compensation leaves out k = 1."""
+    columns = slice(0 if i is None else 1, None)
+    sides, first = (u[:, columns], v[:, columns]), (u1, v[:, 0])
+    rows, width = as_matrix(weight).shape
+    if rows > width:
+        sides, first = sides[::-1], first[::-1]
+    return Compensation(sigma[0], *first, sigma[columns], *sides, target[columns])
+
+
 def apply_compensation(weight: Tensor, constants: Compensation) -> Tensor:
     """W_SR of Eq. (10), with the gradient of Eq. (11): singular vectors count as constants."""
     return _Compensated.apply(as_matrix(weight), *constants).view_as(weight)  # type: ignore[union-attr]

@@ -106,6 +106,29 @@ def restore(gram: Tensor, first: Tensor | None) -> Solved:
     return factor, first, sound & (sigma[:, -1] >= RANK_DEFICIENT * sigma[:, 0])
 
 
+def constants(
+    gram: Tensor, wide: Tensor, gamma: Tensor | None, *, i: int | None
+) -> tuple[Tensor | Sequence[None], ...]:
+    """The constants of Eq. (10) of G[k, r, r] = W W^T and W[k, r, n], both in float64, as stacks:
+    sigma[k, c], u_1[k, r], u[k, r, c], v[k, n, c], t[k, c], the new gamma[k, r], sound[k].
+
+    Static with an i: c = i, and t is 1. Dynamic without: c = r, and t is the new gamma, as for
+    `lift_dynamic`. Where nothing is raised u is 0: Eqs. (10) and (11) then have no such term.
+    """
+    sigma, u, sound = _eigh(gram)
+    ratio = sigma / sigma[:, :1]
+    count = sigma.shape[1] if i is None else i
+    new: Tensor | Sequence[None] = [None] * len(gram)
+    target = torch.ones_like(ratio[:, :count])
+    if i is None:
+        target = new = ratio if gamma is None else torch.maximum(gamma, ratio)
+    sigma, u, ratio = sigma[:, :count], u[:, :, :count], ratio[:, :count]
+    v = wide.mT @ (u / sigma[:, None])
+    sound = sound & (sigma[:, -1] >= RANK_DEFICIENT * sigma[:, 0])
+    raised = u if i is not None else u * (target > ratio)[:, None]
+    return sigma, u[:, :, 0], raised, v, target, new, sound
+
+
 def _eigh(gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(sigma[k, r] descending, u[k, r, r], whether G is finite and not zero: bool[k])."""
     # Scaled, and the identity for what is not sound, because eigh fails as a whole on such input.

@@ -39,6 +39,7 @@ class Counted(TorchDispatchMode):
         self.written: Counter[torch.dtype] = Counter()
         self.operators: Counter[tuple[str, torch.dtype]] = Counter()
         self._sizes: dict[int, int] = {}
+        self._last_read = 0
 
     def start(self) -> None:
         """Counts from here on."""
@@ -49,7 +50,10 @@ class Counted(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is ATEN._local_scalar_dense.default:
-            self.reads += 1
+            # A list is read at once, though element by element here.
+            storage = args[0].untyped_storage()._cdata
+            self.reads += storage != self._last_read
+            self._last_read = storage
             return _usual(args[0])
         out = func(*args, **(kwargs or {}))
         name = func._schema.name.removeprefix("aten::")

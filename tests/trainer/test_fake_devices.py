@@ -36,3 +36,14 @@ def test_bf16_writes_half_and_launches_no_more(setting, most, monkeypatch):
     assert bf16.launches <= 1.05 * plain.launches
     assert sum(bf16.written.values()) <= most * sum(plain.written.values())
     assert set(plain.written) == {torch.float32, torch.int64, torch.uint8}
+
+
+@pytest.mark.parametrize("method", ["sr-static-reparam", "sr-dynamic-reparam"])
+def test_reparam_reads_once_and_launches_little_more_than_sn(method, monkeypatch):
+    """Masks of values would fail here: fake tensors have none. Target: 1.25 of SN's launches."""
+    sn, reparam = (
+        counted(trial_config("paper", "C_64-32", name, 0, device="cpu"), monkeypatch, (0, 1))
+        for name in ("sn", method)
+    )
+    assert (sn.reads, reparam.reads) == (0, 1)
+    assert reparam.launches <= 1.25 * sn.launches

@@ -12,7 +12,8 @@ from trainer import projection
 from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
 from trainer.data import images
-from trainer.projection import project
+from trainer.layers import effective_weight
+from trainer.projection import project, reparametrised
 from trainer.state import branch, from_bytes, initial_state, to_bytes
 from trainer.updates import train_iteration
 
@@ -247,3 +248,94 @@ def test_a_branch_starts_its_projectors_anew(stacked, digits):
     content = to_bytes(config, trained(config, digits, 3))
     child = small("sr-static", parent=config.trial_id, parent_iteration=3)
     assert branch(child, content).leading == [None] * 10
+
+
+# The form `reparam`.
+
+REPARAM = [name for name, m in METHODS.items() if m.reparametrised]
+
+
+def in_place_of_w(method):
+    return small(method, projection_period=None)
+
+
+def used(config, state):
+    """W_SR of every layer, and its gradient at fixed gradients of W_SR."""
+    found = []
+    with reparametrised(config, state, True):
+        for layer in state.discriminator.regularised_layers():
+            weight = effective_weight(layer)
+            rng = torch.Generator().manual_seed(0)
+            given = torch.randn(weight.shape, generator=rng)
+            (gradient,) = torch.autograd.grad(weight, layer.weight, given)
+            found.append((weight.detach(), gradient))
+    return found
+
+
+def assert_used_alike(found, truth, but=()):
+    for k, (a, b) in enumerate(zip(found, truth, strict=True)):
+        if k not in but:
+            for ours, expected in zip(a, b, strict=True):
+                assert float((ours - expected).norm()) <= 1e-5 * float(expected.norm()), k
+
+
+@pytest.mark.parametrize("method", REPARAM)
+def test_reparam_through_stacks_is_that_of_the_loop(monkeypatch, method):
+    """At the first call and at two later ones, of square, wide and tall weights."""
+    config = in_place_of_w(method)
+    found = []
+    for on in (False, True):
+        monkeypatch.setattr(projection, "runs_in_stacks", lambda _, on=on: on)
+        state = initial_state(config)
+        found.append([])
+        for _ in range(3):
+            found[-1].append(used(config, state))
+            moved(state)
+        found[-1].append(state.gamma)
+    for loop, stacks in zip(*(calls[:3] for calls in found), strict=True):
+        assert_used_alike(stacks, loop)
+    for loop, stacks in zip(found[0][3], found[1][3], strict=True):
+        torch.testing.assert_close(stacks, loop, rtol=1e-6, atol=0) if loop is not None else None
+    assert (found[1][3][0] is None) == (method == "sr-static-reparam")
+
+
+@pytest.mark.parametrize("method", REPARAM)
+def test_reparam_through_stacks_waits_once_and_masks_nothing(stacked, method):
+    config, state = in_place_of_w(method), initial_state(in_place_of_w(method))
+    for _ in range(2):
+        with Noted() as noted, reparametrised(config, state, True):
+            pass
+        assert [name for name in noted.names if name in WAITING] == ["tolist"]
+        shapes = [layer.compensation for layer in state.discriminator.regularised_layers()]
+        assert shapes == 10 * [None], "afterwards there is none"
+        moved(state)
+
+
+@pytest.mark.parametrize("value", [0.0, math.nan, math.inf, "rank"])
+@pytest.mark.parametrize("method", REPARAM)
+def test_reparam_of_a_bad_weight_leaves_the_others_alone(monkeypatch, method, value):
+    config, found = in_place_of_w(method), []
+    for on in (False, True):
+        monkeypatch.setattr(projection, "runs_in_stacks", lambda _, on=on: on)
+        state = initial_state(config)
+        used(config, state)
+        with torch.no_grad():
+            bad = moved(state).discriminator.regularised_layers()[4].weight
+            if value == "rank":
+                bad[2:] = 0
+            else:
+                bad.mul_(0) if value == 0 else bad[0, 0, 0].fill_(value)
+        found.append(used(config, state))
+    assert_used_alike(found[1], found[0], but=() if value == "rank" else (4,))
+    for loop, stacks in zip(found[0][4], found[1][4], strict=True):
+        assert torch.equal(loop.nan_to_num(7), stacks.nan_to_num(7))
+
+
+@pytest.mark.parametrize("method", REPARAM)
+def test_a_reparam_run_through_stacks_stays_close_to_that_of_the_loop(digits, monkeypatch, method):
+    found = []
+    for on in (False, True):
+        monkeypatch.setattr(projection, "runs_in_stacks", lambda _, on=on: on)
+        found.append(weights(trained(in_place_of_w(method), digits, 5)))
+    for loop, stacks in zip(*found, strict=True):
+        assert float((stacks - loop).norm()) <= 1e-3 * float(loop.norm())
