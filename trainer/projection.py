@@ -232,7 +232,7 @@ def _constants(
     i: int | None, wide: Tensor, gamma: Tensor | None
 ) -> tuple[Tensor | Sequence[None], ...]:
     wide = wide.double()
-    *values, new, sound = stacks.constants(wide @ wide.mT, wide, gamma, i=i)
+    values, new, sound = stacks.constants(wide @ wide.mT, wide, gamma, i=i)
     # Cast as stacks, not layer by layer; gamma is kept as it is.
     return *(value.float() for value in values), new, sound
 

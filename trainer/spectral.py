@@ -222,11 +222,11 @@ def stacked_compensation(
 ) -> Compensation:
     """One weight's row of `stacks.constants`, of which static compensation leaves out k = 1."""
     columns = slice(0 if i is None else 1, None)
-    sides, first = (u[:, columns], v[:, columns]), (u1, v[:, 0])
+    v1, u, v = v[:, 0], u[:, columns], v[:, columns]
     rows, width = as_matrix(weight).shape
     if rows > width:
-        sides, first = sides[::-1], first[::-1]
-    return Compensation(sigma[0], *first, sigma[columns], *sides, target[columns])
+        u1, v1, u, v = v1, u1, v, u
+    return Compensation(sigma[0], u1, v1, sigma[columns], u, v, target[columns])
 
 
 def apply_compensation(weight: Tensor, constants: Compensation) -> Tensor:

@@ -108,9 +108,9 @@ def restore(gram: Tensor, first: Tensor | None) -> Solved:
 
 def constants(
     gram: Tensor, wide: Tensor, gamma: Tensor | None, *, i: int | None
-) -> tuple[Tensor | Sequence[None], ...]:
+) -> tuple[list[Tensor], Tensor | Sequence[None], Tensor]:
     """The constants of Eq. (10) of G[k, r, r] = W W^T and W[k, r, n], both in float64, as stacks:
-    sigma[k, c], u_1[k, r], u[k, r, c], v[k, n, c], t[k, c], the new gamma[k, r], sound[k].
+    [sigma[k, c], u_1[k, r], u[k, r, c], v[k, n, c], t[k, c]], the new gamma[k, r], sound[k].
 
     Static with an i: c = i, and t is 1. Dynamic without: c = r, and t is the new gamma, as for
     `lift_dynamic`. Where nothing is raised u is 0: Eqs. (10) and (11) then have no such term.
@@ -126,7 +126,7 @@ def constants(
     v = wide.mT @ (u / sigma[:, None])
     sound = sound & (sigma[:, -1] >= RANK_DEFICIENT * sigma[:, 0])
     raised = u if i is not None else u * (target > ratio)[:, None]
-    return sigma, u[:, :, 0], raised, v, target, new, sound
+    return [sigma, u[:, :, 0], raised, v, target], new, sound
 
 
 def _eigh(gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,6 +7,8 @@ from tests.trainer.fake_devices import fake_trial
 from trainer.config.trial import trial_config
 from trainer.updates import train_iteration
 
+SLOW = pytest.mark.slow
+
 
 def counted(config, monkeypatch, iterations=(1,)):
     """Counts of the last of these iterations."""
@@ -25,7 +27,9 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize(("setting", "most"), [("A_64-128", 0.57), ("E_512-64", 0.72)])
+@pytest.mark.parametrize(
+    ("setting", "most"), [("A_64-128", 0.57), pytest.param("E_512-64", 0.72, marks=SLOW)]
+)
 def test_bf16_writes_half_and_launches_no_more(setting, most, monkeypatch):
     """Of E's bytes more are of weights, which are normalised in float32."""
     same = {"device": "cpu", "n_critic": 1, **SIZES[setting]}
@@ -38,7 +42,9 @@ def test_bf16_writes_half_and_launches_no_more(setting, most, monkeypatch):
     assert set(plain.written) == {torch.float32, torch.int64, torch.uint8}
 
 
-@pytest.mark.parametrize("method", ["sr-static-reparam", "sr-dynamic-reparam"])
+@pytest.mark.parametrize(
+    "method", [pytest.param("sr-static-reparam", marks=SLOW), "sr-dynamic-reparam"]
+)
 def test_reparam_reads_once_and_launches_little_more_than_sn(method, monkeypatch):
     """Masks of values would fail here: fake tensors have none. Target: 1.25 of SN's launches."""
     sn, reparam = (
