@@ -27,6 +27,7 @@ from trainer.measure import (
     samples,
     spectra,
 )
+from trainer.out_of_memory import EVALUATION, TRAINING, phase
 from trainer.projection import stable_ranks
 from trainer.scores.scorers import Scorer
 from trainer.state import Interval, TrainState
@@ -84,8 +85,10 @@ def train(
     try:
         while not state.history or _goes_on(config, state):
             if state.history:
-                _train_interval(config, state, data, stop)
-            evaluation = _evaluated(config, state, data, scorer, stop)
+                with phase(TRAINING):
+                    _train_interval(config, state, data, stop)
+            with phase(EVALUATION):
+                evaluation = _evaluated(config, state, data, scorer, stop)
             state.seconds = before + time.perf_counter() - started
             if evaluation is None:
                 return
@@ -188,5 +191,5 @@ def final_scores(
     """
     if state.history and not state.history[-1]["finite"]:
         return {}
-    with interruptible(stop):
+    with interruptible(stop), phase(EVALUATION):
         return _scores(config, state, scorer, config.final_samples, config.final_protocol)

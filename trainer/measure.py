@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from trainer import ema, hessian
+from trainer.config.costs import images_at_once
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.data.images import quantise
@@ -27,8 +29,11 @@ from trainer.updates import HESSIAN_BATCH, discriminator_loss, in_float32, laten
 GRID = 8
 D_SAMPLES = 512
 GRADIENT_SAMPLES = 64
+# Latent vectors that one draw is of: with another number the samples would be others.
 SAMPLES_AT_ONCE = 1000
 BINS = 64
+
+Network = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @torch.no_grad()
@@ -41,12 +46,24 @@ def discriminator_outputs(
     rng = generator(config.device, config.seed, 0, "evaluation of D")
     real = data.draw_fixed(D_SAMPLES, rng)
     z, labels = latent(config, D_SAMPLES, rng)
-    training = d(*_in_order_of_packs(config, real, rng))
-    generated = d(_generate(state, z, labels), labels)
+    training = _in_parts(config, d, *_in_order_of_packs(config, real, rng))
+    generated = _in_parts(config, d, _generate(config, state, z, labels), labels)
     rng = generator(config.device, config.seed, 0, "evaluation of D, held out")
     held_out = data.draw_fixed(D_SAMPLES, rng, held_out=True)
-    test = d(*_in_order_of_packs(config, held_out, rng))
+    test = _in_parts(config, d, *_in_order_of_packs(config, held_out, rng))
     return {"training": training, "generated": generated, "test": test}
+
+
+def _in_parts(config: TrialConfig, network: Network, x: Tensor, labels: Tensor | None) -> Tensor:
+    """network(x, labels) of x[B, ..] in parts of so many pixels, each of whole packs."""
+    n = max(whole_packs(images_at_once(config), config.packing), config.packing or 1)
+    if len(x) <= n:
+        return network(x, labels)
+    parts = []
+    for k in range(0, len(x), n):
+        check()
+        parts.append(network(x[k : k + n], None if labels is None else labels[k : k + n]))
+    return torch.cat(parts)
 
 
 def _in_order_of_packs(
@@ -82,7 +99,7 @@ def discriminator_gradient(config: TrialConfig, state: TrainState) -> float:
     for start in range(0, n, step):
         z, labels = latent(config, min(step, n - start), rng)
         with torch.no_grad():
-            images = _generate(state, z, labels)
+            images = _generate(config, state, z, labels)
         images.requires_grad_()
         (gradient,) = torch.autograd.grad(state.discriminator(images, labels).sum(), images)
         norms.append(gradient.flatten(1).norm(dim=1))
@@ -184,19 +201,30 @@ def samples(config: TrialConfig, state: TrainState, n: int, *, averaged: bool = 
     for k in range(0, n, SAMPLES_AT_ONCE):
         check()
         z, labels = latent(config, min(SAMPLES_AT_ONCE, n - k), rng)
-        images = _generate(state, z, labels, averaged=averaged)
+        images = _generate(config, state, z, labels, averaged=averaged)
         parts.append(images if config.resolution is None else quantise(images))
     return torch.cat(parts)
 
 
 def _generate(
-    state: TrainState, z: Tensor, labels: Tensor | None, *, averaged: bool = False
+    config: TrialConfig,
+    state: TrainState,
+    z: Tensor,
+    labels: Tensor | None,
+    *,
+    averaged: bool = False,
 ) -> Tensor:
     g = state.generator
+
+    def drawn(z: Tensor, labels: Tensor | None) -> Tensor:
+        return ema.generate(g, state.ema, z, labels) if averaged else g(z, labels)
+
     g.eval()
-    images = ema.generate(g, state.ema, z, labels) if averaged else g(z, labels)
-    g.train()
-    return images
+    try:
+        return _in_parts(config, drawn, z, labels)
+    finally:
+        # Also where it is given up between two parts.
+        g.train()
 
 
 def picture(config: TrialConfig, state: TrainState) -> bytes:

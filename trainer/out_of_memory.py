@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
+from trainer.config.costs import images_at_once
 from trainer.config.methods import METHODS, NOT_ADDITIVE
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
+from trainer.measure import samples
 from trainer.state import initial_state
 from trainer.updates import train_iteration
+
+TRAINING, EVALUATION = "training", "an evaluation"
+_NOTE = "ran out of memory in "
 
 # Words by which torch and NVIDIA's libraries say so where it is no torch.OutOfMemoryError: the
 # context of a process, cuBLAS, cuDNN, cuSOLVER and cuFFT do not ask torch's allocator.
@@ -33,8 +40,28 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
-def out_of_memory_advice(config: TrialConfig, source: Source) -> str:
-    """Names the largest micro-batch, by halving, with which an iteration does fit."""
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Notes in an error of a full memory, and so in its traceback, what ran into it."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            error.add_note(f"{_NOTE}{name}")
+        raise
+
+
+def phase_of(error: BaseException) -> str | None:
+    """The phase that an error of a full memory was noted in."""
+    notes = getattr(error, "__notes__", ())
+    return next((note.removeprefix(_NOTE) for note in notes if note.startswith(_NOTE)), None)
+
+
+def out_of_memory_advice(config: TrialConfig, source: Source, where: str | None = TRAINING) -> str:
+    """Names the largest micro-batch, by halving, with which an iteration and what an evaluation
+    draws do fit; of an evaluation, which has no micro-batches, what else there is to do."""
+    if where == EVALUATION:
+        return _advice_on_evaluations(config)
     problem = f"out of memory at micro-batch {config.micro_batch} on {config.device}"
     if METHODS[config.method].penalty in NOT_ADDITIVE:
         return f"{problem}, and {config.method} cannot divide its batch: take a smaller setting"
@@ -46,14 +73,24 @@ def out_of_memory_advice(config: TrialConfig, source: Source) -> str:
     return f"{problem}; not even {size} fits: take a smaller setting, or a bigger device"
 
 
+def _advice_on_evaluations(config: TrialConfig) -> str:
+    asked = config.hessian_k is not None and not METHODS[config.method].nudges
+    without = "leave out --hessian, or " if asked else ""
+    return (
+        f"out of memory in an evaluation on {config.device}, which --micro-batch does not change: "
+        f"{without}take a smaller setting, or a bigger device"
+    )
+
+
 def _fits(config: TrialConfig, source: Source) -> bool:
-    """Whether a first iteration goes through; nothing of it is kept."""
+    """Whether a first iteration, and a draw of samples, go through; nothing of it is kept."""
     if config.device_type == "cuda":
         torch.cuda.empty_cache()
     try:
         state = initial_state(config)
         source.follow(config.seed, 0, config.n_critic, config.batch_size, config.micro_batch)
         train_iteration(config, state, source)
+        samples(config, state, images_at_once(config))
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             return False

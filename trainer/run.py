@@ -36,7 +36,7 @@ from trainer.data.share import shared
 from trainer.data.sources import load_source
 from trainer.interruption import Interrupted, Stop, termination
 from trainer.loop import Evaluation, final_scores, train
-from trainer.out_of_memory import is_out_of_memory, out_of_memory_advice
+from trainer.out_of_memory import is_out_of_memory, out_of_memory_advice, phase_of
 from trainer.scores import digits
 from trainer.scores.scorers import Scorer, load_scorer
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
@@ -81,9 +81,10 @@ def run(config: TrialConfig, args: argparse.Namespace) -> int:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
+        where = phase_of(error)
         # Tried only after this block: the error's traceback holds what filled the memory.
         del state, scorer
-    raise UsageError(out_of_memory_advice(config, source))
+    raise UsageError(out_of_memory_advice(config, source, where))
 
 
 def check_device(device: str) -> None:

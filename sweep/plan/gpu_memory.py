@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from trainer.config.costs import folds, per_kind
+from trainer.config.costs import folds, images_at_once, per_kind
 from trainer.config.methods import METHODS
 from trainer.config.own_images import HELD_OUT_SHARE, RESIDENT_BYTES
 from trainer.config.settings import network_widths
@@ -24,8 +24,6 @@ _COPIES = 5
 # uint8 images that live on the device, training and held out, each 3x32x32; ImageNet streams.
 _RESIDENT_IMAGES = {"cifar10": 60_000, "cifar10-conditional": 60_000, "stl10": 108_000}
 _STREAMED_AT_ONCE = 3 * 512 + 64
-# `trainer.measure` draws so many samples at once, without gradients.
-_SAMPLES_AT_ONCE = 1_000
 # Lanczos: its basis of 20 vectors, and a graph of first derivatives over 256 images.
 _LANCZOS_STEPS, _HESSIAN_IMAGES = 20, 256
 # What second derivatives keep over what the first do; measured on the CPU.
@@ -147,7 +145,7 @@ def _saved_bytes(config: TrialConfig, generated: float, judged: float) -> float:
 
 
 def _sampling_bytes(config: TrialConfig) -> float:
-    return _transient_bytes(config, min(config.curve_samples, _SAMPLES_AT_ONCE))
+    return _transient_bytes(config, min(config.curve_samples, images_at_once(config)))
 
 
 def _transient_bytes(config: TrialConfig, n: float) -> float:

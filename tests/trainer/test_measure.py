@@ -15,6 +15,7 @@ from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
 from trainer.data.images import Images, load
 from trainer.hessian import flatten, unflatten_like
+from trainer.interruption import Interrupted
 from trainer.layers import effective_weight
 from trainer.losses import LOSSES
 from trainer.measure import (
@@ -430,3 +431,35 @@ def test_pictures():
     ring = tiny_ring("jare")
     points = Image.open(io.BytesIO(picture(ring, initial_state(ring))))
     assert points.size == (256, 256)
+
+
+# In parts
+
+
+@pytest.mark.parametrize("method", ["sn", "pacgan"])
+def test_an_evaluation_in_parts_measures_the_same(digits, monkeypatch, method):
+    config, found, sizes = small(method), [], []
+    state = initial_state(config)
+    state.discriminator.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    for n in (1000, 101):
+        monkeypatch.setattr(measure, "images_at_once", lambda _, n=n: n)
+        outputs = discriminator_outputs(config, state, digits)
+        found.append((*outputs.values(), samples(config, state, 250).float()))
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(parts, whole)
+    # Packs are whole in every part but the last.
+    n = 100 if method == "pacgan" else 101
+    assert sizes == [*3 * [512], *3 * [*5 * [n], 512 - 5 * n]]
+
+
+def test_an_evaluation_that_is_given_up_between_parts_leaves_g_in_training(monkeypatch):
+    def given_up():
+        raise Interrupted
+
+    config = small()
+    state = initial_state(config)
+    monkeypatch.setattr(measure, "images_at_once", lambda _: 10)
+    monkeypatch.setattr(measure, "check", given_up)
+    with pytest.raises(Interrupted):
+        measure._generate(config, state, torch.randn(20, config.latent_size), None)
+    assert state.generator.training

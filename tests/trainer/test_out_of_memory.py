@@ -1,11 +1,20 @@
 """What is said when memory does not suffice, against a device that holds so many images."""
 
+import traceback
+
 import pytest
 import torch
 
 from trainer import out_of_memory
 from trainer.config.trial import trial_config
-from trainer.out_of_memory import is_out_of_memory, out_of_memory_advice
+from trainer.out_of_memory import (
+    EVALUATION,
+    TRAINING,
+    is_out_of_memory,
+    out_of_memory_advice,
+    phase,
+    phase_of,
+)
 
 torch.set_num_threads(1)
 
@@ -118,3 +127,35 @@ def test_a_stream_reads_ahead_for_the_size_that_is_tried_and_ends(images, room):
     room(16)
     out_of_memory_advice(small(), Stream())
     assert asked == [(0, 0, 1, 32, 16), "closed"]
+
+
+def test_what_does_not_fit_in_an_evaluation_is_not_advised(images, room, monkeypatch):
+    """Training does, its samples do not: no micro-batch helps there."""
+    room(32)
+
+    def draw(config, state, n):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(out_of_memory, "samples", draw)
+    said = out_of_memory_advice(small(batch_size=24, micro_batch=12), images)
+    assert said.startswith("out of memory at micro-batch 12 on cpu; not even 3 fits")
+
+
+@pytest.mark.parametrize(("changes", "advised"), [({}, False), ({"hessian_k": 2}, True)])
+def test_of_an_evaluation_only_what_affects_it_is_advised(images, room, changes, advised):
+    tried = room(1)
+    said = out_of_memory_advice(small(**changes), images, EVALUATION)
+    assert said.startswith("out of memory in an evaluation on cpu, which --micro-batch does not")
+    assert ("--hessian" in said) == advised
+    assert tried == []
+
+
+def test_the_phase_is_in_the_traceback():
+    for name in (TRAINING, EVALUATION):
+        with pytest.raises(torch.OutOfMemoryError) as raised, phase(name):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        assert phase_of(raised.value) == name
+        assert "".join(traceback.format_exception(raised.value)).endswith(f"in {name}\n")
+    with pytest.raises(RuntimeError) as other, phase(TRAINING):
+        raise RuntimeError("shapes differ")
+    assert phase_of(other.value) is None

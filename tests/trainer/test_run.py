@@ -258,6 +258,15 @@ def test_out_of_memory_names_the_micro_batch_that_fits(tmp_path, monkeypatch):
     assert start("--out", tmp_path / "smaller", "--micro-batch", 32) == 0
 
 
+def test_out_of_memory_in_an_evaluation_advises_no_micro_batch(tmp_path, monkeypatch):
+    def judge(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    monkeypatch.setattr("trainer.loop.discriminator_outputs", judge)
+    with pytest.raises(UsageError, match="in an evaluation on cpu, which --micro-batch does not"):
+        start("--out", tmp_path)
+
+
 def test_devices(monkeypatch):
     check_device("cpu")
     for device in ("gpu", "cpu:0", "cuda:", "cuda:x", "mps", ""):

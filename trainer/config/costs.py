@@ -35,6 +35,9 @@ _HESSIAN_OF_G = (123, 62)
 _HESSIAN_OF_D = (1, 246)
 # Per evaluation: D(x) on 512 training, held-out and generated images, and a grid of 64 samples.
 _MONITORED_BY_D, _MONITORED_FROM_G = 3 * 512, 512 + 64
+# Images that an evaluation gives to a network at once, and their pixels: as many as 1,000 of 32x32
+# have. More, of 128x128, would hold several times the memory of a training pass.
+_MOST_AT_ONCE, _PIXELS_AT_ONCE = 1_000, 1_000 * 32**2
 # Multiply-adds per 299x299 image of the Inception network that IS and FID come from.
 _INCEPTION = 5.7e9
 # Operators per D update and per G update at up to 32 pixels, at more by as much more as D has
@@ -151,6 +154,17 @@ def hessian_warning(config: TrialConfig) -> str | None:
 def evaluations(config: TrialConfig) -> int:
     """Number of evaluations from iteration 0 to the last."""
     return 1 + math.ceil(config.iterations / config.evaluate_every)
+
+
+def images_at_once(config: TrialConfig) -> int:
+    """Number of images, or points, that a network is given at once in an evaluation.
+
+    On a CPU, which has more memory, as many of every size: parts would change last bits of D(x).
+    """
+    if config.device_type == "cpu":
+        return _MOST_AT_ONCE
+    pixels = (config.resolution or 1) ** 2
+    return min(_MOST_AT_ONCE, max(1, _PIXELS_AT_ONCE // pixels))
 
 
 def _evaluation(config: TrialConfig, generator: float, discriminator: float) -> float:

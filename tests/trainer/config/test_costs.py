@@ -15,6 +15,7 @@ from trainer.config import costs
 from trainer.config.costs import (
     cpu_seconds,
     hessian_warning,
+    images_at_once,
     launches,
     network_operations,
     operations,
@@ -316,3 +317,15 @@ def test_no_more_costs_are_remembered_than_there_is_room_for(monkeypatch) -> Non
 def test_a_run_that_is_mostly_hessians_is_warned_of(method, changes, says):
     warning = hessian_warning(trial_config("digits", "C_32-32", method, 0, **changes))
     assert (warning is None) if says is None else says in warning
+
+
+@pytest.mark.parametrize(
+    ("setting", "device", "expected"),
+    [("C_64-32", "cuda", 1000), ("E_512-64", "cuda:1", 62), ("E_512-64", "cpu", 1000)],
+)
+def test_an_evaluation_is_in_parts_of_as_many_pixels(setting, device, expected):
+    assert images_at_once(trial_config("paper", setting, "sn", 0, device=device)) == expected
+
+
+def test_an_evaluation_of_points_is_in_parts_of_a_thousand():
+    assert images_at_once(trial_config("toy", "ring8", "sn", 0, device="cuda")) == 1000
