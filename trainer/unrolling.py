@@ -7,7 +7,7 @@ images and fakes; all of it is differentiable in the fakes. D and its optimiser 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ def looked_ahead(
 ) -> Parameters:
     """D's parameters after so many steps on `loss`, which is a function of them."""
     own = dict(d.named_parameters())
-    moments = [_moments(optimiser, parameter) for parameter in own.values()]
+    moments = _moments(optimiser, list(own.values()))
     theta = {name: parameter.detach().requires_grad_() for name, parameter in own.items()}
     for _ in range(steps):
         gradients = torch.autograd.grad(
@@ -41,11 +41,22 @@ def looked_ahead(
 Moments = tuple[Tensor | None, Tensor | None, int]
 
 
-def _moments(optimiser: Any, parameter: Tensor) -> Moments:
-    """(first moment, second moment, number of steps); None where it is 0 or there is none."""
-    stored = optimiser.state.get(parameter, {})
-    second = stored.get("exp_avg_sq", stored.get("square_avg"))
-    return stored.get("exp_avg"), second, int(stored.get("step", 0))
+def _moments(optimiser: Any, parameters: Sequence[Tensor]) -> list[Moments]:
+    """(first moment, second moment, number of steps) of each; None where it is 0 or there is none.
+
+    The host waits once for the numbers of steps, which fused Adam keeps on the device.
+    """
+    stored = [optimiser.state.get(parameter, {}) for parameter in parameters]
+    counts = [torch.as_tensor(kept["step"]) for kept in stored if "step" in kept]
+    steps = iter(torch.stack(counts).tolist() if counts else ())
+    return [
+        (
+            kept.get("exp_avg"),
+            kept.get("exp_avg_sq", kept.get("square_avg")),
+            int(next(steps)) if "step" in kept else 0,
+        )
+        for kept in stored
+    ]
 
 
 def _step(
