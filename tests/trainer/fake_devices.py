@@ -19,10 +19,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from trainer import convolution, hessian, layers, measure, networks, projection, state, updates
+from trainer import convolution, hessian, measure, networks, projection, updates
 from trainer.config.trial import TrialConfig
 from trainer.data.images import Images
 from trainer.ema import weights_of
+from trainer.state import TrainState, _optimiser
+from trainer.tf32 import is_on
 
 ATEN = torch.ops.aten
 # Operators that only look at memory that another one wrote.
@@ -31,13 +33,14 @@ _NO_LAUNCH = {"detach", "_reshape_alias", "lift_fresh", "empty", "empty_strided"
 
 class Counted(TorchDispatchMode):
     """Operators that write (`launches`), `written` bytes by type, what the host reads (`reads`),
-    and the `peak` of all bytes alive. `operators` has each one's name and types of its outputs."""
+    and the `peak` of all bytes alive. `operators` has names, types of the outputs, and whether
+    TF32 was on."""
 
     def __init__(self) -> None:
         super().__init__()
         self.launches = self.reads = self.live = self.peak = 0
         self.written: Counter[torch.dtype] = Counter()
-        self.operators: Counter[tuple[str, torch.dtype]] = Counter()
+        self.operators: Counter[tuple[str, torch.dtype, bool]] = Counter()
         self._sizes: dict[int, int] = {}
         self._last_read = 0
 
@@ -68,7 +71,7 @@ class Counted(TorchDispatchMode):
         self.launches += 1
         for tensor in _tensors(out):
             self.written[tensor.dtype] += tensor.numel() * tensor.element_size()
-            self.operators[name, tensor.dtype] += 1
+            self.operators[name, tensor.dtype, is_on()] += 1
 
     def _keep(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
@@ -113,16 +116,16 @@ def _shapes(config: TrialConfig) -> tuple[Any, Any]:
     return g.to(memory_format=torch.channels_last), d.to(memory_format=torch.channels_last)
 
 
-def _state(config: TrialConfig, g: Any, d: Any) -> state.TrainState:
+def _state(config: TrialConfig, g: Any, d: Any) -> TrainState:
     """The state before the first iteration, on fake tensors of the configuration's device."""
     for network in (g, d):
         network._apply(lambda t: _moved(t, config.device))
     n = len(d.regularised_layers())
-    return state.TrainState(
+    return TrainState(
         generator=g,
         discriminator=d,
-        generator_optimiser=state._optimiser(config, g, config.learning_rate),
-        discriminator_optimiser=state._optimiser(config, d, config.discriminator_learning_rate),
+        generator_optimiser=_optimiser(config, g, config.learning_rate),
+        discriminator_optimiser=_optimiser(config, d, config.discriminator_learning_rate),
         gamma=n * [None],
         leading=n * [None],
         ema=weights_of(g),
@@ -147,12 +150,11 @@ def _images(config: TrialConfig, n: int = 2000) -> Images:
 @contextmanager
 def fake_trial(
     config: TrialConfig, patch: pytest.MonkeyPatch
-) -> Iterator[tuple[state.TrainState, Images, Counted]]:
+) -> Iterator[tuple[TrainState, Images, Counted]]:
     """The trial's state and data on fake tensors, in stacks as on a GPU, and what is counted."""
     for module in (updates, measure, hessian):
         patch.setattr(module, "generator", lambda device, *_: _Generator(device))
     patch.setattr(projection, "runs_in_stacks", lambda _: True)
-    patch.setattr(layers, "advances_in_stacks", lambda _: True, raising=False)
     shapes = _shapes(config)
     # It remembers tensors: real ones would be mixed with fake ones.
     convolution._taps.cache_clear()
@@ -161,3 +163,22 @@ def fake_trial(
             yield _state(config, *shapes), _images(config), counted
     finally:
         convolution._taps.cache_clear()
+
+
+def without_engine(state: TrainState, patch: pytest.MonkeyPatch) -> None:
+    """Puts gradients of zeros in the place of autograd's, which on fake CUDA wants a driver."""
+
+    def backward(loss: Tensor, *_: Any, **__: Any) -> None:
+        for network in (state.generator, state.discriminator):
+            for p in network.parameters():
+                if p.requires_grad:
+                    zero = torch.zeros_like(p) + 0 * loss.to(p.dtype)
+                    p.grad = zero if p.grad is None else p.grad + zero
+
+    def grad(outputs: Any, inputs: Any, *_: Any, **__: Any) -> tuple[Tensor, ...]:
+        first = outputs if isinstance(outputs, Tensor) else outputs[0]
+        several = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        return tuple(x * 0 * first.sum().to(x.dtype) for x in several)
+
+    patch.setattr(Tensor, "backward", backward)
+    patch.setattr(torch.autograd, "grad", grad)

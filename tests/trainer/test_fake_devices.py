@@ -5,10 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from tests.trainer.fake_devices import fake_trial
-from trainer import measure
+from tests.trainer.fake_devices import fake_trial, without_engine
+from trainer import measure, updates
 from trainer.config.costs import images_at_once
+from trainer.config.methods import METHODS
 from trainer.config.trial import trial_config
+from trainer.losses import Loss
+from trainer.tf32 import tf32
 from trainer.updates import train_iteration
 
 SLOW = pytest.mark.slow
@@ -52,7 +55,7 @@ def test_bf16_writes_half_and_launches_no_more(setting, most, monkeypatch):
 def test_reparam_reads_once_and_launches_little_more_than_sn(method, monkeypatch):
     """Masks of values would fail here: fake tensors have none. Target: 1.25 of SN's launches."""
     sn, reparam = (
-        counted(trial_config("paper", "C_64-32", name, 0, device="cpu"), monkeypatch, (0, 1))
+        counted(trial_config("paper", "C_64-32", name, 0, device="cpu"), monkeypatch)
         for name in ("sn", method)
     )
     assert (sn.reads, reparam.reads) == (0, 1)
@@ -78,3 +81,76 @@ def test_an_evaluation_holds_little_more_than_training(monkeypatch):
     of_a_gpu = images_at_once(dataclasses.replace(config, device="cuda"))
     monkeypatch.setattr(measure, "images_at_once", lambda _: of_a_gpu)
     assert peak_of_an_evaluation(config, monkeypatch) <= 1.3 * training
+
+
+# On CUDA a tensor of the host that meets the device's is an error.
+
+
+def of_a_part(setting, method, precision="float32"):
+    """A trial of the paper with a batch of one part, and one update of D."""
+    recipe = trial_config("paper", setting, method, 0, precision=precision)
+    fakes = recipe.generator_batch_size * recipe.micro_batch // recipe.batch_size
+    sizes = {"batch_size": recipe.micro_batch, "generator_batch_size": fakes}
+    return dataclasses.replace(recipe, n_critic=1, **sizes)
+
+
+def on_cuda(config, monkeypatch):
+    """(reads of an iteration that does not project and of one that does, the latter's operators,
+    those of an evaluation)."""
+    reads = []
+    with fake_trial(config, monkeypatch) as (state, images, counts), tf32(False):
+        without_engine(state, monkeypatch)
+        for state.iteration in (1, 5):
+            counts.start()
+            train_iteration(config, state, images)
+            reads.append(counts.reads)
+        trained = counts.operators.copy()
+        counts.start()
+        measure.discriminator_outputs(config, state, images)
+        measure.samples(config, state, 100, averaged=True)
+    return reads, trained, counts.operators
+
+
+QUICK = ("sr-static",)
+
+
+@pytest.mark.parametrize(
+    "method", [name if name in QUICK else pytest.param(name, marks=SLOW) for name in METHODS]
+)
+def test_every_method_keeps_to_its_device_and_seldom_waits(method, monkeypatch):
+    """The host waits once in a projection, and else for nothing, but for unrolled's moments.
+
+    Nor does anything need the number of true entries of a mask: fake tensors have none.
+    """
+    reads, _, _ = on_cuda(of_a_part("C_64-32", method), monkeypatch)
+    m = METHODS[method]
+    always = int(m.reparametrised)
+    assert reads == [always, always + (m.form == "project") + bool(m.unrolled_steps)]
+
+
+PRODUCTS = ("convolution", "mm", "addmm", "bmm", "baddbmm", "linear")
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16", pytest.param("float32", marks=SLOW)])
+@pytest.mark.parametrize(
+    "setting", ["C_64-32", *(pytest.param(s, marks=SLOW) for s in ("A_64-128", "E_512-64"))]
+)
+def test_every_product_has_its_precision(setting, precision, monkeypatch):
+    _, trained, evaluated = on_cuda(of_a_part(setting, "sn", precision), monkeypatch)
+    kinds = {key for key in trained if key[0] in PRODUCTS}
+    convolutions = {key[1:] for key in kinds if key[0] == "convolution"}
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    assert convolutions == {(dtype, precision == "tf32")}
+    # Power iterations are stacks of products with vectors; a folded kernel is a product, too.
+    assert (torch.float32, False) in {key[1:] for key in kinds if key[0] == "bmm"}
+    found = {key[1:] for key in evaluated if key[0] in PRODUCTS}
+    assert found == {(torch.float32, False)}
+
+
+def test_a_tensor_of_the_host_is_found(monkeypatch):
+    """A mistake that every test on a CPU passes."""
+    hinge = updates.LOSSES["hinge"]
+    planted = Loss(lambda real: torch.relu(torch.ones(1) - real), hinge.fake, hinge.generator)
+    monkeypatch.setattr(updates, "LOSSES", {**updates.LOSSES, "hinge": planted})
+    with pytest.raises(RuntimeError, match="device"):
+        on_cuda(of_a_part("C_64-32", "sn"), monkeypatch)
