@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from trainer import ema, hessian, penalties
 from trainer.augmentation import augmented, shifted
+from trainer.config.costs import HESSIAN_IMAGES, hessian_images
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
@@ -35,8 +36,8 @@ from trainer.unrolling import Parameters, looked_ahead
 MEASURED = ("d_loss", "g_loss", "d_penalty_ratio", "g_penalty_ratio")
 # Real images with their labels, one entry for each part of a batch.
 Drawn = list[tuple[Tensor, Tensor | None]]
-# Images for the Hessian's loss: more than a training batch, for its eigenvectors are noisy.
-HESSIAN_BATCH = 256
+# Images for the Hessian's loss at the least.
+HESSIAN_BATCH = HESSIAN_IMAGES
 
 
 def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
@@ -374,7 +375,7 @@ def sharpest(
     """The k largest Hessian eigenpairs of L_G in G's parameters, D held fixed; leaves no trace."""
     config = in_float32(config)
     rng = generator(config.device, config.seed, state.iteration, "Hessian of G")
-    n = max(HESSIAN_BATCH, config.generator_batch_size * config.micro_batch // config.batch_size)
+    n = hessian_images(config, HESSIAN_BATCH)
     with hessian.frozen_buffers(state.generator, state.discriminator):
         return hessian.top_eigenvalues(
             lambda: generator_loss(config, state, n, rng, real),

@@ -12,7 +12,13 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from trainer.config.costs import folds, images_at_once, per_kind
+from trainer.config.costs import (
+    HESSIAN_IMAGES,
+    folds,
+    hessian_images,
+    images_at_once,
+    per_kind,
+)
 from trainer.config.methods import METHODS
 from trainer.config.own_images import HELD_OUT_SHARE, RESIDENT_BYTES
 from trainer.config.settings import network_widths
@@ -24,8 +30,10 @@ _COPIES = 5
 # uint8 images that live on the device, training and held out, each 3x32x32; ImageNet streams.
 _RESIDENT_IMAGES = {"cifar10": 60_000, "cifar10-conditional": 60_000, "stl10": 108_000}
 _STREAMED_AT_ONCE = 3 * 512 + 64
-# Lanczos: its basis of 20 vectors, and a graph of first derivatives over 256 images.
-_LANCZOS_STEPS, _HESSIAN_IMAGES = 20, 256
+# Lanczos: its basis of 20 vectors, and the graph of a gradient, in what a first-order pass keeps
+# of G and of D: of whole searches on fake tensors at B_64-64, C_64-32, D_512-256, within 1 %.
+_LANCZOS_STEPS = 20
+_GRADIENT_GRAPH = (4.6, 1.8)
 # What second derivatives keep over what the first do; measured on the CPU.
 _SECOND_DERIVATIVES = {None: 1.0, "jare": 3.5, "conopt": 4.0}
 # The Inception network on 64 images of 299x299: its weights, and the three largest layers alive.
@@ -48,8 +56,7 @@ def memory_bytes(config: TrialConfig) -> float:
     if config.scorer is not None and not config.dataset.startswith("digits"):
         transient.append(_INCEPTION_BYTES)
     if config.hessian_k is not None:
-        saved = _saved_bytes(config, _HESSIAN_IMAGES, 2 * _HESSIAN_IMAGES)
-        transient.append(3 * saved + VALUE * _LANCZOS_STEPS * max(g, d))
+        transient.append(_hessian_bytes(config, max(g, d)))
     return WORKSPACE_BYTES + (1 + MARGIN) * (resident + max(transient))
 
 
@@ -142,6 +149,17 @@ def _training_bytes(config: TrialConfig) -> float:
 def _saved_bytes(config: TrialConfig, generated: float, judged: float) -> float:
     maps = generated * kept_by_generator(config) + judged * kept_by_discriminator(config)
     return maps + sum(kernel_bytes(config))
+
+
+def _hessian_bytes(config: TrialConfig, parameters: float) -> float:
+    """Bytes of a search for the sharpest directions of G, or of D, which sees real images too.
+
+    Of D's graph it is assumed that it is to a pass as G's is.
+    """
+    n, (of_g, of_d) = hessian_images(config), _GRADIENT_GRAPH
+    graph = n * (of_g * kept_by_generator(config) + of_d * kept_by_discriminator(config))
+    graph_of_d = 2 * HESSIAN_IMAGES * of_g * kept_by_discriminator(config)
+    return max(graph, graph_of_d) + VALUE * _LANCZOS_STEPS * parameters
 
 
 def _sampling_bytes(config: TrialConfig) -> float:

@@ -124,17 +124,15 @@ def test_every_method_keeps_to_its_device_and_seldom_waits(method, monkeypatch):
     """
     reads, _, _ = on_cuda(of_a_part("C_64-32", method), monkeypatch)
     m = METHODS[method]
-    always = int(m.reparametrised)
-    assert reads == [always, always + (m.form == "project") + bool(m.unrolled_steps)]
+    always = m.reparametrised + (m.unrolled_steps is not None)
+    assert reads == [always, always + (m.form == "project")]
 
 
 PRODUCTS = ("convolution", "mm", "addmm", "bmm", "baddbmm", "linear")
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16", pytest.param("float32", marks=SLOW)])
-@pytest.mark.parametrize(
-    "setting", ["C_64-32", *(pytest.param(s, marks=SLOW) for s in ("A_64-128", "E_512-64"))]
-)
+@pytest.mark.parametrize("setting", ["C_64-32", pytest.param("E_512-64", marks=SLOW)])
 def test_every_product_has_its_precision(setting, precision, monkeypatch):
     _, trained, evaluated = on_cuda(of_a_part(setting, "sn", precision), monkeypatch)
     kinds = {key for key in trained if key[0] in PRODUCTS}

@@ -29,8 +29,9 @@ _GRADIENT_PENALTY = (0, 6)
 # Forward passes of D per real and generated image and per update of D that G foresees.
 _UNROLLED = 8.5
 _SIMULTANEOUS = {None: (3, 8), "jare": (9, 26), "conopt": (11, 28)}
-# 20 Lanczos products on each of 256 images, for G's Hessian and for D's (real and generated).
-_HESSIAN_IMAGES = 256
+# 20 Lanczos products on each image, for G's Hessian and for D's (real and generated); at least
+# these images, for its eigenvectors are noisy.
+HESSIAN_IMAGES = 256
 _HESSIAN_OF_G = (123, 62)
 _HESSIAN_OF_D = (1, 246)
 # Per evaluation: D(x) on 512 training, held-out and generated images, and a grid of 64 samples.
@@ -130,8 +131,8 @@ def _hessian_work(config: TrialConfig) -> float:
     """Multiply-adds of all eigenvectors of the Hessian that NuGAN needs or that are logged."""
     (g_of_g, d_of_g), (g_of_d, d_of_d) = _HESSIAN_OF_G, _HESSIAN_OF_D
     generator, discriminator = network_operations(config)
-    of_g = _HESSIAN_IMAGES * (g_of_g * generator + d_of_g * discriminator)
-    of_d = _HESSIAN_IMAGES * (g_of_d * generator + d_of_d * discriminator)
+    of_g = hessian_images(config) * (g_of_g * generator + d_of_g * discriminator)
+    of_d = HESSIAN_IMAGES * (g_of_d * generator + d_of_d * discriminator)
     nudges = math.ceil(config.iterations / config.nudge_every) if config.nudge_every else 0
     logged = evaluations(config) if config.hessian_k else 0
     return nudges * of_g + logged * (of_g + of_d)
@@ -154,6 +155,11 @@ def hessian_warning(config: TrialConfig) -> str | None:
 def evaluations(config: TrialConfig) -> int:
     """Number of evaluations from iteration 0 to the last."""
     return 1 + math.ceil(config.iterations / config.evaluate_every)
+
+
+def hessian_images(config: TrialConfig, least: int = HESSIAN_IMAGES) -> int:
+    """Number of images that the Hessian of G's loss is of: a part of its batch, or `least`."""
+    return max(least, config.generator_batch_size * config.micro_batch // config.batch_size)
 
 
 def images_at_once(config: TrialConfig) -> int:

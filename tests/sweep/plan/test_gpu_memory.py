@@ -17,13 +17,14 @@ from torch.utils._pytree import tree_leaves
 
 from sweep.plan import gpu_memory
 from tests.own_pictures import own_config
+from tests.trainer.fake_devices import fake_trial
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images
 from trainer.measure import samples
 from trainer.models import Discriminator
 from trainer.networks import build
 from trainer.state import initial_state
-from trainer.updates import train_iteration
+from trainer.updates import sharpest, train_iteration
 
 SMALL: dict[str, Any] = {
     "batch_size": 4, "micro_batch": 4, "generator_batch_size": 8, "device": "cpu",
@@ -179,6 +180,18 @@ def test_memory_grows_with_what_is_held() -> None:
     )
     nudged = trial_config("paper", "B_64-64", "nugan", 0)
     assert gpu_memory.memory_bytes(base) < gpu_memory.memory_bytes(nudged)
+
+
+@pytest.mark.slow
+def test_a_search_for_sharp_directions_on_fake_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of as many images as G's batch has: 30.8 GB at D_512-256, where 256 would take 8."""
+    config = trial_config("paper", "D_512-256", "nugan", 0, device="cpu")
+    with fake_trial(config, monkeypatch) as (state, _, counts):
+        before = counts.live
+        sharpest(config, state, 5)
+    parameters = max(gpu_memory.parameters(config))
+    counted = gpu_memory._hessian_bytes(config, parameters)
+    assert counts.peak - before == pytest.approx(counted, rel=0.1)
 
 
 def test_the_players_of_points_need_next_to_nothing() -> None:
