@@ -216,12 +216,12 @@ def _generate(
 ) -> Tensor:
     g = state.generator
 
-    def drawn(z: Tensor, labels: Tensor | None) -> Tensor:
+    def generate(z: Tensor, labels: Tensor | None) -> Tensor:
         return ema.generate(g, state.ema, z, labels) if averaged else g(z, labels)
 
     g.eval()
     try:
-        return _in_parts(config, drawn, z, labels)
+        return _in_parts(config, generate, z, labels)
     finally:
         # Also where it is given up between two parts.
         g.train()

@@ -57,10 +57,12 @@ def phase_of(error: BaseException) -> str | None:
     return next((note.removeprefix(_NOTE) for note in notes if note.startswith(_NOTE)), None)
 
 
-def out_of_memory_advice(config: TrialConfig, source: Source, where: str | None = TRAINING) -> str:
+def out_of_memory_advice(
+    config: TrialConfig, source: Source, phase_name: str | None = TRAINING
+) -> str:
     """Names the largest micro-batch, by halving, with which an iteration and what an evaluation
     draws do fit; of an evaluation, which has no micro-batches, what else there is to do."""
-    if where == EVALUATION:
+    if phase_name == EVALUATION:
         return _advice_on_evaluations(config)
     problem = f"out of memory at micro-batch {config.micro_batch} on {config.device}"
     if METHODS[config.method].penalty in NOT_ADDITIVE:
@@ -74,11 +76,11 @@ def out_of_memory_advice(config: TrialConfig, source: Source, where: str | None 
 
 
 def _advice_on_evaluations(config: TrialConfig) -> str:
-    asked = config.hessian_k is not None and not METHODS[config.method].nudges
-    without = "leave out --hessian, or " if asked else ""
+    hessian_logged = config.hessian_k is not None and not METHODS[config.method].nudges
+    advice = "leave out --hessian, or " if hessian_logged else ""
     return (
         f"out of memory in an evaluation on {config.device}, which --micro-batch does not change: "
-        f"{without}take a smaller setting, or a bigger device"
+        f"{advice}take a smaller setting, or a bigger device"
     )
 
 

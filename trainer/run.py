@@ -81,10 +81,10 @@ def run(config: TrialConfig, args: argparse.Namespace) -> int:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        where = phase_of(error)
+        phase_name = phase_of(error)
         # Tried only after this block: the error's traceback holds what filled the memory.
         del state, scorer
-    raise UsageError(out_of_memory_advice(config, source, where))
+    raise UsageError(out_of_memory_advice(config, source, phase_name))
 
 
 def check_device(device: str) -> None:

@@ -47,15 +47,15 @@ def _moments(optimiser: Any, parameters: Sequence[Tensor]) -> list[Moments]:
     The host waits once for the numbers of steps, which fused Adam keeps on the device.
     """
     stored = [optimiser.state.get(parameter, {}) for parameter in parameters]
-    counts = [torch.as_tensor(kept["step"]) for kept in stored if "step" in kept]
+    counts = [torch.as_tensor(moments["step"]) for moments in stored if "step" in moments]
     steps = iter(torch.stack(counts).tolist() if counts else ())
     return [
         (
-            kept.get("exp_avg"),
-            kept.get("exp_avg_sq", kept.get("square_avg")),
-            int(next(steps)) if "step" in kept else 0,
+            moments.get("exp_avg"),
+            moments.get("exp_avg_sq", moments.get("square_avg")),
+            int(next(steps)) if "step" in moments else 0,
         )
-        for kept in stored
+        for moments in stored
     ]
 
 

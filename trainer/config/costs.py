@@ -157,9 +157,9 @@ def evaluations(config: TrialConfig) -> int:
     return 1 + math.ceil(config.iterations / config.evaluate_every)
 
 
-def hessian_images(config: TrialConfig, least: int = HESSIAN_IMAGES) -> int:
-    """Number of images that the Hessian of G's loss is of: a part of its batch, or `least`."""
-    return max(least, config.generator_batch_size * config.micro_batch // config.batch_size)
+def hessian_images(config: TrialConfig, minimum: int = HESSIAN_IMAGES) -> int:
+    """Number of images that the Hessian of G's loss is of: a part of its batch, or `minimum`."""
+    return max(minimum, config.generator_batch_size * config.micro_batch // config.batch_size)
 
 
 def images_at_once(config: TrialConfig) -> int:

@@ -454,8 +454,8 @@ def _check_method(c: TrialConfig, method: Method) -> None:
     _check_images(c, method)
     _check_unrolling(c)
     # In bf16 a penalty of input gradients stays in float32, in a pass of its own.
-    beside = c.precision == "bf16" and method.penalty in OF_INPUT_GRADIENTS
-    if method.differentiates_twice and c.precision != "float32" and not beside:
+    separate_pass = c.precision == "bf16" and method.penalty in OF_INPUT_GRADIENTS
+    if method.differentiates_twice and c.precision != "float32" and not separate_pass:
         raise UsageError(
             f"method {c.method!r} differentiates twice and needs float32, not {c.precision}"
         )
