@@ -12,8 +12,8 @@ from api.reading.snapshot import Row, Snapshot
 from api.trials import dataset_facts, queries
 from api.trials.differences import differences
 from api.trials.models import ScoresAt, Trial, TrialDetail
-from api.web.nonfinite import without_nonfinite
 from api.web.words import number
+from sweep.store.nonfinite import without_nonfinite
 from trainer.config.lookup import UsageError
 
 FEWEST, MOST = 2, 8

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from api.drawing.panel_grid import Drawing
 from api.reading.snapshot import Snapshot
 from api.web.addresses import public_address
-from api.web.nonfinite import without_nonfinite
+from sweep.store.nonfinite import without_nonfinite
 
 # What the legend of a figure with titles over its panels needs above them.
 LEGEND_HEIGHT = 28

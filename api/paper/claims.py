@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 
 from api.reading.snapshot import Row, Snapshot
 from api.web.formats import schema_of
-from api.web.nonfinite import finite, stored_fields
+from api.web.nonfinite import stored_fields
 from sweep.paper import claims as audit
 from sweep.paper.table2 import SettingRow
+from sweep.store.nonfinite import finite
 
 
 class Answer(BaseModel):

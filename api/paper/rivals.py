@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 
 from api.paper.table2 import Pair, paired
 from api.web.formats import schema_of
-from api.web.nonfinite import Nonfinite, finite
+from api.web.nonfinite import Nonfinite
 from sweep.paper.rivals import answer, finding, pair_of
 from sweep.paper.table2 import BASELINES, SettingRow
+from sweep.store.nonfinite import finite
 
 Finding = Literal["better", "worse", "not resolved", "not enough"]
 

@@ -13,7 +13,7 @@ from api.reading.distances import curves, rows_of_curve
 from api.reading.listings import listing
 from api.reading.memo import memoise_by_rows, memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot, log
-from api.web.nonfinite import Nonfinite, finite, stored_fields, trusted
+from api.web.nonfinite import Nonfinite, stored_fields, trusted
 from api.web.service import Service
 from sweep.paper.pairs import PairedDifference
 from sweep.paper.table2 import (
@@ -25,6 +25,7 @@ from sweep.paper.table2 import (
     is_whole_run,
     table2,
 )
+from sweep.store.nonfinite import finite
 from sweep.store.store import Store, StoreError
 from sweep.store.vocabulary import FINISHED
 

@@ -13,9 +13,10 @@ from api.paper.table2 import MethodScore, SeedScore, method_score
 from api.reading.memo import memoise_by_rows
 from api.reading.snapshot import Row
 from api.web.formats import schema_of
-from api.web.nonfinite import finite, stored_fields
+from api.web.nonfinite import stored_fields
 from sweep.paper.table2 import TABLE_II, MethodResult, table2
 from sweep.paper.trends import COMPARED, Compensation, Trend, fig8, fig12
+from sweep.store.nonfinite import finite
 
 
 class OverI(BaseModel):

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from api.reading.snapshot import Row
 from api.results.filters import STORED, numeric_column
-from api.web.nonfinite import finite, without_nonfinite
 from sweep.paper.scores import sample_sd, score_name, t_interval
+from sweep.store.nonfinite import finite, without_nonfinite
 from sweep.store.vocabulary import FINISHED
 from trainer.config.lookup import UsageError, lookup
 

@@ -10,8 +10,9 @@ from api.reading.memo import memoise_by_rows
 from api.reading.snapshot import Row
 from api.sweeps.models import Cell, Column, Seed
 from api.web.formats import schema_of
-from api.web.nonfinite import finite, stored_fields, trusted
+from api.web.nonfinite import stored_fields, trusted
 from sweep.paper.scores import sample_sd, score_name
+from sweep.store.nonfinite import finite
 from sweep.store.vocabulary import FINISHED
 from trainer.config.settings import METHODS, SETTINGS
 

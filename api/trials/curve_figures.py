@@ -13,9 +13,9 @@ from api.drawing.panels import EDGES, CurvePanel, Stroke, height_of, stacked
 from api.reading.snapshot import Row
 from api.trials.dataset_facts import score_of
 from api.trials.models import Trial
-from api.web.nonfinite import without_nonfinite
 from api.web.words import number
 from sweep.paper.scores import SCORE_TITLES
+from sweep.store.nonfinite import without_nonfinite
 
 NOTHING = "No evaluation has been written yet."
 Rank = Literal["stable_rank", "effective_rank", "mean_ratio", "sigma2_ratio"]

@@ -14,10 +14,11 @@ from api.trials.models import Relative, ScoresAt, Trial, TrialDetail, Verdict
 from api.trials.series import Evaluation, Histogram, Spectrum
 from api.web import words
 from api.web.expense import expense_of
-from api.web.nonfinite import finite, trusted, without_nonfinite
+from api.web.nonfinite import trusted
 from sweep.report.expense import NO_RATES, GpuRates
 from sweep.store.device_hours import device_hours
 from sweep.store.judgement import healthy, reasons_not_judged
+from sweep.store.nonfinite import finite, without_nonfinite
 from sweep.store.schemas import SCORE_NAMES
 from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS
 

@@ -17,8 +17,9 @@ from api.trials.queries import trial
 from api.trials.series import Histogram
 from api.web import words
 from api.web.formats import schema_of
-from api.web.nonfinite import Nonfinite, finite, stored_fields
+from api.web.nonfinite import Nonfinite, stored_fields
 from sweep.paper.scores import score_name
+from sweep.store.nonfinite import finite
 from sweep.store.read_files import side_by_side
 from sweep.store.store import Store, StoreError
 from trainer.config.lookup import UsageError

@@ -17,7 +17,8 @@ from pydantic import BaseModel, Field
 
 from api import __main__ as command
 from api.web.flattening import flat_columns, flat_table
-from api.web.nonfinite import Nonfinite, finite
+from api.web.nonfinite import Nonfinite
+from sweep.store.nonfinite import finite
 from tests.api.servers import result_items
 
 DESCRIPTION = json.loads(Path(command.__file__).with_name("openapi.json").read_text())
