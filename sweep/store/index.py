@@ -85,8 +85,8 @@ def _origin(read: ReadFile) -> tuple[str, int, int, str]:
     return read.file.path, read.file.size, mtime_ns, read.digest
 
 
-def decoded(table: str, content: bytes, names: Sequence[str] | None = None) -> dict[str, ReadFile]:
-    """The indexed files by path, their rows with the columns `names` or all.
+def index_rows(table: str, content: bytes, names: Sequence[str] | None = None) -> pa.Table:
+    """The rows of an index with the columns `names`, or all, and FILE_COLUMNS.
 
     Raises ValueError or an Arrow error for an index that is damaged or of another version.
     """
@@ -95,7 +95,16 @@ def decoded(table: str, content: bytes, names: Sequence[str] | None = None) -> d
     if any(metadata.get(name.encode()) != text.encode() for name, text in VERSIONS.items()):
         raise ValueError("another version wrote it")
     columns = SCHEMAS[table].names if names is None else list(names)
-    stored = parquet.read(columns=[*columns, *FILE_COLUMNS.names], use_threads=False)
+    return parquet.read(columns=[*columns, *FILE_COLUMNS.names], use_threads=False)
+
+
+def decoded(table: str, content: bytes, names: Sequence[str] | None = None) -> dict[str, ReadFile]:
+    """The indexed files by path, their rows with the columns `names` or all.
+
+    Raises ValueError or an Arrow error for an index that is damaged or of another version.
+    """
+    columns = SCHEMAS[table].names if names is None else list(names)
+    stored = index_rows(table, content, columns)
     rows = compact_rows(stored.select(columns))
     origins = zip(*(column_values(stored, name) for name in FILE_COLUMNS.names), strict=True)
     files: dict[str, ReadFile] = {}

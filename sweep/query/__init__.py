@@ -1,0 +1,1 @@
+"""Read-only SQL over the store's tables, by DuckDB in a sandbox."""
