@@ -28,6 +28,7 @@ from api.reading.snapshot import NotFound
 from api.reading.version import code_version
 from api.results import page as results_page
 from api.results import routes as results_routes
+from api.sql import routes as sql_routes
 from api.sweeps import action_routes
 from api.sweeps import page as sweeps_page
 from api.sweeps import routes as sweep_routes
@@ -56,6 +57,7 @@ TIDYING_SECONDS = 15.0
 # In the order of the description.
 ROUTERS = (
     results_routes.router,
+    sql_routes.router,
     sweep_routes.router,
     trial_routes.router,
     generator_routes.router,

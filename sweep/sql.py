@@ -7,7 +7,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,8 @@ from sweep.report import text_tables
 from sweep.report.inventory import skipped_lines
 from sweep.report.text_tables import Grid
 from sweep.store.arrow_start import keep_arrow_from_pandas
-from sweep.store.compact_rows import column_values
 from sweep.store.nonfinite import finite
-from sweep.store.tables import csv_of, parquet_of
+from sweep.store.tables import csv_of, parquet_of, pylist
 from trainer.config.lookup import UsageError, lookup
 
 if TYPE_CHECKING:
@@ -103,16 +102,9 @@ def _write(found: Answer, format_name: str, out: Path | None) -> None:
     sys.stdout.buffer.flush()
 
 
-def rows_of(table: pa.Table) -> Iterator[Mapping[str, Any]]:
-    """Yields the rows as dictionaries."""
-    columns = [column_values(table, name) for name in table.column_names]
-    for values in zip(*columns, strict=True):
-        yield dict(zip(table.column_names, values, strict=True))
-
-
 def _grid(table: pa.Table) -> Grid:
     right = [f.name for f in table.schema if pa.types.is_integer(f.type) or f.type == pa.float64()]
-    rows = [[_cell(value) for value in row.values()] for row in rows_of(table)]
+    rows = [[_cell(value) for value in row.values()] for row in pylist(table)]
     return Grid(header=table.column_names, rows=rows, right=right, styles={})
 
 
@@ -128,7 +120,7 @@ def _text(found: Answer) -> bytes:
 
 def _json(found: Answer) -> bytes:
     lines = (
-        json.dumps(finite(row), default=lambda t: t.isoformat()) for row in rows_of(found.rows)
+        json.dumps(finite(row), default=lambda t: t.isoformat()) for row in pylist(found.rows)
     )
     return "".join(f"{line}\n" for line in lines).encode()
 

@@ -23,7 +23,7 @@ from api.web import formats
 from api.web.etags import not_modified_or_continue
 from api.web.latency import LatencyHistogram
 from api.web.streams import Streams
-from api.web.workers import Workers
+from api.web.workers import MOST_QUERIES, RUNNING_QUERIES, Workers
 from sweep.report.expense import NO_RATES, GpuRates
 from sweep.store.ownership import is_silent
 from sweep.store.read_files import side_by_side
@@ -46,6 +46,7 @@ class Service:
     latency: dict[tuple[str, str, str], LatencyHistogram] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     workers: Workers = field(default_factory=Workers)
+    queries: Workers = field(default_factory=lambda: Workers(RUNNING_QUERIES, MOST_QUERIES))
     # Of the one thread that counts the rows of a new snapshot for the metrics.
     metrics_thread: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 

@@ -28,6 +28,8 @@ MOST_RUNNING = 4
 # Of requests that run or wait; the figures of a page are some ten.
 MOST_REQUESTS = 200
 RETRY_SECONDS = "2"
+# Of statements of SQL, each of which takes a process: two cores are busy with two.
+RUNNING_QUERIES, MOST_QUERIES = 2, 20
 # Headers that an answer depends on, beside the address and the client's rights.
 HEADERS = ("accept", "accept-encoding", "if-none-match", "if-range", "range")
 RIGHTS = ("trusted", "may_control", "logged_in", "can_log_in")
@@ -45,18 +47,19 @@ class Answer:
 class Workers:
     """Used in the thread of the event loop alone, and so without a lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, running: int = MOST_RUNNING, most_requests: int | None = None) -> None:
         self.requests = 0
+        self._most_requests = most_requests
         self._answers: dict[Hashable, asyncio.Task[Answer]] = {}
-        self._limiter = anyio.CapacityLimiter(MOST_RUNNING)
+        self._limiter = anyio.CapacityLimiter(running)
 
     async def answer(self, question: Hashable, compute: Callable[[], Answer]) -> Answer:
         """The answer to the question, which `compute` gives unless it is being computed.
 
         Raises HTTPException (503) if too many requests are waiting.
         """
-        if self.requests >= MOST_REQUESTS:
-            reason = f"{self.requests} requests for tables and figures wait: ask again later"
+        if self.requests >= (self._most_requests or MOST_REQUESTS):
+            reason = f"{self.requests} requests wait for answers as this one: ask again later"
             raise HTTPException(503, reason, headers={"Retry-After": RETRY_SECONDS})
         self.requests += 1
         try:
@@ -81,10 +84,18 @@ def heavy(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
     All that the route's answer depends on has to be in `_question`.
     """
+    return _by_workers("workers", endpoint)
 
+
+def bounded_query(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates such a route whose answer is a process's: it keeps no heavy question waiting."""
+    return _by_workers("queries", endpoint)
+
+
+def _by_workers(name: str, endpoint: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(endpoint)
     async def answered(request: Request, **arguments: Any) -> Response:
-        workers: Workers = request.app.state.service.workers
+        workers: Workers = getattr(request.app.state.service, name)
         compute = functools.partial(_compute, endpoint, request, arguments)
         question = _question(endpoint, request, arguments["snapshot"])
         answer = await workers.answer(question, compute)

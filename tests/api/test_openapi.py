@@ -109,6 +109,7 @@ def test_an_answer_is_as_described(http: httpx2.Client, good: dict[str, str], pa
     two = [item["trial_id"] for item in http.get("/results?limit=2").json()["items"]]
     required: dict[str, Any] = {
         "/figures/fig5": {"trial_id": good["trial_id"]}, "/figures/fig8": {"setting": "C_32-32"},
+        "/sql": {"q": "from trials"},
         **{path: {"t": two} for path in DESCRIPTION["paths"] if "/compare" in path},
     }  # fmt: skip
     response = http.get(address(path, good), params=required.get(path, {}))

@@ -33,7 +33,8 @@ def answers(http: httpx2.Client) -> Iterator[str]:
     names = {
         "trial_id": trial, "name": "demo", "number": "7", "table": "spectra", "iteration": "0",
     }  # fmt: skip
-    needed = {"t": f"t={trial}&t={other}", "setting": "setting=C_32-32", "by": "by=method"}
+    needed = {"t": f"t={trial}&t={other}", "setting": "setting=C_32-32", "by": "by=method",
+              "q": "q=from+trials+limit+2"}  # fmt: skip
     for path, operations in http.get("/openapi.json").json()["paths"].items():
         if "get" not in operations or path.endswith("events"):
             continue

@@ -90,6 +90,7 @@ def test_a_table_is_to_be_had_as_every_file(
 ) -> None:
     two = [item["trial_id"] for item in result_items(http, limit=2)]
     query = {"t": two} if "/compare" in path else {}
+    query |= {"q": "from trials"} if path == "/sql" else {}
     address = path.format(**values)
     csv, parquet, arrow = (
         http.get(address, params=query | {"format": format})
