@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from api.pages.rendering import PLOTLY_VERSION
 from api.publish import markup
 from api.publish.figures import PublishedFigure, figures_of
-from api.publish.local_service import Answer, LocalService
+from api.publish.local_service import LocalService
 from api.publish.pages import Site, published_page
+from api.web.in_process import Answer
 
 # Their figures are named as they are there; those of other pages after their page.
 MAIN_PAGES = ("index.html", "sweep.html")

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
-
-from starlette.types import Message
+from urllib.parse import urlencode
 
 from api.app import create_app
 from api.publish.part import SweepPart
 from api.reading.snapshot import Snapshot
+from api.web.in_process import Answer, ask
 from sweep.store.store import StoreError
-
-# By this name every service without tokens can be asked: see `api.web.hosts`.
-HOST = b"127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response of the service; `media` is without its parameters."""
-
-    status: int
-    media: str
-    body: bytes
 
 
 class LocalService:
@@ -46,38 +31,7 @@ class LocalService:
 
     async def get(self, address: str) -> Answer:
         """The answer to a path with its query, uncompressed."""
-        parts = urlsplit(address)
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": unquote(parts.path),
-            "raw_path": parts.path.encode(),
-            "query_string": parts.query.encode(),
-            "root_path": "",
-            "headers": [(b"host", HOST)],
-            "client": ("127.0.0.1", 0),
-            "server": ("127.0.0.1", 80),
-        }
-        messages: list[Message] = []
-        pending: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
-
-        async def receive() -> Message:
-            if not pending:
-                await asyncio.Event().wait()  # the client stays until it has its answer
-            return pending.pop()
-
-        async def send(message: Message) -> None:
-            messages.append(message)
-
-        await self.app(scope, receive, send)
-        start = next(m for m in messages if m["type"] == "http.response.start")
-        headers = {name.lower(): value.decode() for name, value in start["headers"]}
-        body = b"".join(m.get("body", b"") for m in messages if m["type"] == "http.response.body")
-        media = headers.get(b"content-type", "").partition(";")[0]
-        return Answer(start["status"], media, body)
+        return await ask(self.app, address)
 
 
 def with_query(path: str, query: Mapping[str, Any]) -> str:

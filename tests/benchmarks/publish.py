@@ -30,9 +30,10 @@ from ledger import record, say
 from PIL import Image
 from processes import free_port, start
 
-from api.publish.local_service import Answer, LocalService
+from api.publish.local_service import LocalService
 from api.publish.part import SweepPart
 from api.publish.site import Request, build
+from api.web.in_process import Answer
 from sweep.run.rows import plan_rows
 from sweep.store.tables import columns
 from trainer.config.settings import SETTINGS

@@ -12,8 +12,8 @@ import pytest
 
 from api.publish.builder import in_format, normal, reason_of
 from api.publish.figures import choice_key, figures_of, unpacked
-from api.publish.local_service import Answer
 from api.publish.markup import parse
+from api.web.in_process import Answer
 from sweep.store.store import Store
 
 
