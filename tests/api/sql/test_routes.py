@@ -85,6 +85,7 @@ def test_a_refusal_is_a_problem_of_one_line(http: httpx2.Client, q: str, reason:
     assert len(response.json()["detail"].splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_other_requests_do_not_wait_for_it(
     http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

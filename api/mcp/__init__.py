@@ -1,0 +1,1 @@
+"""The service's questions as tools of the Model Context Protocol."""
