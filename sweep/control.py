@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 from sweep.cli.commands import parser, run, store_of
@@ -29,6 +30,7 @@ def _ask(argv: list[str] | None) -> int:
     p.add_argument("sweep", metavar="NAME", help="as `python -m sweep.status` lists it")
     p.add_argument("action", metavar="ACTION", help="stop or retry")
     p.add_argument("--trial", metavar="ID", help="one trial only; retry needs it")
+    p.add_argument("--json", action="store_true", help="the request as one JSON object")
     args = p.parse_args(argv)
     lookup("action", dict.fromkeys(("stop", "retry")), args.action)
     store = store_of(args.results)
@@ -41,7 +43,12 @@ def _ask(argv: list[str] | None) -> int:
         raise UsageError(f"sweep {args.sweep!r} is not running: its own command goes on with it")
     action = STOP_SWEEP if args.trial is None else f"{args.action}-trial"
     ask(store, args.sweep, action, args.trial)
-    sys.stdout.write(f"asked {args.sweep} to {args.action} {args.trial or 'all its trials'}\n")
+    if args.json:
+        request = {"sweep": args.sweep, "action": action, "trial_id": args.trial}
+        sys.stdout.write(json.dumps(request) + "\n")
+    else:
+        whom = args.trial or "all its trials"
+        sys.stdout.write(f"asked {args.sweep} to {args.action} {whom}\n")
     return 0
 
 

@@ -19,7 +19,7 @@ from sweep.store.arrow_start import keep_arrow_from_pandas
 from sweep.store.compact_rows import values_by_column
 from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store
-from sweep.store.tables import columns, csv_of, csv_of_columns, parquet_of
+from sweep.store.tables import columns, csv_of, csv_of_columns, json_lines_of, parquet_of
 from sweep.store.vocabulary import FINISHED, Row
 from trainer.config.lookup import UsageError, lookup
 
@@ -27,12 +27,13 @@ EXAMPLES = """\
   python -m sweep.export demo --format csv > demo.csv
   python -m sweep.export demo --format parquet --table evaluations --out curves.parquet
   python -m sweep.export demo --format latex
-csv and parquet hold trials (the default), evaluations, or the comparison with Table II in
-records (table2). latex (booktabs) and markdown hold that comparison as a table.
+csv, parquet and json (one object per row and line) hold trials (the default), evaluations, or the
+comparison with Table II in records (table2). latex (booktabs) and markdown hold that comparison
+as a table.
 exit code: 0, 2 bad input
 """
 SHEETS: dict[str, Callable[[Sheet], str]] = {"latex": latex, "markdown": markdown}
-FORMATS = ("csv", "parquet", *SHEETS)
+FORMATS = ("csv", "parquet", "json", *SHEETS)
 _RESULT = ("method", "i_ratio", "n", "score", "mean", "sd", "comparable")
 _OF_SEEDS = ("best", *SIGNAL_MARKS)
 TABLES = ("trials", "evaluations", "table2")
@@ -46,7 +47,11 @@ def main(argv: list[str] | None = None) -> int:
 def _export(argv: list[str] | None) -> int:
     p = parser("export", "Write what a sweep has measured in another format.", EXAMPLES)
     p.add_argument("name", metavar="NAME", help="the sweep")
-    p.add_argument("--format", required=True, metavar="F", help=", ".join(FORMATS))
+    formats = p.add_mutually_exclusive_group(required=True)
+    formats.add_argument("--format", metavar="F", help=", ".join(FORMATS))
+    formats.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="the same as that format"
+    )
     p.add_argument("--table", metavar="T", help=f"{', '.join(TABLES)} (default: see below)")
     p.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     args = p.parse_args(argv)
@@ -56,7 +61,7 @@ def _export(argv: list[str] | None) -> int:
     if args.format in SHEETS and table != "table2":
         raise UsageError(
             f"--format {args.format} holds the comparison with Table II only: for {table} give "
-            "--format csv or parquet"
+            "--format csv, parquet or json"
         )
     if args.format == "parquet" and args.out is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal: give --out FILE, or redirect it")
@@ -93,6 +98,8 @@ def _content(store: Store, stored: Inventory, name: str, format: str, table: str
         exported = columns(table, [row for i in ids for row in store.read_rows(table, i)])
     else:
         exported = columns(table, records)
+    if format == "json":
+        return json_lines_of(exported)
     return parquet_of(exported) if format == "parquet" else csv_of(exported, newline="\n")
 
 

@@ -6,10 +6,12 @@ killed.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from sweep.cli.commands import parser, run, store_of, teller
 from sweep.report.delivery import check_receiver, place_of
@@ -64,6 +66,9 @@ def _notify(argv: list[str] | None) -> int:
         default=os.environ.get(SERVICE),
         help=f"where people reach `python -m api`, for the links (default: ${SERVICE})",
     )
+    p.add_argument(
+        "--json", action="store_true", help="each notice that was sent as one JSON object per line"
+    )
     args = p.parse_args(argv)
     if not args.to:
         raise UsageError(f"nobody to tell: give --to URL|COMMAND, or set {RECEIVER}")
@@ -71,10 +76,21 @@ def _notify(argv: list[str] | None) -> int:
     store = store_of(args.results).with_patience(PATIENCE_SECONDS)
     inventory(store, sweep=args.name)
     notifier = Notifier(
-        store=store, sweep=args.name, receiver=args.to, service=args.service, say=say
+        store=store,
+        sweep=args.name,
+        receiver=args.to,
+        service=args.service,
+        say=say,
+        report=write_json if args.json else None,
     )
     follow(notifier)
     return 0
+
+
+def write_json(sent: Mapping[str, Any]) -> None:
+    """Writes a notice that was sent, and how, as a line of JSON."""
+    sys.stdout.write(json.dumps(sent) + "\n")
+    sys.stdout.flush()
 
 
 def follow(notifier: Notifier, sleep: Callable[[float], None] = time.sleep) -> None:

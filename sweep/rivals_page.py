@@ -48,6 +48,7 @@ def _write_page(argv: list[str] | None) -> int:
     p.add_argument("folder", type=Path, metavar="DIR", help=f"with {TRIALS} and {CONTEST}")
     p.add_argument("page", type=Path, metavar="FILE", help="page of Markdown")
     p.add_argument("--take", metavar="NAME", help="first take this sweep out of the store")
+    p.add_argument("--json", action="store_true", help="what was written as one JSON object")
     args = p.parse_args(argv)
     if args.take:
         _take(store_of(args.results), args.take, args.folder)
@@ -60,10 +61,14 @@ def _write_page(argv: list[str] | None) -> int:
     methods = [method["method"] for method in contest["methods"]]
     sheet = scores_sheet(scores, methods, contest["settings"], len(contest["seeds"]))
     parts = [markdown(sheet), markdown(tuning_sheet(contest))]
-    if any("sn" in cell.differences for cell in scores):
+    has_picture = any("sn" in cell.differences for cell in scores)
+    if has_picture:
         write_file(picture, forest_plot(scores, "sn").encode())
         parts.insert(1, f"![paired differences to SN by setting and method]({relative})\n")
     write_file(args.page, _page(args.page, "\n".join(parts)).encode())
+    if args.json:
+        written = {"page": str(args.page), "picture": str(picture) if has_picture else None}
+        sys.stdout.write(json.dumps(written | {"trials": len(rows)}) + "\n")
     return 0
 
 

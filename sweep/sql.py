@@ -18,8 +18,7 @@ from sweep.report import text_tables
 from sweep.report.inventory import skipped_lines
 from sweep.report.text_tables import Grid
 from sweep.store.arrow_start import keep_arrow_from_pandas
-from sweep.store.nonfinite import finite
-from sweep.store.tables import csv_of, parquet_of, pylist
+from sweep.store.tables import csv_of, json_lines_of, parquet_of, pylist
 from trainer.config.lookup import UsageError, lookup
 
 if TYPE_CHECKING:
@@ -118,13 +117,6 @@ def _text(found: Answer) -> bytes:
     return "".join(f"{line}\n" for line in text_tables.plain_lines(_grid(found.rows))).encode()
 
 
-def _json(found: Answer) -> bytes:
-    lines = (
-        json.dumps(finite(row), default=lambda t: t.isoformat()) for row in pylist(found.rows)
-    )
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
 def _arrow(found: Answer) -> bytes:
     notes = {CUT: found.cut or "", LEFT_OUT: json.dumps(found.left_out)}
     table = found.rows.replace_schema_metadata(notes)
@@ -136,7 +128,7 @@ def _arrow(found: Answer) -> bytes:
 
 _CONTENTS: Mapping[str, Callable[[Answer], bytes]] = {
     "text": _text,
-    "json": _json,
+    "json": lambda found: json_lines_of(found.rows),
     "csv": lambda found: csv_of(found.rows, newline="\n"),
     "parquet": lambda found: parquet_of(found.rows),
     "arrow": _arrow,

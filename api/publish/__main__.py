@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import json
 import shlex
 import sys
 import time
@@ -87,6 +88,7 @@ def _parser() -> Parser:
         help="grids of generated images of each trial, 2 or more, evenly spread (default: as many "
         "as 100 kB hold)",
     )
+    parser.add_argument("--json", action="store_true", help="what was made as one JSON object")
     return parser
 
 
@@ -107,6 +109,17 @@ def _publish(argv: list[str]) -> int:
         size = target.write_manifest(fresh)
         sums = hashlib.sha256((fresh / target.MANIFEST).read_bytes()).hexdigest()
         target.check_target(options.out, force=options.force)
+    if options.json:
+        made = {
+            "folder": str(options.out),
+            "trials": len(part.trial_ids),
+            "figures": builder.figures,
+            "bytes": size,
+            "manifest_sha256": sums,
+            "left_out": builder.left_out,
+        }
+        sys.stdout.write(json.dumps(made) + "\n")
+        return 0
     sys.stdout.write(
         f"{options.out}: {len(part.trial_ids)} trials, {builder.figures} figures, "
         f"{size / 1e6:.1f} MB; open {options.out / 'index.html'}\n"

@@ -34,7 +34,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 300.0
 
 @dataclass(slots=True, kw_only=True)
 class Notifier:
-    """Sends the notices of a sweep to a receiver. `say` is told, a line each, what goes wrong."""
+    """Sends the notices of a sweep to a receiver. `say` is told, a line each, what goes wrong,
+    and `report` of each notice as it is kept."""
 
     store: Store
     sweep: str
@@ -42,6 +43,7 @@ class Notifier:
     service: str | None
     say: Callable[[str], None]
     send: Callable[[str, str, Mapping[str, Any]], Outcome] = deliver
+    report: Callable[[Mapping[str, Any]], None] | None = None
     queue: deque[tuple[Notice, datetime]] = field(default_factory=deque)
     attempt: str | None = None
     is_over: bool = False
@@ -121,6 +123,8 @@ class Notifier:
     def _keep(self, notice: Notice, message: Mapping[str, Any], outcome: Outcome) -> None:
         refused = None if outcome.delivered else outcome.reason
         sent = {**message, "refused": refused, "sent_at": datetime.now(UTC).isoformat()}
+        if self.report is not None:
+            self.report(sent)
         path = f"{FOLDER}/{self.sweep}/{notice.key}.json"
         try:
             self.store.write(path, json.dumps(sent).encode())

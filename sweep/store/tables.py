@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweep.store.compact_rows import CompactRow, column_values, compact_rows, values_by_column
+from sweep.store.nonfinite import finite
 from sweep.store.schemas import SCHEMA_VERSION, SCHEMAS
 from sweep.store.validation import left_out, row_problem, row_problems
 
@@ -66,6 +67,17 @@ def _leaf(path: str, values: pa.Array) -> tuple[str, pa.Array]:
 
 def _holds_nan(values: pa.Array) -> bool:
     return pa.types.is_floating(values.type) and values.is_nan().true_count > 0
+
+
+def json_lines_of(table: pa.Table) -> bytes:
+    """Bytes of one JSON object per row and line.
+
+    A number that is not finite is null, and named in the row's `nonfinite`; a time is ISO 8601.
+    """
+    lines = (
+        json.dumps(finite(row), default=lambda time: time.isoformat()) for row in pylist(table)
+    )
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def csv_of(table: pa.Table, *, newline: str = "\r\n") -> bytes:
