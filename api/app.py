@@ -36,7 +36,7 @@ from api.trials import figure_routes as trial_figure_routes
 from api.trials import generator_routes
 from api.trials import page as trial_page
 from api.trials import routes as trial_routes
-from api.web import addresses, events, operation, problems
+from api.web import addresses, events, llms, operation, problems
 from api.web.access import Tokens
 from api.web.downloads import Downloads
 from api.web.etags import CachedResponse, NotModified, ResponseCache, ResponseCaching
@@ -64,6 +64,7 @@ ROUTERS = (
     paper_routes.router,
     detector_routes.router,
     operation.router,
+    llms.router,
     sweep_routes.figure_router,
     paper_figure_routes.router,
     detector_routes.figure_router,

@@ -25,7 +25,7 @@ DESCRIPTION = json.loads(Path(command.__file__).with_name("openapi.json").read_t
 # Neither a table nor a row: drawings, pictures, streams, probes and metrics.
 NO_TABLES = (
     *("/figures/", "/events", "/healthz", "/readyz", "/metrics", "/samples/{iteration}"),
-    *("/generator", "/generate"),
+    *("/generator", "/generate", "/llms.txt"),
 )
 TABLES = [
     path for path, does in DESCRIPTION["paths"].items()
