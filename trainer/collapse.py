@@ -53,7 +53,7 @@ def judge(
     Of a run planned shorter than the thresholds hold for, divergence alone is judged.
     """
     t = thresholds
-    diverged = _streak(history, 1, lambda r: not r["finite"])
+    diverged = streak(history, 1, lambda r: not r["finite"])
     if iterations < t.shortest:
         return _divergence_alone(diverged, iterations, t)
     early, late = t.burn_in * iterations, t.spectral_burn_in * iterations
@@ -63,8 +63,8 @@ def judge(
         mode_collapse, mode_rule = _mode_collapse(history, early, modes, t)
     n_layers = len(history[0]["sigma2_ratio"]) if history else 0
     spectral = spectral_collapse(history, voting_layers(n_layers), late, t)
-    gap_gone = _streak(history, t.patience, lambda r: abs(r["gap"]) < t.gap_gone, early)
-    dead = _streak(history, t.patience, lambda r: r["d_spread"] < t.dead_spread, early)
+    gap_gone = streak(history, t.patience, lambda r: abs(r["gap"]) < t.gap_gone, early)
+    dead = streak(history, t.patience, lambda r: r["d_spread"] < t.dead_spread, early)
     rules = {
         "mode_collapse": mode_rule,
         "spectral_collapse": f"sigma_2/sigma_1 of {t.layers_fell} or more 3x3 layers below "
@@ -83,11 +83,11 @@ def judge(
     period = history[-1]["iteration"] - history[-2]["iteration"] if len(history) > 1 else 0
     stop_due_at = {
         "diverged": diverged,
-        "dead discriminator": _delayed(dead, t.grace * period),
-        "mode collapse": _delayed(mode_collapse, t.grace * period),
+        "dead discriminator": delayed(dead, t.grace * period),
+        "mode collapse": delayed(mode_collapse, t.grace * period),
         "spectral collapse without a gap": None
         if projected or spectral is None or gap_gone is None
-        else _delayed(max(spectral, gap_gone), t.grace * period),
+        else delayed(max(spectral, gap_gone), t.grace * period),
     }
     return Verdict(
         mode_collapse_at=mode_collapse,
@@ -152,7 +152,7 @@ def spectral_collapse(
         share = record.get("spectrum_low", math.inf)
         return share - lowest[record["iteration"]] > t.low_share_rose
 
-    return _streak(history, t.patience, has_fallen, burn_in)
+    return streak(history, t.patience, has_fallen, burn_in)
 
 
 def _reference_shares(history: Sequence[Record]) -> dict[int, float]:
@@ -174,7 +174,7 @@ def _mode_collapse(
     fewest = t.modes_never * modes
     # A run that never rose is bad from the start; it counts as collapsed from the burn-in on.
     risen_late = [r for r in history if r["iteration"] >= burn_in]
-    never = _streak(risen_late, t.patience, lambda r: r["modes"] < fewest)
+    never = streak(risen_late, t.patience, lambda r: r["modes"] < fewest)
     best = list(itertools.accumulate((r["modes"] for r in history), max))
     so_far = dict(zip((r["iteration"] for r in history), best, strict=True))
 
@@ -182,7 +182,7 @@ def _mode_collapse(
         highest = so_far[record["iteration"]]
         return highest >= 2 * fewest and record["modes"] < t.modes_fell * highest
 
-    fell = _streak(history, t.patience, has_fallen)
+    fell = streak(history, t.patience, has_fallen)
     if fell is not None and (never is None or fell <= never):
         return fell, f"modes below {t.modes_fell:g} of the best so far, {t.patience} times"
     return never, f"modes below {fewest:g} after the burn-in, {t.patience} times"
@@ -198,7 +198,7 @@ def _score_collapse(
     # The first score of a branch is of a trained network: nothing to compare with.
     first = history[0]["fid"] if history[0]["iteration"] == 0 else math.inf
     late = [r for r in history if r["iteration"] >= burn_in]
-    never = _streak(late, t.patience, lambda r: r["fid"] > t.fid_never * first)
+    never = streak(late, t.patience, lambda r: r["fid"] > t.fid_never * first)
     best = itertools.accumulate(
         ((r["inception_score"], r["fid"]) for r in history),
         lambda a, b: (max(a[0], b[0]), min(a[1], b[1])),
@@ -210,7 +210,7 @@ def _score_collapse(
         fell = record["inception_score"] < t.is_fell * highest
         return fell and record["fid"] > t.fid_rose * lowest
 
-    fell = _streak(history, t.patience, has_fallen)
+    fell = streak(history, t.patience, has_fallen)
     if fell is not None and (never is None or fell <= never):
         rule = f"IS below {t.is_fell:g} of its best and FID above {t.fid_rose:g} of its best"
         return fell, f"{rule}, {t.patience} times"
@@ -218,7 +218,7 @@ def _score_collapse(
     return never, f"{rule}, {t.patience} times"
 
 
-def _streak(
+def streak(
     records: Sequence[Record],
     patience: int,
     bad: Callable[[Record], bool],
@@ -238,5 +238,5 @@ def _streak(
     return None
 
 
-def _delayed(iteration: int | None, delay: int) -> int | None:
+def delayed(iteration: int | None, delay: int) -> int | None:
     return None if iteration is None else iteration + delay

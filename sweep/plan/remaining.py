@@ -21,7 +21,7 @@ from sweep.store.trial_ownership import (
     owner_in_words,
     record_path,
 )
-from sweep.store.vocabulary import BESIDE_A_SWEEP, FINISHED, is_halved
+from sweep.store.vocabulary import FINISHED, is_halved, sweep_name_problem
 from trainer.config.lookup import UsageError
 from trainer.config.trial import TrialConfig
 
@@ -53,10 +53,8 @@ def default_name(experiment: str, plan: Plan) -> str:
 
 def check_name(store: Store, name: str, plan: Plan) -> None:
     """Raises UsageError if the name cannot be one, or belongs to trials that the plan lacks."""
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name[0] in "-.":
-        raise UsageError(f"--name {name!r} may hold letters, digits, '-', '_' and '.' only")
-    if name.endswith(BESIDE_A_SWEEP):
-        raise UsageError(f"--name {name!r} ends like a file that stands beside a sweep's own")
+    if (problem := sweep_name_problem(name)) is not None:
+        raise UsageError(f"--name {name!r} {problem}")
     planned = {config.trial_id for config in plan.trials}
     stored = store.read_table("sweeps", name)
     stored_ids = [] if stored is None else stored["trial_id"].to_pylist()

@@ -31,3 +31,13 @@ TIMES = ("started_at", "updated_at")
 def study_path(sweep: str) -> str:
     """The file with what a search or a comparison of rivals has found."""
     return f"sweeps/{sweep}.study.json"
+
+
+def sweep_name_problem(name: str) -> str | None:
+    """Says why a sweep cannot be called so; None if it can."""
+    letters = name.replace("-", "").replace("_", "").replace(".", "")
+    if not letters.isalnum() or name[0] in "-.":
+        return "may hold letters, digits, '-', '_' and '.' only"
+    if name.endswith(BESIDE_A_SWEEP):
+        return "ends like a file that stands beside a sweep's own"
+    return None
