@@ -15,6 +15,7 @@ from api.trials.models import ScoresAt, Trial, TrialDetail
 from api.web.words import number
 from sweep.store.nonfinite import without_nonfinite
 from trainer.config.lookup import UsageError
+from trainer.config.own_trial import PROFILE as OWN
 
 FEWEST, MOST = 2, 8
 # Names are long and alike: only those that sort near an unknown one are compared with it.
@@ -98,6 +99,8 @@ def _word(name: str, trial: Trial) -> str:
 
 def latent_vectors(trials: Sequence[TrialDetail]) -> str | None:
     """Returns why latent vectors differ: they follow from the seed and their own size alone."""
+    if any(trial.profile == OWN for trial in trials):
+        return "a loop of its own draws them as it likes"
     if len({trial.seed for trial in trials}) > 1:
         return "seeds differ"
     configs = [trial.config for trial in trials if trial.config is not None]
@@ -116,8 +119,8 @@ def _rows_at_common_iteration(curves: Sequence[Sequence[Row]]) -> list[Row | Non
 def _compared_trial(
     trial: TrialDetail, first: TrialDetail, label: str, matched: tuple[Row | None, Row | None]
 ) -> ComparedTrial:
-    score = dataset_facts.score_of(trial)
-    comparable = score == dataset_facts.score_of(first) and trial.trial_id != first.trial_id
+    score, title = dataset_facts.score_of(trial), dataset_facts.title_of(trial)
+    comparable = title == dataset_facts.title_of(first) and trial.trial_id != first.trial_id
     scores, first_scores = (
         None if row is None else ScoresAt.model_validate(_scores(row)) for row in matched
     )
@@ -128,7 +131,7 @@ def _compared_trial(
         shared_fields
         | {
             "label": label,
-            "score": score,
+            "score": trial.score or score,
             "best_distance": _distance(trial.best, first.best, score, comparable),
             "final_distance": _distance(trial.final, first.final, score, comparable),
             "matched_distance": _distance(scores, first_scores, score, comparable),

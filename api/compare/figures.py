@@ -13,6 +13,7 @@ from api.drawing.panels import EDGES, CurvePanel, Stroke, height_of, stacked
 from api.reading.snapshot import Row
 from api.trials.curve_figures import NOTHING, TITLES, cursor_meta, distance_and_quality
 from api.trials.models import Trial
+from sweep.paper.scores import OWN_SCORE
 
 # Okabe and Ito's, without the ones that vanish on a light or on a dark ground.
 PALETTE = (
@@ -68,8 +69,10 @@ def curves(
         for key, line in lines(rows, keys, MOST_POINTS).items():
             if line.values or line.odd:
                 strokes[key].append(_stroke(label, trial, line, style, scale))
+    declared = {trial.score for _, trial, _ in trials if trial.score is not None}
+    titles = {**TITLES, OWN_SCORE: " or ".join(sorted(declared)) or OWN_SCORE}
     panels = [
-        CurvePanel(title=TITLES[key], strokes=panel_strokes)
+        CurvePanel(title=titles.get(key, key), strokes=panel_strokes)
         for key, panel_strokes in strokes.items()
         if panel_strokes
     ]

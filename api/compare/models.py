@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -13,7 +13,7 @@ from api.trials.models import ScoresAt, Verdict
 class DistanceAt(BaseModel):
     """A trial's distance, and by how much it is above the first trial's."""
 
-    value: float | None = Field(description="FID or FD-digits, lower is better")
+    value: float | None = Field(description="FID or FD-digits, lower is better, or a loop's own")
     iteration: int | None
     above_first: float | None = Field(description="null for the first, and where scores differ")
 
@@ -32,7 +32,7 @@ class ComparedTrial(BaseModel):
     iteration: int | None = Field(description="G updates done")
     iterations: int = Field(description="G updates planned")
     verdict: Verdict
-    score: Literal["fd_digits", "fid"] = Field(description="which distance decides")
+    score: str = Field(description="which score decides: a distance, or a loop's own")
     best: ScoresAt | None
     final: ScoresAt | None
     best_distance: DistanceAt

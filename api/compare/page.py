@@ -68,7 +68,7 @@ def compare(
         every=all,
         styles=figures.styles([trial.method for trial in trials]),
         layers=layers,
-        layer=min(layer, len(layers) - 1),
+        layer=max(0, min(layer, len(layers) - 1)),
         scale=figures.scale_of(trials),
         steps=_steps(service, records),
         samples=samples,

@@ -86,12 +86,11 @@ def read_score(name: str | None, rows: Sequence[Row]) -> str:
     """
     if name is not None:
         return numeric_column("score", name)
-    names = sorted({score_name(row) for row in rows}) or ["fid"]
-    if len(names) > 1:
-        raise UsageError(
-            f"these trials are judged by {' and '.join(names)}: give score=, or a profile"
-        )
-    return f"best_{names[0]}"
+    columns = {row.get("score") or score_name(row): score_name(row) for row in rows}
+    if len(columns) > 1:
+        names = " and ".join(sorted(columns))
+        raise UsageError(f"these trials are judged by {names}: give score=, or a profile")
+    return f"best_{next(iter(columns.values()), 'fid')}"
 
 
 def groups(rows: Iterable[Row], score: str, by: Sequence[str], agg: Sequence[str]) -> list[Group]:

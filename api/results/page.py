@@ -27,6 +27,7 @@ from api.results.filters import (
 )
 from api.results.parameters import TrialFilters
 from api.trials import queries
+from api.trials.dataset_facts import score_of
 from api.web.addresses import public_address
 from api.web.etags import not_modified_or_continue
 from api.web.parameters import Now, separated
@@ -46,7 +47,8 @@ OFFERED = (
     "best_iteration", "best_ema_fd_digits", "best_ema_fid", "best_ema_modes",
     "final_ema_fd_digits", "final_ema_fid", "final_ema_modes", "final_spectrum_left",
     "mode_collapse_at", "spectral_collapse_at", "dead_at", "diverged_at", "healthy", "stop_reason",
-    "rung", "seconds", "host", "started_at", "failures", "parent", "objective",
+    "rung", "seconds", "host", "started_at", "failures", "parent", "objective", "score",
+    "best_own_score", "final_own_score",
 )  # fmt: skip
 GROUPINGS = (
     "method", "method,i_ratio", "setting,method", "setting,method,i_ratio", "group,method",
@@ -107,6 +109,7 @@ def trial_list(
         "trials.html",
         **shared,
         rows=[(queries.trial(row), {n: row.get(n) for n in names}) for row in listed.records],
+        score_of=score_of,
         n=sum(1 for _ in matching(snapshot, filters)),
         of=len(snapshot.records),
         columns=[(name, _sorted_by(name, listed.records)) for name in names],

@@ -62,7 +62,7 @@ def _cell(rows: Sequence[Row], key: Key) -> Cell:
     ]
     fields = {
         **dict(zip(KEY, key, strict=True)),
-        "score": score,
+        "score": rows[0].get("score") or score,
         "n": len(best),
         "mean": statistics.fmean(best) if best else None,
         "sd": sample_sd(best) if len(best) > 1 else None,

@@ -31,10 +31,11 @@ class TimeLeft(BaseModel):
 
 
 class Best(BaseModel):
-    """The lowest distance on a data set so far, before mode collapse."""
+    """The best score on a data set so far, before mode collapse: the lowest distance, or what a
+    loop of its own declares."""
 
     dataset: str
-    score: Literal["fd_digits", "fid"]
+    score: str
     value: float
     iteration: int
     trial_id: str
@@ -127,7 +128,7 @@ class Cell(BaseModel):
     method: str
     i_ratio: float | None
     data_share: float | None = Field(description="of the training images; null for all")
-    score: Literal["fd_digits", "fid"]
+    score: str
     n: int = Field(description="finished trials with a score")
     mean: float | None
     sd: float | None = Field(description="null for n < 2")

@@ -15,7 +15,7 @@ from api.reading.snapshot import Driver, Row, Snapshot
 from api.sweeps.models import Best, Progress, RungStops, Sweep, SweepDetail, TimeLeft
 from api.web.expense import expense_of
 from api.web.words import duration
-from sweep.paper.scores import score_name
+from sweep.paper.scores import is_higher_better, score_name, score_title
 from sweep.report.expense import NO_RATES, GpuRates
 from sweep.report.states import (
     finite_eta,
@@ -82,25 +82,31 @@ def _tally(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
 
 
 def _best(records: Iterable[Row]) -> list[Best]:
-    lowest: dict[str, Row] = {}
+    best: dict[tuple[str, str], Row] = {}
     for record in records:
+        key = record["dataset"], score_title(record)
         value = record[f"best_{score_name(record)}"]
-        lowest_yet = lowest.get(record["dataset"])
         if value is None or not math.isfinite(value):
             continue
-        if lowest_yet is None or value < lowest_yet[f"best_{score_name(lowest_yet)}"]:
-            lowest[record["dataset"]] = record
+        if key not in best or _cost(record) < _cost(best[key]):
+            best[key] = record
     return [
         Best.model_validate(
             {
                 **{name: record[name] for name in Best.model_fields if name in record},
-                "score": score_name(record),
+                "score": record.get("score") or score_name(record),
                 "value": record[f"best_{score_name(record)}"],
                 "iteration": record["best_iteration"],
             }
         )
-        for _, record in sorted(lowest.items())
+        for _, record in sorted(best.items())
     ]
+
+
+def _cost(record: Row) -> float:
+    """The best score as a cost: negative where higher is better."""
+    value = record[f"best_{score_name(record)}"]
+    return -value if is_higher_better(record) else value
 
 
 def sweep_detail(

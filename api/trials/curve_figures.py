@@ -14,8 +14,9 @@ from api.reading.snapshot import Row
 from api.trials.dataset_facts import score_of
 from api.trials.models import Trial
 from api.web.words import number
-from sweep.paper.scores import SCORE_TITLES
+from sweep.paper.scores import OWN_SCORE, SCORE_TITLES
 from sweep.store.nonfinite import without_nonfinite
+from trainer.config.own_trial import PROFILE as OWN
 
 NOTHING = "No evaluation has been written yet."
 Rank = Literal["stable_rank", "effective_rank", "mean_ratio", "sigma2_ratio"]
@@ -25,7 +26,7 @@ RANKS: dict[Rank, str] = {
     "mean_ratio": "mean σ/σ₁",
     "sigma2_ratio": "σ₂/σ₁",
 }
-DISTANCES = ("fd_digits", "fid", "mode_distance", "equilibrium_distance")
+DISTANCES = ("fd_digits", "fid", "mode_distance", "equilibrium_distance", OWN_SCORE)
 QUALITIES = ("inception_score", "modes")
 TITLES = {
     **{name: f"{title} (lower is better)" for name, title in SCORE_TITLES.items()},
@@ -65,12 +66,13 @@ def curves(
     """Columns over iterations, by default scores, losses and gap; collapses marked."""
     if not rows:
         return no_figure(NOTHING, source)
+    rows = with_own_values(rows)
     titled = [(key, [key]) for key in keys] or _usual_panels(trial, rows)
     names = [name for _, columns in titled for name in columns]
     curve_lines = lines(rows, names)
     panels = [
         CurvePanel(
-            title=TITLES.get(title, title),
+            title=title_of(trial, title),
             strokes=[
                 _stroke(trial, name, curve_lines[name], dash)
                 for name, dash in zip(columns, ("solid", "dot"), strict=False)
@@ -84,12 +86,36 @@ def curves(
 
 def _usual_panels(trial: Trial, rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
     distance, quality = distance_and_quality(trial, rows)
-    return [
+    panels = [
         (distance, _with_average(rows, distance)),
         (quality, _with_average(rows, quality)),
         (LOSSES, ["d_loss", "g_loss"]),
         ("gaps", ["gap", *recorded(rows, ["held_out_gap"])]),
     ]
+    if trial.profile != OWN:
+        return panels
+    others = [name for name in own_names(rows) if name != trial.score]
+    return [panel for panel in panels if recorded(rows, panel[1])] + [(n, [n]) for n in others]
+
+
+def own_names(rows: Sequence[Row]) -> list[str]:
+    """Names that a loop of its own has given numbers, in their order."""
+    return list(dict.fromkeys(name for row in rows for name in row.get("own_values") or ()))
+
+
+def with_own_values(rows: Sequence[Row]) -> Sequence[Row]:
+    """Rows in which those numbers are columns; null where a row has none of a name."""
+    names = own_names(rows)
+    if not names:
+        return rows
+    return [{**row, **dict.fromkeys(names), **(row["own_values"] or {})} for row in rows]
+
+
+def title_of(trial: Trial, name: str) -> str:
+    """The title of a panel: that of a declared score has its own name and direction."""
+    if name != OWN_SCORE or trial.score is None:
+        return TITLES.get(name, name)
+    return f"{trial.score} ({trial.score_direction or 'lower'} is better)"
 
 
 def _with_average(rows: Sequence[Row], score: str) -> list[str]:
@@ -112,7 +138,7 @@ def strip(
         return _stroke(trial, name, curve_lines[name], dash)
 
     panels = [
-        CurvePanel(title=TITLES[distance], strokes=[stroke(distance)]),
+        CurvePanel(title=title_of(trial, distance), strokes=[stroke(distance)]),
         CurvePanel(title=TITLES[quality], strokes=[stroke(quality)]),
         CurvePanel(
             title=f"{RANKS[rank]} of each layer, share of its first",
@@ -173,7 +199,8 @@ def evaluation_text(trial: Trial, row: Row) -> str:
     """An evaluation in a few words."""
     distance, quality = distance_and_quality(trial, [row])
     row = without_nonfinite(dict(row))
-    parts = [f"{SCORE_TITLES.get(distance, distance)} {number(row[distance])}"]
+    title = trial.score if distance == OWN_SCORE else SCORE_TITLES.get(distance, distance)
+    parts = [f"{title} {number(row[distance])}"]
     if row[quality] is not None:
         label = "modes" if quality == "modes" else "IS"
         parts.append(f"{number(row[quality])} {label}")

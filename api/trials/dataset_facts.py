@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.trials.models import Trial
-from sweep.paper.scores import score_name
+from sweep.paper.scores import score_name, score_title
+from trainer.config.own_trial import PROFILE as OWN
 from trainer.config.settings import LAYERS, SHORTCUTS, USUAL_LAYERS, dataset_facts
 
 
@@ -23,14 +24,23 @@ def layer_names(n: int) -> dict[int, str]:
 
 def layers(trial: Trial) -> dict[int, str]:
     """Names of the layers of the trial's discriminator, by number."""
+    if trial.profile == OWN:
+        return dict(enumerate(trial.layer_names or ()))
     return layer_names(layer_count(trial.dataset))
 
 
 def shortcuts(trial: Trial) -> Sequence[int]:
     """The 1x1 layers of the trial's discriminator."""
+    if trial.profile == OWN:
+        return ()
     return SHORTCUTS.get(layer_count(trial.dataset), ())
 
 
 def score_of(trial: Trial) -> str:
-    """The distance that decides about the trial: `fd_digits` or `fid`."""
-    return score_name({"dataset": trial.dataset})
+    """The column of the score that decides about the trial."""
+    return score_name({"dataset": trial.dataset, "score": trial.score})
+
+
+def title_of(trial: Trial) -> str:
+    """The title of that score."""
+    return score_title({"dataset": trial.dataset, "score": trial.score})

@@ -15,7 +15,12 @@ from api.web.words import number
 STREAK = 3
 # Columns that a signal's rule looks at, and their names in a sentence.
 COLUMNS = {
-    "mode_collapse": (("modes", "modes"), ("inception_score", "IS"), ("fid", "FID")),
+    "mode_collapse": (
+        ("modes", "modes"),
+        ("inception_score", "IS"),
+        ("fid", "FID"),
+        ("own_score", "score"),
+    ),
     "spectral_collapse": (("spectrum_left", "mean σ₂/σ₁"),),
     "dead": (("d_spread", "spread of D(x)"),),
     "diverged": (),
@@ -48,7 +53,7 @@ class LaterLow:
 def later_low(trial: TrialDetail, rows: Sequence[Row]) -> LaterLow | None:
     """The lowest distance from mode collapse on, if it is lower than the best before it, or if
     there is none before it."""
-    if trial.mode_collapse_at is None:
+    if trial.mode_collapse_at is None or trial.score_direction == "higher":
         return None
     score = score_of(trial)
     best = None if trial.best is None else getattr(trial.best, score)

@@ -57,6 +57,7 @@ class Scores(AveragedScores):
     reverse_kl_ungated: float | None = Field(description="nats, over all samples")
     mode_distance: float | None = Field(description="0 to 1, from one share per mode; points")
     equilibrium_distance: float | None = Field(description="of the affine problem")
+    own_score: float | None = Field(description="of a loop of its own: what `score` names")
     nonfinite: Nonfinite = {}
 
 
@@ -71,13 +72,13 @@ class Trial(BaseModel):
 
     trial_id: str
     profile: str
-    setting: str = Field(description="row of Table I, or U_<batch>-<channels>")
+    setting: str = Field(description="row of Table I, or U_<batch>-<channels>, or own words")
     group: str
-    setting_batch_size: int = Field(description="in the paper's sizes")
-    setting_channels: int = Field(description="in the paper's sizes")
-    batch_size: int = Field(description="real images per D update, as run")
+    setting_batch_size: int | None = Field(description="in the paper's sizes; null if own")
+    setting_channels: int | None = Field(description="in the paper's sizes; null if own")
+    batch_size: int | None = Field(description="real images per D update, as run")
     micro_batch: int | None
-    channels: int = Field(description="width of D, as run")
+    channels: int | None = Field(description="width of D, as run")
     dataset: str
     method: str
     form: str | None = Field(description="project or reparam; null where no spectrum is set")
@@ -101,6 +102,9 @@ class Trial(BaseModel):
     )
     iteration: int | None = Field(description="G updates done")
     iterations: int = Field(description="G updates planned")
+    score: str | None = Field(description="decides what is best; null: FID, or FD-digits")
+    score_direction: str | None = Field(description="of it lower or higher is better; null: lower")
+    layer_names: list[str] | None = Field(description="of D; null: as the paper counts them")
     best: ScoresAt | None = Field(description="of the lowest distance before mode collapse")
     final: ScoresAt | None = Field(description="the last, at the full sample count")
     first_spectrum_left: float | None = Field(description="mean sigma_2/sigma_1 of 3x3 layers")

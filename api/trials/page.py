@@ -40,6 +40,7 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
     )
     rows = on_demand.evaluations_or_none(service.store, trial_id)
     detail = queries.trial_detail(snapshot, record, service.rates)
+    layers = dataset_facts.layers(detail)
     nearby = neighbours(snapshot, record)
     baseline = nearby.baseline
     pair = [detail]
@@ -50,10 +51,11 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
         "trial.html",
         trial=detail,
         score=dataset_facts.score_of(detail),
+        score_title=dataset_facts.title_of(detail),
         samples=samples,
         moments=moments(samples, record["mode_collapse_at"]),
-        layers=dataset_facts.layers(detail),
-        layer=USUAL_LAYER,
+        layers=layers,
+        layer=max(0, min(USUAL_LAYER, len(layers) - 1)),
         nearby=nearby,
         baseline=baseline,
         differences=differences(pair),

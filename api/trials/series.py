@@ -44,6 +44,9 @@ class Evaluation(Scores):
     images_per_second: float | None = Field(description="real images through D")
     gpu_memory: int | None = Field(description="bytes, the highest so far")
     finite: bool | None
+    own_values: dict[str, float | None] | None = Field(
+        description="numbers under names of a loop's own"
+    )
 
 
 class Evaluations(BaseModel):

@@ -13,9 +13,28 @@ SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID"}
 DECIMALS = {"fd_digits": 0, "fid": 2}
 
 
+# The column of a score that a loop of its own has declared.
+OWN_SCORE = "own_score"
+
+
 def score_name(row: Row) -> str:
-    """The distance that decides about the best evaluation; lower is better."""
+    """The column of the score that decides about the best evaluation; lower is better, but for
+    what a loop of its own declares otherwise."""
+    declared = row.get("score")
+    if declared is not None:
+        return declared if declared in SCORE_TITLES else OWN_SCORE
     return "fd_digits" if row["dataset"].startswith("digits") else "fid"
+
+
+def score_title(row: Row) -> str:
+    """The title of that score: a loop's own under its own name."""
+    score = score_name(row)
+    return row["score"] if score == OWN_SCORE else SCORE_TITLES[score]
+
+
+def is_higher_better(row: Row) -> bool:
+    """Tells whether of that score higher is better, as a loop of its own may declare."""
+    return row.get("score_direction") == "higher"
 
 
 def sample_sd(values: Sequence[float]) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sweep.store.vocabulary import FINISHED, SHOWN_STATUSES, Row, is_halved
+from trainer.config.own_trial import PROFILE as OWN
 
 # As drivers report them; `lost` is one whose cluster was.
 DRIVER_STATES = ("running", "interrupted", "lost", "failed", "finished")
@@ -30,8 +31,16 @@ def driven_state(reported: object, *, live: bool) -> str:
 
 
 def undriven_state(records: Iterable[Row]) -> str:
-    """State of a sweep without a driver, from the rows of its trials."""
-    return "unknown" if any(row["status"] != "planned" for row in records) else "planned"
+    """State of a sweep without a driver, from the rows of its trials: loops of their own need
+    none, of any other sweep it is not known."""
+    rows = [row for row in records if row["status"] != "planned"]
+    if not rows:
+        return "planned"
+    if any(row.get("profile") != OWN for row in rows):
+        return "unknown"
+    statuses = {row["status"] for row in rows}
+    states = {"running": "running", "failed": "failed", "stopped": "interrupted"}
+    return next((state for status, state in states.items() if status in statuses), "finished")
 
 
 def status_counts(statuses: Iterable[str]) -> dict[str, int]:

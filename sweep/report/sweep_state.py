@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sweep.paper.scores import score_name
 from sweep.report.display import duration
 from sweep.report.inventory import Inventory
 from sweep.report.progress import method_in_words
@@ -38,10 +39,18 @@ COLUMNS = (
     "dataset", "status", "iteration", *SIGNALS, "not_judged", "best_fid", "best_fd_digits",
     "best_mode_distance", "best_equilibrium_distance", "final_fid", "final_fd_digits",
     "final_mode_distance", "final_equilibrium_distance", "config", "attempt", "seconds",
-    "updated_at", "traceback", "gpus", "rung", "rung_budget",
+    "updated_at", "traceback", "gpus", "rung", "rung_budget", "score", "best_own_score",
+    "final_own_score",
 )  # fmt: skip
 # Some heartbeats of a driver, which writes one every 3 s.
 QUIET_SECONDS = 15.0
+# Of runs that loops of their own record.
+UNDRIVEN = {
+    "running": "Its loop is at work.",
+    "interrupted": "Stopped. The same loop goes on from here.",
+    "failed": "Ended with failed runs. The same loop tries them again.",
+    "finished": "Finished.",
+}
 _SETTINGS = {name: place for place, name in enumerate(ALL_SETTINGS)}
 _METHODS = {name: place for place, name in enumerate(METHODS)}
 
@@ -137,7 +146,8 @@ def _waiting(driver: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 def trial_standing(record: Row, now: datetime, *, lost: bool = False) -> TrialStanding:
     """Standing at `now` of the trial of a row of `trials` (COLUMNS of it)."""
-    score = score_column(record["dataset"])
+    declared = record.get("score")
+    score = score_column(record["dataset"]) if declared is None else score_name(record)
     running = record["status"] == "running" and not lost
     traceback = (record["traceback"] or "").strip()
     return TrialStanding(
@@ -147,7 +157,7 @@ def trial_standing(record: Row, now: datetime, *, lost: bool = False) -> TrialSt
         lost=lost,
         iteration=None if record["status"] == UNREADABLE else record["iteration"] or 0,
         iterations=record["iterations"],
-        score=score,
+        score=declared or score,
         best=record[f"best_{score}"],
         final=record[f"final_{score}"],
         verdict=in_words(record, reasons_not_judged(record)) if record["iteration"] else "",
@@ -187,6 +197,8 @@ def _state(driver: Mapping[str, Any] | None, records: Sequence[Row]) -> str:
 
 def _sentence(stored: Inventory, name: str, state: str, eta: float | None) -> str:
     driver = stored.drivers.get(name)
+    if driver is None and state in UNDRIVEN:
+        return UNDRIVEN[state]
     moment = f"{driver['heartbeat']:%Y-%m-%d %H:%M:%S} UTC" if driver else ""
     host = driver and driver["host"]
     time_left = "time left not known yet" if eta is None else f"about {duration(eta)} left"

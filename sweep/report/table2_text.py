@@ -176,6 +176,7 @@ OUTSIDE_HEADER = (
 
 def _outside_cells(row: Row) -> tuple[str, ...]:
     score = score_name(row)
+    decimals = DECIMALS.get(score, 4)
     return (
         row["dataset"],
         row["setting"],
@@ -183,9 +184,9 @@ def _outside_cells(row: Row) -> tuple[str, ...]:
         number(row["i_ratio"], 3).rstrip("0"),
         str(row["seed"]),
         row["status"],
-        number(row[f"best_{score}"], DECIMALS[score]),
+        number(row[f"best_{score}"], decimals),
         number(row["best_iteration"]),
-        number(row[f"final_{score}"], DECIMALS[score]),
+        number(row[f"final_{score}"], decimals),
         number(row["final_spectrum_left"], 2),
         in_words(row, reasons_not_judged(row)),
     )

@@ -90,6 +90,8 @@ def column_values(table: pa.Table, name: str) -> list[Any]:
         moments = column.cast(pa.int64()).to_pylist()
         return [None if us is None else _EPOCH + timedelta(microseconds=us) for us in moments]
     values = column.to_pylist()
+    if pa.types.is_map(column.type):
+        return [None if pairs is None else dict(pairs) for pairs in values]
     if pa.types.is_string(column.type) and name not in _UNSHARED:
         return [value and sys.intern(value) for value in values]
     return values

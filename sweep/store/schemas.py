@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 
 def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
@@ -20,6 +20,8 @@ _STRING, _INT, _FLOAT = pa.string(), pa.int64(), pa.float64()
 _TIME = pa.timestamp("us", tz="UTC")
 _FLOATS = pa.list_(pa.float64())
 _INTS = pa.list_(pa.int64())
+_NAMES = pa.list_(pa.string())
+_BY_NAME = pa.map_(pa.string(), pa.float64())
 
 _OF_G = (
     ("n_samples", _INT, "generated images behind the scores"),
@@ -52,6 +54,7 @@ _SCORES = (
         for name, kind, meaning in _OF_G
         if name not in _SAID_ONCE
     ),
+    ("own_score", _FLOAT, "of a loop that is not this project's: what `score` of the trial names"),
 )
 SCORE_NAMES = tuple(name for name, _, _ in _SCORES)
 
@@ -63,8 +66,8 @@ def _prefixed(prefix: str, moment: str) -> list[pa.Field]:
 
 _IDENTITY = [
     _field("trial_id", _STRING, "what is run, by content"),
-    _field("profile", _STRING, "paper or digits"),
-    _field("setting", _STRING, "row of Table I, or U_<batch>-<channels> outside it"),
+    _field("profile", _STRING, "paper, digits, small, or own: recorded by a loop of its own"),
+    _field("setting", _STRING, "row of Table I, or U_<batch>-<channels> outside it, or own words"),
     _field("group", _STRING, "group of Table I, A to E; U outside it"),
     _field("setting_batch_size", _INT, "images, in the paper's sizes"),
     _field("setting_channels", _INT, "CH, in the paper's sizes"),
@@ -117,6 +120,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("rung_budget", _INT, "iterations at that rung"),
         _field("cpus", _FLOAT, "CPUs that it had, where it last ran"),
         _field("gpus", _FLOAT, "GPUs that it had there, a share of one below 1"),
+        _field("score", _STRING, "decides what is best; null: FID, or FD-digits on digits"),
+        _field("score_direction", _STRING, "of it: lower or higher is better; null: lower"),
+        _field("layer_names", _NAMES, "of D's layers in their order; null: as the paper counts"),
     ]),
     "evaluations": pa.schema([
         _field("trial_id", _STRING, ""),
@@ -149,11 +155,12 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("images_per_second", _FLOAT, "real images through D, since the last evaluation"),
         _field("gpu_memory", _INT, "bytes, the highest so far; null without a GPU"),
         _field("finite", pa.bool_(), "losses and D(x) are finite"),
+        _field("own_values", _BY_NAME, "numbers under names of a loop's own; null of other runs"),
     ]),
     "spectra": pa.schema([
         _field("trial_id", _STRING, ""),
         _field("iteration", _INT, "G updates done"),
-        _field("layer", _INT, "layer_0 .. layer_9 of the paper; 2 and 5 are the 1x1 shortcuts"),
+        _field("layer", _INT, "layer_0 .. layer_9 of the paper, or place in `layer_names`"),
         _field("singular_values", pa.list_(pa.float32()), "of W as D uses it, descending"),
         _field(
             "stable_ranks", pa.list_(pa.float32()),
@@ -173,7 +180,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "sweeps": pa.schema([
         _field("sweep", _STRING, "name of the sweep"),
         _field("position", _INT, "order in the plan, longest first"),
-        _field("operations", _FLOAT, "multiply-adds of the whole trial"),
+        _field("operations", _FLOAT, "multiply-adds of the whole trial; own: iterations"),
         *_IDENTITY,
+        _field("config", _STRING, "JSON: of a loop of its own, what it was given; else null"),
+        _field("parameters", _STRING, "JSON: what a sampler chose for such a trial; else null"),
     ]),
 }  # fmt: skip

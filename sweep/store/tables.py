@@ -60,6 +60,8 @@ def columns_without_nan(tables: Iterable[pa.Table]) -> list[str]:
 
 def _leaf(path: str, values: pa.Array) -> tuple[str, pa.Array]:
     """The Parquet path and the values of a column, or of what its lists hold."""
+    if pa.types.is_map(values.type):
+        return f"{path}.key_value.value", values.items
     if not pa.types.is_list(values.type):
         return path, values
     return _leaf(f"{path}.list.element", values.flatten())

@@ -21,7 +21,7 @@ R = TypeVar("R", bound=Row)
 Rule = tuple[Callable[[Any], bool], str]
 NAMED_ROWS = 3
 # Raised with any change of RULES: an index of rows that passed other ones is not believed.
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 
 @functools.lru_cache(maxsize=256)
@@ -38,6 +38,7 @@ def is_json_object(text: str | None) -> bool:
 _TEXT: Rule = (bool, "a text")
 _WHOLE: Rule = (lambda value: value is not None, "a whole number")
 _POSITIVE: Rule = (lambda value: value is not None and value >= 1, "a whole number from 1")
+_SIZE: Rule = (lambda value: value is None or value >= 1, "a whole number from 1, or null")
 _ITERATION: Rule = (lambda value: value is not None and value >= 0, "a whole number from 0")
 _COUNT: Rule = (lambda value: value is None or value >= 0, "a whole number from 0, or null")
 _FINITE: Rule = (lambda value: value is None or math.isfinite(value), "a finite number, or null")
@@ -55,8 +56,9 @@ _NUMBERS: Rule = (
 
 _IDENTITY: Mapping[str, Rule] = {
     **dict.fromkeys(("trial_id", "profile", "setting", "group", "dataset", "method"), _TEXT),
-    **dict.fromkeys(("setting_batch_size", "setting_channels"), _POSITIVE),
-    **dict.fromkeys(("batch_size", "channels", "iterations"), _POSITIVE),
+    # Null of a loop of its own, which need not have them.
+    **dict.fromkeys(("setting_batch_size", "setting_channels", "batch_size", "channels"), _SIZE),
+    "iterations": _POSITIVE,
     **dict.fromkeys(("i_ratio", "data_share"), _FINITE),
     "seed": _WHOLE,
     "parent_iteration": _COUNT,
@@ -71,7 +73,12 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **dict.fromkeys(("seconds", "cpus", "gpus"), _AMOUNT),
         **dict.fromkeys(JSON_COLUMNS, _OBJECT),
     },
-    "sweeps": {**_IDENTITY, "position": _WHOLE, "operations": _AMOUNT},
+    "sweeps": {
+        **_IDENTITY,
+        "position": _WHOLE,
+        "operations": _AMOUNT,
+        **dict.fromkeys(("config", "parameters"), _OBJECT),
+    },
     "evaluations": {"iteration": _ITERATION, "seconds": _AMOUNT},
     "spectra": {"iteration": _ITERATION, "layer": _ITERATION, "singular_values": _LIST},
     "outputs": {

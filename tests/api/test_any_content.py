@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import httpx2
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import api
-from api.app import create_app
 from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store
 from sweep.store.vocabulary import JSON_COLUMNS
+from tests.api.questions import QUERIES, ask_everything
 from tests.api.stores import identity, write_driver, write_plan, write_trial
 
 TABLES = ("trials", "evaluations", "spectra", "outputs", "sweeps")
 # What columns of text may hold beside any text: what the code knows, and what looks like it.
 TEXTS = (
     "", "planned", "running", "completed", "failed", "paused", "sn", "sr-static", "my-sr",
-    "digits", "paper", "digits8", "ring", "cifar10", "C_32-32", "A_64-128", "U_7-7", "Z_1-1",
-    "E", "Z", "project", "training", "generated", "d", "d_loss", "<b>", "=1+1", "é\u2028",
+    "digits", "paper", "own", "digits8", "ring", "cifar10", "C_32-32", "A_64-128", "U_7-7",
+    "Z_1-1", "E", "Z", "project", "training", "generated", "d", "d_loss", "<b>", "=1+1", "é\u2028",
     "a/b", "%2e", "{}",
 )  # fmt: skip
 OBJECTS = (
@@ -62,6 +59,9 @@ def values(name: str, kind: pa.DataType) -> st.SearchStrategy[Any]:
         return st.none() | st.booleans()
     if pa.types.is_timestamp(kind):
         return st.none() | st.sampled_from(TIMES)
+    if pa.types.is_map(kind):
+        names, numbers = values("", kind.key_type), values("", kind.item_type)
+        return st.none() | st.dictionaries(names.filter(bool), numbers, max_size=3)
     return st.none() | st.lists(values("", kind.value_type), max_size=4)
 
 
@@ -98,36 +98,6 @@ CONTENTS = st.fixed_dictionaries(
     }
     | {"driver": DRIVERS, "cut": st.booleans()}
 )
-QUERIES = (
-    "/results", "/results?sort=-best_fid&limit=2", "/results?sort=updated_at&format=csv",
-    "/results?format=parquet", "/results?fields=*&sort=-method", "/results?fid_lt=20&seed=0",
-    "/results?method=sn&status=completed&collapsed=true", "/results?sweep=demo&setting=C_*",
-    "/groups", "/groups?by=method,i_ratio&score=best_fid", "/groups?by=setting&format=csv",
-    "/groups?agg=n,mean,sd,ci95,min,median,max&score=seconds", "/sweeps", "/sweeps/demo",
-    "/sweeps/demo/matrix", "/sweeps/demo/matrix?format=csv", "/sweeps/demo/actions",
-    "/trials/{id}", "/trials/{id}/evaluations", "/trials/{id}/evaluations?max_points=3",
-    "/trials/{id}/evaluations?keys=fid,gap", "/trials/{id}/evaluations?format=csv",
-    "/trials/{id}/spectra", "/trials/{id}/spectra?layer=0&points=3",
-    "/trials/{id}/spectra?format=parquet", "/trials/{id}/outputs",
-    "/trials/{id}/outputs?images=training&quantity=d", "/trials/{id}/samples",
-    "/table2", "/table2?format=csv", "/table2?format=parquet", "/claims", "/survival",
-    "/survival?setting=C_32-32", "/fig8", "/fig8?setting=C_32-32", "/fig12", "/healthz", "/readyz",
-    "/metrics", "/figures/sweeps/demo/best", "/figures/fig5", "/figures/fig8?setting=C_32-32",
-    "/figures/fig12", "/figures/survival", "/figures/seeds", "/figures/trials/{id}/curves",
-    "/figures/trials/{id}/strip", "/figures/trials/{id}/spectra", "/figures/trials/{id}/snapshots",
-    "/figures/trials/{id}/outputs", "/compare?t={id}&t={other}",
-    "/compare/evaluations?t={id}&t={other}",
-    "/compare/spectra?t={id}&t={other}", "/figures/compare/curves?t={id}&t={other}",
-    "/figures/compare/spectra?t={id}&t={other}", "/figures/compare/outputs?t={id}&t={other}",
-    "/", "/paper", "/paper?profile=digits", "/view/trials", "/view/trials?by=method",
-    "/view/trials?sort=-best_fid", "/view/sweeps/demo", "/view/trials/{id}",
-    "/view/compare?t={id}&t={other}", "/view/compare", "/view/detectors", "/rivals",
-    "/rivals?format=csv", "/agreement", "/detectors", "/figures/rivals", "/figures/detectors",
-    *(f"/fig/{number}" for number in (2, 3, 4, 5, 6, 7, 9, 10, 11, 14)),
-    *(f"/figures/fig/{number}" for number in (2, 3, 4, 6, 7, 9, 10, 11, 14)),
-)  # fmt: skip
-
-
 # Streams without an end, and what is read from pictures and checkpoints, which the store lacks.
 NOT_ASKED = {
     "/events", "/sweeps/{name}/events", "/trials/{trial_id}/generate",
@@ -178,27 +148,6 @@ def write_changed(
     write_driver(store, "demo")
     driver = json.loads(store.read("sweeps/demo.json") or b"{}")
     store.write("sweeps/demo.json", json.dumps(driver | contents["driver"]).encode())
-
-
-def ask_everything(store: Store) -> Iterator[tuple[str, int, str]]:
-    """Address, status and text of every answer of a service over the store."""
-    app = create_app(store.root, allowed_hosts=("store",))
-    app.state.service.watcher.refresh()
-    ids = [file.key for file in store.list("trials")]
-    addresses = [
-        query.format(id=quote(trial_id), other=quote(ids[k - 1]))
-        for query in QUERIES
-        for k, trial_id in enumerate(ids)
-        if "{id}" in query or k == 0
-    ]
-
-    async def answers() -> list[tuple[str, int, str]]:
-        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://store") as client:
-            responses = [await client.get(address) for address in addresses]
-        return [(str(r.url), r.status_code, r.text[:500]) for r in responses]
-
-    yield from asyncio.run(answers())
 
 
 def check(examples: int, original: dict[str, list[dict[str, Any]]]) -> None:
