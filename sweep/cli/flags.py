@@ -102,7 +102,36 @@ def device_of(args: argparse.Namespace) -> str | None:
 
 
 def running_flags(p: Parser) -> None:
-    """Adds the flags on how a plan is run and where; none of them changes a number."""
+    """Adds the flags on how a plan is run, where, and on which files; none changes a number."""
+    execution_flags(p)
+    p.add_argument(
+        "--data-root", type=absolute_path, metavar="PATH", help=picture_flags.DATA_ROOT_HELP
+    )
+    p.add_argument("--download", action="store_true", help="download data sets that are missing")
+    picture_flags.add_reading(p)
+    p.add_argument(
+        "--inception-weights",
+        type=absolute_path,
+        metavar="FILE",
+        help="for IS and FID, at this path on every node (default: INCEPTION_WEIGHTS)",
+    )
+    p.add_argument(
+        "--allow-other-weights",
+        action="store_true",
+        help="take a file that is not the reference one; every number is marked",
+    )
+    p.add_argument(
+        "--require-scores", action="store_true", help="refuse to train without IS and FID"
+    )
+    p.add_argument(
+        "--controls",
+        action="store_true",
+        help="at the end, also score real images, noise and a constant (digits)",
+    )
+
+
+def execution_flags(p: Parser) -> None:
+    """Adds the flags on how any plan is run and where."""
     p.add_argument("--results", metavar="DIR|URI", help="where results are kept")
     p.add_argument(
         "--ray-address",
@@ -137,25 +166,6 @@ def running_flags(p: Parser) -> None:
         help="leave a trial alone that has failed so often (default 3)",
     )
     p.add_argument(
-        "--data-root", type=absolute_path, metavar="PATH", help=picture_flags.DATA_ROOT_HELP
-    )
-    p.add_argument("--download", action="store_true", help="download data sets that are missing")
-    picture_flags.add_reading(p)
-    p.add_argument(
-        "--inception-weights",
-        type=absolute_path,
-        metavar="FILE",
-        help="for IS and FID, at this path on every node (default: INCEPTION_WEIGHTS)",
-    )
-    p.add_argument(
-        "--allow-other-weights",
-        action="store_true",
-        help="take a file that is not the reference one; every number is marked",
-    )
-    p.add_argument(
-        "--require-scores", action="store_true", help="refuse to train without IS and FID"
-    )
-    p.add_argument(
         "--notify",
         metavar="URL|COMMAND",
         default=os.environ.get("SWEEP_NOTIFY"),
@@ -177,11 +187,6 @@ def running_flags(p: Parser) -> None:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="end a trial when its verdict says so (default yes)",
-    )
-    p.add_argument(
-        "--controls",
-        action="store_true",
-        help="at the end, also score real images, noise and a constant (digits)",
     )
 
 

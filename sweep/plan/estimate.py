@@ -19,6 +19,7 @@ from sweep.plan.resources import LAUNCH_SECONDS, Share, share, sustained
 from sweep.store.vocabulary import FINISHED
 from trainer.config.costs import cpu_seconds, launches, work
 from trainer.config.lookup import UsageError
+from trainer.config.own_trial import AnyTrial
 from trainer.config.trial import TrialConfig
 
 
@@ -145,23 +146,25 @@ def cost(
 
 
 def expected_seconds(
-    trials: Sequence[TrialConfig],
+    trials: Sequence[AnyTrial],
     rows: Mapping[str, Mapping[str, Any]],
     slots: int,
     gpu_bytes: float | None = None,
 ) -> float | None:
-    """Seconds until all these trials have ended, on so many slots; None without any of either.
+    """Seconds until all these trials have ended, on so many slots; None without any of either,
+    and for loops of their own, whose cost is not known.
 
     `rows` are those of the store's table `trials`, by trial id: how far each is, and how long
     those took that have ended.
     """
-    if not trials or not slots:
+    trials_of_ours = [config for config in trials if isinstance(config, TrialConfig)]
+    if not slots or not trials_of_ours or len(trials_of_ours) < len(trials):
         return None
     measured = Measured(rows.values(), gpu_bytes)
-    iterations = ((rows.get(c.trial_id) or {}).get("iteration") or 0 for c in trials)
+    iterations = ((rows.get(c.trial_id) or {}).get("iteration") or 0 for c in trials_of_ours)
     costs = [
         cost(config, measured, done=min(done, config.iterations))
-        for config, done in zip(trials, iterations, strict=True)
+        for config, done in zip(trials_of_ours, iterations, strict=True)
     ]
     return makespan([each.seconds for each in costs], slots)
 

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from sweep.paper.table2 import published_sr
 from trainer.config.availability import missing_reason
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError, lookup, select
 from trainer.config.own_images import OwnImages, recipe_name
+from trainer.config.own_trial import AnyTrial
 from trainer.config.settings import ALL_SETTINGS, METHODS, PROFILES, SETTINGS, setting_name
 from trainer.config.trial import LARGEST, TrialConfig, trial_config
 
@@ -22,14 +24,17 @@ from trainer.config.trial import LARGEST, TrialConfig, trial_config
 MOST_SEEDS = 100_000
 
 
+T = TypeVar("T", bound=AnyTrial)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Generic[T]):
     """Trials, longest first, and what of the grid cannot run: the reason by setting where its
     data set is not there, by setting and method where the two do not go together. A plan that is
     only shown has trials without their data, too, and the reason in `missing` by data set."""
 
     profile: str
-    trials: list[TrialConfig]
+    trials: list[T]
     skipped: Mapping[str, str]
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -51,7 +56,7 @@ def grid(
     dataset: str | None = None,
     own: OwnImages | None = None,
     device: str | None = None,
-) -> Plan:
+) -> Plan[TrialConfig]:
     """The plan of a sweep. Raises UsageError for an unknown name or if nothing of it can run.
 
     `settings` and `methods` are shell patterns over Table I and the methods; `sr` is SR as the

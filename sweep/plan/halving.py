@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sweep.store.vocabulary import Row
 from trainer.config.lookup import UsageError
-from trainer.config.trial import TrialConfig
+from trainer.config.own_trial import AnyTrial
 
 # Rungs at a ninth and a third of the run, where no grace is given.
 DEFAULT_REDUCTION = 3
@@ -44,7 +44,7 @@ class Halving:
         if self.grace is not None and self.grace < 1:
             raise UsageError(f"--grace must be at least 1 iteration, but got {self.grace}")
 
-    def rungs(self, config: TrialConfig) -> list[Rung]:
+    def rungs(self, config: AnyTrial) -> list[Rung]:
         """The rungs of a trial, each at an evaluation before its end."""
         every = config.evaluate_every
         budget = float(self.grace or config.iterations / self.reduction**DEFAULT_RUNGS)
@@ -56,14 +56,17 @@ class Halving:
         return [Rung(number=k, budget=reached) for k, reached in enumerate(budgets, start=1)]
 
 
-def value_at(rung: Rung, evaluations: Sequence[Row], score: str) -> float:
+def value_at(
+    rung: Rung, evaluations: Sequence[Row], score: str, *, higher_is_better: bool = False
+) -> float:
     """The best (lowest) score of a trial's evaluations up to the rung; infinite, which is worse
-    than any, if there is none or one of them is not finite."""
+    than any, if there is none or one of them is not finite. Where higher is better it is negative,
+    and so lower is."""
     rows = [row for row in evaluations if row["iteration"] <= rung.budget]
     values = [row[score] for row in rows if row[score] is not None and math.isfinite(row[score])]
     if not values or any(row["finite"] is False for row in rows):
         return math.inf
-    return min(values)
+    return min(-value for value in values) if higher_is_better else min(values)
 
 
 def goes_on(value: float, values: Collection[float], reduction: int) -> bool:

@@ -23,7 +23,7 @@ from sweep.store.trial_ownership import (
 )
 from sweep.store.vocabulary import FINISHED, is_halved, sweep_name_problem
 from trainer.config.lookup import UsageError
-from trainer.config.trial import TrialConfig
+from trainer.config.own_trial import AnyTrial
 
 OWN_TABLES = ("trials", "evaluations", "spectra", "outputs")
 OWN_FOLDERS = ("samples", "checkpoints")
@@ -73,7 +73,7 @@ def to_run(
     stop_on_collapse: bool,
     stop_at_rungs: bool = False,
     fresh: bool,
-) -> list[TrialConfig]:
+) -> list[AnyTrial]:
     """The trials that are not done, longest first. `rows` are the stored ones by trial id."""
     return [
         config
@@ -111,7 +111,7 @@ def is_done(
     return row["status"] == "completed" or stop_on_collapse or row["diverged_at"] is not None
 
 
-def erase(store: Store, trials: Sequence[TrialConfig], say: Callable[[str], None]) -> None:
+def erase(store: Store, trials: Sequence[AnyTrial], say: Callable[[str], None]) -> None:
     """Removes the trials' own files, each under ownership of its trial; says what goes."""
     for trial_id, paths in own_files(store, [config.trial_id for config in trials]).items():
         say(f"removing the {len(paths)} files of {trial_id}")
@@ -147,7 +147,7 @@ def own_files(store: Store, trial_ids: Sequence[str]) -> dict[str, list[str]]:
 
 def settle(
     store: Store,
-    trials: Sequence[TrialConfig],
+    trials: Sequence[AnyTrial],
     status: str,
     errors: Mapping[str, str],
     ended: Collection[str] = (),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sweep.plan.gpu_memory import memory_bytes
 from trainer.config.costs import launches, operations
 from trainer.config.lookup import UsageError
+from trainer.config.own_trial import AnyTrial, OwnTrial
 from trainer.config.trial import TrialConfig
 
 
@@ -78,7 +79,7 @@ UNITS = 10_000
 
 
 def share(
-    config: TrialConfig,
+    config: AnyTrial,
     gpu_bytes: float | None,
     *,
     gpus: float | None = None,
@@ -98,12 +99,12 @@ def share(
     if gpus is not None:
         _check_gpus(config, gpus)
     cpus_per_trial = cpus or float(config.threads)
-    if config.device_type != "cuda":
+    if config.device_type != "cuda" or isinstance(config, OwnTrial):
         return Share(cpus=cpus_per_trial, gpus=gpus or 0.0)
     return Share(cpus=cpus_per_trial, gpus=gpus or 1 / _trials_per_gpu(config, gpu_bytes))
 
 
-def _check_gpus(config: TrialConfig, gpus: float) -> None:
+def _check_gpus(config: AnyTrial, gpus: float) -> None:
     whole_gpus = gpus >= 1 and gpus < math.inf and gpus == int(gpus)
     no_gpu = gpus == 0 and config.device_type != "cuda"
     if not (1 / UNITS <= gpus < 1 or whole_gpus or no_gpu):

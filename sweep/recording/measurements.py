@@ -122,9 +122,8 @@ class Measurements:
                 (record if name in rows.LOGGED else own)[name] = number(name, value)
         if "gap" not in record and {"d_real", "d_fake"} <= record.keys():
             record["gap"] = record["d_real"] - record["d_fake"]
-        column = rows.score_column(self.trial)
-        if column == rows.OWN_SCORE and self.trial.score is not None:
-            record[column] = {**own, **record}.get(self.trial.score)
+        if self.trial.score is not None and self.trial.score_name == rows.OWN_SCORE:
+            record[rows.OWN_SCORE] = {**own, **record}.get(self.trial.score)
         return record, own
 
     def _kept_layers(self, iteration: int) -> Layers:

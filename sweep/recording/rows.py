@@ -23,8 +23,6 @@ from trainer.verdict import Verdict
 # Outside Table I.
 GROUP = "U"
 OWN_SCORE = "own_score"
-# Scores that every page compares under their own names.
-DISTANCES = ("fid", "fd_digits")
 # Beside the thresholds, places of the layers that vote.
 VOTING = "voting_layers"
 # Columns of one number that a loop may fill; the others are worked out here.
@@ -125,8 +123,8 @@ def best_record(
     """The evaluation with the best finite score before mode collapse, of equal ones the first."""
     if trial.score is None:
         return None
-    column = score_column(trial)
-    sign = 1 if trial.scores[trial.score] == "lower" else -1
+    column = trial.score_name
+    sign = -1 if trial.is_higher_better else 1
     before = [
         record
         for record in history
@@ -141,13 +139,8 @@ def objective(trial: OwnTrial, best: Record | None) -> float | None:
     """What a search minimises: the best score, negative where higher is better; None without."""
     if best is None or trial.score is None:
         return None
-    sign = 1 if trial.scores[trial.score] == "lower" else -1
-    return sign * float(best[score_column(trial)])
-
-
-def score_column(trial: OwnTrial) -> str:
-    """The column of the score that decides: OWN_SCORE for all but the distances."""
-    return trial.score if trial.score in DISTANCES else OWN_SCORE
+    sign = -1 if trial.is_higher_better else 1
+    return sign * float(best[trial.score_name])
 
 
 def stored_layers(row: Mapping[str, Any] | None) -> Layers:

@@ -93,7 +93,8 @@ class Run:
             raise UsageError(f"name {name[:40]!r} {problem}")
         store = Store(default_root() if results is None else results, PATIENCE_SECONDS)
         store.check_writable()
-        self._begin(trial, store, name, votes, stop_on_collapse=stop_on_collapse, fresh=fresh)
+        self._prepare(trial, store, name, votes, stop_on_collapse=stop_on_collapse)
+        self._begin_alone(fresh=fresh)
 
     @classmethod
     def of_sweep(
@@ -103,37 +104,34 @@ class Run:
         sweep: str | None,
         *,
         stop: Stop,
+        reason: Callable[[], Mapping[str, Any]],
         report: Callable[[dict[str, Any]], None],
         stop_on_collapse: bool,
         shares: Mapping[str, float],
     ) -> Run:
-        """A run in a worker of `sweep`, whose driver has planned it, hears of it and stops it."""
+        """A run in a worker of `sweep`, whose driver has planned it, hears of it and stops it.
+
+        `reason` gives the columns of `trials` that say why it is stopped, those of a rung or none.
+        """
         run = cls.__new__(cls)
         run._prepare(trial, ownership.store, sweep, None, stop_on_collapse=stop_on_collapse)
-        run._stop, run._report, run._shares = stop, report, dict(shares)
+        run._stop, run._reason, run._report, run._shares = stop, reason, report, dict(shares)
         run._own(ownership)
         return run
 
-    def _begin(
-        self,
-        trial: OwnTrial,
-        store: Store,
-        sweep: str,
-        votes: Iterable[str] | None,
-        *,
-        stop_on_collapse: bool,
-        fresh: bool,
-    ) -> None:
-        self._prepare(trial, store, sweep, votes, stop_on_collapse=stop_on_collapse)
+    def _begin_alone(self, *, fresh: bool) -> None:
+        store = self.store
         stored = store.read_all("trials", [self.id]).get(self.id)
         if stored is not None and not fresh:
             self._check_unfinished(stored)
         ownership = _owned(store, self.id)
         try:
-            enter_plan(store, sweep, trial)
+            assert self._sweep is not None  # the run's name
+            enter_plan(store, self._sweep, self.trial)
             if fresh:
                 self._erase(ownership)
             self._own(ownership)
+            self.begin()
         except BaseException:
             ownership.release()
             raise
@@ -151,22 +149,27 @@ class Run:
         self._sweep, self._stop_on_collapse = sweep, stop_on_collapse
         self._votes = None if votes is None else list(votes)
         self._stop: Stop = lambda: False
+        self._reason: Callable[[], Mapping[str, Any]] = dict
         self._report: Callable[[dict[str, Any]], None] = lambda result: None
         self._shares: dict[str, float] = {}
 
     def _own(self, ownership: Ownership) -> None:
-        """Takes in what is stored of the run, and says that it runs."""
+        """Takes in what is stored of the run."""
         self._ownership = ownership
-        self._stored = next(iter(self.store.read_rows("trials", self.id)), None)
+        self.stored = next(iter(self.store.read_rows("trials", self.id)), None)
         self._measured = Measurements(
             self.trial,
             self.store.read_rows("evaluations", self.id),
             self.store.read_rows("spectra", self.id),
-            rows.stored_layers(self._stored),
+            rows.stored_layers(self.stored),
             self._votes,
         )
         self._stop_asked = False
+        self._judged: Verdict | None = None  # until more is logged
         self._checked_iteration: int | None = None
+
+    def begin(self) -> None:
+        """Says in the store that the run is at work."""
         self._write_trial("running")
 
     # What the loop asks.
@@ -185,7 +188,9 @@ class Run:
     @property
     def verdict(self) -> Verdict:
         """What is seen of a collapse in what was logged, and what was not judged and why."""
-        return self._verdict(has_ended=False)
+        if self._judged is None:
+            self._judged = self._verdict(has_ended=False)
+        return self._judged
 
     @property
     def should_stop(self) -> bool:
@@ -217,6 +222,7 @@ class Run:
         # All is looked at before anything is written.
         image = None if samples is None else picture(samples)
         self._measured.add(iteration, spectra, values)
+        self._judged = None
         if image is not None:
             self._ownership.write(f"samples/{self.id}/{self.last_iteration}.png", image)
         self._ownership.write_rows("spectra", self.id, self._measured.spectra)
@@ -273,6 +279,11 @@ class Run:
         self._finish(status)
         return status
 
+    def report_earlier_end(self) -> None:
+        """Reports the end that another start of a sweep has recorded; writes nothing."""
+        assert self.stored is not None
+        self._report(self._told(self.stored["status"]))
+
     def fail(self, trace: str, *, out_of_memory: bool = False) -> None:
         """Records a failure with its traceback; what was measured before it stays."""
         self._finish("failed", trace=trace, out_of_memory=out_of_memory)
@@ -322,7 +333,7 @@ class Run:
         self, status: str, *, trace: str | None = None, has_ended: bool = False
     ) -> None:
         verdict = self._verdict(has_ended=has_ended)
-        stored, now = self._stored or {}, datetime.now(UTC)
+        stored, now = self.stored or {}, datetime.now(UTC)
         row = rows.trial_row(
             self.trial, self._measured.history, verdict, self._measured.layers, has_ended=has_ended
         )
@@ -337,6 +348,7 @@ class Run:
             "traceback": trace,
             "failures": (stored.get("failures") or 0) + (status == "failed"),
             **self._shares,
+            **(self._reason() if status == "stopped" else {}),
         }
         self._ownership.write_rows("trials", self.id, [row])
 
@@ -348,8 +360,16 @@ class Run:
             if int(sample.key) not in evaluated:
                 self._ownership.delete(sample.path)
         self._write_trial(status, trace=trace, has_ended=status in FINISHED)
-        extra = {"out_of_memory": out_of_memory} if status == "failed" else {}
-        self._report({**self._told(status), **extra})
+        if status == "stopped":
+            # Nothing is owned any more: a process that is told to end may not have much time.
+            self._ownership.release()
+            rung = {name: value for name, value in self._reason().items() if name == "rung"}
+            saved_at = self.last_iteration or 0
+            self._report({"trial": self.id, "status": status, "saved_at": saved_at, **rung})
+        elif status == "failed":
+            self._report({"trial": self.id, "status": status, "out_of_memory": out_of_memory})
+        else:
+            self._report(self._told(status))
         if not self._shares:  # a sweep's driver does so at its end
             refresh(self.store)
 
@@ -358,7 +378,7 @@ class Run:
         verdict = self.verdict
         best = rows.best_record(self.trial, self._measured.history, verdict.mode_collapse_at)
         last = self._measured.history[-1] if self._measured.history else {}
-        column = rows.score_column(self.trial)
+        column = self.trial.score_name
         measured = {
             "distance": last.get(column),
             "best": best and best[column],

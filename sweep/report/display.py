@@ -47,7 +47,7 @@ def trial_line(progress: Progress, trial: TrialProgress) -> str:
     if trial.modes is not None:
         parts.append(f"modes {trial.modes}")
     if trial.distance is not None:
-        parts.append(f"FD {distance(trial.distance)}")
+        parts.append(f"{trial.score} {distance(trial.distance)}")
     if trial.spectrum_left is not None:
         parts.append(f"spectrum {trial.spectrum_left:.2f}")
     parts += [trial.verdict, f"ETA {duration(progress.eta_seconds)}"]

@@ -13,9 +13,8 @@ from typing import Any
 
 from sweep.store.judgement import reasons_not_judged
 from sweep.store.vocabulary import FINISHED, is_halved
-from trainer.config.costs import operations
 from trainer.config.methods import DEFAULT_I_RATIO
-from trainer.config.trial import TrialConfig
+from trainer.config.own_trial import AnyTrial, OwnTrial, work_of
 from trainer.verdict import in_words
 
 FINAL_STATUSES = (*FINISHED, "failed", "superseded")
@@ -30,7 +29,8 @@ def method_in_words(method: str, i_ratio: float | None, data_share: float | None
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialProgress:
     """Progress of a trial. `spent` is in s, of this command; `done_before` and `iteration`
-    in iterations. One that a rung has stopped `is_halved`."""
+    in iterations, `score` the name of what `distance` is. One that a rung has stopped
+    `is_halved`."""
 
     setting: str
     method: str
@@ -46,6 +46,7 @@ class TrialProgress:
     modes: int | None = None
     distance: float | None = None
     best: float | None = None
+    score: str = "FD"
     spectrum_left: float | None = None
     verdict: str = ""
     is_halved: bool = False
@@ -62,7 +63,8 @@ class TrialProgress:
     def operations_left(self) -> float:
         if self.has_ended:
             return 0.0
-        return self.operations * (1 - self.iteration / self.iterations)
+        # A loop of its own may go on past its plan.
+        return max(0.0, self.operations * (1 - self.iteration / self.iterations))
 
     @property
     def eta_seconds(self) -> float | None:
@@ -125,7 +127,7 @@ class Progress:
             elif earlier is None or _unpaced_work(earlier) != trial.operations_left:
                 heapq.heappush(self._unpaced, (-trial.operations_left, trial_id))
 
-    def add(self, config: TrialConfig, row: Mapping[str, Any] | None) -> None:
+    def add(self, config: AnyTrial, row: Mapping[str, Any] | None) -> None:
         """Adds a trial; `row` is its stored row if it has ended."""
         self.put(config.trial_id, _start(config, row))
 
@@ -215,13 +217,13 @@ def _unpaced_work(trial: TrialProgress) -> float | None:
 
 
 def progress_of(
-    trials: Sequence[TrialConfig], final_rows: Mapping[str, Mapping[str, Any]]
+    trials: Sequence[AnyTrial], final_rows: Mapping[str, Mapping[str, Any]]
 ) -> Progress:
     """The start: all planned, but for those whose stored row is given by id in `final_rows`."""
     return Progress({c.trial_id: _start(c, final_rows.get(c.trial_id)) for c in trials})
 
 
-def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
+def _start(config: AnyTrial, row: Mapping[str, Any] | None) -> TrialProgress:
     trial = TrialProgress(
         setting=config.setting,
         method=config.method,
@@ -229,7 +231,8 @@ def _start(config: TrialConfig, row: Mapping[str, Any] | None) -> TrialProgress:
         data_share=config.data_share,
         seed=config.seed,
         iterations=config.iterations,
-        operations=operations(config),
+        score=(config.score or "score") if isinstance(config, OwnTrial) else "FD",
+        operations=work_of(config),
     )
     if row is None:
         return trial

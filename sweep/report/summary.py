@@ -24,6 +24,7 @@ from sweep.report.table2_text import (
 from sweep.store.index import trial_rows
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
+from trainer.config.own_trial import PROFILE as OWN
 
 
 def sum_up(
@@ -52,7 +53,8 @@ def sum_up(
         orientation = control_rows(plan.trials)
         lines += ["    for orientation, images that no GAN drew:", control_lines(orientation)]
     scored = any(config.scorer for config in plan.trials)
-    lines += ["", *method_lines(config.method for config in plan.trials)]
+    if plan.profile != OWN:  # a loop of its own may call something else so
+        lines += ["", *method_lines(config.method for config in plan.trials)]
     lines += ["", caveats(plan.profile, scored=scored), "", *closing_lines]
     lines += [f"skipped {name}: {reason}" for name, reason in plan.skipped.items()]
     if progress.busy_seconds:

@@ -24,6 +24,7 @@ from sweep.report.display import number
 from sweep.store.judgement import reasons_not_judged
 from sweep.store.vocabulary import FINISHED, Row
 from trainer.config.methods import METHODS
+from trainer.config.own_trial import PROFILE as OWN
 from trainer.config.trial import TrialConfig
 from trainer.verdict import SIGNALS, in_words
 
@@ -61,6 +62,8 @@ can be said for or against the published scores; mode collapse is not judged eit
 
 def caveats(profile: str, *, scored: bool) -> str:
     """Limits of the comparison in words; `scored` tells whether distances were measured."""
+    if profile == OWN:
+        return "Scores are the loops' own: how they were taken is not known here."
     return CAVEATS[profile] if scored else UNSCORED
 
 

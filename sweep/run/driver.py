@@ -35,7 +35,7 @@ from sweep.store.store import Store, StoreError
 from sweep.store.trial_ownership import owner_in_words
 from sweep.store.vocabulary import FINISHED
 from trainer.config.lookup import UsageError
-from trainer.config.trial import TrialConfig
+from trainer.config.own_trial import AnyTrial
 
 # The resources of each node, as Ray gives them.
 Nodes = Callable[[], Sequence[Mapping[str, float]]]
@@ -117,7 +117,7 @@ class Driver:
         self.started = self.over_budget = self.stopped = False
         self.hopeless: UsageError | None = None
 
-    def prepare(self, todo: Sequence[TrialConfig], nodes: Nodes) -> None:
+    def prepare(self, todo: Sequence[AnyTrial], nodes: Nodes) -> None:
         """Queues the trials and looks whether there is room for each, and for how many at once.
 
         Where nothing is planned yet the first suggestion shows what the others ask for.
@@ -164,7 +164,7 @@ class Driver:
             max_deaths=self.options.max_failures,
         )
 
-    def share_of(self, config: TrialConfig) -> Share:
+    def share_of(self, config: AnyTrial) -> Share:
         return share(
             config,
             self.gpu_bytes,
@@ -173,7 +173,7 @@ class Driver:
         )
 
     @property
-    def own_trials(self) -> list[TrialConfig]:
+    def own_trials(self) -> list[AnyTrial]:
         """The trials that this start answers for: of a shared sweep those that it handed out."""
         if not self.options.share:
             return self.plan.trials
@@ -244,9 +244,7 @@ class Driver:
             self.suggester.finish()
         self.settle(self.own_trials, "failed")
 
-    def settle(
-        self, trials: Sequence[TrialConfig], status: str, store: Store | None = None
-    ) -> None:
+    def settle(self, trials: Sequence[AnyTrial], status: str, store: Store | None = None) -> None:
         """Settles what was left running; of trials that are known to have ended, reads nothing."""
         errors = self.errors if status == "failed" else {}
         final = (*FINISHED, "failed")
@@ -267,7 +265,7 @@ class Driver:
             self.is_done,
         )
 
-    def suggest(self) -> TrialConfig | None:
+    def suggest(self) -> AnyTrial | None:
         """A suggested trial, once it stands in the stored plan; None if there is none yet.
 
         Only while nothing runs it waits for one, as there is nothing else to do.
@@ -307,7 +305,7 @@ class Driver:
             # At once: to take down the actor, Tune asks a cluster that may be about to end too.
             self._let_save(self.unsaved)
 
-    def _recall_rungs(self, scheduler: Scheduler, todo: Sequence[TrialConfig]) -> None:
+    def _recall_rungs(self, scheduler: Scheduler, todo: Sequence[AnyTrial]) -> None:
         """Works out the rungs of earlier starts, and decides what the last one left undecided."""
         rows = self.store.read_all("trials", [config.trial_id for config in self.plan.trials])
         todo_ids = {config.trial_id for config in todo}

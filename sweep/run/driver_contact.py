@@ -10,13 +10,27 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from sweep.store.ownership import Ownership, Superseded
+from sweep.store.ownership import Ownership, Superseded, read_owner
 from sweep.store.retry import recovered_within
+from sweep.store.store import Store
+from sweep.store.trial_ownership import record_path
 
 # A report that was not taken for so long does not come to the driver.
 CONTACT_SECONDS = 30.0
 
+# For an owner that is about to end. A longer wait is the driver's, which has another trial for
+# the place.
+OWNER_SECONDS = 2.0
+
 Report = Callable[[dict[str, Any]], None]
+
+
+def report_owner(store: Store, trial_id: str, report: Report) -> None:
+    """Reports a trial that another start is at work on as `waiting`, with its owner."""
+    owner = read_owner(store, record_path(trial_id)) or {}
+    names = ("host", "pid", "heartbeat")
+    owner_fields = {f"owner_{name}": owner.get(name) for name in names}
+    report({"trial": trial_id, "status": "waiting", **owner_fields})
 
 
 def with_contact(report: Report, ownership: Ownership) -> Report:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sweep.plan.resources import Share, bigger
-from trainer.config.trial import TrialConfig
+from trainer.config.own_trial import AnyTrial
 
 
 class Suggestions(Protocol):
     """A source of trials that no plan has yet."""
 
-    def next(self) -> TrialConfig | None:
+    def next(self) -> AnyTrial | None:
         """A trial to start now; None if there is none now, or none any more."""
         ...
 
@@ -40,7 +40,7 @@ class Job:
     """A trial and what it gets of the cluster. `larger_share` is the one that an earlier attempt
     showed to be needed; `returned` says that the trial was handed out before and came back."""
 
-    config: TrialConfig
+    config: AnyTrial
     share: Share
     larger_share: Share | None = None
     returned: bool = False
@@ -56,11 +56,11 @@ class Backlog:
 
     def __init__(
         self,
-        planned: Iterable[TrialConfig],
-        share_of: Callable[[TrialConfig], Share],
+        planned: Iterable[AnyTrial],
+        share_of: Callable[[AnyTrial], Share],
         *,
         limit: int | None = None,
-        suggest: Callable[[], TrialConfig | None] = lambda: None,
+        suggest: Callable[[], AnyTrial | None] = lambda: None,
         exhausted: Callable[[], bool] = lambda: True,
         ready: Callable[[str], bool] = lambda trial_id: True,
         max_deaths: int = 0,
@@ -73,7 +73,7 @@ class Backlog:
         self.exhausted = exhausted
         # Each with the share that an earlier attempt showed to be needed; with None it is worked
         # out when the trial is handed out, as nodes come and go.
-        self.waiting: deque[tuple[TrialConfig, Share | None]] = deque((c, None) for c in planned)
+        self.waiting: deque[tuple[AnyTrial, Share | None]] = deque((c, None) for c in planned)
         self.running: dict[str, Job] = {}
         self.returned: set[str] = set()
         self.handed_out: set[str] = set()
@@ -163,7 +163,7 @@ class Backlog:
         """Takes back the last death of a trial: it was not the trial's own."""
         self.deaths[trial_id] = max(0, self.deaths[trial_id] - 1)
 
-    def requeue(self, config: TrialConfig) -> bool:
+    def requeue(self, config: AnyTrial) -> bool:
         """Queues a trial once more; False if it waits or runs already."""
         waiting = {config.trial_id for config, _ in self.waiting}
         if self.stopped or config.trial_id in waiting | self.running.keys():

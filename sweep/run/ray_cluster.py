@@ -83,10 +83,16 @@ class OnDeath(Protocol):
 
 
 def run_trial(config: Mapping[str, Any]) -> None:
-    """The trainable; torch is imported in the worker only."""
+    """The trainable; torch is imported in the worker only, and not for a loop of its own."""
+    job = json.loads(config["job"])
+    if "entry" in job["trial"]:
+        from sweep.run import own_trainable
+
+        own_trainable.run_trial(job)
+        return
     from sweep.run import trainable
 
-    trainable.run_trial(json.loads(config["job"]))
+    trainable.run_trial(job)
 
 
 def _actor() -> type[Trainable]:

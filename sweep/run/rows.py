@@ -12,11 +12,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sweep.recording.rows import plan_row as own_plan_row
 from sweep.store.schemas import SCORE_NAMES
 from trainer.collapse import Record
-from trainer.config.costs import operations
 from trainer.config.lifting import lifted_counts
 from trainer.config.methods import METHODS
+from trainer.config.own_trial import AnyTrial, OwnTrial, work_of
 from trainer.config.settings import ALL_SETTINGS
 from trainer.config.trial import TrialConfig
 from trainer.thresholds import Thresholds
@@ -70,18 +71,17 @@ def identity_row(config: TrialConfig) -> dict[str, Any]:
 
 
 def plan_rows(
-    sweep: str, trials: Sequence[TrialConfig], first_position: int = 0
+    sweep: str, trials: Sequence[AnyTrial], first_position: int = 0
 ) -> list[dict[str, Any]]:
     """Rows of `sweeps`, in the order of `trials`, numbered from `first_position` on."""
-    return [
-        {
-            "sweep": sweep,
-            "position": position,
-            "operations": operations(config),
-            **identity_row(config),
-        }
-        for position, config in enumerate(trials, start=first_position)
-    ]
+    return [_plan_row(sweep, *numbered) for numbered in enumerate(trials, start=first_position)]
+
+
+def _plan_row(sweep: str, position: int, config: AnyTrial) -> dict[str, Any]:
+    if isinstance(config, OwnTrial):
+        return own_plan_row(sweep, config, position)
+    work = work_of(config)
+    return {"sweep": sweep, "position": position, "operations": work, **identity_row(config)}
 
 
 def evaluation_rows(config: TrialConfig, history: Sequence[Record]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 from sweep.plan.halving import Halving, Rung, goes_on, value_at
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
-from trainer.config.trial import TrialConfig
+from trainer.config.own_trial import AnyTrial, OwnTrial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Scheduler:
         self._values: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
         self._decided: dict[str, int] = {}
 
-    def recall(self, configs: Iterable[TrialConfig], rows: Mapping[str, Row]) -> list[TrialConfig]:
+    def recall(self, configs: Iterable[AnyTrial], rows: Mapping[str, Row]) -> list[AnyTrial]:
         """Works out the rungs of trials of earlier starts; `rows` are theirs of `trials`.
 
         Returns those that ended their last start at a rung: it is not known to be decided.
@@ -77,7 +77,7 @@ class Scheduler:
                         undecided.append(config)
         return undecided
 
-    def decide(self, config: TrialConfig, iteration: int) -> Halt | None:
+    def decide(self, config: AnyTrial, iteration: int) -> Halt | None:
         """Decides about a trial that has just evaluated; None if it goes on."""
         group = self.group(config.trial_id)
         rungs = [rung for rung in self.halving.rungs(config) if rung.budget <= iteration]
@@ -88,12 +88,12 @@ class Scheduler:
             self._note(config, rung, self._evaluations(config))  # reports that came together
         return self._decision(config, rungs[-1]) if rungs[-1].number > decided else None
 
-    def decide_again(self, config: TrialConfig) -> Halt | None:
+    def decide_again(self, config: AnyTrial) -> Halt | None:
         """Decides about a trial that an earlier start left at a rung."""
         number = self._decided[config.trial_id]
         return self._decision(config, self.halving.rungs(config)[number - 1])
 
-    def _decision(self, config: TrialConfig, rung: Rung) -> Halt | None:
+    def _decision(self, config: AnyTrial, rung: Rung) -> Halt | None:
         self._note(config, rung, self._evaluations(config))
         values = self._values[self.group(config.trial_id) or "", rung.number]
         value = values[config.trial_id]
@@ -102,11 +102,12 @@ class Scheduler:
             return None
         return Halt(rung=rung, value=value, n=len(values), reduction=reduction)
 
-    def _note(self, config: TrialConfig, rung: Rung, evaluations: list[Row]) -> None:
+    def _note(self, config: AnyTrial, rung: Rung, evaluations: list[Row]) -> None:
         key = self.group(config.trial_id) or "", rung.number
-        value = value_at(rung, evaluations, config.score_name)
+        higher = isinstance(config, OwnTrial) and config.is_higher_better
+        value = value_at(rung, evaluations, config.score_name, higher_is_better=higher)
         self._values[key][config.trial_id] = value
         self._decided[config.trial_id] = rung.number
 
-    def _evaluations(self, config: TrialConfig) -> list[Row]:
+    def _evaluations(self, config: AnyTrial) -> list[Row]:
         return list(self.store.read_rows("evaluations", config.trial_id))

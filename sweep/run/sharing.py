@@ -15,10 +15,10 @@ from typing import Any
 
 from sweep.run.slurm_variables import number
 from sweep.store.ownership import Ownership, Superseded
-from trainer.config.trial import TrialConfig
+from trainer.config.own_trial import AnyTrial
 
 
-def own_first(trials: Sequence[TrialConfig], task: int, tasks: int) -> list[TrialConfig]:
+def own_first(trials: Sequence[AnyTrial], task: int, tasks: int) -> list[AnyTrial]:
     """Sorts the trials for the start number `task` of `tasks`: every `tasks`-th from its own on,
     then those that the next start begins with, and so on.
 

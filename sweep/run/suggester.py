@@ -10,10 +10,10 @@ from sweep.run.plan_file import PlanFile
 from sweep.run.queue import Suggestions
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
-from trainer.config.trial import TrialConfig
+from trainer.config.own_trial import AnyTrial
 
 # Suggested trials with the stored row of each that has ended before; the last one may be new.
-Suggested = list[tuple[TrialConfig, Row | None]]
+Suggested = list[tuple[AnyTrial, Row | None]]
 
 
 class Suggester:

@@ -24,15 +24,15 @@ from sweep.plan.inception_weights import check_weights
 from sweep.plan.remaining import is_done
 from sweep.plan.resources import memory_cap
 from sweep.run import stop_orders
-from sweep.run.driver_contact import Report, with_contact
+from sweep.run.driver_contact import OWNER_SECONDS, Report, report_owner, with_contact
 from sweep.run.recorder import Recorder
 from sweep.run.troubles import reported
 from sweep.store import requests
 from sweep.store.locks import locked
-from sweep.store.ownership import Superseded, read_owner
+from sweep.store.ownership import Superseded
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store
-from sweep.store.trial_ownership import acquire_within, record_path
+from sweep.store.trial_ownership import acquire_within
 from trainer.config.own_images import OwnImages, Reading
 from trainer.config.trial import TrialConfig
 from trainer.data.share import shared
@@ -43,10 +43,6 @@ from trainer.out_of_memory import is_out_of_memory
 from trainer.scores.scorers import load_scorer
 from trainer.state import TrainState
 from trainer.verdict import Verdict
-
-# For an owner that is about to end. A longer wait is the driver's, which has another trial for
-# the place.
-OWNER_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +93,7 @@ def run(
     store = Store(task.results, PATIENCE_SECONDS)
     ownership = acquire_within(store, config.trial_id, OWNER_SECONDS)
     if ownership is None:
-        _report_owner(store, config.trial_id, report)
+        report_owner(store, config.trial_id, report)
         return
     recorder = Recorder(
         config, ownership, with_contact(report, ownership), cpus=task.cpus, gpus=task.gpus
@@ -113,13 +109,6 @@ def run(
         recorder.record_failure(traceback.format_exc(), out_of_memory=is_out_of_memory(error))
     finally:
         ownership.release()
-
-
-def _report_owner(store: Store, trial_id: str, report: Report) -> None:
-    owner = read_owner(store, record_path(trial_id)) or {}
-    names = ("host", "pid", "heartbeat")
-    owner_fields = {f"owner_{name}": owner.get(name) for name in names}
-    report({"trial": trial_id, "status": "waiting", **owner_fields})
 
 
 def _train(

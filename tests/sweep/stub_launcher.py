@@ -8,19 +8,24 @@ from typing import Any
 
 from sweep.plan.grid import Plan
 from sweep.plan.options import Options
+from sweep.recording.rows import identity_row as own_identity_row
 from sweep.run.queue import Suggestions
 from sweep.run.rows import identity_row, plan_rows
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
-from trainer.config.trial import TrialConfig
+from trainer.config.own_trial import AnyTrial, OwnTrial
 
 
 class Stopped(Exception):
     """The driver has gone."""
 
 
+def _identity(config: AnyTrial) -> dict[str, Any]:
+    return own_identity_row(config) if isinstance(config, OwnTrial) else identity_row(config)
+
+
 def one_after_the_other(
-    result: Callable[[TrialConfig], Mapping[str, Any]], trials: int = 1000
+    result: Callable[[Any], Mapping[str, Any]], trials: int = 1000
 ) -> Callable[..., int]:
     """A launcher whose trials complete with `result`; the driver goes when so many have run."""
     left = iter(range(trials))
@@ -36,16 +41,14 @@ def one_after_the_other(
         done = {i for i, row in rows.items() if row["status"] in FINISHED}
         for trial_id in done:
             suggestions.tell(trial_id, rows[trial_id])
-        queue: Iterator[TrialConfig | None] = iter(
-            c for c in plan.trials if c.trial_id not in done
-        )
+        queue: Iterator[AnyTrial | None] = iter(c for c in plan.trials if c.trial_id not in done)
         while (config := next(queue, None) or suggestions.next()) is not None:
             if config not in planned:
                 planned.append(config)
             store.write_rows("sweeps", options.name, plan_rows(options.name, planned))
             if next(left, None) is None:
                 raise Stopped
-            ended = identity_row(config) | {"status": "completed"} | dict(result(config))
+            ended = _identity(config) | {"status": "completed"} | dict(result(config))
             store.write_rows("trials", config.trial_id, [ended])
             suggestions.tell(config.trial_id, store.read_rows("trials", config.trial_id)[0])
         assert suggestions.finished()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.config.costs import operations
 from trainer.config.lookup import UsageError
 from trainer.config.settings import ALL_SETTINGS
 from trainer.config.trial import LARGEST, TrialConfig
@@ -23,6 +24,8 @@ PROFILE = "own"
 # Where the configuration has no word for it.
 UNNAMED = "own"
 DIRECTIONS = ("lower", "higher")
+# Scores that every page compares under their own names.
+DISTANCES = ("fid", "fd_digits")
 # Raised whenever the same configuration would have to be another run.
 _SEMANTICS = 1
 _WORDS = ("setting", "method", "dataset", "precision")
@@ -105,6 +108,26 @@ class OwnTrial:
         return next(iter(self.scores), None)
 
     @property
+    def score_name(self) -> str:
+        """Column of that score: of the store's distances their own, else `own_score`."""
+        return self.score if self.score in DISTANCES else "own_score"
+
+    @property
+    def is_higher_better(self) -> bool:
+        """Whether of that score higher is better."""
+        return self.score is not None and self.scores[self.score] == "higher"
+
+    @property
+    def evaluate_every(self) -> int:
+        """Iterations between evaluations, as far as is known: the loop logs when it likes."""
+        return 1
+
+    @property
+    def scorer(self) -> None:
+        """Scores are the loop's own."""
+        return None
+
+    @property
     def device_type(self) -> str:
         """`cuda` where it asks for a GPU, else `cpu`."""
         return "cuda" if self.gpus else "cpu"
@@ -115,6 +138,11 @@ class OwnTrial:
 
 
 AnyTrial = TrialConfig | OwnTrial
+
+
+def work_of(trial: AnyTrial) -> float:
+    """Multiply-adds of a trial; of a loop of its own, of which none are known, its iterations."""
+    return float(trial.iterations) if isinstance(trial, OwnTrial) else operations(trial)
 
 
 def source_version(path: Path) -> str:
