@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What all trials of the sweep share."""
+    """Everything that the trials of the sweep share."""
 
     entry: str
     version: str

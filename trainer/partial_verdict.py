@@ -18,6 +18,8 @@ from trainer.verdict import TOO_EARLY, Verdict
 
 Scores = Mapping[str, str]
 
+# Scores of which that of an untrained G is known to be bad.
+BAD_AT_FIRST = ("fid", "kid_mean", "fd_digits", "mode_distance")
 # Of a run that has ended, where TOO_EARLY would promise more.
 TOO_FEW = "fewer than {} evaluations after the burn-in"
 
@@ -125,23 +127,19 @@ def _score_collapse(
     if fell is not None and (rose is None or fell <= rose):
         margins = f"above {t.fid_rose:g} of the best (higher is better: below {t.is_fell:g})"
         return fell, f"{names} {margins}, {t.patience} times"
-    return rose, f"{names} never better than {t.fid_never:g} of the first, {t.patience} times"
+    distances = " and ".join(name for name in scores if name in BAD_AT_FIRST)
+    return rose, f"{distances} never below {t.fid_never:g} of the first, {t.patience} times"
 
 
 def _never_rose(
     scored: Sequence[Record], scores: Scores, burn_in: float | None, t: Thresholds
 ) -> int | None:
-    first = scored[0]
-    if burn_in is None or first["iteration"] > 0:
+    first, names = scored[0], [name for name in scores if name in BAD_AT_FIRST]
+    if burn_in is None or not names or first["iteration"] > 0:
         return None
 
     def is_bad(record: Record) -> bool:
-        return all(
-            record[n] > t.fid_never * first[n]
-            if direction == "lower"
-            else record[n] < first[n] / t.fid_never
-            for n, direction in scores.items()
-        )
+        return all(record[name] > t.fid_never * first[name] for name in names)
 
     late = [r for r in scored if r["iteration"] > 0 and r["iteration"] >= burn_in]
     return streak(late, t.patience, is_bad)
@@ -170,6 +168,8 @@ def _quality_reason(
         return f"no evaluation has a finite {' and '.join(scores)}"
     if scored and not _above_zero(scored, scores):
         return "a score is not above 0, and the rule compares ratios"
+    if not any(name in BAD_AT_FIRST for name in scores):
+        return f"none of {', '.join(BAD_AT_FIRST)} tells whether the run ever became good"
     if burn_in is None:
         return "no planned iterations tell when the run should have become good"
     if scored and scored[0]["iteration"] > 0:

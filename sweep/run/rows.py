@@ -28,8 +28,8 @@ from trainer.verdict import Verdict
 PENALTY = 10_000.0
 
 PENALTY_RATIOS = ("d_penalty_ratio", "g_penalty_ratio")
-# Columns filled only with a GPU, only with `hessian_k`, or not by an older version that began the
-# trial.
+# Columns filled only with a GPU, only with `hessian_k`, not by an older version that began the
+# trial, or by other loops.
 RARELY_MEASURED = (
     "held_out_gap",
     "spectrum_low",
@@ -40,7 +40,11 @@ RARELY_MEASURED = (
     "g_hessian_residual",
     "d_hessian",
     "d_hessian_residual",
+    "own_values",
 )
+# Of loops that are not this project's alone.
+OF_OWN_TRIALS = dict.fromkeys(("score", "score_direction", "layer_names"))
+OF_OWN_PLANS = dict.fromkeys(("config", "parameters"))
 
 
 def identity_row(config: TrialConfig) -> dict[str, Any]:
@@ -80,8 +84,13 @@ def plan_rows(
 def _plan_row(sweep: str, position: int, config: AnyTrial) -> dict[str, Any]:
     if isinstance(config, OwnTrial):
         return own_plan_row(sweep, config, position)
-    work = work_of(config)
-    return {"sweep": sweep, "position": position, "operations": work, **identity_row(config)}
+    return {
+        "sweep": sweep,
+        "position": position,
+        "operations": work_of(config),
+        **identity_row(config),
+        **OF_OWN_PLANS,
+    }
 
 
 def evaluation_rows(config: TrialConfig, history: Sequence[Record]) -> list[dict[str, Any]]:
@@ -176,6 +185,7 @@ def trial_row(
         "objective": objective(best, config.score_name),
         "config": json.dumps(dataclasses.asdict(config), sort_keys=True),
         "thresholds": json.dumps(dataclasses.asdict(thresholds)),
+        **OF_OWN_TRIALS,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,14 +113,19 @@ def test_a_search_goes_on_with_what_earlier_starts_have_run(
 
 @pytest.mark.slow
 def test_a_real_sweep_runs_what_is_missing_and_nothing_twice(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, environment: dict[str, str]
 ) -> None:
-    arguments = ("--space", "grid.py", "--score", "ssim=higher", "--name", "real")
-    assert command(*arguments) == 0
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sweep.own", "own_fit:train", "--iterations", "5"]
+        flags = ["--space", "grid.py", "--score", "ssim=higher", "--results", "results"]
+        return subprocess.run(
+            [*command, *flags], cwd=folder, env=environment, capture_output=True, text=True
+        )
+
+    first = run()
+    assert first.returncode == 0, first.stdout + first.stderr
     store = Store(folder / "results")
     rows = store.read_all("trials", [file.key for file in store.list("trials")])
     assert {row["status"] for row in rows.values()} == {"completed"}
     assert sorted(row["best_own_score"] for row in rows.values()) == [0.5, 0.5, 1.0, 1.0]
-    capsys.readouterr()
-    assert command(*arguments) == 0
-    assert "4 done: everything is there" in capsys.readouterr().out
+    assert "4 done: everything is there" in run().stdout

@@ -68,6 +68,7 @@ def test_a_run_that_never_became_good_has_collapsed_after_the_burn_in() -> None:
         (history(9, fid=[9.0] * 9)[1:], {"fid": "lower"}, "no score of iteration 0"),
         (history(9, fid=[math.nan] * 9), {"fid": "lower"}, "no evaluation has a finite fid"),
         (history(9, a=[9.0, 1, -1, 2, 3, 4, 5, 6, 7]), {"a": "lower"}, "not above 0"),
+        (history(9, a=[9.0] * 9), {"a": "higher"}, "tells whether the run ever became good"),
         (history(2, fid=[9.0, 1.0]), {"fid": "lower"}, TOO_EARLY),
     ],
 )

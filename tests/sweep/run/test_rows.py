@@ -38,6 +38,8 @@ INCEPTION_SCORES = {
     "recall",
 }
 NOT_OF_DIGITS = {
+    "own_score",
+    "own_values",
     *INCEPTION_SCORES,
     *(f"ema_{name}" for name in INCEPTION_SCORES),
     "reference_weights",
