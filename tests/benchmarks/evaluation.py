@@ -24,7 +24,6 @@ from trainer import ema, measure
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images
 from trainer.loop import train
-from trainer.precision import use_precision
 from trainer.projection import stable_ranks
 from trainer.scores import digits, metrics
 from trainer.scores.scorers import Scorer
@@ -59,7 +58,6 @@ def main() -> None:
 def shares(config: TrialConfig, repetitions: int) -> dict[str, float]:
     """The share of evaluations in the setting's time, and ms of one, of its parts and of an
     iteration."""
-    use_precision(config)
     data, state = images(config), initial_state(config)
     scorer = digits.load_scorer(config.device) if config.dataset.startswith("digits") else None
     for _ in range(TRAINED):

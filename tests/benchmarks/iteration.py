@@ -32,7 +32,6 @@ from trainer.config.methods import METHODS, PROJECTION_PERIOD
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images, load
 from trainer.layers import advance
-from trainer.precision import use_precision
 from trainer.projection import project
 from trainer.state import initial_state
 from trainer.updates import train_iteration, update_discriminator, update_generator
@@ -45,7 +44,6 @@ NAIVE = {"host SVD": released, "torch SVD": torch_svd}
 
 
 def parts_of(config: TrialConfig, data: Images) -> dict[str, Callable[[], object]]:
-    use_precision(config)
     state = initial_state(config)
     last = config.n_critic - 1
 
@@ -82,7 +80,6 @@ def paper_setting(setting: str, repetitions: int, device: str) -> dict[str, floa
 
 def iterations_of(config: TrialConfig, data: Images, n: int) -> Callable[[], object]:
     """Trains a state of its own n iterations further at every call."""
-    use_precision(config)
     state = initial_state(config)
 
     def train() -> None:

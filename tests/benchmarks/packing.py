@@ -29,7 +29,6 @@ from stacked import Stacked
 
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images, load
-from trainer.precision import use_precision
 from trainer.state import initial_state
 from trainer.updates import train_iteration
 
@@ -150,7 +149,6 @@ def serve(pipe: Connection, threads: int) -> None:
             config, seconds = pipe.recv()
         except EOFError:
             return
-        use_precision(config)
         state, data = initial_state(config), images(config)
 
         def iterate(config=config, state=state, data=data) -> None:

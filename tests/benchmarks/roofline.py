@@ -26,7 +26,7 @@ from torch import Tensor
 from trainer.config.costs import launches, operations
 from trainer.config.traffic import traffic
 from trainer.config.trial import PRECISIONS, TrialConfig, trial_config
-from trainer.precision import use_precision
+from trainer.precision import training_pass
 from trainer.state import initial_state
 from trainer.updates import train_iteration
 
@@ -157,10 +157,10 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     names = args.settings.split(",") if args.settings else SETTINGS[args.device]
     configs = configurations(names, args.device, args.precision)
-    # From here on products of float32 are taken as the trials take them.
-    use_precision(next(iter(configs.values())))
     say(f"torch {torch.__version__} on {args.device}, {args.threads} threads")
-    rates = machine(args.device, 3 * args.repetitions)
+    # Products of float32 are taken as the trials take them.
+    with training_pass(next(iter(configs.values()))):
+        rates = machine(args.device, 3 * args.repetitions)
     show_machine(rates)
     seconds = {}
     # Those of milliseconds are noisier, and cost next to nothing.

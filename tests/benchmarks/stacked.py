@@ -18,7 +18,6 @@ from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
 from trainer.layers import Layer
 from trainer.losses import LOSSES
-from trainer.precision import use_precision
 from trainer.randomness import draw_purpose, generator, part_purpose
 from trainer.spectral import power_iteration
 from trainer.state import initial_state
@@ -31,7 +30,6 @@ class Stacked:
     """Trains configurations that differ in their seed alone, all by one iteration at a time."""
 
     def __init__(self, configs: Sequence[TrialConfig], data: Source) -> None:
-        use_precision(configs[0])
         states = [initial_state(config) for config in configs]
         self.configs = configs
         self.data = data

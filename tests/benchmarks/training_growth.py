@@ -28,7 +28,6 @@ from sweep.plan.gpu_memory import MARGIN, WORKSPACE_BYTES, _images_bytes, memory
 from trainer.config.costs import launches, network_operations, operations
 from trainer.config.traffic import traffic
 from trainer.config.trial import TrialConfig, trial_config
-from trainer.precision import use_precision
 from trainer.state import initial_state
 from trainer.updates import train_iteration
 
@@ -88,7 +87,6 @@ def curves(device: str, repetitions: int) -> list[Curve]:
 def iteration(config: TrialConfig) -> Callable[[], object]:
     """On images of noise, for their content costs nothing."""
     data = noise(config)
-    use_precision(config)
     state = initial_state(config)
     return lambda: train_iteration(config, state, data)
 

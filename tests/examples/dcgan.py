@@ -25,7 +25,8 @@ from trainer.watch import watch
 def pictures(path: str | None) -> Tensor:
     """images[N, 3, 32, 32] from -1 to 1: of a tar, or of scikit-learn's digits."""
     if path is None:
-        digits = torch.tensor(load_digits().images, dtype=torch.float32)[:, None] / 8 - 1
+        grey, _ = load_digits(return_X_y=True)
+        digits = torch.tensor(grey, dtype=torch.float32).view(-1, 1, 8, 8) / 8 - 1
         return F.interpolate(digits, size=32).repeat(1, 3, 1, 1)
     with tarfile.open(path) as tar:
         files = [

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from sweep.plan.resources import Share
 from sweep.run.queue import Backlog
+from trainer.config.own_trial import AnyTrial
 from trainer.config.trial import TrialConfig, trial_config
 
 TRIALS = [trial_config("digits", "C_8-32", "sn", seed, iterations=2) for seed in range(4)]
 FIRST = TRIALS[0].trial_id
 
 
-def share_of(config: TrialConfig) -> Share:
+def share_of(config: AnyTrial) -> Share:
     return Share(cpus=1.0, gpus=0.25)
 
 

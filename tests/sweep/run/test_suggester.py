@@ -17,6 +17,7 @@ from sweep.run.suggester import Suggester
 from sweep.store.ownership import Ownership, acquire
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
+from trainer.config.own_trial import AnyTrial
 from trainer.config.trial import TrialConfig, trial_config
 
 TRIALS = [trial_config("digits", "C_8-32", "sr-static", 0, i_ratio=i / 32) for i in range(1, 5)]
@@ -90,8 +91,8 @@ def wait_until(true: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
-def ready(suggester: Suggester) -> list[TrialConfig]:
-    found: list[TrialConfig] = []
+def ready(suggester: Suggester) -> list[AnyTrial]:
+    found: list[AnyTrial] = []
 
     def there() -> bool:
         found.extend(config for config, _ in suggester.next(wait=False))
@@ -101,7 +102,8 @@ def ready(suggester: Suggester) -> list[TrialConfig]:
     return found
 
 
-def end(store: Store, config: TrialConfig, status: str) -> None:
+def end(store: Store, config: AnyTrial, status: str) -> None:
+    assert isinstance(config, TrialConfig)
     row = identity_row(config) | {"status": status, "iteration": 2}
     store.write_rows("trials", config.trial_id, [row])
 
