@@ -8,18 +8,13 @@ from typing import Literal
 
 from api.drawing.figure import Figure, no_figure, styled_figure
 from api.drawing.lines import Curve, lines
-from api.drawing.look import colour
+from api.drawing.look import DASHES, PALETTE, colour
 from api.drawing.panels import EDGES, CurvePanel, Stroke, height_of, stacked
 from api.reading.snapshot import Row
 from api.trials.curve_figures import NOTHING, TITLES, cursor_meta, distance_and_quality
 from api.trials.models import Trial
 from sweep.paper.scores import OWN_SCORE
 
-# Okabe and Ito's, without the ones that vanish on a light or on a dark ground.
-PALETTE = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C510A", "#888888",
-)  # fmt: skip
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "10px,3px", "2px,5px")
 # Trials of one colour that can still be told apart by their dashes.
 MOST_ALIKE = 3
 PANELS = ("spectrum_left", "gap", "d_loss", "g_loss")

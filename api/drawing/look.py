@@ -52,6 +52,12 @@ COLOURS = {
     "nugan": "#C2A14A",
 }
 OTHER_COLOUR = "#A0A0A0"
+# For what has no colour of its own: Okabe and Ito's, without the ones that vanish on a light or on
+# a dark ground.
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C510A", "#888888",
+)  # fmt: skip
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "10px,3px", "2px,5px")
 # Sets of images, on every page the same. Okabe and Ito's, the orange darkened: each has a contrast
 # of at least 3 to a light and to a dark page.
 IMAGE_COLOURS = {"training": "#009E73", "test": "#CC79A7", "generated": "#C27F00"}

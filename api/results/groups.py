@@ -95,6 +95,11 @@ def read_score(name: str | None, rows: Sequence[Row]) -> str:
 
 def groups(rows: Iterable[Row], score: str, by: Sequence[str], agg: Sequence[str]) -> list[Group]:
     """Groups the rows, in the order of the columns that they are grouped by, null first."""
+    return [_group(values, members, score, agg) for values, members in grouped_rows(rows, by)]
+
+
+def grouped_rows(rows: Iterable[Row], by: Sequence[str]) -> list[tuple[dict[str, Any], list[Row]]]:
+    """The values that each group agrees in, by column, and its rows; in the order of `groups`."""
     parts: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         parts.setdefault(tuple(row[name] for name in by), []).append(row)
@@ -102,7 +107,7 @@ def groups(rows: Iterable[Row], score: str, by: Sequence[str], agg: Sequence[str
         parts,
         key=lambda key: [(value is not None, 0 if value is None else value) for value in key],
     )
-    return [_group(dict(zip(by, key, strict=True)), parts[key], score, agg) for key in ordered]
+    return [(dict(zip(by, key, strict=True)), parts[key]) for key in ordered]
 
 
 def _group(by: dict[str, Any], rows: Sequence[Row], score: str, agg: Sequence[str]) -> Group:
