@@ -26,6 +26,7 @@ from api.paper.figures import routes as paper_figure_routes
 from api.paper.table2 import warm
 from api.reading.snapshot import NotFound
 from api.reading.version import code_version
+from api.results import mean_routes
 from api.results import page as results_page
 from api.results import routes as results_routes
 from api.sql import routes as sql_routes
@@ -58,6 +59,7 @@ TIDYING_SECONDS = 15.0
 ROUTERS = (
     results_routes.router,
     sql_routes.router,
+    mean_routes.router,
     sweep_routes.router,
     trial_routes.router,
     generator_routes.router,

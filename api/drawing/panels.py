@@ -27,7 +27,8 @@ BAND = 0.22
 class Stroke:
     """A curve as it is drawn. One that is not `sound`, of a run that diverged, may leave the axis.
 
-    It is drawn over iterations, or over `x`.
+    It is drawn over iterations, or over `x`. `texts` are what its points tell under the pointer,
+    `opacity` that of its band.
     """
 
     line: Curve
@@ -38,6 +39,8 @@ class Stroke:
     legend: str | None = None
     sound: bool = True
     x: Sequence[float] | None = None
+    texts: Sequence[str] | None = None
+    opacity: float = BAND
 
     @property
     def places(self) -> Sequence[float]:
@@ -93,6 +96,8 @@ def _draw(
             line={"color": stroke.colour, "width": stroke.width, "dash": stroke.dash},
             marker={"size": 4},
             connectgaps=False,
+            text=stroke.texts,
+            hovertemplate=None if stroke.texts is None else "%{text}<extra></extra>",
             showlegend=first,
             legendgroup=stroke.legend,
         )
@@ -120,7 +125,7 @@ def _band(drawing: Drawing, row: int, stroke: Stroke) -> None:
         y=[value for _, value in points],
         fill="toself",
         fillcolor=stroke.colour,
-        opacity=BAND,
+        opacity=stroke.opacity,
         mode="none",
         hoverinfo="skip",
         showlegend=False,

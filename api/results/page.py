@@ -55,7 +55,9 @@ GROUPINGS = (
     "dataset,method", "status", "host",
 )  # fmt: skip
 FILTERS = (*NAMED_FILTERS, *EXACT_FILTERS, *COLLAPSE_FILTERS, *RANGES, "sweep")
-OWN = ("sort", "columns", "by", "limit", "cursor")
+# What the form of the curves keeps in the address of groups.
+OF_CURVES = ("x", "score", "band", "log", "log_x")
+OWN = ("sort", "columns", "by", "limit", "cursor", *OF_CURVES)
 NEWEST = "-updated_at"
 
 
@@ -100,7 +102,9 @@ def trial_list(
             **shared,
             **_groups(snapshot, filters, separated(by)),
             export=_export(request, "by"),
-            trials_of=lambda group: _address(request, {"by": None, **_filters_of(group.by)}),
+            trials_of=lambda group: _address(
+                request, {**dict.fromkeys((*OF_CURVES, "by")), **_filters_of(group.by)}
+            ),
         )
     listed = paging.page(snapshot, filters, paging.read_sort(sort), limit, cursor)
     names = [_checked_column(name) for name in separated(columns)] or [*COLUMNS]
@@ -165,6 +169,7 @@ def _groups(snapshot: Snapshot, filters: TrialFilters, by: Sequence[str]) -> dic
         "aggregates": groups.AGGREGATES,
         "n": len(rows),
         "of": len(snapshot.records),
+        "live": any(row["status"] == "running" for row in rows),
     }
 
 

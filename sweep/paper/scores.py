@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+# Asked again and again: an interval at every point of a curve.
+@functools.lru_cache(maxsize=1024)
 def t_quantile(degrees: int, share: float = 0.95) -> float:
     """The t that |T| stays below with probability `share`, by bisection."""
     low, high = 0.0, 1e3

@@ -30,7 +30,7 @@ def test_it_opens_from_a_file_and_asks_for_nothing_else(
         path = f"trials/{trial_id}.html"
     page, faults = opened(browser, published, path)
     figures = draw_all(page)
-    assert figures == {"index.html": 15, "sweep.html": 1}.get(path, 5 if "trials/" in path else 0)
+    assert figures == {"index.html": 15, "sweep.html": 2}.get(path, 5 if "trials/" in path else 0)
     assert page.get_by_text("cannot be read").count() == 0
     assert faults == []
     page.context.close()

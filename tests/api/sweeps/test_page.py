@@ -18,10 +18,10 @@ from tests.api.stores import identity, write_driver, write_plan
     ("path", "scheme", "width", "figures", "says"),
     [
         ("/", "light", 390, 0, "What the store holds"),
-        ("/view/sweeps/fig8", "dark", 390, 1, "1 planned, 1 running"),
+        ("/view/sweeps/fig8", "dark", 390, 2, "1 planned, 1 running"),
         ("/view/trials/{id}", "dark", 390, 5, "Mode collapse from iteration 375, spectral"),
         ("/view/trials?setting=C_*", "dark", 390, 0, "14 of 30 trials"),
-        ("/view/trials?by=method,i_ratio", "light", 390, 0, "groups of 30 trials"),
+        ("/view/trials?by=method,i_ratio", "light", 390, 1, "groups of 30 trials"),
         ("/docs", "light", 1280, 0, "/results"),
     ],
 )
