@@ -1,4 +1,4 @@
-"""What a mirror has sent: its mark of each trial, kept in the store for each tracker and project.
+"""Marks of what a mirror has sent of each trial, kept in the store by tracker and project.
 
 `mirrors/<sweep>.<tracker>-<hash8>.json` names the place and has by trial id a mark, and
 `....owner.json` who mirrors: one process at a time. Before trials are sent their marks are in
@@ -20,7 +20,7 @@ FOLDER = "mirrors"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What a tracker has of a trial: its own id of the run, points up to iteration `through`,
+    """A tracker's state of a trial: its own id of the run, points up to iteration `through`,
     and of tags, status and scores the digest. `in_doubt` while a call is under way."""
 
     run_id: str | None = None

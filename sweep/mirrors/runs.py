@@ -31,7 +31,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """What was measured at one iteration; NaN and infinity are values.
+    """Measurements at one iteration; NaN and infinity are values.
 
     `time` is s of Unix time: the first start and the seconds trained since, the same whoever
     mirrors. `spectra` has by layer the singular values; `sample` is a PNG of images, or None.

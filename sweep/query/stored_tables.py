@@ -26,7 +26,7 @@ OTHER_TRIAL = "it holds rows of another trial"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What DuckDB scans, and by path why a file is left out, which a scan adds to."""
+    """A table that DuckDB scans, and by path why a file is left out, which a scan adds to."""
 
     content: pa.Table | pads.Dataset
     left_out: dict[str, str] = field(default_factory=dict)

@@ -136,7 +136,7 @@ def best_record(
 
 
 def objective(trial: OwnTrial, best: Record | None) -> float | None:
-    """What a search minimises: the best score, negative where higher is better; None without."""
+    """The objective of a search: the best score, negative where higher is better; None without."""
     if best is None or trial.score is None:
         return None
     sign = -1 if trial.is_higher_better else 1

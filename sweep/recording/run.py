@@ -187,14 +187,14 @@ class Run:
 
     @property
     def verdict(self) -> Verdict:
-        """What is seen of a collapse in what was logged, and what was not judged and why."""
+        """The verdict on what was logged: signals of a collapse, and what was not judged and why."""
         if self._judged is None:
             self._judged = self._verdict(has_ended=False)
         return self._judged
 
     @property
     def should_stop(self) -> bool:
-        """Whether the loop is to end: its verdict says so, or somebody has asked for it.
+        """True if the loop is to end: its verdict says so, or somebody has asked for it.
 
         A run that diverged is to end always, one that collapsed with `stop_on_collapse`.
         """

@@ -27,7 +27,7 @@ Make = Callable[[Mapping[str, Any], Mapping[str, Any]], OwnTrial]
 
 
 class OwnStudy:
-    """At most `trials` different trials of a space that `define` spans, `planned` ones among them.
+    """A search of at most `trials` different ones of a space that `define` spans, with the `planned`.
 
     Raises UsageError where the space gives for the choices of a planned trial another one.
     """

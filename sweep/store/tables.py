@@ -95,7 +95,7 @@ def csv_of(table: pa.Table, *, newline: str = "\r\n") -> bytes:
 def csv_of_columns(
     schema: pa.Schema, columns: Mapping[str, Sequence[Any]], *, newline: str = "\r\n"
 ) -> bytes:
-    """The same of values by column of the schema."""
+    """Bytes of a CSV file of values by column of the schema, as `csv_of` writes them."""
     columns_of_cells = [_cells(columns[field.name], field.type) for field in schema]
     lines = [",".join(map(_quoted, schema.names))]
     # A line without anything, of a single column, would be no row to most readers.

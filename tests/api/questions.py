@@ -36,7 +36,8 @@ QUERIES = (
     "/", "/paper", "/paper?profile=digits", "/view/trials", "/view/trials?by=method",
     "/view/trials?sort=-best_fid", "/view/sweeps/demo", "/view/trials/{id}",
     "/view/compare?t={id}&t={other}", "/view/compare", "/view/detectors", "/rivals",
-    "/rivals?format=csv", "/agreement", "/detectors", "/figures/rivals", "/figures/detectors",
+    "/rivals?format=csv", "/agreement", "/detectors", "/llms.txt", "/figures/rivals",
+    "/figures/detectors",
     *(f"/fig/{number}" for number in (2, 3, 4, 5, 6, 7, 9, 10, 11, 14)),
     *(f"/figures/fig/{number}" for number in (2, 3, 4, 6, 7, 9, 10, 11, 14)),
 )  # fmt: skip

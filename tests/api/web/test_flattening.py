@@ -122,7 +122,8 @@ def test_a_trial_is_a_row_of_the_list(http: httpx2.Client, values: dict[str, str
     (row,) = (row for row in listed if row["trial_id"] == trial_id)
     assert {name: repr(alone[name]) for name in row} == {k: repr(v) for k, v in row.items()}
     assert alone.keys() - row.keys() == {
-        "sweeps", "verdict_sentence", "verdict_healthy", "ancestors", "children"
+        "sweeps", "verdict_sentence", "verdict_healthy", "ancestors", "children", "gpu_hours",
+        "expense_money", "expense_currency", "expense_kwh",
     }  # fmt: skip
     assert alone["sweeps"] == ["demo", "fig8"]
     assert alone["verdict_healthy"] is False
