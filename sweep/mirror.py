@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from sweep.cli.commands import parser, run, store_of, teller
 from sweep.mirrors.follower import Follower
@@ -59,6 +61,9 @@ def _mirror(argv: list[str] | None) -> int:
         default=os.environ.get(SERVICE),
         help=f"where people reach `python -m api`, for the links back (default: ${SERVICE})",
     )
+    p.add_argument(
+        "--json", action="store_true", help="what was sent as one JSON object on stdout"
+    )
     args = p.parse_args(argv)
     store = store_of(args.results).with_patience(PATIENCE_SECONDS)
     inventory(store, sweep=args.name, columns=["trial_id"])
@@ -69,9 +74,23 @@ def _mirror(argv: list[str] | None) -> int:
         store=store, sweep=args.name, tracker=tracker, marks=marks, service=args.service, say=say
     )
     try:
-        return mirror(follower, follow=args.follow)
+        code = mirror(follower, follow=args.follow)
     finally:
         tracker.close()
+    if args.json:
+        sys.stdout.write(json.dumps(sent(follower)) + "\n")
+    return code
+
+
+def sent(follower: Follower) -> dict[str, Any]:
+    """What this start has sent, and trials that it has not, for programs."""
+    return {
+        "sweep": follower.sweep,
+        "place": follower.tracker.place,
+        "points": follower.n_points,
+        "refused": sorted(follower.refused),
+        "unsent": sorted(run.trial_id for run in follower.queue),
+    }
 
 
 def mirror(

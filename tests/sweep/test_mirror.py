@@ -130,10 +130,19 @@ def test_a_tracker_that_stays_away_is_given_up(
     assert "1 trials are not sent: the same command sends them" in error
 
 
-def test_a_refused_trial_shows_in_the_exit_code(sweep: StoredSweep, recorder: Recorder) -> None:
+def test_a_refused_trial_shows_in_the_exit_code_and_in_json(
+    sweep: StoredSweep, recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
     recorder.errors = [Refused("403")]
     sweep.evaluate(0)
-    assert mirrored(sweep, "--to", "mlflow") == 3
+    assert mirrored(sweep, "--to", "mlflow", "--json") == 3
+    assert json.loads(capsys.readouterr().out) == {
+        "sweep": "demo",
+        "place": recorder.place,
+        "points": 0,
+        "refused": ["t0"],
+        "unsent": [],
+    }
 
 
 def test_one_process_mirrors_at_a_time(
