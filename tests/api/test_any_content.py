@@ -98,8 +98,8 @@ CONTENTS = st.fixed_dictionaries(
     }
     | {"driver": DRIVERS, "cut": st.booleans()}
 )
-# Streams without an end, what is read from pictures and checkpoints, which the store lacks, and SQL,
-# which a process of its own answers.
+# Streams without an end, what is read from pictures and checkpoints, which the store lacks, and
+# SQL, which a process of its own answers.
 NOT_ASKED = {
     "/events", "/sweeps/{name}/events", "/trials/{trial_id}/generate",
     "/trials/{trial_id}/generator", "/trials/{trial_id}/samples/{iteration}", "/sql",
