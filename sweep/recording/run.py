@@ -187,7 +187,7 @@ class Run:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on what was logged: signals of a collapse, and why others were not judged."""
+        """The verdict on what was logged: signals of a collapse, and why some were not judged."""
         if self._judged is None:
             self._judged = self._verdict(has_ended=False)
         return self._judged

@@ -27,7 +27,7 @@ Make = Callable[[Mapping[str, Any], Mapping[str, Any]], OwnTrial]
 
 
 class OwnStudy:
-    """A search of at most `trials` different ones in the space of `define`, the `planned` included.
+    """A search of at most `trials` different ones in the space of `define`, the `planned` first.
 
     Raises UsageError where the space gives for the choices of a planned trial another one.
     """
