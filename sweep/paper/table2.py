@@ -132,8 +132,12 @@ class SettingRow:
 
 
 def is_whole_run(row: Row) -> bool:
-    """True for a trial from iteration 0 on, on all training images, as the paper's are."""
-    return row["parent"] is None and row.get("data_share") is None
+    """True for a trial from iteration 0 on, on all training images, as the paper's are.
+
+    A run of a loop of its own, which declares its score, is none of the paper's.
+    """
+    has_own_score = row.get("score") is not None
+    return row["parent"] is None and row.get("data_share") is None and not has_own_score
 
 
 def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> list[SettingRow]:

@@ -109,6 +109,13 @@ def test_a_trial_on_a_share_of_the_images_is_not_table_ii(trial) -> None:
     assert [seed.trial_id for seed in measured["sn"].seeds] == ["whole"]
 
 
+def test_a_run_with_a_score_of_its_own_is_not_table_ii(trial) -> None:
+    """A setting may be called like one of the paper's, and its curve has none of these scores."""
+    own = trial(trial_id="own", seed=1) | {"score": "accuracy"}
+    measured = row_of(table2([trial(trial_id="whole"), own], no_curves)).measured["digits"]
+    assert [seed.trial_id for seed in measured["sn"].seeds] == ["whole"]
+
+
 def test_lengths_are_never_mixed(trial) -> None:
     trials = [
         trial(trial_id="short", seed=0, iterations=40, best_fd_digits=1.0),
