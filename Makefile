@@ -29,9 +29,9 @@ $(READY): pyproject.toml constraints.txt
 setup: $(READY)  ## create .venv and install
 
 .PHONY: demo
-demo: $(READY)  ## train a small real sweep on this machine (about 10 minutes on 2 cores)
+demo: $(READY)  ## train a small real sweep on this machine (about 6 minutes on 2 cores)
 	$(BIN)/python -m sweep.table1 --profile digits --name demo --results $(RESULTS) \
-		--settings C_32-32,B_64-64,A_64-128 --methods sn,sr-static,sn-renorm --seeds 0,1
+		--settings C_32-32,A_64-128 --methods sn,sr-static,sn-renorm,sn-ttur,pacgan --seeds 0,1
 
 .PHONY: serve
 serve: $(READY)  ## serve the results on http://localhost:8000 (PORT=, RESULTS=)
