@@ -33,7 +33,8 @@ LOCAL_STEP_SECONDS = 30.0
 
 
 def run_through_losses(driver: Driver, run_trials: Callable[[], None]) -> None:
-    """Calls `run_trials` until it returns: again whenever a cluster that was started here is lost.
+    """Calls `run_trials` until it returns: again whenever a cluster that was started here is lost,
+    or has killed trials since its machine ran low on memory, with which Tune ends all.
 
     Raises ClusterLost for any other cluster, for one without a head, after MOST_RESTARTS, and if
     Ray does not start again.
@@ -41,7 +42,7 @@ def run_through_losses(driver: Driver, run_trials: Callable[[], None]) -> None:
     for restart in range(1, MOST_RESTARTS + 2):
         driver.watch = _watch(driver)
         try:
-            run_trials()
+            _run(run_trials)
             return
         except ClusterLost as lost:
             is_final = isinstance(lost, HeadLost) or restart > MOST_RESTARTS
@@ -57,6 +58,19 @@ def run_through_losses(driver: Driver, run_trials: Callable[[], None]) -> None:
         gc.collect()
         driver.take_back()
         _connect_again(driver, reason)
+
+
+def _run(run_trials: Callable[[], None]) -> None:
+    """Raises ClusterLost too where Ray's memory monitor ends Tune, whose trials can go on."""
+    from ray.exceptions import OutOfMemoryError
+
+    try:
+        run_trials()
+    except RuntimeError as error:
+        # Tune 2.60 knows errors of tasks and of actors, and ends at this third kind.
+        if not isinstance(error.__cause__, OutOfMemoryError):
+            raise
+        raise ClusterLost("Ray ended trials, since the machine ran low on memory") from error
 
 
 def _watch(driver: Driver) -> ClusterWatch:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import OutOfMemoryError
 
 from sweep.run import cluster_loss
 from sweep.run.cluster_loss import MOST_RESTARTS, leave, run_through_losses
@@ -73,7 +74,33 @@ def loses(times: int) -> Callable[[], None]:
     return run_trials
 
 
+def kills_for_memory() -> Callable[[], None]:
+    """A run of trials whose first one ends as Tune does when Ray's memory monitor has killed."""
+    kills = [OutOfMemoryError("2 worker(s) were killed due to the node running low on memory")]
+
+    def run_trials() -> None:
+        if kills:
+            raise RuntimeError("Caught unexpected exception") from kills.pop()
+
+    return run_trials
+
+
 AGAIN = ["disconnect", "settle stopped", "take back", "connect"]
+
+
+def test_trials_that_were_killed_for_memory_go_on(told: Told) -> None:
+    run_through_losses(told.driver, kills_for_memory())
+    assert told.calls == AGAIN
+    assert "since the machine ran low on memory): starting it again, 1 of 3" in told.lines[0]
+
+
+def test_another_error_of_tune_is_no_loss(told: Told) -> None:
+    def run_trials() -> None:
+        raise RuntimeError("Caught unexpected exception") from ValueError("x")
+
+    with pytest.raises(RuntimeError, match="unexpected"):
+        run_through_losses(told.driver, run_trials)
+    assert told.calls == []
 
 
 def test_a_run_that_nothing_disturbs(told: Told) -> None:
