@@ -125,7 +125,9 @@ def test_trials_that_have_not_begun_cost_no_request(
         method = getattr(Store, name)
 
         def noted(s: Store, path: str, *rest: object, method: Any = method) -> Any:
-            requests.append(path)
+            # A service of another test may look at its own store meanwhile.
+            if s.root == store.root:
+                requests.append(path)
             return method(s, path, *rest)
 
         monkeypatch.setattr(Store, name, noted)
@@ -138,7 +140,7 @@ def test_trials_that_have_not_begun_cost_no_request(
         settle(store, trials, "stopped", {})
         paths.append(set(requests))
         assert store.read_rows("trials", running)[0]["status"] == "stopped"
-    assert paths[0] == paths[1]
+    assert paths[0] == paths[1] != set()
 
 
 def test_a_dead_ownership_ends_whatever_its_trial_came_to(store: Store) -> None:
