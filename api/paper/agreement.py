@@ -14,7 +14,7 @@ from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from api.web.formats import schema_of
 from sweep.paper.figure_sentences import DYNAMIC, STATIC, Course, agreements, branched
-from sweep.paper.table2 import TABLE_II, is_whole_run
+from sweep.paper.table2 import TABLE_II, is_paper_run
 from sweep.store.store import Store
 from sweep.store.vocabulary import FINISHED
 
@@ -62,7 +62,7 @@ def agreements_of(snapshot: Snapshot, store: Store, profile: str) -> Mapping[str
 
 def _courses(store: Store, snapshot: Snapshot, records: Sequence[Row]) -> list[Course]:
     """Of a branch the row is enough."""
-    own = [row for row in records if is_whole_run(row)]
+    own = [row for row in records if is_paper_run(row)]
     read = dict(zip((row["trial_id"] for row in own), courses(store, snapshot, own), strict=True))
     pairs = ((row, read.get(row["trial_id"], NOTHING)) for row in records)
     return [Course(row=row, first=course.first, last=course.last) for row, course in pairs]

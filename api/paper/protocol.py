@@ -9,7 +9,7 @@ from typing import Any
 
 from api.paper.table2 import SettingScores
 from api.reading.snapshot import Row
-from sweep.paper.table2 import TABLE_II, is_whole_run
+from sweep.paper.table2 import TABLE_II, is_paper_run
 
 NOT_STATED = "not stated"
 # A hash tells files apart by its beginning.
@@ -115,7 +115,7 @@ def table2_records(records: Iterable[Row], profile: str) -> list[Row]:
         if row["profile"] == profile
         and row["status"] != "planned"
         and row["setting"] in TABLE_II
-        and is_whole_run(row)
+        and is_paper_run(row)
     ]
 
 

@@ -22,7 +22,7 @@ from sweep.paper.table2 import (
     TABLE_II,
     MethodResult,
     SettingRow,
-    is_whole_run,
+    is_paper_run,
     table2,
 )
 from sweep.store.nonfinite import finite
@@ -95,7 +95,7 @@ def _in_pairs(rows: Sequence[Row]) -> list[str]:
         for row in rows
         if row["status"] in FINISHED
         and row["i_ratio"] in (None, DEFAULT_I_RATIO)
-        and is_whole_run(row)
+        and is_paper_run(row)
     ]
     seeds = {(row["profile"], row["seed"]) for row in finished if row["method"] in BASELINES}
     return [row["trial_id"] for row in finished if (row["profile"], row["seed"]) in seeds]

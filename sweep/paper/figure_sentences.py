@@ -26,7 +26,7 @@ from sweep.paper.table2 import (
     DEFAULT_I_RATIO,
     IMAGENET,
     TABLE_II,
-    is_whole_run,
+    is_paper_run,
     one_configuration,
 )
 from sweep.paper.trends import PEAK, TEXT_OF_FIG_8, TEXT_OF_FIG_12
@@ -80,7 +80,7 @@ def _of_one_configuration(courses: Iterable[Course]) -> list[Course]:
     cells: dict[tuple[str, str], dict[str, Course]] = {}
     for course in courses:
         row = course.row
-        if is_whole_run(row) and row["setting"] in TABLE_II and row["status"] in FINISHED:
+        if is_paper_run(row) and row["setting"] in TABLE_II and row["status"] in FINISHED:
             key = (row["setting"], row["method"])
             cells.setdefault(key, {})[row["trial_id"]] = course
     return [

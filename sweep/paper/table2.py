@@ -132,12 +132,13 @@ class SettingRow:
 
 
 def is_whole_run(row: Row) -> bool:
-    """True for a trial from iteration 0 on, on all training images, as the paper's are.
+    """True for a trial from iteration 0 on, on all training images."""
+    return row["parent"] is None and row.get("data_share") is None
 
-    A run of a loop of its own, which declares its score, is none of the paper's.
-    """
-    has_own_score = row.get("score") is not None
-    return row["parent"] is None and row.get("data_share") is None and not has_own_score
+
+def is_paper_run(row: Row) -> bool:
+    """True for a whole run as the paper's are; a loop that declares its own score is none."""
+    return is_whole_run(row) and row.get("score") is None
 
 
 def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> list[SettingRow]:
@@ -155,7 +156,7 @@ def table2(trials: Iterable[Row], curves: Callable[[str], Sequence[Row]]) -> lis
     cells: dict[tuple[str, str, str], list[Row]] = {}
     for row in trials:
         ours = row["setting"] in TABLE_II and row["i_ratio"] in (None, DEFAULT_I_RATIO)
-        if ours and is_whole_run(row):
+        if ours and is_paper_run(row):
             cells.setdefault((row["setting"], row["profile"], row["method"]), []).append(row)
     trials_of = {key: one_configuration(rows) for key, rows in cells.items()}
     table = []

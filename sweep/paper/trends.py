@@ -13,7 +13,7 @@ from sweep.paper.answers import Answer, not_measured, verdict
 from sweep.paper.table2 import (
     MethodResult,
     SettingRow,
-    is_whole_run,
+    is_paper_run,
     one_configuration,
     summary,
 )
@@ -54,7 +54,7 @@ def fig8(trials: Iterable[Row]) -> list[Trend]:
     """
     cells: dict[tuple[str, str, str], list[Row]] = {}
     for row in trials:
-        if is_whole_run(row):
+        if is_paper_run(row):
             cells.setdefault((row["profile"], row["setting"], row["method"]), []).append(row)
     trials_of = {key: one_configuration(rows) for key, rows in cells.items()}
     trends = []

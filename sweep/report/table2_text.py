@@ -18,6 +18,7 @@ from sweep.paper.table2 import (
     Published,
     SeedResult,
     SettingRow,
+    is_whole_run,
 )
 from sweep.report.display import number
 from sweep.store.judgement import reasons_not_judged
@@ -158,13 +159,7 @@ def other_ratio_lines(rows: Iterable[Row]) -> list[str]:
 def outside_lines(rows: Iterable[Row]) -> list[str]:
     """A line per trial outside Table I, as of own pictures: what was measured where there is no
     published row to stand beside."""
-    outside = [
-        row
-        for row in rows
-        if row["setting"] not in TABLE_II
-        and row["parent"] is None
-        and row.get("data_share") is None
-    ]
+    outside = [row for row in rows if row["setting"] not in TABLE_II and is_whole_run(row)]
     places = {name: place for place, name in enumerate(METHODS)}
     outside.sort(key=lambda row: (
         row["dataset"], row["setting"], places.get(row["method"], len(places)),

@@ -26,7 +26,7 @@ from api.web.parameters import Now, Serving, known_parameters
 from api.web.problems import RESPONSES
 from api.web.service import tag_curves
 from api.web.workers import heavy
-from sweep.paper.table2 import DEFAULT_I_RATIO, is_whole_run
+from sweep.paper.table2 import DEFAULT_I_RATIO, is_paper_run
 from sweep.store.store import Store
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.settings import PROFILES, SETTINGS
@@ -228,7 +228,7 @@ def kaplan_meier(request: Request, snapshot: Now, profile: Profile = "digits") -
         for row in _runs(snapshot, profile, None, None, None)
         if row["setting"] in SETTINGS
         and row["i_ratio"] in (None, DEFAULT_I_RATIO)
-        and is_whole_run(row)
+        and is_paper_run(row)
     ]
     items = [item for item in survival.survival(of_table) if item.steps]
     if not items:
