@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from sweep.cli.commands import parser, run, store_of, teller
+from sweep.cli.commands import parser, run, service_flag, store_of, teller
 from sweep.mirrors.follower import Follower
 from sweep.mirrors.marks import Marks
 from sweep.mirrors.opening import TRACKERS, open_tracker
@@ -30,7 +29,6 @@ there is and ends; with it, it ends when the sweep has finished.
 exit code: 0 all sent, 2 bad input, 3 some trials were refused, 4 the tracker stayed away, and the
 same command sends the rest, 130 interrupted
 """
-SERVICE = "SWEEP_SERVICE"
 SOME_REFUSED, STAYED_AWAY = 3, 4
 # For a tracker that is away when there is nothing more to come.
 LAST_TRIES_SECONDS = 900.0
@@ -55,12 +53,7 @@ def _mirror(argv: list[str] | None) -> int:
     p.add_argument(
         "--follow", action="store_true", help="go on until the sweep has finished, over its stops"
     )
-    p.add_argument(
-        "--service",
-        metavar="URL",
-        default=os.environ.get(SERVICE),
-        help=f"where people reach `python -m api`, for the links back (default: ${SERVICE})",
-    )
+    service_flag(p)
     p.add_argument(
         "--json", action="store_true", help="what was sent as one JSON object on stdout"
     )

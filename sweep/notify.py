@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sweep.cli.commands import parser, run, store_of, teller
+from sweep.cli.commands import parser, run, service_flag, store_of, teller
 from sweep.report.delivery import check_receiver, place_of
 from sweep.report.inventory import inventory
 from sweep.report.notifier import (
@@ -39,7 +39,7 @@ the sweep is no news. A sweep with --notify, or SWEEP_NOTIFY set, needs no secon
 also tells, from another machine, when the driver's has gone.
 exit code: 0 when the run has ended, 2 bad input, 130 interrupted
 """
-RECEIVER, SERVICE = "SWEEP_NOTIFY", "SWEEP_SERVICE"
+RECEIVER = "SWEEP_NOTIFY"
 # For a receiver that is away when the sweep has ended; the next start of the sweep sends the rest.
 LAST_TRIES_SECONDS = 900.0
 # The sweep that started it may be gone, and nobody may listen any more.
@@ -60,12 +60,7 @@ def _notify(argv: list[str] | None) -> int:
         default=os.environ.get(RECEIVER),
         help=f"who is to be told (default: ${RECEIVER})",
     )
-    p.add_argument(
-        "--service",
-        metavar="URL",
-        default=os.environ.get(SERVICE),
-        help=f"where people reach `python -m api`, for the links (default: ${SERVICE})",
-    )
+    service_flag(p)
     p.add_argument(
         "--json", action="store_true", help="each notice that was sent as one JSON object per line"
     )

@@ -17,6 +17,8 @@ from trainer.config.lookup import UsageError
 BAD_INPUT = 2
 INTERRUPTED = 130
 
+SERVICE = "SWEEP_SERVICE"
+
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -54,6 +56,16 @@ def write_file(path: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
+
+
+def service_flag(p: argparse.ArgumentParser) -> None:
+    """Adds --service, the address that links to the service begin with."""
+    p.add_argument(
+        "--service",
+        metavar="URL",
+        default=os.environ.get(SERVICE),
+        help=f"where people reach `python -m api`, for the links back (default: ${SERVICE})",
+    )
 
 
 def teller(name: str) -> Callable[[str], None]:
