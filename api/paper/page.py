@@ -127,10 +127,16 @@ def _pairs(
     return pairs
 
 
-def _run_as(setting: Setting, profile: str) -> dict[str, Any]:
-    """Sizes and lengths that the profile gives a row of Table I."""
-    sizes = PROFILES[profile]
-    dataset = sizes.dataset[setting.dataset or ""]
+def _run_as(setting: Setting, profile: str) -> dict[str, Any] | None:
+    """Sizes and lengths that the profile gives a row of Table I.
+
+    None where it gives none: pictures of one's own stand for no data set of the paper, and a
+    store may hold runs of a profile that another release knows.
+    """
+    sizes = PROFILES.get(profile)
+    dataset = sizes and sizes.dataset.get(setting.dataset or "")
+    if sizes is None or dataset is None:
+        return None
     recipe = sizes.recipes[dataset]
     return {
         "batch_size": sizes.batch_size[setting.batch_size],

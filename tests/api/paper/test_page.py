@@ -15,6 +15,7 @@ from sweep.store.store import Store
 from tests.api.paper.paper_page import PLATES, figure
 from tests.api.servers import serving, wait_for, watch
 from tests.api.stores import identity, write_trial
+from trainer.config.settings import PROFILES, SETTINGS
 
 MOST_LIVE = 6
 
@@ -35,6 +36,20 @@ def test_contents_lead_somewhere(story: httpx2.Client) -> None:
     targets = set(re.findall(r'href="#([^"]+)"', page))
     assert {f"{plate}-section" for plate in PLATES} < targets
     assert targets <= set(re.findall(r' id="([^"]+)"', page))
+
+
+@pytest.mark.parametrize("profile", [*PROFILES, "of-another-release"])
+def test_any_profile_has_its_page(tmp_path: Path, profile: str) -> None:
+    """Table I stands beside what the profile runs; a profile that runs none of it shows none."""
+    sn = identity("C_32-32", "sn", 0) | {"profile": profile}
+    write_trial(Store(tmp_path), sn)
+    with serving(tmp_path) as http:
+        answer = http.get("/paper")
+    assert answer.status_code == 200
+    table = answer.text.partition('id="table1"')[2].partition("</section>")[0]
+    absent = table.count('<td class="n" colspan="5">–</td>')
+    of_the_paper = bool(PROFILES[profile].dataset) if profile in PROFILES else False
+    assert absent == (0 if of_the_paper else len(SETTINGS))
 
 
 def draw(page: Page, plate: str) -> None:
