@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sweep.run import ray_cluster
 from sweep.run.cluster_watch import (
     EXIT_CODE,
+    LOW_MEMORY,
     ClusterLost,
     ClusterWatch,
     HeadLost,
@@ -70,7 +71,7 @@ def _run(run_trials: Callable[[], None]) -> None:
         # Tune 2.60 knows errors of tasks and of actors, and ends at this third kind.
         if not isinstance(error.__cause__, OutOfMemoryError):
             raise
-        raise ClusterLost("Ray ended trials, since the machine ran low on memory") from error
+        raise ClusterLost(LOW_MEMORY) from error
 
 
 def _watch(driver: Driver) -> ClusterWatch:

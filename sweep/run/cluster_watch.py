@@ -18,6 +18,8 @@ NOTE_SECONDS = 10.0
 # Time for the thread that runs the trials to hear of a loss; Ray may hold it for ever.
 HEARING_SECONDS = 10.0
 CONNECT_SECONDS = 2.0
+# Why one is lost whose memory monitor kills workers: no failure of their trials.
+LOW_MEMORY = "Ray ended trials, since the machine ran low on memory"
 # Of a command whose cluster was lost.
 EXIT_CODE = 4
 

@@ -30,7 +30,7 @@ from ray.tune.trainable import Trainable
 from ray.tune.trainable.function_trainable import wrap_function
 
 from sweep.run import memory_limit, stop_orders, temporary_folder
-from sweep.run.cluster_watch import Cluster, ClusterLost, host_and_port, reaches
+from sweep.run.cluster_watch import LOW_MEMORY, Cluster, ClusterLost, host_and_port, reaches
 from sweep.run.precedence import Precedence
 from sweep.run.queue import Backlog
 from trainer import machine_limits
@@ -60,6 +60,10 @@ IDLE_SECONDS = 0.5
 STATE_URI = "fsspec+memory://sweep-tune"
 # It grows by 22 kB per trial, and Tune reads it back if it has seen no trial.
 EMPTY_STATE = '{"trial_data": []}'
+
+# In what Ray 2.60 says of a worker that its memory monitor killed. Of one that is not at work yet
+# Tune makes a death like another, with nothing but these words to know it by.
+KILLED_FOR_MEMORY = "killed due to the node running low on memory"
 
 # Whether Ray was interrupted as it started: half of it cannot be ended in order.
 is_half_started = False
@@ -394,9 +398,13 @@ class _Watcher(tune.Callback):
             self.forget_at = 2 * len(trials) + FORGET_FROM
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info) -> None:
+        """Raises ClusterLost for a worker that was killed for memory."""
+        reason = _death_reason(trial)
+        if KILLED_FOR_MEMORY in reason:
+            raise ClusterLost(LOW_MEMORY)
         self.on_death(
             _trial_id(trial),
-            str(trial.get_error() or "the worker died"),
+            reason,
             counts=trial.run_metadata.num_failures > 0,  # Tune does not count preemption
         )
 
@@ -412,6 +420,9 @@ def run_trials(
     on_tick: Callable[..., None],
 ) -> None:
     """Runs what `backlog` hands out until it has no more. May raise KeyboardInterrupt.
+
+    Raises ClusterLost if Ray's memory monitor kills a worker before it is at work, and what Tune
+    makes of it, a RuntimeError with the OutOfMemoryError as its cause, if it is.
 
     `on_end` hears of every trial that ended, with its last report, `on_death` of every one whose
     worker or node died: it decides whether the trial goes on. With `reuse` a worker runs one trial
@@ -448,6 +459,16 @@ def run_trials(
                 verbose=0,
             ),
         ).fit()
+
+
+def _death_reason(trial: Trial) -> str:
+    """What Tune wrote of the death of a trial's worker, without the line that counts it.
+
+    Trial.get_error() looks for it under STATE_URI, where Tune puts it later.
+    """
+    file = trial.error_file
+    text = Path(file).read_text() if file and Path(file).exists() else ""
+    return text.partition("\n")[2].strip() or "the worker died"
 
 
 def _lists_no_deaths(record: logging.LogRecord) -> bool:

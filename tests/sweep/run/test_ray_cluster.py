@@ -5,8 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from subprocess import CompletedProcess
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ray._private import ray_constants
@@ -213,3 +216,68 @@ def test_one_that_dies_at_each_start_is_lost_and_no_bad_input(
         ClusterLost, match=r"did not start here in 3 tries: The current node timed"
     ):
         ray_cluster.connect()
+
+
+# The first lines of what Ray 2.60.0 says, each of them shorter.
+LOW_ON_MEMORY = """\
+1 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 192.0.2.2) \
+was 3.48GB used / 23.54GB limit (0.147758)
+OOM kill reason: Memory usage 3722469376B exceeded threshold of 3715581440B
+"""
+DIED = "The actor died unexpectedly before finishing this task.\n\tclass_name: TrialActor\n"
+
+
+@pytest.fixture
+def deaths(tmp_path: Path) -> tuple[Callable[[str], None], list[tuple[str, str, bool]]]:
+    """Lets a worker die of what Ray says, as Tune tells it; and what came of that."""
+    heard: list[tuple[str, str, bool]] = []
+
+    def on_death(trial_id: str, error: str, *, counts: bool) -> None:
+        heard.append((trial_id, error, counts))
+
+    def die(reason: str) -> None:
+        file = tmp_path / "error.txt"
+        if reason:
+            file.write_text(f"Failure # 1 (occurred at 2026-11-30_01-11-42)\n{reason}\n")
+        trial: Any = SimpleNamespace(
+            config={"trial": "t"},
+            error_file=str(file),
+            run_metadata=SimpleNamespace(num_failures=1),
+            get_error=lambda: None,  # Tune has copied nothing into its state yet
+        )
+        watcher = ray_cluster._Watcher(lambda _: None, on_death, lambda _: None)
+        watcher.on_trial_error(0, [trial], trial)
+
+    return die, heard
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"), [(DIED, DIED.strip()), ("", "the worker died")], ids=["told", "untold"]
+)
+def test_why_a_worker_died_is_handed_on(deaths: Any, reason: str, said: str) -> None:
+    die, heard = deaths
+    die(reason)
+    assert heard == [("t", said, True)]
+
+
+def test_a_worker_that_was_killed_for_memory_is_no_death_of_its_trial(deaths: Any) -> None:
+    die, heard = deaths
+    with pytest.raises(ClusterLost, match="the machine ran low on memory"):
+        die(LOW_ON_MEMORY)
+    assert heard == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_machine_that_is_always_short_of_memory_ends_a_sweep_and_fails_no_trial(
+    table1: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """With Ray's own monitor, which here kills each worker before its trial is at work."""
+    done = table1(
+        *("--profile=digits", "--settings=C_8-32", "--methods=sn", "--iterations=2", "--json"),
+        f"--results={tmp_path}",
+        RAY_memory_usage_threshold="0.001",
+    )
+    assert done.returncode == 4, done.stderr
+    assert '"status": "failed"' not in done.stdout
+    assert "ran low on memory): starting it again, 3 of 3" in done.stdout
