@@ -188,7 +188,7 @@ def _source(
     reading: Reading,
 ) -> Source:
     path = None if root is None else Path(root)
-    if path is None or not download:
+    if path is None or not download or own is not None:  # nobody offers own pictures
         return load_source(dataset, device, path, own=own, reading=reading)
     with ExitStack() as stack:
         try:

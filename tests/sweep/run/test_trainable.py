@@ -24,7 +24,7 @@ from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store
 from tests.campaign.comparison import digest_of
 from tests.stored_rows import TABLES, lasting_rows
-from trainer.config.own_images import Reading
+from trainer.config.own_images import OwnImages, Reading
 from trainer.config.settings import METHODS
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.interruption import Interrupted
@@ -480,6 +480,24 @@ def test_data_that_may_only_be_read_need_no_lock(monkeypatch: pytest.MonkeyPatch
             os.seteuid(user)
         assert list(root.iterdir()) == []
     assert loaded == [(root, True), (root / "absent", True)]
+
+
+def test_own_pictures_are_read_where_downloads_are_allowed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A command's --download is of no use to them, and takes no lock of their folder."""
+    loaded: list[tuple[Any, ...]] = []
+
+    def load_source(
+        dataset: str, device: str, path: Path, *, own: OwnImages, reading: Reading
+    ) -> None:
+        loaded.append((dataset, path, own, reading))
+
+    monkeypatch.setattr(trainable, "load_source", load_source)
+    own, reading = OwnImages(resolution=32, sha256="ab" * 32, images=9), Reading(fit=True)
+    trainable._source(own.name, "cpu", str(tmp_path), True, own, reading)
+    assert loaded == [(own.name, tmp_path, own, reading)]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_trial_that_a_rung_stops_says_so_and_goes_on(whole: Path, tmp_path: Path) -> None:
