@@ -17,6 +17,7 @@ from sweep.paper.typeset import SIGNAL_MARKS, Sheet, comparison_sheet, latex, ma
 from sweep.report.inventory import Inventory, inventory, skipped_lines
 from sweep.store.arrow_start import keep_arrow_from_pandas
 from sweep.store.compact_rows import values_by_column
+from sweep.store.notes import NOTES, TAGS, Note, about_sweep, read_notes, trial_tags
 from sweep.store.schemas import SCHEMAS
 from sweep.store.store import Store
 from sweep.store.tables import columns, csv_of, csv_of_columns, json_lines_of, parquet_of
@@ -27,16 +28,17 @@ EXAMPLES = """\
   python -m sweep.export demo --format csv > demo.csv
   python -m sweep.export demo --format parquet --table evaluations --out curves.parquet
   python -m sweep.export demo --format latex
-csv, parquet and json (one object per row and line) hold trials (the default), evaluations, or the
-comparison with Table II in records (table2). latex (booktabs) and markdown hold that comparison
-as a table.
+  python -m sweep.export demo --format csv --table notes
+csv, parquet and json (one object per row and line) hold trials with their tags (the default),
+evaluations, notes, or the comparison with Table II in records (table2). latex (booktabs) and
+markdown hold that comparison as a table.
 exit code: 0, 2 bad input
 """
 SHEETS: dict[str, Callable[[Sheet], str]] = {"latex": latex, "markdown": markdown}
 FORMATS = ("csv", "parquet", "json", *SHEETS)
 _RESULT = ("method", "i_ratio", "n", "score", "mean", "sd", "comparable")
 _OF_SEEDS = ("best", *SIGNAL_MARKS)
-TABLES = ("trials", "evaluations", "table2")
+TABLES = ("trials", "evaluations", "notes", "table2")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -79,11 +81,12 @@ def _export(argv: list[str] | None) -> int:
 
 def _content(store: Store, stored: Inventory, name: str, format: str, table: str) -> bytes:
     records = stored.records(name)
+    notes = _notes(store, stored, name) if table in ("trials", "notes") else []
     if table == "trials" and format == "csv":
         schema = SCHEMAS[table]
         values = values_by_column(records, schema.names)
-        by_name = dict(zip(schema.names, values, strict=True))
-        return csv_of_columns(schema, by_name, newline="\n")
+        by_name = dict(zip(schema.names, values, strict=True)) | {TAGS.name: _tags(records, notes)}
+        return csv_of_columns(schema.append(TAGS), by_name, newline="\n")
     if table == "table2":
         comparison = table2(_begun_records(records), lambda i: store.read_rows("evaluations", i))
         if format in SHEETS:
@@ -96,11 +99,27 @@ def _content(store: Store, stored: Inventory, name: str, format: str, table: str
     elif table == "evaluations":
         ids = [record["trial_id"] for record in records]
         exported = columns(table, [row for i in ids for row in store.read_rows(table, i)])
+    elif table == "notes":
+        fields = [{n: getattr(note, n) for n in NOTES.names} for note in notes]
+        exported = pa.Table.from_pylist(fields, schema=NOTES)
     else:
-        exported = columns(table, records)
+        trials = columns(table, records)
+        exported = trials.append_column(TAGS, pa.array(_tags(records, notes), TAGS.type))
     if format == "json":
         return json_lines_of(exported)
     return parquet_of(exported) if format == "parquet" else csv_of(exported, newline="\n")
+
+
+def _notes(store: Store, stored: Inventory, name: str) -> list[Note]:
+    """The notes on the sweep and on its trials; what cannot be read is named on stderr."""
+    notes, problems = read_notes(store)
+    sys.stderr.writelines(f"{line}\n" for line in skipped_lines(problems))
+    return about_sweep(notes, name, {row["trial_id"] for row in stored.plans.get(name, ())})
+
+
+def _tags(records: Sequence[Row], notes: Sequence[Note]) -> list[list[str]]:
+    tags = trial_tags(notes)
+    return [[*tags.get(record["trial_id"], ())] for record in records]
 
 
 def _typed(table: pa.Table) -> pa.Table:

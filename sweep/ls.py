@@ -16,14 +16,16 @@ from sweep.report.states import status_counts
 from sweep.report.sweep_state import COLUMNS, TrialStanding, table_order, trial_standing
 from sweep.report.text_tables import Grid, Part
 from sweep.store.arrow_start import keep_arrow_from_pandas
+from sweep.store.notes import read_notes, trial_tags
 from sweep.store.vocabulary import SHOWN_STATUSES, Row
-from trainer.config.lookup import select
+from trainer.config.lookup import UsageError, select
 from trainer.config.settings import ALL_SETTINGS, METHODS, PROFILES
 
 EXAMPLES = """\
   python -m sweep.ls
   python -m sweep.ls --sweep demo --setting 'C_*,B_64-64' --method 'sr-*'
   python -m sweep.ls --status failed,running --json
+  python -m sweep.ls --tag for-the-talk
 best and final are FID (digits: FD-digits), lower is better: on the curve before mode collapse,
 and at the end at the full sample count. Trials stand in Table I's order.
 exit code: 0, 2 bad input, 130 interrupted
@@ -47,23 +49,31 @@ def _ls(argv: list[str] | None) -> int:
     p.add_argument("--sweep", metavar="NAME", help="the trials of its plan (default: all)")
     for name in FILTERS:
         p.add_argument(f"--{name}", default="*", metavar="GLOB,...", help="default: all")
+    p.add_argument("--tag", default="*", metavar="GLOB,...", help="with one of these tags")
     p.add_argument("--json", action="store_true", help="one JSON object per trial and line")
     args = p.parse_args(argv)
-    stored = inventory(store_of(args.results), columns=COLUMNS, sweep=args.sweep)
-    records = _all_records(stored)
+    store = store_of(args.results)
+    stored = inventory(store, columns=COLUMNS, sweep=args.sweep)
+    notes, problems = read_notes(store)
+    tags = trial_tags(notes)
+    records = tagged_records(_all_records(stored), tags, args.tag.split(","))
     now = datetime.now(UTC)
     patterns_by_column = {name: getattr(args, name).split(",") for name in FILTERS}
     trials = sorted(
         (trial_standing(row, now) for row in matching_records(records, patterns_by_column)),
         key=table_order,
     )
+    skipped = {**stored.skipped, **problems}
     if args.json:
-        sys.stderr.writelines(f"{line}\n" for line in skipped_lines(stored.skipped))
-        sys.stdout.writelines(json.dumps(record(trial)) + "\n" for trial in trials)
+        sys.stderr.writelines(f"{line}\n" for line in skipped_lines(skipped))
+        sys.stdout.writelines(
+            json.dumps(record(trial) | {"tags": [*tags.get(trial.trial_id, ())]}) + "\n"
+            for trial in trials
+        )
         sys.stdout.flush()
         return 0
-    parts: list[Part] = [_grid(trials, now)] if trials else []
-    text_tables.show([*parts, _summary(trials, len(records)), *skipped_lines(stored.skipped)])
+    parts: list[Part] = [_grid(trials, now, tags)] if trials else []
+    text_tables.show([*parts, _summary(trials, len(records)), *skipped_lines(skipped)])
     return 0
 
 
@@ -75,6 +85,23 @@ def _all_records(stored: Inventory) -> list[Row]:
             if row["trial_id"] not in by_id:
                 by_id[row["trial_id"]] = stored.planned(row)
     return list(by_id.values())
+
+
+def tagged_records(
+    records: Sequence[Row], tags: Mapping[str, Sequence[str]], patterns: Sequence[str]
+) -> list[Row]:
+    """The records with a tag that one of the shell patterns matches; for `*` all.
+
+    Raises UsageError for a pattern that no tag of these trials matches.
+    """
+    if patterns == ["*"]:
+        return list(records)
+    own = {record["trial_id"]: tags.get(record["trial_id"], ()) for record in records}
+    there = dict.fromkeys(sorted(tag for each in own.values() for tag in each))
+    if not there:
+        raise UsageError(f"no trial here has a tag: `python -m sweep.note ID --tag {patterns[0]}`")
+    wanted = set(select("tag", there, patterns))
+    return [record for record in records if wanted & {*own[record["trial_id"]]}]
 
 
 def matching_records(
@@ -102,8 +129,11 @@ def record(trial: TrialStanding) -> dict[str, Any]:
     return plain({name: getattr(trial, name) for name in columns} | {"updated_at": updated})
 
 
-def _grid(trials: Sequence[TrialStanding], now: datetime) -> Grid:
+def _grid(
+    trials: Sequence[TrialStanding], now: datetime, tags: Mapping[str, Sequence[str]]
+) -> Grid:
     header = ["trial", "status", "iteration", "best", "final", "seen", "updated"]
+    with_tags = any(trial.trial_id in tags for trial in trials)
     rows = [
         [
             trial.trial_id,
@@ -113,9 +143,11 @@ def _grid(trials: Sequence[TrialStanding], now: datetime) -> Grid:
             distance(trial.final),
             trial.verdict,
             ago(trial.updated_at, now),
+            *([" ".join(tags.get(trial.trial_id, ()))] if with_tags else []),
         ]
         for trial in trials
     ]
+    header += ["tags"] if with_tags else []
     right = ["iteration", "best", "final"]
     return Grid(header=header, rows=rows, right=right, styles=text_tables.STYLES)
 
