@@ -107,10 +107,23 @@ class Embedding(nn.Embedding):
 Layer = Conv2d | Linear | Embedding
 
 
+class Normalised(Protocol):
+    """Interface of a weight and its normalisation: a layer, or a person's own weight."""
+
+    normalisation: str
+    compensation: Compensation | None
+    u: Tensor
+    v: Tensor
+    gain: Tensor
+
+    @property
+    def weight(self) -> Tensor: ...
+
+
 class Network(Protocol):
     """Interface of every generator and discriminator, beside that of nn.Module."""
 
-    def normalised_layers(self) -> Sequence[Layer]: ...
+    def normalised_layers(self) -> Sequence[Normalised]: ...
     def named_modules(self) -> Iterator[tuple[str, nn.Module]]: ...
 
 
@@ -123,13 +136,17 @@ def _add_buffers(layer: Layer) -> None:
         layer.gain = nn.Parameter(torch.ones(rows))
 
 
-def effective_weight(layer: Layer) -> Tensor:
-    """The weight that the forward pass uses: W, W / sigma (Eq. 4), g W / |row| (Salimans and
-    Kingma 2016, Eq. 2), or for the duration of a `reparam` update W_SR (Eq. 10).
+def effective_weight(layer: Normalised) -> Tensor:
+    """The weight that the forward pass uses, of the layer's own W: see `normalised`."""
+    return normalised(layer, layer.weight)
+
+
+def normalised(layer: Normalised, weight: Tensor) -> Tensor:
+    """The weight that W becomes in the forward pass: W, W / sigma (Eq. 4), g W / |row| (Salimans
+    and Kingma 2016, Eq. 2), or for the duration of a `reparam` update W_SR (Eq. 10).
 
     Computed in the weight's own precision, whatever autocast is on.
     """
-    weight = layer.weight
     with torch.autocast(weight.device.type, enabled=False):
         if layer.compensation is not None:
             return apply_compensation(weight, layer.compensation)
@@ -195,7 +212,7 @@ def _cast(tensors: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, ...]:
 
 
 @torch.no_grad()
-def advance(layers: Sequence[Layer]) -> None:
+def advance(layers: Sequence[Normalised]) -> None:
     """Takes one power iteration in every layer; on a GPU layers of one shape take it together."""
     if layers and layers[0].weight.is_cuda:
         advance_in_stacks(layers)
@@ -207,7 +224,7 @@ def advance(layers: Sequence[Layer]) -> None:
 
 
 @torch.no_grad()
-def advance_in_stacks(layers: Sequence[Layer]) -> None:
+def advance_in_stacks(layers: Sequence[Normalised]) -> None:
     """Like `advance`, in a few launches, whatever the number of layers."""
     matrices = [as_matrix(layer.weight) for layer in layers]
     vectors = in_stacks(power_iterations, matrices, [layer.u for layer in layers])
@@ -232,7 +249,14 @@ def initialise(network: Network, generator: torch.Generator) -> None:
             if isinstance(bias := getattr(module, "bias", None), Tensor):
                 nn.init.zeros_(bias)
         if isinstance(module, Layer) and module in tracked:
-            module.u.normal_(generator=generator)
-            advance([module])
-            if module.normalisation == "wn":
-                module.gain.copy_(as_matrix(module.weight).norm(dim=1))
+            begin([module], generator)
+
+
+@torch.no_grad()
+def begin(layers: Sequence[Normalised], generator: torch.Generator) -> None:
+    """Draws u ~ N(0, I) and takes one power iteration; gains become the row norms."""
+    for layer in layers:
+        layer.u.normal_(generator=generator)
+        advance([layer])
+        if layer.normalisation == "wn":
+            layer.gain.copy_(as_matrix(layer.weight).norm(dim=1))

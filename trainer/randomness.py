@@ -15,8 +15,17 @@ def generator(
     device: torch.device | str, seed: int, iteration: int, purpose: str
 ) -> torch.Generator:
     """A fresh generator on `device`, the same for the same arguments."""
+    return torch.Generator(device).manual_seed(_seed_of(seed, iteration, purpose))
+
+
+def seed_torch(seed: int, iteration: int, purpose: str) -> None:
+    """Seeds torch's own generators, from which code draws that takes none, such as dropout."""
+    torch.manual_seed(_seed_of(seed, iteration, purpose))
+
+
+def _seed_of(seed: int, iteration: int, purpose: str) -> int:
     digest = hashlib.blake2b(f"{seed}/{iteration}/{purpose}".encode(), digest_size=8).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest) >> 1)
+    return int.from_bytes(digest) >> 1
 
 
 def draw_purpose(k: int, j: int = 0) -> str:
