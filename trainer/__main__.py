@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from trainer.config import picture_flags
+from trainer.config import code_flags, picture_flags
 from trainer.config.availability import missing_reason
 from trainer.config.lookup import UsageError, lookup
 from trainer.config.methods import METHODS, NUDGE_EVERY, NUDGE_GAMMA, NUDGE_K
@@ -88,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
 
     picture_flags.add(p)
     picture_flags.add_reading(p)
+    code_flags.add(p)
     _method_flags(p)
     measured = p.add_argument_group("what is measured")
     measured.add_argument(
@@ -275,6 +276,7 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
         final_protocol=args.final_protocol,
         parent=parent,
         parent_iteration=parent_iteration,
+        code=code_flags.code_of(args, _check_of_code),
         **own,
     )
     if missing := missing_reason(config.dataset, args.data_root, download=args.download):
@@ -303,6 +305,12 @@ def _own_images(args: argparse.Namespace) -> tuple[str, str, Mapping[str, Any]]:
     ).identity
     name = setting_name(p, own.name, sizes.batch_size, sizes.channels)
     return name, own.name, own.fields
+
+
+def _check_of_code() -> code_flags.Check:
+    from trainer.own_code import checked
+
+    return checked
 
 
 def _available_device() -> str:

@@ -6,9 +6,15 @@ the released code of DiffAugment does. Everything is differentiable in the image
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from trainer.config.methods import METHODS
+from trainer.config.trial import TrialConfig
+from trainer.own_code import own_function
 
 # Shares of the side: the furthest shift, and the square that is cut out (DiffAugment's).
 SHIFT, CUTOUT = 1 / 8, 1 / 2
@@ -53,3 +59,16 @@ def cut_out(x: Tensor, rng: torch.Generator) -> Tensor:
 def augmented(x: Tensor, rng: torch.Generator) -> Tensor:
     """DiffAugment's policy for CIFAR-10: colour, translation, cutout."""
     return cut_out(shifted(recoloured(x, rng), rng), rng)
+
+
+def augmentation_of(
+    config: TrialConfig,
+) -> Callable[[Tensor, torch.Generator], Tensor] | None:
+    """The function through which D sees every image of training: the method's, a person's own,
+    which draws from torch's own generator, or None."""
+    if METHODS[config.method].augments:
+        return augmented
+    if config.augment is None or config.augment_source is None:
+        return None
+    own = own_function(config.augment, config.augment_source)
+    return lambda x, _: own(x)

@@ -18,7 +18,13 @@ from typing import Any
 from trainer.config.methods import METHODS
 from trainer.config.settings import dataset_facts
 from trainer.config.trial import TrialConfig
-from trainer.evidence import JUDGED_BY_LENGTH, is_scored, missing_evidence, voting_layers
+from trainer.evidence import (
+    JUDGED_BY_LENGTH,
+    is_scored,
+    missing_evidence,
+    own_voting_layers,
+    voting_layers,
+)
 from trainer.thresholds import DEFAULT_THRESHOLDS, Thresholds, thresholds_for
 from trainer.verdict import Verdict
 
@@ -34,6 +40,7 @@ def verdict_on(config: TrialConfig, history: Sequence[Record]) -> Verdict:
         projected=METHODS[config.method].form is not None,
         modes=facts.modes if (facts := dataset_facts(config.dataset)) else None,
         thresholds=thresholds_for(config),
+        voting=own_voting_layers(config),
     )
 
 
@@ -44,12 +51,14 @@ def judge(
     projected: bool,
     modes: int | None = 1000,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    voting: Sequence[int] | None = None,
 ) -> Verdict:
     """The verdict on a run of planned length `iterations` after the evaluations in `history`.
 
     `projected` tells whether the method sets singular values: if it does, its spectrum alone
     never stops a run, because no spectral rule holds across methods. `modes` is how many there
     are; None where they are not known, and Inception scores, if any, speak in their place.
+    `voting` are D's layers that vote on its spectrum, None where their number says which.
     Of a run planned shorter than the thresholds hold for, divergence alone is judged.
     """
     t = thresholds
@@ -62,7 +71,8 @@ def judge(
     else:
         mode_collapse, mode_rule = _mode_collapse(history, early, modes, t)
     n_layers = len(history[0]["sigma2_ratio"]) if history else 0
-    spectral = spectral_collapse(history, voting_layers(n_layers), late, t)
+    voters = voting_layers(n_layers) if voting is None else voting
+    spectral = spectral_collapse(history, voters, late, t)
     gap_gone = streak(history, t.patience, lambda r: abs(r["gap"]) < t.gap_gone, early)
     dead = streak(history, t.patience, lambda r: r["d_spread"] < t.dead_spread, early)
     rules = {
@@ -97,7 +107,7 @@ def judge(
         rules={name: rule for name, rule in rules.items() if first_seen_at[name] is not None},
         not_judged={
             name: reason
-            for name, reason in missing_evidence(history, iterations, modes, t).items()
+            for name, reason in missing_evidence(history, iterations, modes, t, voting).items()
             if first_seen_at[name] is None
         },
         stop=next(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.config.settings import SHORTCUTS
+from trainer.config.trial import TrialConfig
 from trainer.thresholds import Thresholds
 from trainer.verdict import TOO_EARLY
 
@@ -15,11 +16,16 @@ JUDGED_BY_LENGTH = ("mode_collapse", "spectral_collapse", "dead")
 
 
 def missing_evidence(
-    history: Sequence[Mapping[str, Any]], iterations: int, modes: int | None, t: Thresholds
+    history: Sequence[Mapping[str, Any]],
+    iterations: int,
+    modes: int | None,
+    t: Thresholds,
+    voting: Sequence[int] | None = None,
 ) -> dict[str, str]:
     """By signal, the reason why `history` cannot rule it out; without those that it can.
 
-    `iterations` is the planned length, `modes` how many there are, None where they are not known.
+    `iterations` is the planned length, `modes` how many there are, None where they are not known,
+    `voting` are D's layers that vote, None where its number of layers says which.
     """
     early, late = t.burn_in * iterations, t.spectral_burn_in * iterations
     scored = [r for r in history if (is_scored(r) if modes is None else "modes" in r)]
@@ -30,7 +36,9 @@ def missing_evidence(
     }
     if history and not scored:
         reasons["mode_collapse"] = "neither modes nor Inception scores were measured"
-    if history and len(voting_layers(len(history[0]["sigma2_ratio"]))) < t.layers_fell:
+    if voting is None and history:
+        voting = voting_layers(len(history[0]["sigma2_ratio"]))
+    if history and voting is not None and len(voting) < t.layers_fell:
         reasons["spectral_collapse"] = f"D has fewer than {t.layers_fell} layers that vote"
     if t.dead_spread == 0:
         reasons["dead"] = "a D of constant outputs is no failure in this kind of trial"
@@ -53,19 +61,24 @@ def _too_few(
     return f"{n} evaluations from iteration {burn_in:g} on, where {t.patience} are needed"
 
 
+def own_voting_layers(config: TrialConfig) -> Sequence[int] | None:
+    """Indices of the regularised layers that vote of a person's own D; None of this project's."""
+    return None if config.network_facts is None else config.network_facts.voting
+
+
 def voting_layers(n_layers: int) -> list[int]:
-    """Indices of D's regularised layers that vote on spectral collapse."""
+    """Indices of the layers that vote on spectral collapse, of one of this project's D."""
     # The paper says that 1x1 shortcuts keep their spectrum, and on the digits they lose it in
     # healthy runs too.
     return [k for k in range(n_layers) if k not in SHORTCUTS.get(n_layers, ())]
 
 
-def mean_of_voting(values: Sequence[float]) -> float:
+def mean_of_voting(values: Sequence[float], voting: Sequence[int] | None = None) -> float:
     """Mean of one value per regularised layer over those that vote; NaN without any.
 
     Of sigma_2 / sigma_1 it is about 0.95 at the start, and less in collapse.
     """
-    voting = voting_layers(len(values))
+    voting = voting_layers(len(values)) if voting is None else voting
     return sum(values[k] for k in voting) / len(voting) if voting else math.nan
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from trainer.collapse import verdict_on
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
+from trainer.hessian import frozen_buffers
 from trainer.interruption import Interrupted, Stop, interruptible, never
 from trainer.measure import (
     discriminator_gradient,
@@ -29,6 +31,7 @@ from trainer.measure import (
 )
 from trainer.out_of_memory import EVALUATION, TRAINING, phase
 from trainer.projection import stable_ranks
+from trainer.randomness import seed_torch
 from trainer.scores.scorers import Scorer
 from trainer.state import Interval, TrainState
 from trainer.tf32 import use_tf32
@@ -127,10 +130,22 @@ def _evaluated(
     if stop():
         return None
     try:
-        with interruptible(stop):
+        with interruptible(stop), _undisturbed(config, state):
             return _evaluate(config, state, data, scorer)
     except Interrupted:
         return None
+
+
+@contextmanager
+def _undisturbed(config: TrialConfig, state: TrainState) -> Iterator[None]:
+    """Measures a person's own networks, which may keep figures of what they see and draw numbers,
+    without a trace, and in the same way whenever that is done."""
+    if not config.runs_own_code:
+        yield
+        return
+    seed_torch(config.seed, state.iteration, "own code, evaluation")
+    with frozen_buffers(state.generator, state.discriminator):
+        yield
 
 
 def _evaluate(
@@ -191,5 +206,5 @@ def final_scores(
     """
     if state.history and not state.history[-1]["finite"]:
         return {}
-    with interruptible(stop), phase(EVALUATION):
+    with interruptible(stop), phase(EVALUATION), _undisturbed(config, state):
         return _scores(config, state, scorer, config.final_samples, config.final_protocol)

@@ -15,10 +15,10 @@ from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.data.images import quantise
 from trainer.data.sources import Source
-from trainer.evidence import mean_of_voting
+from trainer.evidence import mean_of_voting, own_voting_layers
 from trainer.interruption import check
 from trainer.layers import effective_weight
-from trainer.losses import LOSSES, PAIR_LOSSES
+from trainer.losses import LOSSES, loss_of_pairs
 from trainer.packing import shuffled, whole_packs
 from trainer.randomness import generator
 from trainer.spectral import SUMMARIES, spectral_norm, spectrum, summary
@@ -124,9 +124,9 @@ def _losses_of_d(config: TrialConfig, outputs: dict[str, Tensor], images: str) -
     """L_D per image; over pairs, that with the generated image, or for one the training image,
     of the same place."""
     d_x = outputs[images]
-    if config.loss in PAIR_LOSSES:
+    if config.pairs_images:
         real = outputs["training"] if images == "generated" else d_x
-        return PAIR_LOSSES[config.loss].term(real - outputs["generated"])
+        return loss_of_pairs(config).of_pairs(real, outputs["generated"])
     loss = LOSSES[config.loss]
     return (loss.fake if images == "generated" else loss.real)(d_x)
 
@@ -165,8 +165,9 @@ def spectra(state: TrainState, config: TrialConfig) -> tuple[dict[str, Any], lis
     summaries = [summary(sigma) for sigma in shapes]
     for name in SUMMARIES:
         record[name] = [values[name] for values in summaries]
-    record["spectrum_left"] = mean_of_voting(record["sigma2_ratio"])
-    record["spectrum_low"] = mean_of_voting(record["low_share"])
+    voting = own_voting_layers(config)
+    record["spectrum_left"] = mean_of_voting(record["sigma2_ratio"], voting)
+    record["spectrum_low"] = mean_of_voting(record["low_share"], voting)
     return record, [sigma.tolist() for sigma in used]
 
 

@@ -27,11 +27,11 @@ def mixed_precision(config: TrialConfig, *networks: Any) -> Iterator[None]:
     """Lets the networks compute in bf16 where the configuration says so, else nothing.
 
     Of images every activation is then bf16, up to D's last layer, which stays in float32.
-    Networks of points are plain modules: torch's autocast is enough for them.
+    Networks of points, and a person's own, are plain modules: torch's autocast is enough for them.
     """
     if config.precision != "bf16":
         yield
-    elif config.resolution is None:
+    elif config.resolution is None or config.networks is not None:
         with torch.autocast(config.device_type, torch.bfloat16):
             yield
     else:

@@ -17,17 +17,17 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from trainer import ema, hessian, penalties
-from trainer.augmentation import augmented, shifted
+from trainer.augmentation import augmentation_of, shifted
 from trainer.config.costs import HESSIAN_IMAGES, hessian_images
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
 from trainer.layers import advance
-from trainer.losses import LOSSES, PAIR_LOSSES
+from trainer.losses import discriminator_loss_of, generator_loss_of
 from trainer.packing import shuffled, whole_packs
 from trainer.precision import mixed_precision, training_pass
 from trainer.projection import is_due, project, reparametrised
-from trainer.randomness import draw_purpose, generator, part_purpose
+from trainer.randomness import draw_purpose, generator, part_purpose, seed_torch
 from trainer.state import Optimiser, TrainState
 from trainer.unrolling import Parameters, looked_ahead
 
@@ -45,6 +45,9 @@ def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Ten
     rate_left = 1 - state.iteration / config.iterations if config.decays else 1.0
     _set_rate(state.generator_optimiser, config.learning_rate * rate_left)
     _set_rate(state.discriminator_optimiser, config.discriminator_rate * rate_left)
+    if config.runs_own_code:
+        # Whatever was drawn before, in an evaluation or by a run that this one goes on from.
+        seed_torch(config.seed, state.iteration, "own code")
     if METHODS[config.method].simultaneous:
         measured = update_both(config, state, data)
     else:
@@ -52,7 +55,7 @@ def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Ten
         measured[0] = 0
         # Real images in G's update are those of D's: nothing more is drawn.
         foresees = config.unrolled_steps is not None
-        seen: Drawn | None = [] if foresees or config.loss in PAIR_LOSSES else None
+        seen: Drawn | None = [] if foresees or config.pairs_images else None
         for k in range(config.n_critic):
             keep = seen if k == 0 else None
             measured[0] += update_discriminator(config, state, data, k, keep) / config.n_critic
@@ -139,14 +142,15 @@ def discriminator_loss(
         real, labels = shuffled(real, labels, rng)
     with torch.no_grad(), mixed_precision(config, state.generator):
         fake = state.generator(z, fake_labels).to(real.dtype)
-    if METHODS[config.method].augments:
-        real, fake = augmented(real, rng), augmented(fake, rng)
+    augment = augmentation_of(config)
+    if augment is not None:
+        real, fake = augment(real, rng), augment(fake, rng)
     penalty, weight = METHODS[config.method].penalty, config.penalty_weight
     if penalty == "r1r2" and weight is not None:
         return _penalised_pairs(config, d, real, labels, fake, fake_labels)
     with mixed_precision(config, d):
         real_out, fake_out = _judged(config, d, real, labels, fake, fake_labels)
-    loss = (PAIR_LOSSES.get(config.loss) or LOSSES[config.loss]).discriminator(real_out, fake_out)
+    loss = discriminator_loss_of(config)(real_out, fake_out)
     if means is not None:
         means.append(torch.stack([real_out.detach().mean(), fake_out.detach().mean()]))
     if penalty == "bcr" and weight is not None:
@@ -172,11 +176,15 @@ def _penalised_pairs(
     fake: Tensor,
     fake_labels: Tensor | None,
 ) -> Tensor:
-    """L_D over pairs with R1 + R2, both of one pass through D."""
+    """L_D over pairs with R1 + R2, both of the same passes through D."""
     assert config.penalty_weight is not None
     x = torch.cat([real, fake]).requires_grad_()
-    outputs = d(x, _joined(labels, fake_labels))
-    loss = PAIR_LOSSES[config.loss].discriminator(*outputs.chunk(2))
+    if config.networks is None:
+        outputs = d(x, _joined(labels, fake_labels))
+    else:
+        of_real, of_fake = x.chunk(2)
+        outputs = torch.cat([d(of_real, labels), d(of_fake, fake_labels)])
+    loss = discriminator_loss_of(config)(*outputs.chunk(2))
     return loss + penalties.r1_and_r2(x, outputs, config.penalty_weight)
 
 
@@ -192,10 +200,13 @@ def _judged(
     fake: Tensor,
     fake_labels: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """D(x) of both, from one pass: D has no batch statistics. In the precision of `real`."""
+    """D(x) of both, in the precision of `real`. From one pass: D has no batch statistics; of a D
+    that may have some, from one each, as GANs with such a D are trained."""
     n = whole_packs(len(real), config.packing)
     labels = None if labels is None else labels[:n]
     fake_labels = None if fake_labels is None else fake_labels[:n]
+    if config.networks is not None:
+        return d(real, labels).to(real.dtype), d(fake, fake_labels).to(real.dtype)
     x = torch.cat([real[:n], fake[:n]])
     outputs = d(x, _joined(labels, fake_labels)).to(real.dtype)
     real_out, fake_out = outputs.chunk(2)
@@ -243,15 +254,19 @@ def generator_loss(
     z, labels = latent(config, n, rng)
     with mixed_precision(config, state.generator, state.discriminator):
         fake = state.generator(z, labels)
-        if METHODS[config.method].augments:
-            fake = augmented(fake.to(z.dtype), rng)
+        augment = augmentation_of(config)
+        if augment is not None:
+            fake = augment(fake.to(z.dtype), rng)
         fake_out = state.discriminator(fake, labels).float()
-    if config.loss not in PAIR_LOSSES:
-        return LOSSES[config.loss].generator(fake_out)
-    assert real is not None
-    with torch.no_grad(), mixed_precision(config, state.discriminator):
-        real_out = state.discriminator(*real).float()
-    return PAIR_LOSSES[config.loss].generator(fake_out, real_out)
+
+    def real_out() -> Tensor:
+        assert real is not None
+        images, real_labels = real
+        images = images if augment is None else augment(images, rng)
+        with torch.no_grad(), mixed_precision(config, state.discriminator):
+            return state.discriminator(images, real_labels).float()
+
+    return generator_loss_of(config, fake_out, real_out)
 
 
 def unrolled_loss(
@@ -264,18 +279,21 @@ def unrolled_loss(
 ) -> Tensor:
     """L_G of n fakes under D as it will be, after updates on these fakes and the real images."""
     assert config.unrolled_steps is not None
-    d, loss = state.discriminator, LOSSES[config.loss]
+    d, loss = state.discriminator, discriminator_loss_of(config)
     z, fake_labels = latent(config, n, rng)
     fake = state.generator(z, fake_labels)
     x, both = torch.cat([real, fake]), _joined(labels, fake_labels)
 
     def d_loss(theta: Parameters) -> Tensor:
         outputs = functional_call(d, dict(theta), (x, both))
-        return loss.discriminator(outputs[: len(real)], outputs[len(real) :])
+        return loss(outputs[: len(real)], outputs[len(real) :])
 
     optimiser = state.discriminator_optimiser
     theta = looked_ahead(d, optimiser, d_loss, config.unrolled_steps)
-    return loss.generator(functional_call(d, dict(theta), (fake, fake_labels)))
+    fake_out = functional_call(d, dict(theta), (fake, fake_labels))
+    return generator_loss_of(
+        config, fake_out, lambda: functional_call(d, dict(theta), (real, labels))
+    )
 
 
 def update_both(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
@@ -322,9 +340,12 @@ def both_losses(
     z, fake_labels = latent(config, len(real), rng)
     with mixed_precision(config, state.generator, state.discriminator):
         fake = state.generator(z, fake_labels).to(real.dtype)
+        augment = augmentation_of(config)
+        if augment is not None:
+            real, fake = augment(real, rng), augment(fake, rng)
         real_out, fake_out = _judged(config, state.discriminator, real, labels, fake, fake_labels)
-    loss = LOSSES[config.loss]
-    return loss.discriminator(real_out, fake_out), loss.generator(fake_out)
+    of_d = discriminator_loss_of(config)(real_out, fake_out)
+    return of_d, generator_loss_of(config, fake_out, lambda: real_out)
 
 
 def _accumulate(parameters: Iterable[nn.Parameter], gradients: list[Tensor], parts: int) -> None:

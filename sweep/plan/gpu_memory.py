@@ -62,6 +62,8 @@ def memory_bytes(config: TrialConfig) -> float:
 
 def parameters(config: TrialConfig) -> tuple[float, float]:
     """Numbers of parameters of G and of D; of the points' networks about."""
+    if config.network_facts is not None:
+        return config.network_facts.parameters
     g, d = config.generator_channels, config.channels
     if config.resolution is None:
         return config.latent_size * g + 3.0 * g * g, 3.0 * d * d
@@ -84,6 +86,8 @@ def kept_by_generator(config: TrialConfig) -> float:
     Of each block the inputs of both batch normalisations, the rectified maps and, where that is
     not folded, the upsampled one; batch normalisation per class keeps its output, too.
     """
+    if config.network_facts is not None:
+        return config.network_facts.kept_bytes[0]
     if config.resolution is None:
         return VALUE * 3 * config.generator_channels
     conditional = config.classes is not None
@@ -102,6 +106,8 @@ def kept_by_discriminator(config: TrialConfig) -> float:
     A pack costs what one image does. Of each block its input where that is pooled, both rectified
     maps, the pooled input of the shortcut and, where that is not folded, the map before the pool.
     """
+    if config.network_facts is not None:
+        return config.network_facts.kept_bytes[1]
     if config.resolution is None:
         return VALUE * 3 * config.channels
     pixels, d, m = config.resolution**2, config.channels, config.packing or 1
@@ -117,7 +123,7 @@ def kept_by_discriminator(config: TrialConfig) -> float:
 
 def kernel_bytes(config: TrialConfig) -> tuple[float, float]:
     """Bytes of the 4x4 kernels of folded convolutions, of G and of D, which autograd keeps."""
-    if config.resolution is None:
+    if config.resolution is None or config.network_facts is not None:
         return 0.0, 0.0
     generator = sum(a * b for a, b, low in _generator_blocks(config) if _folded(4 * low))
     pooled = [(config.channels, config.channels, config.resolution**2, True)]
@@ -167,8 +173,9 @@ def _sampling_bytes(config: TrialConfig) -> float:
 
 
 def _transient_bytes(config: TrialConfig, n: float) -> float:
-    """Bytes of G's largest block for n images without gradients."""
-    if config.resolution is None:
+    """Bytes of G's largest block for n images without gradients; of networks without blocks all
+    that a backward pass would need."""
+    if config.resolution is None or config.network_facts is not None:
         return n * kept_by_generator(config)
     maps = 5 if config.classes is not None else 3
     largest = max(
@@ -185,7 +192,7 @@ def _images_bytes(config: TrialConfig) -> float:
         return resident if resident <= RESIDENT_BYTES else each * config.batch_size
     if config.resolution == 128:
         # The images of D's update wait for G's where the loss is one of pairs.
-        kept = VALUE * config.batch_size if config.loss == "relativistic" else 0
+        kept = VALUE * config.batch_size if config.pairs_images else 0
         return (_STREAMED_AT_ONCE + kept) * 3.0 * 128**2
     return _RESIDENT_IMAGES.get(config.dataset, 2_000) * 3.0 * 32**2
 

@@ -117,7 +117,7 @@ def work(config: TrialConfig) -> float:
     elif method.penalty in (*OF_INPUT_GRADIENTS, "bcr"):
         updates = config.iterations * config.n_critic
         total += updates * config.batch_size * passes(_GRADIENT_PENALTY)
-    if config.loss == "relativistic":
+    if config.pairs_images:
         # D(x) on real images for G's update.
         total += config.iterations * config.batch_size * discriminator
     if config.unrolled_steps is not None:
@@ -197,7 +197,9 @@ def launches(config: TrialConfig) -> float:
     """Operators of all training iterations, each at least one kernel on a GPU."""
     parts = config.batch_size // config.micro_batch
     method = METHODS[config.method]
-    if method.simultaneous:
+    if config.network_facts is not None:
+        each = parts * _own_launches(config, *config.network_facts.operators)
+    elif method.simultaneous:
         each = parts * _SIMULTANEOUS_LAUNCHES[method.penalty]
     elif config.generator_normalisation != "none":
         fixed, part = _LARGE_LAUNCHES
@@ -217,8 +219,19 @@ def launches(config: TrialConfig) -> float:
     return float(config.iterations * each)
 
 
+def _own_launches(config: TrialConfig, g: float, d: float) -> float:
+    """Operators of an iteration of a person's own networks, of g and d in a forward pass: twice as
+    many on the way back, and for a gradient penalty once more both ways."""
+    d_passes = 2 * 3.0 * d
+    if METHODS[config.method].penalty in OF_INPUT_GRADIENTS:
+        d_passes *= 2
+    return config.n_critic * (g + d_passes) + 3 * (g + d)
+
+
 def network_operations(config: TrialConfig) -> tuple[float, float]:
     """Multiply-adds per image of G and of D, one forward pass each; a pack shares D's."""
+    if config.network_facts is not None:
+        return config.network_facts.operations
     g, d, m = config.generator_channels, config.channels, config.packing or 1
     if config.resolution is None:
         return config.latent_size * g + 3.0 * g * g + 2 * g, 2 * d + (3.0 * d * d + d) / m

@@ -13,6 +13,8 @@ from trainer.config.trial import TrialConfig
 
 def layer_ranks(config: TrialConfig) -> tuple[int, ...]:
     """r = min(out, in * kh * kw) of D's regularised layers, layer_0 first."""
+    if config.network_facts is not None:
+        return config.network_facts.ranks
     return tuple(min(rows, columns) for rows, columns in _matrices(config))
 
 

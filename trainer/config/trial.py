@@ -30,6 +30,14 @@ from trainer.config.methods import (
     PROJECTION_PERIOD,
     Method,
 )
+from trainer.config.own_code import (
+    NetworkFacts,
+    NetworkSizes,
+    OwnCode,
+    check_augmentation,
+    check_loss,
+    check_networks,
+)
 from trainer.config.own_images import OwnImages, own_resolution, recipe_name
 from trainer.config.protocols import protocol
 from trainer.config.settings import (
@@ -97,7 +105,10 @@ class TrialConfig(_Identified):
     is a share of sigma_1. G foresees `unrolled_steps` updates of D. `hessian_k` eigenvalues of
     G's and of D's Hessian are logged at every evaluation. `data_sha256`, `data_images` to train
     on and, where training is conditional, `data_classes` are of own pictures. `data_share` of the
-    training images are trained on; all, 1, is None.
+    training images are trained on; all, 1, is None. `networks`, `augment` and, with a
+    `loss_source`, `loss` are import paths of a person's own code, whose files' hashes are the
+    sources; `network_facts` are measured of those networks, follow from them, and so are no part
+    of the identity.
     """
 
     profile: str
@@ -150,8 +161,16 @@ class TrialConfig(_Identified):
     data_images: int | None = None
     data_classes: int | None = None
     data_share: float | None = None
+    networks: str | None = None
+    networks_source: str | None = None
+    loss_source: str | None = None
+    augment: str | None = None
+    augment_source: str | None = None
+    network_facts: NetworkFacts | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.network_facts, Mapping):  # as JSON and checkpoints have them
+            object.__setattr__(self, "network_facts", NetworkFacts(**self.network_facts))
         _check_numbers(self)
         _check_precision(self)
         _check_method(self, METHODS[self.method])
@@ -173,6 +192,7 @@ class TrialConfig(_Identified):
         values = {name: getattr(self, name) for name in names}
         # Which GPU of a host it is changes no number.
         values["device"] = self.device_type
+        del values["network_facts"]
         applies = {name: value for name, value in values.items() if value is not None}
         digest = hashlib.sha256(json.dumps(applies, sort_keys=True).encode()).hexdigest()[:8]
         i = "-" if self.i_ratio is None else f"{self.i_ratio:g}"
@@ -203,6 +223,17 @@ class TrialConfig(_Identified):
         return self.data_classes if self.own_images else DATASETS[self.dataset].classes
 
     @property
+    def runs_own_code(self) -> bool:
+        """True if networks, loss or augmentation are a person's own."""
+        sources = (self.networks_source, self.loss_source, self.augment_source)
+        return any(source is not None for source in sources)
+
+    @property
+    def pairs_images(self) -> bool:
+        """True if the loss sees D's outputs on real and on generated images together."""
+        return self.loss == "relativistic" or self.loss_source is not None
+
+    @property
     def own_images(self) -> OwnImages | None:
         """Identity of the own pictures that it trains on; None on any other data set."""
         resolution = own_resolution(self.dataset)
@@ -224,6 +255,7 @@ def trial_config(
     *,
     dataset: str | None = None,
     iterations: int | None = None,
+    code: OwnCode | None = None,
     **changes: Any,
 ) -> TrialConfig:
     """The configuration of a named trial. Raises UsageError for a name or value that is not one.
@@ -231,7 +263,7 @@ def trial_config(
     `iterations` shortens or lengthens the recipe's run (a rate that decays still ends at 0, and
     there are as many evaluations). `changes` are fields of TrialConfig; None leaves the default.
     For a toy problem `profile` is `toy` and `setting` its name. A setting outside Table I needs
-    its `dataset`.
+    its `dataset`. With a person's own `code` the setting names sizes alone.
     """
     for name, value in {"seed": seed, "iterations": iterations, **changes}.items():
         _check_size(name, value)
@@ -243,7 +275,7 @@ def trial_config(
     else:
         p = lookup("profile", PROFILES, profile)
         s = lookup("setting", ALL_SETTINGS, setting)
-        dataset = _dataset(p, s, dataset)
+        dataset = _dataset(p, s, dataset, is_row=code is None)
         recipe = _recipe(profile, p, recipe_name(dataset))
         batch_size, channels = p.batch_size[s.batch_size], p.channels[s.channels]
     length = recipe.iterations if iterations is None else iterations
@@ -277,8 +309,31 @@ def trial_config(
         if values.get(name) == 1:
             # Changes nothing, and so is no part of the identity.
             values[name] = None
+    if code is not None:
+        values |= _own_code(code, values, setting)
     values["semantics"] = _semantics(values)
     return TrialConfig(**(values | _protocols(values)))
+
+
+def _own_code(code: OwnCode, values: Mapping[str, Any], setting: str) -> dict[str, Any]:
+    """The fields that a person's own code sets. Raises UsageError where it cannot be trained."""
+    if values["resolution"] is None:
+        raise UsageError(
+            f"{setting} is a problem of points: your own networks, loss and augmentation are for "
+            "images"
+        )
+    sizes = ALL_SETTINGS[setting]
+    fields = {**code.fields, "setting": code.setting_name(sizes.batch_size, sizes.channels)}
+    classes = values.get("data_classes")
+    if own_resolution(values["dataset"]) is None:
+        classes = DATASETS[values["dataset"]].classes
+    names = ("resolution", "channels", "generator_channels", "latent_size")
+    built_of = {name: values[name] for name in names}
+    fields["network_facts"] = code.check(code, NetworkSizes(**built_of, classes=classes))
+    if code.networks is not None:
+        # G is as it is built.
+        fields["generator_normalisation"] = "none"
+    return fields
 
 
 def _semantics(values: Mapping[str, Any]) -> int:
@@ -300,8 +355,11 @@ def _recipe(name: str, profile: Profile, dataset: str) -> Recipe:
     )
 
 
-def _dataset(profile: Profile, setting: Setting, dataset: str | None) -> str:
-    """Raises UsageError for sizes outside Table I without a data set, or if they are a row."""
+def _dataset(
+    profile: Profile, setting: Setting, dataset: str | None, *, is_row: bool = True
+) -> str:
+    """Raises UsageError for sizes outside Table I without a data set, or, where the trial is one
+    of Table I's if its sizes are, if they are a row."""
     own = dataset is not None and own_resolution(dataset) is not None
     if setting.dataset is not None and not own:
         dataset = dataset or profile.dataset.get(setting.dataset)
@@ -315,6 +373,8 @@ def _dataset(profile: Profile, setting: Setting, dataset: str | None) -> str:
             f"{setting.name} is outside Table I and has no data set of its own: give one of "
             f"{', '.join(profile.recipes)}"
         )
+    if not is_row:
+        return dataset
     row = setting_name(profile, dataset, setting.batch_size, setting.channels)
     if row != setting.name and own:
         raise UsageError(
@@ -453,6 +513,7 @@ def _check_method(c: TrialConfig, method: Method) -> None:
     _check_own_images(c)
     _check_images(c, method)
     _check_unrolling(c)
+    _check_own_code(c, method)
     # In bf16 a penalty of input gradients stays in float32, in a pass of its own.
     separate_pass = c.precision == "bf16" and method.penalty in OF_INPUT_GRADIENTS
     if method.differentiates_twice and c.precision != "float32" and not separate_pass:
@@ -511,6 +572,19 @@ def _check_unrolling(c: TrialConfig) -> None:
             f"method {c.method!r} foresees D's update on the whole batch, which is no sum over "
             f"parts of it: micro_batch must be {c.batch_size}, not {c.micro_batch}"
         )
+
+
+def _check_own_code(c: TrialConfig, method: Method) -> None:
+    if c.networks is not None and c.network_facts is not None:
+        check_networks(c.networks, method, c.method, c.network_facts)
+        if c.hessian_k is not None and c.network_facts.unreached:
+            raise UsageError(
+                f"a Hessian is in every parameter, and of {c.networks} {c.network_facts.unreached}"
+            )
+    if c.loss_source is not None:
+        check_loss(c.method)
+    if c.augment is not None:
+        check_augmentation(c.method)
 
 
 def _check_images(c: TrialConfig, method: Method) -> None:
