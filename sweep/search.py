@@ -32,6 +32,7 @@ from sweep.store.index import trial_rows
 from sweep.store.retry import PATIENCE_SECONDS
 from sweep.store.store import Store, StoreError
 from sweep.store.vocabulary import study_path
+from trainer.config import code_flags
 from trainer.config.lookup import UsageError
 from trainer.config.own_images import OwnImages
 from trainer.config.trial import TrialConfig
@@ -65,6 +66,7 @@ def parser() -> flags.Parser:
     p = flags.parser("search", DESCRIPTION, EXAMPLES)
     flags.profile_flag(p)
     flags.data_flags(p, takes_list=True)
+    code_flags.add(p)
     p.add_argument("--space", choices=("i", "full"), default="i", help="default i")
     p.add_argument(
         "--settings",
@@ -161,6 +163,7 @@ def _spaces(args: argparse.Namespace, scorer: str | None, own: OwnImages | None)
         "precision": args.precision,
         "scorer": scorer,
         "device": flags.device_of(args),
+        "code": flags.code_of(args),
     }
     dataset = args.dataset
     if own is not None:

@@ -22,16 +22,21 @@ def layer_names(n: int) -> dict[int, str]:
     return {k: f"layer_{k}{' (1x1)' if k in narrow else ''}" for k in range(n)}
 
 
+def _has_own_layers(trial: Trial) -> bool:
+    """True of a loop that is not this project's, and of a person's own networks."""
+    return trial.profile == OWN or trial.layer_names is not None
+
+
 def layers(trial: Trial) -> dict[int, str]:
     """Names of the layers of the trial's discriminator, by number."""
-    if trial.profile == OWN:
+    if _has_own_layers(trial):
         return dict(enumerate(trial.layer_names or ()))
     return layer_names(layer_count(trial.dataset))
 
 
 def shortcuts(trial: Trial) -> Sequence[int]:
     """The 1x1 layers of the trial's discriminator."""
-    if trial.profile == OWN:
+    if _has_own_layers(trial):
         return ()
     return SHORTCUTS.get(layer_count(trial.dataset), ())
 

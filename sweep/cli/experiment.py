@@ -13,6 +13,7 @@ from sweep.cli import flags
 from sweep.cli.commands import Parser, run
 from sweep.plan.grid import Plan, grid, ratios, seeds
 from sweep.plan.inception_weights import Weights
+from trainer.config import code_flags
 from trainer.config.settings import METHODS
 
 
@@ -52,6 +53,7 @@ def parser(experiment: Experiment) -> Parser:
         f"(default {experiment.i_ratios})",
     )
     flags.data_flags(p)
+    code_flags.add(p)
     p.add_argument(
         "--data-shares",
         default="1",
@@ -114,5 +116,6 @@ def _grid(args: argparse.Namespace) -> tuple[Plan, Weights]:
         dataset=args.dataset,
         own=own,
         device=flags.device_of(args),
+        code=flags.code_of(args),
     )
     return plan, weights

@@ -15,9 +15,10 @@ from sweep.plan.halving import DEFAULT_REDUCTION, Halving
 from sweep.plan.inception_weights import Weights, find_weights
 from sweep.plan.options import Options
 from sweep.report.delivery import check_receiver
-from trainer.config import picture_flags
+from trainer.config import code_flags, picture_flags
 from trainer.config.availability import has_gpu, missing_reason
 from trainer.config.lookup import UsageError, lookup
+from trainer.config.own_code import OwnCode
 from trainer.config.own_images import IMAGES, OwnImages
 from trainer.config.settings import PROFILES
 
@@ -91,6 +92,20 @@ def own_images_of(args: argparse.Namespace) -> OwnImages | None:
         conditional=args.conditional,
         reading=picture_flags.reading_of(args),
     ).identity
+
+
+def code_of(args: argparse.Namespace) -> OwnCode | None:
+    """The networks, loss and augmentation that the flags name; None without any.
+
+    Raises UsageError for a path that does not resolve.
+    """
+
+    def check() -> code_flags.Check:
+        from trainer.own_code import checked
+
+        return checked
+
+    return code_flags.code_of(args, check)
 
 
 def device_of(args: argparse.Namespace) -> str | None:

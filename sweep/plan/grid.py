@@ -15,6 +15,7 @@ from sweep.paper.table2 import published_sr
 from trainer.config.availability import missing_reason
 from trainer.config.costs import operations
 from trainer.config.lookup import UsageError, lookup, select
+from trainer.config.own_code import OwnCode
 from trainer.config.own_images import OwnImages, recipe_name
 from trainer.config.own_trial import AnyTrial
 from trainer.config.settings import ALL_SETTINGS, METHODS, PROFILES, SETTINGS, setting_name
@@ -56,6 +57,7 @@ def grid(
     dataset: str | None = None,
     own: OwnImages | None = None,
     device: str | None = None,
+    code: OwnCode | None = None,
 ) -> Plan[TrialConfig]:
     """The plan of a sweep. Raises UsageError for an unknown name or if nothing of it can run.
 
@@ -64,7 +66,7 @@ def grid(
     default; each runs on each of `data_shares` of the training images. `scorer` is the SHA-256 of
     the Inception weights, for profiles that are scored by them. A plan that is `only_shown` needs
     no data. On a `dataset` of the profile, or `own` pictures, settings are sizes: those of a row
-    on other data run as U_<batch>-<channels>.
+    on other data run as U_<batch>-<channels>, and those of a person's own `code` by its name.
     """
     lookup("profile", PROFILES, profile)
     if own is not None:
@@ -89,6 +91,7 @@ def grid(
                     scorer=scorer,
                     dataset=dataset,
                     device=device,
+                    code=code,
                     **fields,
                 )
                 for i, share, seed in product(ratios, data_shares, seeds[:1])

@@ -186,6 +186,7 @@ def trial_row(
         "config": json.dumps(dataclasses.asdict(config), sort_keys=True),
         "thresholds": json.dumps(dataclasses.asdict(thresholds)),
         **OF_OWN_TRIALS,
+        "layer_names": config.network_facts and list(config.network_facts.layers),
     }
 
 
