@@ -63,6 +63,11 @@ def parser() -> Parser:
         "--label", type=int, metavar="K", help="of every image, where training was conditional"
     )
     p.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    p.add_argument(
+        "--networks",
+        metavar="MODULE:FUNCTION",
+        help="that the run was trained with, if they were your own",
+    )
     return p
 
 
@@ -87,7 +92,7 @@ def _generate(args: argparse.Namespace) -> int:
         raise UsageError(f"--seed is 0 or more, not {args.seed}")
     check_device(args.device)
     check_out(args.out)
-    trained = load_generator(args.checkpoint, args.device)
+    trained = load_generator(args.checkpoint, args.device, args.networks)
     if trained.config.resolution is None:
         raise UsageError(
             f"{trained.trial_id} draws points in the plane, not images: its samples are pictures"

@@ -31,10 +31,11 @@ class TrainedGenerator:
     iteration: int
 
 
-def load_generator(path: Path, device: str) -> TrainedGenerator:
+def load_generator(path: Path, device: str, networks: str | None = None) -> TrainedGenerator:
     """Loads a `.safetensors` file, or a checkpoint of the trainer.
 
     Raises UsageError if it is neither, is damaged, or does not say of which configuration it is.
+    A file's word is not enough to import a person's own code: its `networks` are named beside it.
     """
     try:
         content = path.read_bytes()
@@ -53,6 +54,10 @@ def load_generator(path: Path, device: str) -> TrainedGenerator:
             reason = "its metadata lacks the trial's configuration"
             raise UsageError(f"{path} is no generator of this trainer: {reason}") from error
     config = _configuration(values, device, path)
+    if config.networks != networks:
+        there = config.networks or "this project's"
+        advice = f"give --networks {there}" if config.networks else "leave out --networks"
+        raise UsageError(f"{path} is of the networks {there}: {advice}")
     network, _ = build(config)
     if config.resolution is not None:
         network.to(memory_format=torch.channels_last)  # as in training: the same bits
