@@ -33,6 +33,8 @@ examples:
       narrow discriminators only, and a control beside it
 """
 # What a branch takes over from its parent, beside networks, optimiser and iteration.
+# Fields of a configuration that are there where a person's own code ran.
+OWN_SOURCES = ("networks_source", "loss_source", "augment_source")
 INHERITED = (
     "dataset",
     "data_share",
@@ -96,6 +98,11 @@ def prepare(args: argparse.Namespace) -> tuple[Plan, Weights]:
     for parent in parents:
         if parent["dataset"] in missing and not args.dry_run:
             skipped[parent["setting"]] = missing[parent["dataset"]]
+            continue
+        if any(json.loads(parent["config"]).get(source) for source in OWN_SOURCES):
+            skipped[parent["trial_id"]] = (
+                "it is of code of your own: python -m trainer --from-checkpoint goes on with it"
+            )
             continue
         healthy_iteration = last_healthy(store, parent)
         if healthy_iteration is None:
