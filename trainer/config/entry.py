@@ -30,7 +30,7 @@ def imported_function(entry: str) -> Callable[..., Any]:
 
 
 def signature_of(function: Callable[..., Any], entry: str) -> inspect.Signature:
-    """Its parameters. Raises UsageError, with the `entry`, if they cannot be read."""
+    """The function's parameters. Raises UsageError, with the `entry`, if they cannot be read."""
     try:
         return inspect.signature(function)
     except (TypeError, ValueError) as error:
