@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from trainer.config.lookup import UsageError
@@ -32,3 +35,13 @@ def writable(folder: Path) -> Path:
     if not os.access(folder, os.W_OK):
         raise UsageError(f"cannot write to the cache folder {folder}")
     return folder
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock, so that processes that start together compute once; none where it is
+    refused."""
+    with path.open("w") as lock:
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -9,13 +9,12 @@ held out, the rest is trained on.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from trainer.data.assembly import (
     decode_all,
     held_out_count,
 )
-from trainer.data.cache import cache_folder
+from trainer.data.cache import cache_folder, locked
 from trainer.data.decoding import background
 from trainer.data.entries import Listing
 from trainer.data.places import listing
@@ -94,7 +93,7 @@ def collect(
     cache = cache_folder(SUBJECT)
     options = [resolution, conditional, reading.fit, reading.background, DECODER]
     source = hashlib.sha256(json.dumps([found.fingerprint, options]).encode()).hexdigest()
-    with _locked(cache / f"{source}.lock"):
+    with locked(cache / f"{source}.lock"):
         known = _read_source(cache, source)
         if known is not None:
             return known
@@ -232,12 +231,3 @@ def _replace(path: Path, content: bytes) -> None:
 
 def _all_names(damaged: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{name} ({reason})" for name, reason in damaged)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock, so that trials that start together decode once; none where it is refused."""
-    with path.open("w") as lock:
-        with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

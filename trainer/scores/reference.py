@@ -8,11 +8,8 @@ another network can be taken for it. Files are renamed into place, whole or not 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ from torch.utils.data import Dataset, Subset
 
 from trainer.config.lookup import UsageError
 from trainer.scores import fidelity
+from trainer.scores.tensor_files import read_tensors, write_tensors
 
 PREPROCESSING = "uint8-tf1bilinear299"
 # Which real images stand for all of them when there are more than generated ones.
@@ -104,11 +102,11 @@ class Reference:
             [quantity, str(len(self)), self.fingerprint, PREPROCESSING, self.weights_sha256]
         )
         path = self.cache / f"{name}.pt"
-        stored = _read_file(path, name)
+        stored = read_tensors(path, name)
         if stored is None:
             with fidelity.full_precision(self.device):
                 stored = compute()
-            _write_file(path, name, stored)
+            write_tensors(path, name, stored)
         return stored
 
 
@@ -131,27 +129,3 @@ def fingerprint_of(images: Tensor) -> str:
     for chunk in images.split(10_000):
         digest.update(chunk.cpu().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _read_file(path: Path, name: str) -> dict[str, Tensor] | None:
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-        return stored["tensors"] if stored["name"] == name else None
-    except Exception:  # absent, damaged or not ours: computed and written again
-        return None
-
-
-def _write_file(path: Path, name: str, tensors: dict[str, Tensor]) -> None:
-    """Temporary file beside it, fsync, rename. Without room for it the run goes on, warned."""
-    temporary = path.with_name(f".{os.getpid()}-{path.stem[:100]}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            torch.save({"name": name, "tensors": tensors}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        warnings.warn(f"{path} is not kept: {error.strerror}", RuntimeWarning, stacklevel=2)
