@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from trainer.config.own_images import OwnImages
 from trainer.config.trial import TrialConfig, trial_config
+
+# Of stripes.
+KINDS = 8
 
 
 def random_pixels(k: int, height: int = 12, width: int = 12) -> np.ndarray:
@@ -47,3 +53,19 @@ def own_config(
     """A trial on pictures that nobody has."""
     own = OwnImages(resolution=resolution, sha256="ab" * 32, images=images, classes=classes)
     return trial_config(profile, setting, method, 0, dataset=own.name, **{**own.fields, **changes})
+
+
+def stripes(n: int, seed: int, kinds: int = KINDS) -> Tensor:
+    """uint8 [n, 3, 32, 32]: stripes of a direction and a colour per kind, of random phase and
+    width, with noise."""
+    rng = torch.Generator().manual_seed(seed)
+    kind = torch.arange(n) % kinds
+    angle = (math.pi * kind / KINDS)[:, None, None]
+    colour = torch.rand(KINDS, 3, generator=torch.Generator().manual_seed(9))[kind]
+    period = 6 + 4 * torch.rand(n, 1, 1, generator=rng)
+    phase = 6.3 * torch.rand(n, 1, 1, generator=rng)
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    wave = torch.sin(2 * math.pi / period * (x * angle.cos() + y * angle.sin()) + phase)
+    image = 127 + 90 * wave[:, None] * colour[:, :, None, None]
+    image = image + 8 * torch.randn(n, 3, 32, 32, generator=rng)
+    return image.clamp(0, 255).to(torch.uint8)

@@ -20,6 +20,7 @@ from trainer.config.settings import dataset_facts
 from trainer.config.trial import TrialConfig
 from trainer.evidence import (
     JUDGED_BY_LENGTH,
+    is_gauged,
     is_scored,
     missing_evidence,
     own_voting_layers,
@@ -57,8 +58,9 @@ def judge(
 
     `projected` tells whether the method sets singular values: if it does, its spectrum alone
     never stops a run, because no spectral rule holds across methods. `modes` is how many there
-    are; None where they are not known, and Inception scores, if any, speak in their place.
-    `voting` are D's layers that vote on its spectrum, None where their number says which.
+    are; None where they are not known, and Inception scores or the gauge of own pictures, if any,
+    speak in their place. `voting` are D's layers that vote on its spectrum, None where their
+    number says which.
     Of a run planned shorter than the thresholds hold for, divergence alone is judged.
     """
     t = thresholds
@@ -66,10 +68,12 @@ def judge(
     if iterations < t.shortest:
         return _divergence_alone(diverged, iterations, t)
     early, late = t.burn_in * iterations, t.spectral_burn_in * iterations
-    if modes is None:
-        mode_collapse, mode_rule = _score_collapse(history, early, t)
-    else:
+    if modes is not None:
         mode_collapse, mode_rule = _mode_collapse(history, early, modes, t)
+    elif any(map(is_gauged, history)):
+        mode_collapse, mode_rule = _gauge_collapse(history, t)
+    else:
+        mode_collapse, mode_rule = _score_collapse(history, early, t)
     n_layers = len(history[0]["sigma2_ratio"]) if history else 0
     voters = voting_layers(n_layers) if voting is None else voting
     spectral = spectral_collapse(history, voters, late, t)
@@ -226,6 +230,27 @@ def _score_collapse(
         return fell, f"{rule}, {t.patience} times"
     rule = f"FID above {t.fid_never:g} of the first one after the burn-in"
     return never, f"{rule}, {t.patience} times"
+
+
+def _gauge_collapse(history: Sequence[Record], t: Thresholds) -> tuple[int | None, str]:
+    """FD-pictures rose and coverage fell from the best so far, both."""
+    history = [r for r in history if is_gauged(r)]
+    best = itertools.accumulate(
+        ((r["coverage"], r["fd_pictures"]) for r in history),
+        lambda a, b: (max(a[0], b[0]), min(a[1], b[1])),
+    )
+    so_far = dict(zip((r["iteration"] for r in history), best, strict=True))
+
+    def has_fallen(record: Record) -> bool:
+        highest, lowest = so_far[record["iteration"]]
+        fell = highest >= t.coverage_risen and record["coverage"] < t.coverage_fell * highest
+        return fell and record["fd_pictures"] > t.fd_pictures_rose * lowest
+
+    rule = (
+        f"coverage below {t.coverage_fell:g} of its best and FD-pictures above "
+        f"{t.fd_pictures_rose:g} of its best, {t.patience} times"
+    )
+    return streak(history, t.patience, has_fallen), rule
 
 
 def streak(

@@ -11,6 +11,9 @@ from trainer.config.trial import TrialConfig
 from trainer.thresholds import Thresholds
 from trainer.verdict import TOO_EARLY
 
+# The gauge can show a collapse of own pictures; that none is there it cannot.
+GAUGE_ONLY = "FD-pictures shows none, but what rules one out is calibrated on no such pictures"
+NO_SCORES = "neither modes nor Inception scores were measured"
 # Signals whose rules wait for a share of the run. Divergence is plain at once.
 JUDGED_BY_LENGTH = ("mode_collapse", "spectral_collapse", "dead")
 
@@ -35,7 +38,8 @@ def missing_evidence(
         "dead": _too_few(history, history, early, iterations, t),
     }
     if history and not scored:
-        reasons["mode_collapse"] = "neither modes nor Inception scores were measured"
+        gauged = any(map(is_gauged, history))
+        reasons["mode_collapse"] = GAUGE_ONLY if gauged else NO_SCORES
     if voting is None and history:
         voting = voting_layers(len(history[0]["sigma2_ratio"]))
     if history and voting is not None and len(voting) < t.layers_fell:
@@ -85,4 +89,10 @@ def mean_of_voting(values: Sequence[float], voting: Sequence[int] | None = None)
 def is_scored(record: Mapping[str, Any]) -> bool:
     """Tells whether an evaluation has both Inception scores."""
     scores = (record.get("fid"), record.get("inception_score"))
+    return all(score is not None and math.isfinite(score) for score in scores)
+
+
+def is_gauged(record: Mapping[str, Any]) -> bool:
+    """Tells whether an evaluation has the scores of own pictures' gauge."""
+    scores = (record.get("fd_pictures"), record.get("coverage"))
     return all(score is not None and math.isfinite(score) for score in scores)

@@ -19,7 +19,7 @@ from trainer.verdict import TOO_EARLY, Verdict
 Scores = Mapping[str, str]
 
 # Scores of which that of an untrained G is known to be bad.
-BAD_AT_FIRST = ("fid", "kid_mean", "fd_digits", "mode_distance")
+BAD_AT_FIRST = ("fid", "kid_mean", "fd_digits", "fd_pictures", "mode_distance")
 # Of a run that has ended, where TOO_EARLY would promise more.
 TOO_FEW = "fewer than {} evaluations after the burn-in"
 

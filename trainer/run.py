@@ -28,6 +28,7 @@ from trainer.config import lifting, picture_flags
 from trainer.config.costs import cpu_seconds, hessian_warning
 from trainer.config.lookup import UsageError
 from trainer.config.methods import METHODS
+from trainer.config.picture_gauge import TITLE, is_gauged
 from trainer.config.protocols import missing_reason, weights_path
 from trainer.config.settings import PROFILES
 from trainer.config.trial import TrialConfig
@@ -70,9 +71,13 @@ def run(config: TrialConfig, args: argparse.Namespace) -> int:
     scorer = load_scorer(
         config, source, state, args.inception_weights, allow_other=args.allow_other_weights
     )
-    if scorer is None:
+    if scorer is None or is_gauged(config.scorer):
         reason = missing_reason(weights_path(args.inception_weights))
         sys.stderr.write(f"IS and FID are not measured: {reason}\n")
+    if is_gauged(config.scorer):
+        sys.stderr.write(
+            f"scored by {TITLE}, features learnt from the pictures themselves: no FID\n"
+        )
     if args.out and not state.history:
         _writing(args.out, lambda out: replace(out / "config.json", dump(asdict(config))))
     try:

@@ -19,8 +19,10 @@ class Thresholds:
     bad one, so that its collapse is on record. `modes_never` is a share of the modes that there
     are, `modes_fell` one of the best count so far. Where Inception scores stand in for modes,
     IS below `is_fell` of its best and FID above `fid_rose` times its best count together, and a
-    FID that never came below `fid_never` of the first one: these three are not calibrated. A run
-    planned for fewer iterations than `shortest` is not judged.
+    FID that never came below `fid_never` of the first one: these three are not calibrated. Nor
+    are those of own pictures' gauge: coverage, once it was `coverage_risen`, below
+    `coverage_fell` of its best, and FD-pictures above `fd_pictures_rose` times its best, together.
+    A run planned for fewer iterations than `shortest` is not judged.
 
     Calibrated on seeds 100 and 101. Collapsed: C_8-32, C_32-32 (twice), C_64-32, of at most 28
     modes from 30 % to 50 % of the run, with two to five layers fallen to its end. Not collapsed:
@@ -44,6 +46,9 @@ class Thresholds:
     is_fell: float = 0.75
     fid_rose: float = 1.5
     fid_never: float = 0.6
+    coverage_risen: float = 0.1
+    coverage_fell: float = 0.5
+    fd_pictures_rose: float = 2.0
     layers_fell: int = 2
     sigma2_fell: float = 0.85
     low_share_rose: float = 0.07

@@ -17,6 +17,7 @@ from api.reading.version import code_version
 from api.web.addresses import base_of, path_of
 from api.web.words import duration, number, verdict
 from sweep.paper.scores import SCORE_TITLES
+from trainer.config import picture_gauge
 from trainer.config.settings import DATASETS, METHODS
 
 GLYPHS = {
@@ -51,6 +52,7 @@ _environment.globals |= {
     "glyph": glyph,
     "METHODS": METHODS,
     "MODES": {name: dataset.modes for name, dataset in DATASETS.items()},
+    "GAUGE_MODES": picture_gauge.MODES,
     "SCORES": SCORE_TITLES,
     "colour": look.colour,
     "version": code_version,

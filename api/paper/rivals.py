@@ -48,7 +48,7 @@ class Rival(BaseModel):
     profile: str
     setting: str
     method: str
-    score: Literal["fd_digits", "fid"]
+    score: Literal["fd_digits", "fid", "fd_pictures"]
     minus: dict[str, Contrast]
     cost: Cost
 

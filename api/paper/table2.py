@@ -199,7 +199,7 @@ class MethodScore(BaseModel):
     i_ratio: float | None
     n: int
     seeds: list[SeedScore]
-    score: Literal["fd_digits", "fid"]
+    score: Literal["fd_digits", "fid", "fd_pictures"]
     mean: float | None
     sd: float | None = Field(description="over seeds; null for n < 2")
     comparable: bool = Field(description="with the published row")

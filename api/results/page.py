@@ -36,7 +36,7 @@ from trainer.config.lookup import UsageError, lookup
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-# Columns that are not simply stored: a distance is FID or, on digits, FD-digits.
+# Columns that are not simply stored: a distance is FID, FD-digits or FD-pictures.
 BEST, FINAL, SEEN_COLUMN = "best", "final", "seen"
 DERIVED = (BEST, FINAL, SEEN_COLUMN)
 COLUMNS = ("method", "i_ratio", "seed", "status", "iteration", BEST, SEEN_COLUMN, "updated_at")
@@ -44,8 +44,11 @@ COLUMNS = ("method", "i_ratio", "seed", "status", "iteration", BEST, SEEN_COLUMN
 OFFERED = (
     *COLUMNS, FINAL, "profile", "dataset", "data_share", "group", "batch_size", "channels",
     "best_modes", "final_modes", "best_inception_score", "best_reverse_kl", "best_valid_share",
-    "best_iteration", "best_ema_fd_digits", "best_ema_fid", "best_ema_modes",
-    "final_ema_fd_digits", "final_ema_fid", "final_ema_modes", "final_spectrum_left",
+    "best_density", "best_coverage", "final_density", "final_coverage",
+    "best_iteration", "best_ema_fd_digits", "best_ema_fid", "best_ema_fd_pictures",
+    "best_ema_modes",
+    "final_ema_fd_digits", "final_ema_fid", "final_ema_fd_pictures", "final_ema_modes",
+    "final_spectrum_left",
     "mode_collapse_at", "spectral_collapse_at", "dead_at", "diverged_at", "healthy", "stop_reason",
     "rung", "seconds", "host", "started_at", "failures", "parent", "objective", "score",
     "best_own_score", "final_own_score",

@@ -18,6 +18,7 @@ from api.sweeps import actions, matrix, progress
 from api.sweeps.alerts import alerts
 from api.sweeps.models import Cell
 from api.trials import queries
+from api.trials.dataset_facts import score_of
 from api.web.parameters import Now, Serving
 from api.web.service import tag_sweeps
 from sweep.store import requests
@@ -106,6 +107,7 @@ def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Respo
         matrices=tables,
         methods=in_order({row["method"] for row in records}),
         running=[queries.trial(row) for row in running[:RUNNING]],
+        score_of=score_of,
         more_running=max(0, len(running) - RUNNING),
         controls=controls,
         asked=actions.pending_requests(service.store, name) if controls else [],

@@ -26,7 +26,7 @@ RANKS: dict[Rank, str] = {
     "mean_ratio": "mean σ/σ₁",
     "sigma2_ratio": "σ₂/σ₁",
 }
-DISTANCES = ("fd_digits", "fid", "mode_distance", "equilibrium_distance", OWN_SCORE)
+DISTANCES = ("fd_digits", "fid", "fd_pictures", "mode_distance", "equilibrium_distance", OWN_SCORE)
 QUALITIES = ("inception_score", "modes")
 TITLES = {
     **{name: f"{title} (lower is better)" for name, title in SCORE_TITLES.items()},

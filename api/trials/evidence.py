@@ -19,6 +19,8 @@ COLUMNS = {
         ("modes", "modes"),
         ("inception_score", "IS"),
         ("fid", "FID"),
+        ("fd_pictures", "FD-pictures"),
+        ("coverage", "coverage"),
         ("own_score", "score"),
     ),
     "spectral_collapse": (("spectrum_left", "mean σ₂/σ₁"),),

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from sweep.store.vocabulary import Row
 
 # Title of each distance, and its usual decimals.
-SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID"}
-DECIMALS = {"fd_digits": 0, "fid": 2}
+SCORE_TITLES = {"fd_digits": "FD-digits", "fid": "FID", "fd_pictures": "FD-pictures"}
+DECIMALS = {"fd_digits": 0, "fid": 2, "fd_pictures": 1}
 
 
 # The column of a score that a loop of its own has declared.
@@ -20,7 +20,8 @@ OWN_SCORE = "own_score"
 
 def score_name(row: Row) -> str:
     """The column of the score that decides about the best evaluation; lower is better, but for
-    what a loop of its own declares otherwise."""
+    what a loop of its own declares otherwise. Own pictures without Inception weights declare
+    theirs."""
     declared = row.get("score")
     if declared is not None:
         return declared if declared in SCORE_TITLES else OWN_SCORE

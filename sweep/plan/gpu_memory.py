@@ -53,7 +53,7 @@ def memory_bytes(config: TrialConfig) -> float:
     g, d = parameters(config)
     resident = VALUE * (_COPIES * (g + d) + g) + _images_bytes(config)
     transient = [_training_bytes(config), _sampling_bytes(config)]
-    if config.scorer is not None and not config.dataset.startswith("digits"):
+    if config.curve_protocol is not None:
         transient.append(_INCEPTION_BYTES)
     if config.hessian_k is not None:
         transient.append(_hessian_bytes(config, max(g, d)))

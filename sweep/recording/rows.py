@@ -38,11 +38,12 @@ WHOLE = tuple(n for n in LOGGED if pa.types.is_integer(SCHEMAS["evaluations"].fi
 # Of the scores that the store has columns for, those with a direction of their own.
 LOWER = (
     "fid", "kid_mean", "reverse_kl", "fd_digits", "reverse_kl_ungated", "mode_distance",
+    "fd_pictures",
     "equilibrium_distance",
 )  # fmt: skip
 HIGHER = (
     "inception_score", "precision", "recall", "modes", "valid_share", "joint_class_score",
-    "modes_ungated",
+    "modes_ungated", "density", "coverage",
 )  # fmt: skip
 KNOWN_DIRECTIONS = {**dict.fromkeys(LOWER, "lower"), **dict.fromkeys(HIGHER, "higher")}
 

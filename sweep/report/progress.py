@@ -15,6 +15,7 @@ from sweep.store.judgement import reasons_not_judged
 from sweep.store.vocabulary import FINISHED, is_halved
 from trainer.config.methods import DEFAULT_I_RATIO
 from trainer.config.own_trial import AnyTrial, OwnTrial, work_of
+from trainer.config.picture_gauge import TITLE, is_gauged
 from trainer.verdict import in_words
 
 FINAL_STATUSES = (*FINISHED, "failed", "superseded")
@@ -223,6 +224,12 @@ def progress_of(
     return Progress({c.trial_id: _start(c, final_rows.get(c.trial_id)) for c in trials})
 
 
+def _distance_word(config: AnyTrial) -> str:
+    if isinstance(config, OwnTrial):
+        return config.score or "score"
+    return TITLE if is_gauged(config.scorer) else "FD"
+
+
 def _start(config: AnyTrial, row: Mapping[str, Any] | None) -> TrialProgress:
     trial = TrialProgress(
         setting=config.setting,
@@ -231,7 +238,7 @@ def _start(config: AnyTrial, row: Mapping[str, Any] | None) -> TrialProgress:
         data_share=config.data_share,
         seed=config.seed,
         iterations=config.iterations,
-        score=(config.score or "score") if isinstance(config, OwnTrial) else "FD",
+        score=_distance_word(config),
         operations=work_of(config),
     )
     if row is None:

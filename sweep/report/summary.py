@@ -25,6 +25,7 @@ from sweep.store.index import trial_rows
 from sweep.store.store import Store
 from sweep.store.vocabulary import Row
 from trainer.config.own_trial import PROFILE as OWN
+from trainer.config.picture_gauge import is_gauged
 
 
 def sum_up(
@@ -55,7 +56,8 @@ def sum_up(
     scored = any(config.scorer for config in plan.trials)
     if plan.profile != OWN:  # a loop of its own may call something else so
         lines += ["", *method_lines(config.method for config in plan.trials)]
-    lines += ["", caveats(plan.profile, scored=scored), "", *closing_lines]
+    gauged = any(is_gauged(config.scorer) for config in plan.trials)
+    lines += ["", caveats(plan.profile, scored=scored, gauged=gauged), "", *closing_lines]
     lines += [f"skipped {name}: {reason}" for name, reason in plan.skipped.items()]
     if progress.busy_seconds:
         busy, used = progress.busy_seconds, progress.busy_seconds / (progress.slots * wall)

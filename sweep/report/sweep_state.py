@@ -37,7 +37,8 @@ from trainer.verdict import SIGNALS, in_words
 COLUMNS = (
     "trial_id", "profile", "setting", "method", "i_ratio", "data_share", "seed", "iterations",
     "dataset", "status", "iteration", *SIGNALS, "not_judged", "best_fid", "best_fd_digits",
-    "best_mode_distance", "best_equilibrium_distance", "final_fid", "final_fd_digits",
+    "best_fd_pictures", "best_mode_distance", "best_equilibrium_distance", "final_fid",
+    "final_fd_digits", "final_fd_pictures",
     "final_mode_distance", "final_equilibrium_distance", "config", "attempt", "seconds",
     "updated_at", "traceback", "gpus", "rung", "rung_budget", "score", "best_own_score",
     "final_own_score",

@@ -59,11 +59,22 @@ What this shows: the spectrum of D and its outputs, on the profile's data, netwo
 What it does not show: there were no Inception weights, so IS and FID are not measured and nothing
 can be said for or against the published scores; mode collapse is not judged either."""
 
+GAUGED = """\
+What this shows: FD-pictures, density, coverage and modes on your own pictures, by features learnt
+from these pictures, and the spectrum of D, for every method on the same pictures, noise and first
+weights. What it does not show: any FID, for there were no Inception weights, or how other pictures
+would be scored; FD-pictures of two sets do not compare. Held-out real pictures have the scores
+that a trial's protocol names: nothing can be much better. A collapse of FD-pictures is told by
+margins that are not calibrated, and its absence is not judged."""
 
-def caveats(profile: str, *, scored: bool) -> str:
-    """Limits of the comparison in words; `scored` tells whether distances were measured."""
+
+def caveats(profile: str, *, scored: bool, gauged: bool = False) -> str:
+    """Limits of the comparison in words; `scored` tells whether distances were measured, and
+    `gauged` whether they are FD-pictures."""
     if profile == OWN:
         return "Scores are the loops' own: how they were taken is not known here."
+    if gauged:
+        return GAUGED
     return CAVEATS[profile] if scored else UNSCORED
 
 

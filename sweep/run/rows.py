@@ -18,6 +18,7 @@ from trainer.collapse import Record
 from trainer.config.lifting import lifted_counts
 from trainer.config.methods import METHODS
 from trainer.config.own_trial import AnyTrial, OwnTrial, work_of
+from trainer.config.picture_gauge import SCORE
 from trainer.config.settings import ALL_SETTINGS
 from trainer.config.trial import TrialConfig
 from trainer.thresholds import Thresholds
@@ -42,7 +43,7 @@ RARELY_MEASURED = (
     "d_hessian_residual",
     "own_values",
 )
-# Of loops that are not this project's alone.
+# Of loops that are not this project's; `score` of own pictures without Inception weights too.
 OF_OWN_TRIALS = dict.fromkeys(("score", "score_direction", "layer_names"))
 OF_OWN_PLANS = dict.fromkeys(("config", "parameters"))
 
@@ -187,6 +188,7 @@ def trial_row(
         "thresholds": json.dumps(dataclasses.asdict(thresholds)),
         **OF_OWN_TRIALS,
         "layer_names": config.network_facts and list(config.network_facts.layers),
+        "score": SCORE if config.score_name == SCORE else None,
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 
 def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
@@ -33,9 +33,12 @@ _OF_G = (
     ("kid_std", _FLOAT, "standard deviation over the same subsets"),
     ("precision", _FLOAT, "0 to 1, share of samples among real images (k = 3)"),
     ("recall", _FLOAT, "0 to 1, share of real images among samples (k = 3)"),
-    ("modes", _INT, "of those that there are (digits: 1000), among valid samples"),
-    ("reverse_kl", _FLOAT, "nats, of valid samples' modes from uniform; NaN if none is valid"),
-    ("valid_share", _FLOAT, "0 to 1, samples that pass gate and confidence; digits profile"),
+    ("modes", _INT, "of those that there are (digits: 1000, own pictures: 50), if valid"),
+    ("reverse_kl", _FLOAT, "nats, of valid samples' modes from the real ones'; NaN if none is"),
+    ("valid_share", _FLOAT, "0 to 1, samples that pass the gate; digits and own pictures"),
+    ("fd_pictures", _FLOAT, "Frechet distance of features learnt from the pictures; no FID"),
+    ("density", _FLOAT, "of 1,000 samples around 1,000 real pictures (k = 5); 1 is as real"),
+    ("coverage", _FLOAT, "0 to 1, of 1,000 real pictures those with a sample near (k = 5)"),
     ("fd_digits", _FLOAT, "Frechet distance of digit features, lower is better"),
     ("joint_class_score", _FLOAT, "1 to 1000, higher is better; digits profile"),
     ("modes_ungated", _INT, "of 1000, by every sample's most likely label"),
@@ -120,7 +123,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         _field("rung_budget", _INT, "iterations at that rung"),
         _field("cpus", _FLOAT, "CPUs that it had, where it last ran"),
         _field("gpus", _FLOAT, "GPUs that it had there, a share of one below 1"),
-        _field("score", _STRING, "decides what is best; null: FID, or FD-digits on digits"),
+        _field("score", _STRING, "decides what is best: fd_pictures; null: FID or FD-digits"),
         _field("score_direction", _STRING, "of it: lower or higher is better; null: lower"),
         _field("layer_names", _NAMES, "of D's layers in their order; null: as the paper counts"),
     ]),

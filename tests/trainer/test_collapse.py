@@ -429,3 +429,47 @@ def test_any_choice_of_layers_can_vote_on_the_spectrum():
     assert spectral_collapse(records, [0, 2], 0, alone) is None
     assert spectral_collapse(records, [0, 1, 2], 0, DEFAULT_THRESHOLDS) is None
     assert spectral_collapse([], [0], 0, alone) is None
+
+
+# Own pictures, by the gauge that is learnt from them.
+
+
+def gauged(fd_pictures, coverage):
+    records = history()
+    for k, record in enumerate(records):
+        del record["modes"]
+        record |= {"fd_pictures": at(fd_pictures, k), "coverage": at(coverage, k)}
+    return records
+
+
+def of_pictures(records):
+    return judge(records, 1000, projected=False, modes=None)
+
+
+def test_both_scores_of_pictures_must_fall():
+    def fallen(fd_pictures, coverage, start=12):
+        return gauged(
+            lambda k: 20 if k < start else fd_pictures, lambda k: 0.4 if k < start else coverage
+        )
+
+    verdict = of_pictures(fallen(41, 0.19))
+    assert verdict.mode_collapse_at == 12 * PERIOD
+    assert verdict.rules["mode_collapse"] == (
+        "coverage below 0.5 of its best and FD-pictures above 2 of its best, 3 times"
+    )
+    assert verdict.stop == "mode collapse"
+    for records in (fallen(39, 0.1), fallen(90, 0.21), fallen(90, 0.0, start=19)):
+        verdict = of_pictures(records)
+        assert verdict.mode_collapse_at is None
+        assert "calibrated on no such pictures" in verdict.not_judged["mode_collapse"]
+        assert verdict.healthy is None, "the gauge rules no collapse out"
+    # What never covered a tenth cannot lose half of it.
+    records = gauged(lambda k: 20 + 5 * k, lambda k: 0.09 / (k + 1))
+    assert of_pictures(records).stop is None
+
+
+def test_pictures_without_any_score_are_not_judged():
+    records = gauged(None, None)
+    assert of_pictures(records).not_judged["mode_collapse"] == (
+        "neither modes nor Inception scores were measured"
+    )

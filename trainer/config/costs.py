@@ -16,6 +16,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from trainer.config.methods import METHODS, OF_INPUT_GRADIENTS
+from trainer.config.picture_gauge import is_gauged
 from trainer.config.settings import LAYERS, USUAL_LAYERS, network_widths
 from trainer.config.trial import TrialConfig
 
@@ -41,6 +42,8 @@ _MONITORED_BY_D, _MONITORED_FROM_G = 3 * 512, 512 + 64
 _MOST_AT_ONCE, _PIXELS_AT_ONCE = 1_000, 1_000 * 32**2
 # Multiply-adds per 299x299 image of the Inception network that IS and FID come from.
 _INCEPTION = 5.7e9
+# The same of FD-pictures' extractor, whose pictures are 32x32: 196 patches of 108 values.
+_GAUGE = 196 * 108 * (108 + 128)
 # Operators per D update and per G update at up to 32 pixels, at more by as much more as D has
 # layers; where G is normalised, as on ImageNet, per iteration and per micro-batch in it. All with
 # spectral normalisation; views do not count.
@@ -180,7 +183,9 @@ def _evaluation(config: TrialConfig, generator: float, discriminator: float) -> 
     own_scores = config.resolution is None or config.dataset.startswith("digits")
     if config.scorer is None and not own_scores:
         return total
-    scored = generator if own_scores else generator + _INCEPTION
+    scored = generator
+    if not own_scores:
+        scored += _GAUGE if is_gauged(config.scorer) else _INCEPTION
     # By G, and by its moving average.
     return total + 2 * (n * config.curve_samples + config.final_samples) * scored
 

@@ -25,7 +25,7 @@ PROFILE = "own"
 UNNAMED = "own"
 DIRECTIONS = ("lower", "higher")
 # Scores that every page compares under their own names.
-DISTANCES = ("fid", "fd_digits")
+DISTANCES = ("fid", "fd_digits", "fd_pictures")
 # Raised whenever the same configuration would have to be another run.
 _SEMANTICS = 1
 _WORDS = ("setting", "method", "dataset", "precision")

@@ -39,6 +39,7 @@ from trainer.config.own_code import (
     check_networks,
 )
 from trainer.config.own_images import OwnImages, own_resolution, recipe_name
+from trainer.config.picture_gauge import FEWEST, SCORE, gauge_hash, is_gauged
 from trainer.config.protocols import protocol
 from trainer.config.settings import (
     ALL_SETTINGS,
@@ -98,7 +99,8 @@ class TrialConfig(_Identified):
     """Everything that can change a number of one training run; None where it does not apply.
 
     `batch_size` is the number of real images per D update, in parts of `micro_batch`. `scorer` is
-    the SHA-256 of the network that the scores come from, None where there is none. Protocols name
+    the SHA-256 of the network that the scores come from, or of the recipe of FD-pictures; None
+    where there is none. Protocols name
     how Inception scores are taken, on the curve and at the end. A branch goes on from iteration
     `parent_iteration` of the trial `parent`. `discriminator_rate_factor` multiplies
     `discriminator_learning_rate`; 1 is None. D judges `packing` images together. `spectral_floor`
@@ -214,6 +216,8 @@ class TrialConfig(_Identified):
         """Names the distance that decides which evaluation is best: lower is better."""
         if self.dataset.startswith("digits"):
             return "fd_digits"
+        if is_gauged(self.scorer):
+            return SCORE
         if self.resolution is not None:
             return "fid"
         return "mode_distance" if DATASETS[self.dataset].modes else "equilibrium_distance"
@@ -311,6 +315,8 @@ def trial_config(
             values[name] = None
     if code is not None:
         values |= _own_code(code, values, setting)
+    if values["scorer"] is None and (values.get("data_images") or 0) >= FEWEST:
+        values["scorer"] = gauge_hash()
     values["semantics"] = _semantics(values)
     return TrialConfig(**(values | _protocols(values)))
 
@@ -396,7 +402,7 @@ def _protocols(values: Mapping[str, Any]) -> dict[str, Any]:
                 )
         return {}
     curve, final = protocol(values["curve_protocol"]), protocol(values["final_protocol"])
-    if values["scorer"] is None:
+    if values["scorer"] is None or is_gauged(values["scorer"]):
         return {"curve_protocol": None, "final_protocol": None}
     return {
         "curve_protocol": curve.name,

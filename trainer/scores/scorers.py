@@ -9,10 +9,11 @@ from torch import Tensor
 
 from trainer import toys
 from trainer.affine import AffineScorer
+from trainer.config.picture_gauge import is_gauged
 from trainer.config.protocols import weights_path
 from trainer.config.trial import TrialConfig
 from trainer.data.imagenet import reading_workers
-from trainer.scores import digits
+from trainer.scores import digits, pictures
 from trainer.state import TrainState
 
 
@@ -37,6 +38,8 @@ def load_scorer(
         return toys.ModeScorer(points.centres, points.std)
     if config.scorer is None:
         return None
+    if config.own_images is not None and is_gauged(config.scorer):
+        return pictures.load_scorer(source, config.own_images, config.device)
     from trainer.scores.inception import load_scorer as load_inception
 
     return load_inception(

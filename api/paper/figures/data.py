@@ -221,7 +221,7 @@ class FigureTrial(BaseModel):
     spectral_collapse_at: int | None
     dead_at: int | None
     diverged_at: int | None
-    score: Literal["fd_digits", "fid"]
+    score: Literal["fd_digits", "fid", "fd_pictures"]
     verdict: str = Field(description="in a sentence; of two collapses, which came first")
     spectra: list[SpectrumAt]
     histograms: list[HistogramAt]

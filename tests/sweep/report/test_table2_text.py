@@ -100,6 +100,9 @@ def test_every_profile_says_what_it_does_not_show() -> None:
     assert "IS and FID are not measured" in caveats("paper", scored=False)
     assert "not measured" not in caveats("paper", scored=True)
     assert "FD-digits is no FID" in caveats("digits", scored=True)
+    gauged = caveats("small", scored=True, gauged=True)
+    assert "does not show: any FID" in gauged
+    assert "What this shows: FD-pictures" in gauged
 
 
 def test_controls() -> None:

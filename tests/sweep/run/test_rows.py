@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from sweep.paper.scores import score_title
 from sweep.run.rows import (
     PENALTY,
     best_record,
@@ -18,6 +19,7 @@ from sweep.run.rows import (
 )
 from sweep.store.schemas import SCHEMAS, SCORE_NAMES
 from sweep.store.tables import columns
+from tests.own_pictures import own_config
 from trainer.collapse import verdict_on
 from trainer.config.settings import METHODS
 from trainer.config.trial import trial_config
@@ -37,11 +39,13 @@ INCEPTION_SCORES = {
     "precision",
     "recall",
 }
+SCORES_OF_PICTURES = {"fd_pictures", "density", "coverage"}
 NOT_OF_DIGITS = {
     "own_score",
     "own_values",
     *INCEPTION_SCORES,
-    *(f"ema_{name}" for name in INCEPTION_SCORES),
+    *SCORES_OF_PICTURES,
+    *(f"ema_{name}" for name in INCEPTION_SCORES | SCORES_OF_PICTURES),
     "reference_weights",
     "mode_distance",
     "ema_mode_distance",
@@ -202,3 +206,15 @@ def test_a_setting_that_no_version_names_has_no_sizes_of_the_paper() -> None:
     different = {name for name in known if known[name] != foreign[name]}
     assert different == {"trial_id", "setting", "group", "setting_batch_size", "setting_channels"}
     assert (foreign["setting"], foreign["group"]) == ("mine", None)
+
+
+def test_own_pictures_declare_the_score_that_decides() -> None:
+    config = own_config()
+    history = [{"iteration": k, "spectrum_left": 0.9, "fd_pictures": 50.0 - k} for k in (0, 5)]
+    row = trial_row(config, history, None, thresholds_for(config))
+    assert (row["score"], row["best_fd_pictures"], row["best_iteration"]) == ("fd_pictures", 45, 5)
+    assert score_title(row) == "FD-pictures"
+    with_weights = own_config(scorer="f" * 64)
+    row = trial_row(with_weights, [], None, thresholds_for(config))
+    assert row["score"] is None
+    assert score_title(row) == "FID"

@@ -593,7 +593,7 @@ def test_a_trial_on_own_pictures():
     c = own_config(64, "sr-static", classes=7, images=900)
     assert c.dataset == "images64-abababab"
     assert c.trial_id.startswith("small.U_8-32.sr-static.0.5.s0-")
-    assert (c.resolution, c.classes, c.score_name, c.scorer) == (64, 7, "fid", None)
+    assert (c.resolution, c.classes, c.score_name) == (64, 7, "fd_pictures")
     assert numbers(c, "batch_size", "channels", "n_critic", "iterations") == (16, 16, 1, 2000)
     assert c.own_images is not None
     assert (c.own_images.name, c.own_images.images) == (c.dataset, 900)
