@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -137,7 +137,8 @@ def _end_scores(row: Row) -> Scalars:
 
 
 def _scalars(store: Store, trial_id: str, after: int, last: int) -> dict[int, Scalars]:
-    """By iteration the numbers of its evaluation: those of a list as `name/place`."""
+    """By iteration the numbers of its evaluation: those of a list as `name/place`, and those that
+    a loop of its own has named as `own_values/name`."""
     table = store.read_table("evaluations", trial_id)
     if table is None:
         return {}
@@ -154,10 +155,14 @@ def _scalars(store: Store, trial_id: str, after: int, last: int) -> dict[int, Sc
     return by_iteration
 
 
-def _flattened(name: str, value: float | list[float | None]) -> Scalars:
-    if not isinstance(value, list):
+def _flattened(
+    name: str, value: float | Sequence[float | None] | Sequence[tuple[str, float | None]]
+) -> Scalars:
+    if not isinstance(value, Sequence):
         return {name: float(value)}
-    return {f"{name}/{k}": float(each) for k, each in enumerate(value) if each is not None}
+    # A map of Arrow is a list of pairs.
+    pairs = [each if isinstance(each, tuple) else (k, each) for k, each in enumerate(value)]
+    return {f"{name}/{key}": float(each) for key, each in pairs if each is not None}
 
 
 def _spectra(store: Store, trial_id: str, after: int) -> dict[int, dict[int, list[float]]]:
