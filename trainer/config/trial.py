@@ -81,6 +81,7 @@ _COUNTS = (
     "packing",
     "unrolled_steps",
     "hessian_k",
+    "world_size",
 )
 # Stored as int64.
 LARGEST = 2**63 - 1
@@ -110,7 +111,8 @@ class TrialConfig(_Identified):
     training images are trained on; all, 1, is None. `networks`, `augment` and, with a
     `loss_source`, `loss` are import paths of a person's own code, whose files' hashes are the
     sources; `network_facts` are measured of those networks, follow from them, and so are no part
-    of the identity.
+    of the identity. `world_size` processes train it together, each on its share of the
+    micro-batches; 1 is None.
     """
 
     profile: str
@@ -169,11 +171,13 @@ class TrialConfig(_Identified):
     augment: str | None = None
     augment_source: str | None = None
     network_facts: NetworkFacts | None = None
+    world_size: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.network_facts, Mapping):  # as JSON and checkpoints have them
             object.__setattr__(self, "network_facts", NetworkFacts(**self.network_facts))
         _check_numbers(self)
+        _check_world_size(self)
         _check_precision(self)
         _check_method(self, METHODS[self.method])
 
@@ -199,6 +203,11 @@ class TrialConfig(_Identified):
         digest = hashlib.sha256(json.dumps(applies, sort_keys=True).encode()).hexdigest()[:8]
         i = "-" if self.i_ratio is None else f"{self.i_ratio:g}"
         return f"{self.profile}.{self.setting}.{self.method}.{i}.s{self.seed}-{digest}"
+
+    @property
+    def ranks(self) -> int:
+        """Number of processes that train it: 1 without a world size."""
+        return self.world_size or 1
 
     @property
     def device_type(self) -> str:
@@ -309,7 +318,9 @@ def trial_config(
         **_method_defaults(dataset, method, m),
     }
     values |= {name: value for name, value in changes.items() if value is not None}
-    for name in ("discriminator_rate_factor", "data_share"):
+    if changes.get("micro_batch") is None:
+        values["micro_batch"] = _micro_batch_of_ranks(values)
+    for name in ("discriminator_rate_factor", "data_share", "world_size"):
         if values.get(name) == 1:
             # Changes nothing, and so is no part of the identity.
             values[name] = None
@@ -340,6 +351,13 @@ def _own_code(code: OwnCode, values: Mapping[str, Any], setting: str) -> dict[st
         # G is as it is built.
         fields["generator_normalisation"] = "none"
     return fields
+
+
+def _micro_batch_of_ranks(values: Mapping[str, Any]) -> int:
+    """The largest part up to the recipe's of which every rank takes as many; the recipe's own
+    where the batch cannot be divided so, of which the configuration's check tells."""
+    share, rest = divmod(values["batch_size"], max(1, values.get("world_size") or 1))
+    return values["micro_batch"] if rest else math.gcd(values["micro_batch"], share)
 
 
 def _semantics(values: Mapping[str, Any]) -> int:
@@ -481,6 +499,32 @@ def _check_numbers(c: TrialConfig) -> None:
         raise UsageError(
             f"the snapshot is of iteration {c.parent_iteration}, so --iterations must be more "
             f"than that, but got {c.iterations}"
+        )
+
+
+def _check_world_size(c: TrialConfig) -> None:
+    if c.world_size is None:
+        return
+    method = METHODS[c.method]
+    if method.penalty in NOT_ADDITIVE or method.unrolled_steps is not None:
+        reason = (
+            "foresees D's update on the whole batch"
+            if method.unrolled_steps is not None
+            else "penalises the norm of the batch's mean gradient"
+        )
+        raise UsageError(
+            f"method {c.method!r} {reason}, which is no sum over the parts of several ranks: "
+            f"world_size must be 1, not {c.world_size}"
+        )
+    if c.batch_size // c.micro_batch % c.world_size:
+        raise UsageError(
+            f"batch_size {c.batch_size} in micro-batches of {c.micro_batch} does not divide among "
+            f"world_size {c.world_size}: it must be a multiple of the product of both"
+        )
+    if c.device != c.device_type:
+        raise UsageError(
+            f"world_size {c.world_size} takes the GPUs from the first on: device must be "
+            f"{c.device_type}, not {c.device}"
         )
 
 

@@ -277,6 +277,7 @@ ABSENT = {
     "parent": "digits.C_32-32.sn.-.s0-5965ed5e",
     "parent_iteration": 3,
     "data_share": 0.1,
+    "world_size": 2,
 }
 # And of those on own pictures; the data set's name begins as the hash does.
 OF_OWN_IMAGES = {"data_sha256": 4 * "ab" + 28 * "01", "data_images": 4501, "data_classes": 3}
@@ -298,6 +299,8 @@ def test_every_field_changes_the_id(name):
     config = trial_config("digits", "C_32-32", method, 0)
     if name in OF_OWN_IMAGES:
         config = own_config(32, method)
+    if name == "world_size":
+        config = dataclasses.replace(config, micro_batch=config.batch_size // 2)
     now = getattr(config, name)
     if value is None:
         value = (OTHER | ABSENT | OF_OWN_IMAGES).get(name)
@@ -309,6 +312,23 @@ def test_every_field_changes_the_id(name):
     if name not in ("profile", "setting", "method", "seed", "i_ratio"):
         readable, _ = config.trial_id.rsplit("-", 1)
         assert changed.trial_id.startswith(f"{readable}-"), "only the hash differs"
+
+
+def test_a_world_size_of_one_is_none():
+    alone = trial_config("digits", "C_32-32", "sn", 0)
+    one = trial_config("digits", "C_32-32", "sn", 0, world_size=1)
+    assert (one, one.trial_id, one.ranks) == (alone, alone.trial_id, 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "world_size", "micro_batch"),
+    [("C_64-32", 2, 32), ("C_64-32", 8, 8), ("E_2048-64", 8, 32), ("E_512-64", 32, 16)],
+)
+def test_every_rank_takes_as_many_micro_batches(setting, world_size, micro_batch):
+    """Of the recipe's size, 64 and 32, or smaller where there are too few."""
+    c = trial_config("paper", setting, "sn", 0, world_size=world_size)
+    assert (c.ranks, c.micro_batch) == (world_size, micro_batch)
+    assert c.batch_size // c.micro_batch % world_size == 0
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32"])
@@ -454,6 +474,34 @@ REFUSED = [
     *(
         (("toy", "ring8"), name, {}, f"method {name!r} augments images, and ring8 has points")
         for name in ("bcr", "diffaug")
+    ),
+    (CIFAR, "sn", {"world_size": 0}, "world_size must be at least 1, but got 0"),
+    (CIFAR, "sn", {"world_size": 2, "device": "cuda:1"}, "world_size 2 takes the GPUs from the f"),
+    (
+        CIFAR,
+        "sn",
+        {"world_size": 3},
+        "batch_size 64 in micro-batches of 64 does not divide among world_size 3: it must be a",
+    ),
+    (
+        CIFAR,
+        "sn",
+        {"world_size": 2, "micro_batch": 64},
+        "batch_size 64 in micro-batches of 64 does not divide among world_size 2: it must be a",
+    ),
+    *(
+        (
+            CIFAR,
+            name,
+            {"world_size": 2},
+            f"method {name!r} {what}, which is no sum over the parts of several ranks: world_size "
+            "must be 1, not 2",
+        )
+        for name, what in (
+            ("jare", "penalises the norm of the batch's mean gradient"),
+            ("conopt", "penalises the norm of the batch's mean gradient"),
+            ("unrolled", "foresees D's update on the whole batch"),
+        )
     ),
     (CIFAR, "sn", {"channels": 0}, "channels must be at least 1, but got 0"),
     (CIFAR, "sn", {"channels": -4}, "channels must be at least 1, but got -4"),
