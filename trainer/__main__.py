@@ -84,6 +84,13 @@ def parser() -> argparse.ArgumentParser:
     trained.add_argument(
         "--micro-batch", type=int, metavar="N", help="images through the networks at once"
     )
+    trained.add_argument(
+        "--world-size",
+        type=int,
+        metavar="N",
+        help="processes that train together on this machine, each on its share of the "
+        "micro-batches and on a GPU, or so many threads, of its own (default 1)",
+    )
     trained.add_argument("--evaluate-every", type=int, metavar="N", help="iterations")
 
     picture_flags.add(p)
@@ -254,6 +261,7 @@ def configuration(args: argparse.Namespace) -> TrialConfig:
         dataset=dataset,
         iterations=args.iterations,
         data_share=args.data_share,
+        world_size=args.world_size,
         device=device,
         precision=args.precision,
         threads=args.threads,

@@ -30,6 +30,7 @@ from trainer.measure import (
     spectra,
 )
 from trainer.out_of_memory import EVALUATION, TRAINING, phase
+from trainer.parallel.ranks import ALONE, Ranks
 from trainer.projection import stable_ranks
 from trainer.randomness import seed_torch
 from trainer.scores.scorers import Scorer
@@ -71,6 +72,7 @@ def train(
     data: Source,
     scorer: Scorer | None,
     stop: Stop = never,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Evaluation]:
     """Trains on from `state`, in place, and yields an evaluation of it whenever one is due.
 
@@ -78,18 +80,17 @@ def train(
     after the last iteration, or when a number is not finite, or after the iteration in which
     `stop` says so, an evaluation under way being given up. `state` may be saved then and after
     each evaluation, and only then; with an `interval` it has more than the last evaluation saw.
+    Where several `ranks` train together this is rank 0, and the others `follow` it.
     """
     before, started = state.seconds, time.perf_counter()
     # A training pass turns it on where that is asked for; nothing else has it.
     use_tf32(False)
-    data.follow(
-        config.seed, state.iteration, config.n_critic, config.batch_size, config.micro_batch
-    )
+    _read_ahead(config, state, data, ranks)
     try:
         while not state.history or _goes_on(config, state):
             if state.history:
                 with phase(TRAINING):
-                    _train_interval(config, state, data, stop)
+                    _train_interval(config, state, data, stop, ranks)
             with phase(EVALUATION):
                 evaluation = _evaluated(config, state, data, scorer, stop)
             state.seconds = before + time.perf_counter() - started
@@ -101,18 +102,44 @@ def train(
         data.close()
 
 
+def follow(config: TrialConfig, state: TrainState, data: Source, ranks: Ranks) -> None:
+    """Trains on from `state`, in place, as long as rank 0 does, and measures nothing."""
+    use_tf32(False)
+    _read_ahead(config, state, data, ranks)
+    try:
+        while ranks.goes_on():
+            train_iteration(config, state, data, ranks)
+    finally:
+        data.close()
+
+
+def _read_ahead(config: TrialConfig, state: TrainState, data: Source, ranks: Ranks) -> None:
+    data.follow(
+        config.seed,
+        state.iteration,
+        config.n_critic,
+        config.batch_size,
+        config.micro_batch,
+        ranks.rank,
+        ranks.world_size,
+    )
+
+
 def _goes_on(config: TrialConfig, state: TrainState) -> bool:
     last = state.history[-1]
     return last["iteration"] < config.iterations and last["finite"]
 
 
-def _train_interval(config: TrialConfig, state: TrainState, data: Source, stop: Stop) -> None:
+def _train_interval(
+    config: TrialConfig, state: TrainState, data: Source, stop: Stop, ranks: Ranks
+) -> None:
     """Trains until the next evaluation is due, or `stop` says so."""
     last = state.history[-1]["iteration"]
     due = min((last // config.evaluate_every + 1) * config.evaluate_every, config.iterations)
     start = time.perf_counter()
     while state.iteration < due and not stop():
-        measured = train_iteration(config, state, data)
+        ranks.goes_on()
+        measured = train_iteration(config, state, data, ranks)
         if state.interval is None:
             state.interval = Interval(sums=torch.zeros_like(measured))
         state.interval.sums += measured

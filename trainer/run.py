@@ -13,7 +13,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -38,16 +39,17 @@ from trainer.data.sources import load_source
 from trainer.interruption import Interrupted, Stop, termination
 from trainer.loop import Evaluation, final_scores, train
 from trainer.out_of_memory import is_out_of_memory, out_of_memory_advice, phase_of
+from trainer.parallel.processes import RankDied, launched_ranks
 from trainer.scores import digits
 from trainer.scores.scorers import Scorer, load_scorer
 from trainer.state import TrainState, branch, from_bytes, initial_state, to_bytes
 
-INTERRUPTED = 130
+RANK_DIED, INTERRUPTED = 1, 130
 
 
 def run(config: TrialConfig, args: argparse.Namespace) -> int:
     """Trains, writes and prints; returns the exit code. Raises UsageError where it cannot."""
-    check_device(config.device)
+    check_device(config.device, config.ranks)
     for text in [*lifting.warnings([config]), *filter(None, [hessian_warning(config)])]:
         sys.stderr.write(f"warning: {text}\n")
     if config.own_images is not None and config.device == "cpu":
@@ -83,6 +85,12 @@ def run(config: TrialConfig, args: argparse.Namespace) -> int:
     try:
         with termination() as stop:
             return _train(config, args, state, source, scorer, stop)
+    except RankDied as death:
+        advice = "nothing is kept without --out"
+        if args.out:
+            advice = f"the same command goes on from {args.out / 'checkpoint.pt'}"
+        sys.stderr.write(f"{death}, and the run with it: {advice}\n")
+        return RANK_DIED
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -92,8 +100,8 @@ def run(config: TrialConfig, args: argparse.Namespace) -> int:
     raise UsageError(out_of_memory_advice(config, source, phase_name))
 
 
-def check_device(device: str) -> None:
-    """Raises UsageError unless torch can train on it here."""
+def check_device(device: str, ranks: int = 1) -> None:
+    """Raises UsageError unless torch can train on it here, with a GPU for each of the ranks."""
     if (match := re.fullmatch(r"cpu|(cuda)(?::(\d+))?", device)) is None:
         raise UsageError(f"unknown device {device!r}: cpu, cuda, or cuda:N for the Nth GPU")
     cuda, index = match.groups()
@@ -101,6 +109,10 @@ def check_device(device: str) -> None:
         raise UsageError("no GPU is visible here; --device cpu trains without one, slowly")
     if cuda and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(f"no {device} here: {torch.cuda.device_count()} GPUs, counted from 0")
+    if cuda and ranks > torch.cuda.device_count():
+        raise UsageError(
+            f"--world-size {ranks} takes a GPU for each rank: {torch.cuda.device_count()} here"
+        )
 
 
 def _train(
@@ -115,14 +127,17 @@ def _train(
     first, start = state.iteration, time.monotonic()
     # A run that had stopped on collapse does not go on when the same command is given again.
     finished = verdict.stop and args.stop_on_collapse
-    for evaluation in () if finished else train(config, state, source, scorer, stop):
-        if args.out:
-            _writing(args.out, partial(write, config=config, state=state, evaluation=evaluation))
-        verdict = evaluation.verdict
-        speed = (time.monotonic() - start) / max(1, state.iteration - first)
-        report(config, evaluation.record, verdict.words, speed)
-        if verdict.stop and args.stop_on_collapse:
-            break
+    training = _training(config, args, state, source, scorer, stop)
+    with nullcontext(()) if finished else training as evaluations:
+        for evaluation in evaluations:
+            if args.out:
+                step = partial(write, config=config, state=state, evaluation=evaluation)
+                _writing(args.out, step)
+            verdict = evaluation.verdict
+            speed = (time.monotonic() - start) / max(1, state.iteration - first)
+            report(config, evaluation.record, verdict.words, speed)
+            if verdict.stop and args.stop_on_collapse:
+                break
     try:
         final = final_scores(config, state, scorer, stop)
     except Interrupted:
@@ -143,6 +158,21 @@ def _train(
         _writing(args.out, lambda out: replace(out / "result.json", dump(result)))
     say("\n" * sys.stdout.isatty() + dump(result).decode())
     return 0
+
+
+@contextmanager
+def _training(
+    config: TrialConfig,
+    args: argparse.Namespace,
+    state: TrainState,
+    source: Any,
+    scorer: Any,
+    stop: Stop,
+) -> Iterator[Iterator[Evaluation]]:
+    """Yields the evaluations of the run, whose other ranks live as long as the block."""
+    reading = picture_flags.reading_of(args)
+    with launched_ranks(config, state, root=args.data_root, reading=reading) as ranks:
+        yield train(config, state, source, scorer, stop, ranks)
 
 
 def _interrupted(config: TrialConfig, out: Path | None, state: TrainState) -> int:

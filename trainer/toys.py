@@ -59,7 +59,14 @@ class Points:
         return self.draw(n, rng, held_out=held_out)
 
     def follow(
-        self, seed: int, iteration: int, n_critic: int, batch_size: int, micro_batch: int
+        self,
+        seed: int,
+        iteration: int,
+        n_critic: int,
+        batch_size: int,
+        micro_batch: int,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         """Nothing to prepare: points are drawn where they are needed."""
 

@@ -4,6 +4,7 @@ D is updated n_critic times, after each of these its weights are projected where
 G is updated once, after the first. Methods that are defined for simultaneous steps make one of
 both players instead. A batch goes through the networks in parts of `micro_batch` images whose
 gradients add up; singular vectors move once per update, batch norm sees a part, as released.
+Where several ranks train together each takes its share of the parts.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from trainer.data.sources import Source
 from trainer.layers import advance
 from trainer.losses import discriminator_loss_of, generator_loss_of
 from trainer.packing import shuffled, whole_packs
+from trainer.parallel.ranks import ALONE, Ranks, running_figures
 from trainer.precision import mixed_precision, training_pass
 from trainer.projection import is_due, project, reparametrised
 from trainer.randomness import draw_purpose, generator, part_purpose, seed_torch
@@ -40,8 +42,13 @@ Drawn = list[tuple[Tensor, Tensor | None]]
 HESSIAN_BATCH = HESSIAN_IMAGES
 
 
-def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
-    """Trains one iteration further, in place; returns what MEASURED names, [4], on the device."""
+def train_iteration(
+    config: TrialConfig, state: TrainState, data: Source, ranks: Ranks = ALONE
+) -> Tensor:
+    """Trains one iteration further, in place; returns what MEASURED names, [4], on the device.
+
+    `ranks` train it together: each calls this with the same state, and ends with the same.
+    """
     rate_left = 1 - state.iteration / config.iterations if config.decays else 1.0
     _set_rate(state.generator_optimiser, config.learning_rate * rate_left)
     _set_rate(state.discriminator_optimiser, config.discriminator_rate * rate_left)
@@ -49,7 +56,7 @@ def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Ten
         # Whatever was drawn before, in an evaluation or by a run that this one goes on from.
         seed_torch(config.seed, state.iteration, "own code")
     if METHODS[config.method].simultaneous:
-        measured = update_both(config, state, data)
+        measured = update_both(config, state, data, ranks)
     else:
         measured = torch.full((4,), math.nan, device=config.device)
         measured[0] = 0
@@ -58,11 +65,15 @@ def train_iteration(config: TrialConfig, state: TrainState, data: Source) -> Ten
         seen: Drawn | None = [] if foresees or config.pairs_images else None
         for k in range(config.n_critic):
             keep = seen if k == 0 else None
-            measured[0] += update_discriminator(config, state, data, k, keep) / config.n_critic
+            d_loss = update_discriminator(config, state, data, k, keep, ranks)
+            measured[0] += d_loss / config.n_critic
             if is_due(config, state.iteration, k):
                 project(config, state)
+                # A factorisation may differ in its last bits between two GPUs.
+                projected = state.discriminator.regularised_layers()
+                ranks.replicate([layer.weight for layer in projected])
             if k == 0:
-                measured[1] = update_generator(config, state, seen)
+                measured[1] = update_generator(config, state, seen, ranks)
     state.iteration += 1
     ema.update(state.ema, state.generator, state.iteration)
     return measured
@@ -73,11 +84,16 @@ def _set_rate(optimiser: Optimiser, rate: float) -> None:
 
 
 def update_discriminator(
-    config: TrialConfig, state: TrainState, data: Source, k: int, keep: Drawn | None = None
+    config: TrialConfig,
+    state: TrainState,
+    data: Source,
+    k: int,
+    keep: Drawn | None = None,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Updates D once, on real images and fakes of the iteration's k-th draw; returns L_D.
 
-    The real images of each part go into `keep`.
+    The real images of each of this rank's parts go into `keep`.
     """
     d = state.discriminator
     method = METHODS[config.method]
@@ -87,7 +103,7 @@ def update_discriminator(
     parts = config.batch_size // config.micro_batch
     means: list[Tensor] | None = [] if method.penalty == "lecam" else None
     with reparametrised(config, state, method.reparametrised and k == config.n_critic - 1):
-        for part in range(parts):
+        for part in ranks.parts(parts):
             purpose = draw_purpose(k, part)
             rng = generator(config.device, config.seed, state.iteration, purpose)
             real, labels = data.draw(config.micro_batch, rng)
@@ -97,13 +113,16 @@ def update_discriminator(
                 loss = discriminator_loss(config, state, real, labels, rng, means)
                 (loss / parts).backward()
             total += loss.detach() / parts
-    penalty = weight_penalty(config, state, k)
+    # It sees no images: of all ranks it counts once.
+    penalty = weight_penalty(config, state, k) if ranks.leads else None
     if penalty is not None:
         penalty.backward()
         total += penalty.detach()
-    if means is not None:
+    mean = None if means is None else torch.stack(means).mean(0)
+    averaged_over_ranks = running_figures(state.generator) + ([] if mean is None else [mean])
+    ranks.reduce(d.parameters(), total, means=averaged_over_ranks)
+    if mean is not None:
         # Once per update, however its batch is divided.
-        mean = torch.stack(means).mean(0)
         state.directions = penalties.averaged(state.directions, mean)
     state.discriminator_optimiser.step()
     return total
@@ -213,10 +232,16 @@ def _judged(
     return real_out, fake_out
 
 
-def update_generator(config: TrialConfig, state: TrainState, seen: Drawn | None = None) -> Tensor:
+def update_generator(
+    config: TrialConfig,
+    state: TrainState,
+    seen: Drawn | None = None,
+    ranks: Ranks = ALONE,
+) -> Tensor:
     """Updates G once; returns L_G. D's weights take no gradient here.
 
-    A loss over pairs and foreseen updates of D need in `seen` the real images of each part.
+    A loss over pairs and foreseen updates of D need in `seen` the real images of each of this
+    rank's parts.
     """
     advance(state.discriminator.normalised_layers())
     advance(state.generator.normalised_layers())
@@ -224,10 +249,10 @@ def update_generator(config: TrialConfig, state: TrainState, seen: Drawn | None 
     total = torch.zeros((), device=config.device)
     parts = config.batch_size // config.micro_batch
     state.discriminator.requires_grad_(False)
-    for part in range(parts):
+    for k, part in enumerate(ranks.parts(parts)):
         purpose = part_purpose("G update", part)
         rng = generator(config.device, config.seed, state.iteration, purpose)
-        n, real = config.generator_batch_size // parts, None if seen is None else seen[part]
+        n, real = config.generator_batch_size // parts, None if seen is None else seen[k]
         with training_pass(config):
             if config.unrolled_steps is None:
                 loss = generator_loss(config, state, n, rng, real)
@@ -236,8 +261,9 @@ def update_generator(config: TrialConfig, state: TrainState, seen: Drawn | None 
                 loss = unrolled_loss(config, state, n, rng, *real)
             (loss / parts).backward()
         total += loss.detach() / parts
+    ranks.reduce(state.generator.parameters(), total, means=running_figures(state.generator))
     if config.nudge_k is not None:
-        nudge(config, state)
+        nudge(config, state, ranks)
     state.discriminator.requires_grad_(True)
     state.generator_optimiser.step()
     return total
@@ -296,7 +322,9 @@ def unrolled_loss(
     )
 
 
-def update_both(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
+def update_both(
+    config: TrialConfig, state: TrainState, data: Source, ranks: Ranks = ALONE
+) -> Tensor:
     """Updates both players at once, from the same weights, images and latent vectors.
 
     Only plain simultaneous descent has more than one part: the penalties do not add up.
@@ -308,7 +336,7 @@ def update_both(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
     state.generator_optimiser.zero_grad()
     measured = torch.zeros(4, device=config.device)
     parts = config.batch_size // config.micro_batch
-    for part in range(parts):
+    for part in ranks.parts(parts):
         rng = generator(config.device, config.seed, state.iteration, draw_purpose(0, part))
         real, labels = data.draw(config.micro_batch, rng)
         with training_pass(config):
@@ -324,6 +352,7 @@ def update_both(config: TrialConfig, state: TrainState, data: Source) -> Tensor:
         _accumulate(d.parameters(), gradients.discriminator, parts)
         _accumulate(g.parameters(), gradients.generator, parts)
         measured += torch.stack([d_loss.detach(), g_loss.detach(), *gradients.ratios]) / parts
+    ranks.reduce([*d.parameters(), *g.parameters()], measured, means=running_figures(g))
     state.discriminator_optimiser.step()
     state.generator_optimiser.step()
     return measured
@@ -367,14 +396,19 @@ def in_float32(config: TrialConfig) -> TrialConfig:
     return dataclasses.replace(config, precision="float32")
 
 
-def nudge(config: TrialConfig, state: TrainState) -> None:
-    """Shrinks G's gradient along its sharpest directions, found anew every `nudge_every`."""
+def nudge(config: TrialConfig, state: TrainState, ranks: Ranks = ALONE) -> None:
+    """Shrinks G's gradient along its sharpest directions, found anew every `nudge_every`.
+
+    Every rank searches for them on the same images; they take those that rank 0 finds.
+    """
     assert config.nudge_k
     assert config.nudge_every
     assert config.nudge_gamma is not None
     parameters = list(state.generator.parameters())
     if state.iteration % config.nudge_every == 0:
         pairs = sharpest(config, state, config.nudge_k)
+        ranks.replicate([pairs.values, pairs.residuals])
+        ranks.replicate([pairs.vectors])
         state.directions = hessian.sharp_directions(pairs)
     if state.directions is None or config.nudge_gamma == 1:
         return

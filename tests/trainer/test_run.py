@@ -174,8 +174,8 @@ def test_a_signal_ends_a_run_at_its_next_iteration(tmp_path, monkeypatch, capsys
     out = tmp_path / "ended"
     for at in (1, 2, 4):
 
-        def train_iteration(config, state, source, at=at):
-            measured = real(config, state, source)
+        def train_iteration(config, state, source, ranks, at=at):
+            measured = real(config, state, source, ranks)
             if state.iteration == at:
                 signal.raise_signal(number)
             return measured
@@ -241,7 +241,7 @@ def test_out_of_memory_names_the_micro_batch_that_fits(tmp_path, monkeypatch):
             self.n = n
             alive.append(n)
 
-    def iteration(config, state, source):
+    def iteration(config, state, source, *ranks):
         held = Room(config.micro_batch)
         assert len(alive) == 1, "the first attempt's tensors are still alive"
         if held.n > 32:
@@ -281,6 +281,9 @@ def test_devices(monkeypatch):
     check_device("cuda:1")
     with pytest.raises(UsageError, match="no cuda:2 here: 2 GPUs, counted from 0"):
         check_device("cuda:2")
+    check_device("cuda", 2)
+    with pytest.raises(UsageError, match="--world-size 3 takes a GPU for each rank: 2 here"):
+        check_device("cuda", 3)
 
 
 def test_numbers_that_are_not_finite_become_null():

@@ -192,9 +192,11 @@ def _evaluation(config: TrialConfig, generator: float, discriminator: float) -> 
 
 @per_kind
 def cpu_seconds(config: TrialConfig) -> float:
-    """Seconds of the whole trial on a CPU like the one that was measured."""
+    """Seconds of the whole trial on a CPU like the one that was measured, as if several ranks lost
+    no time to each other."""
     seconds = launches(config) * CPU_LAUNCH_SECONDS
-    return seconds + 2 * work(config) / (CPU_FLOPS_PER_SECOND * config.threads)
+    seconds += 2 * work(config) / (CPU_FLOPS_PER_SECOND * config.threads)
+    return seconds / config.ranks
 
 
 @per_kind

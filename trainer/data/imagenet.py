@@ -86,21 +86,29 @@ class ImageStream:
         )
 
     def follow(
-        self, seed: int, iteration: int, n_critic: int, batch_size: int, micro_batch: int
+        self,
+        seed: int,
+        iteration: int,
+        n_critic: int,
+        batch_size: int,
+        micro_batch: int,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         """Reads ahead for the D updates from `iteration` on, in place of what was read before.
 
-        From now on `draw` must be asked for these micro-batches, in their order.
+        From now on `draw` must be asked for these micro-batches, in their order: of each update
+        those of numbers rank, rank + world_size, .. The ranks share the workers of a machine.
         """
         self.close()
-        steps = batch_size // micro_batch
+        parts = range(rank, batch_size // micro_batch, world_size)
         chosen = self._chosen
-        draws = partial(_coming_draws, chosen, seed, iteration, n_critic, steps, micro_batch)
+        draws = partial(_coming_draws, chosen, seed, iteration, n_critic, parts, micro_batch)
         loader = DataLoader(
             _Batches(self.train),
             batch_size=None,  # the sampler's items are whole batches
             sampler=(index.tolist() for _, index in draws()),
-            num_workers=self._workers,
+            num_workers=-(-self._workers // world_size),
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),  # else it takes its workers' seed from the global one
         )
@@ -186,11 +194,11 @@ class ImageStream:
 
 
 def _coming_draws(
-    chosen: Tensor, seed: int, iteration: int, n_critic: int, micro_batches: int, micro_batch: int
+    chosen: Tensor, seed: int, iteration: int, n_critic: int, parts: range, micro_batch: int
 ) -> Iterator[tuple[int, Tensor]]:
-    """(seed of its generator, indices) of every micro-batch of D from `iteration` on, endless."""
+    """(seed of its generator, indices) of D's micro-batches `parts`, endless, from `iteration`."""
     for i in itertools.count(iteration):
-        for k, j in itertools.product(range(n_critic), range(micro_batches)):
+        for k, j in itertools.product(range(n_critic), parts):
             rng = generator("cpu", seed, i, draw_purpose(k, j))
             index = torch.randint(len(chosen), (micro_batch,), generator=rng)
             yield rng.initial_seed(), chosen[index]

@@ -78,7 +78,14 @@ class Images:
         return (images.squeeze(2) if self.stacked else images), index
 
     def follow(
-        self, seed: int, iteration: int, n_critic: int, batch_size: int, micro_batch: int
+        self,
+        seed: int,
+        iteration: int,
+        n_critic: int,
+        batch_size: int,
+        micro_batch: int,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         """Does nothing: every image is on the device already."""
 

@@ -30,9 +30,19 @@ class Source(Protocol):
         ...
 
     def follow(
-        self, seed: int, iteration: int, n_critic: int, batch_size: int, micro_batch: int
+        self,
+        seed: int,
+        iteration: int,
+        n_critic: int,
+        batch_size: int,
+        micro_batch: int,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        """Told once, before training goes on from `iteration`: a stream begins to read ahead."""
+        """Told once, before training goes on from `iteration`: a stream begins to read ahead.
+
+        Of the micro-batches it is asked for every one of number rank, rank + world_size, ..
+        """
         ...
 
     def close(self) -> None:

@@ -98,6 +98,19 @@ def test_a_run_resumed_in_the_middle_sees_the_same(root, stream):
     assert_same(d_updates(stream, 4, 6), whole[4 * N_CRITIC * BATCH // MICRO :])
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_reads_its_micro_batches_alone(root, stream, rank):
+    plain = resident(root)
+    stream.follow(SEED, 2, N_CRITIC, BATCH, MICRO, rank, 2)
+    for iteration, k in ((2, 0), (2, 1), (3, 0)):
+        for part in range(rank, BATCH // MICRO, 2):
+            purpose = draw_purpose(k, part)
+            draws = [
+                s.draw(MICRO, generator("cpu", SEED, iteration, purpose)) for s in (stream, plain)
+            ]
+            assert_same(draws[:1], draws[1:])
+
+
 def test_evaluation_draws_do_not_disturb_the_stream(root, stream):
     expected = iter(list(d_updates(resident(root), 0, 4)))
     for batch in d_updates(stream, 0, 4):

@@ -1,0 +1,1 @@
+"""One trial on several devices: the ranks that train it together."""
