@@ -58,6 +58,12 @@ def discriminator(width: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(4 * width, 1, 4, 1, 0, bias=False))
 
 
+def build(latent_size: int, channels: int) -> tuple[nn.Module, nn.Module]:
+    """(G, D) as `--networks` takes them: of latent vectors [N, latent], to logits [N, 1]."""
+    g = nn.Sequential(nn.Unflatten(1, (latent_size, 1, 1)), generator(latent_size, channels))
+    return g, nn.Sequential(discriminator(channels), nn.Flatten())
+
+
 def fit(config: dict[str, Any], run: Run) -> None:
     """Trains D and G by turns with Adam and the non-saturating loss."""
     torch.manual_seed(config["seed"])
