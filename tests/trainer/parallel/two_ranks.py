@@ -23,6 +23,8 @@ ITERATIONS = 3
 def config_of(method, **changes):
     """Four parts of six images; projects in the first iteration and in the last of three."""
     sizes = {"channels": 4, "generator_channels": 4, "micro_batch": 6, "world_size": 2}
+    if method == "sn":
+        sizes |= {"n_critic": 2}  # D's last update then comes after G's
     if method == "nugan":
         sizes |= {"nudge_every": 2, "nudge_k": 2}
     if METHODS[method].form == "project":
