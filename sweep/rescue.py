@@ -47,6 +47,7 @@ INHERITED = (
     "final_protocol",
     "scorer",
     "precision",
+    "world_size",
     "device",
     "threads",
     "data_sha256",

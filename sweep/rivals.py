@@ -125,6 +125,7 @@ def _compare(args: argparse.Namespace) -> int:
         sampler_seed=args.sampler_seed,
         iterations=args.iterations,
         precision=args.precision,
+        world_size=flags.world_size_of(args),
         scorer=weights.sha256,
         device=flags.device_of(args),
         **chosen,

@@ -161,6 +161,7 @@ def _spaces(args: argparse.Namespace, scorer: str | None, own: OwnImages | None)
     changes: dict[str, Any] = {
         "iterations": args.iterations,
         "precision": args.precision,
+        "world_size": flags.world_size_of(args),
         "scorer": scorer,
         "device": flags.device_of(args),
         "code": flags.code_of(args),

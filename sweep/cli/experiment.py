@@ -109,6 +109,7 @@ def _grid(args: argparse.Namespace) -> tuple[Plan, Weights]:
         data_shares=ratios(args.data_shares, "--data-shares"),
         iterations=args.iterations,
         precision=args.precision,
+        world_size=flags.world_size_of(args),
         scorer=weights.sha256,
         data_root=args.data_root,
         download=args.download,

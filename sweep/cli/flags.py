@@ -54,6 +54,21 @@ def length_and_precision_flags(p: Parser) -> None:
         help="of products in training: float32 (default), tf32 on a GPU, or bf16; another "
         "precision is another trial",
     )
+    p.add_argument(
+        "--world-size",
+        type=int,
+        metavar="N",
+        help="train each trial on N GPUs of one node, or N times its threads, data-parallel; "
+        "another world size is another trial (default: a whole --gpus-per-trial above 1, else 1)",
+    )
+
+
+def world_size_of(args: argparse.Namespace) -> int | None:
+    """The ranks of each trial: as many as it is given whole GPUs, unless they are named."""
+    gpus: float | None = args.gpus_per_trial
+    if args.world_size is None and gpus is not None and gpus > 1 and gpus.is_integer():
+        return int(gpus)
+    return args.world_size
 
 
 def data_flags(p: Parser, *, takes_list: bool = False) -> None:
@@ -164,7 +179,8 @@ def execution_flags(p: Parser) -> None:
         "--gpus-per-trial",
         type=float,
         metavar="N",
-        help="1, or a share like 0.25 (default: what the trial is estimated to need)",
+        help="a share like 0.25, or a whole number: above 1 each trial is trained on all of them "
+        "(default: what the trial is estimated to need)",
     )
     p.add_argument(
         "--time-budget",

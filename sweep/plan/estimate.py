@@ -114,12 +114,13 @@ def _comparable_config(row: Mapping[str, Any]) -> TrialConfig | None:
 def nominal_seconds(config: TrialConfig, gpu_bytes: float | None = None) -> float:
     """Seconds of the whole trial by the stated constants, on a core or on a GPU of that size.
 
-    As if launches and kernels took turns, which on a GPU is the most it can be.
+    As if launches and kernels took turns, which on a GPU is the most it can be, and as if several
+    ranks lost no time to each other.
     """
     if config.device_type != "cuda":
         return cpu_seconds(config)
     rate = sustained(gpu_bytes, config.precision)
-    return launches(config) * LAUNCH_SECONDS + 2 * work(config) / rate
+    return (launches(config) * LAUNCH_SECONDS + 2 * work(config) / rate) / config.ranks
 
 
 def cost(

@@ -50,6 +50,7 @@ def grid(
     data_shares: Sequence[float] = (1.0,),
     iterations: int | None = None,
     precision: str | None = None,
+    world_size: int | None = None,
     scorer: str | None = None,
     data_root: Path | None = None,
     download: bool = False,
@@ -66,7 +67,8 @@ def grid(
     default; each runs on each of `data_shares` of the training images. `scorer` is the SHA-256 of
     the Inception weights, for profiles that are scored by them. A plan that is `only_shown` needs
     no data. On a `dataset` of the profile, or `own` pictures, settings are sizes: those of a row
-    on other data run as U_<batch>-<channels>, and those of a person's own `code` by its name.
+    on other data run as U_<batch>-<channels>, and those of a person's own `code` by its name. Each
+    trial is trained by `world_size` ranks.
     """
     lookup("profile", PROFILES, profile)
     if own is not None:
@@ -88,6 +90,7 @@ def grid(
                     data_share=share,
                     iterations=iterations,
                     precision=precision,
+                    world_size=world_size,
                     scorer=scorer,
                     dataset=dataset,
                     device=device,

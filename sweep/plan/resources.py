@@ -87,20 +87,24 @@ def share(
 ) -> Share:
     """The smallest 1/k of a GPU that holds the trial's memory and, nearly, its compute time.
 
-    `gpus` and `cpus`, where given, are taken instead. Raises UsageError for what Ray cannot give
-    and for fewer CPUs than the trial has threads. A trial that no such GPU holds asks for a whole
-    one: whether it fits is only known when it runs.
+    `gpus` and `cpus`, where given, are taken instead. Raises UsageError for what Ray cannot give,
+    for fewer CPUs than the trial has threads, and for GPUs that it would leave idle. A trial that
+    no such GPU holds asks for a whole one: whether it fits is only known when it runs. Of several
+    ranks each has a whole GPU, or threads of its own, and all are on one node.
     """
-    if cpus is not None and not config.threads <= cpus < math.inf:
+    threads = config.threads * (1 if isinstance(config, OwnTrial) else config.ranks)
+    if cpus is not None and not threads <= cpus < math.inf:
         raise UsageError(
-            f"--cpus-per-trial must be at least {config.threads}, the threads of a trial, "
+            f"--cpus-per-trial must be at least {threads}, the threads of a trial, "
             f"but got {cpus:g}"
         )
     if gpus is not None:
         _check_gpus(config, gpus)
-    cpus_per_trial = cpus or float(config.threads)
+    cpus_per_trial = cpus or float(threads)
     if config.device_type != "cuda" or isinstance(config, OwnTrial):
         return Share(cpus=cpus_per_trial, gpus=gpus or 0.0)
+    if config.ranks > 1:
+        return Share(cpus=cpus_per_trial, gpus=float(config.ranks))
     return Share(cpus=cpus_per_trial, gpus=gpus or 1 / _trials_per_gpu(config, gpu_bytes))
 
 
@@ -111,6 +115,15 @@ def _check_gpus(config: AnyTrial, gpus: float) -> None:
         raise UsageError(
             f"--gpus-per-trial must be a part of a GPU ({1 / UNITS:f} to 1) or a whole number, "
             f"but got {gpus:g}"
+        )
+    if isinstance(config, OwnTrial):
+        return
+    used = config.ranks if config.device_type == "cuda" else 0
+    if gpus > max(1, used) or (used > 1 and gpus != used):
+        raise UsageError(
+            f"a trial of {config.method} on {config.device_type} with a world size of "
+            f"{config.ranks} uses {used or 'no'} GPU{'s' * (used != 1)}, but --gpus-per-trial is "
+            f"{gpus:g}: give --world-size as many, or leave --gpus-per-trial out"
         )
 
 

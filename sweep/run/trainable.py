@@ -40,7 +40,8 @@ from trainer.data.sources import Source, load_source
 from trainer.interruption import Interrupted, Stop, never
 from trainer.loop import Evaluation, final_scores, train
 from trainer.out_of_memory import is_out_of_memory
-from trainer.scores.scorers import load_scorer
+from trainer.parallel.processes import RankDied, launched_ranks
+from trainer.scores.scorers import Scorer, load_scorer
 from trainer.state import TrainState
 from trainer.verdict import Verdict
 
@@ -105,6 +106,8 @@ def run(
             _train(config, task, recorder, stop, reason)
     except Superseded:
         report({"trial": config.trial_id, "status": "superseded"})
+    except RankDied:
+        raise  # as the death of this process: the trial goes on from its checkpoint
     except Exception as error:
         recorder.record_failure(traceback.format_exc(), out_of_memory=is_out_of_memory(error))
     finally:
@@ -137,9 +140,8 @@ def _train(
     scorer = load_scorer(config, source, state, weights, allow_other=task.allow_other_weights)
     recorder.resume(state, scorer)
     scores = None
-    evaluations = train(config, state, source, scorer, stop)
     if _ends(recorder.verdict, task) or (
-        _follow(evaluations, config, task, recorder, state) and not stop()
+        _train_to_end(config, task, recorder, state, source, scorer, stop) and not stop()
     ):
         start = time.perf_counter()
         with contextlib.suppress(Interrupted):
@@ -149,6 +151,26 @@ def _train(
         recorder.record_stop(state, reason())
     else:
         recorder.record_end(state, scores)
+
+
+def _train_to_end(
+    config: TrialConfig,
+    task: Task,
+    recorder: Recorder,
+    state: TrainState,
+    source: Source,
+    scorer: Scorer | None,
+    stop: Stop,
+) -> bool:
+    """Trains on all ranks, of which the others are processes of this one on the same node.
+
+    So a trial has one request for resources, one actor and one owner, however many GPUs it has,
+    and Tune knows of no more. False if the store asks to stop before the end.
+    """
+    root = None if task.data_root is None else Path(task.data_root)
+    with launched_ranks(config, state, root=root, reading=Reading(**task.reading)) as ranks:
+        evaluations = train(config, state, source, scorer, stop, ranks)
+        return _follow(evaluations, config, task, recorder, state)
 
 
 def _follow(

@@ -137,6 +137,45 @@ def test_a_worker_that_is_killed(
     assert list(short_folder.glob("sweep-*")) == []
 
 
+RANKS = """
+import sys
+from sweep.run.trainable import Task, run
+from trainer.config.trial import TrialConfig, trial_config
+config = trial_config("digits", "C_8-32", "sr-static", 0, iterations=10, world_size=2)
+print(config.trial_id)
+run(config, Task(results=sys.argv[1], cpus=2, stop_on_collapse=False), lambda report: None)
+"""
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_killed(
+    environment: dict[str, str], short_folder: Path, tmp_path: Path
+) -> None:
+    """A trial of two ranks has two CPUs; it loses one rank, goes on from its checkpoint, and is
+    that which has lost none."""
+    root, undisturbed = tmp_path / "r", tmp_path / "undisturbed"
+    command = [sys.executable, "-c", RANKS, str(undisturbed)]
+    ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    trial_id = ran.stdout.strip()
+    flags = ("--methods=sr-static", "--world-size=2", f"--results={root}", "--json")
+    environment = environment | {"TMPDIR": str(short_folder)}
+    driver = Driver(environment, tmp_path / "log", "sweep.table1", *PLAN, *flags)
+
+    def is_trained() -> bool:
+        assert driver.process.poll() is None, driver.said()
+        return any((root / "checkpoints" / trial_id).glob("[1-9].pt"))
+
+    wait_until(is_trained, 200)
+    (follower,) = descendants(holder(root, trial_id))
+    kill(follower)
+    assert driver.wait() == 0, driver.said()
+    assert "lost its worker" in driver.said()
+    (row,) = Store(root).read_rows("trials", trial_id)
+    assert (row["status"], row["iteration"], row["cpus"]) == ("completed", ITERATIONS, 2)
+    assert json.loads(row["config"])["world_size"] == 2
+    assert results(root, trial_id) == results(undisturbed, trial_id)
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_killed_on_a_cluster(
     whole: dict[str, Any], drive: Callable[..., Driver], tmp_path: Path

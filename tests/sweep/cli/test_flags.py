@@ -10,7 +10,14 @@ import pytest
 
 from sweep import rescue, search
 from sweep.cli import experiment, flags
-from sweep.cli.flags import device_of, duration, options_of, own_images_of, weights_of
+from sweep.cli.flags import (
+    device_of,
+    duration,
+    options_of,
+    own_images_of,
+    weights_of,
+    world_size_of,
+)
 from sweep.plan.inception_weights import Weights
 from sweep.table1 import TABLE1
 from tests.own_pictures import write_pictures
@@ -56,6 +63,7 @@ def test_a_relative_path_is_what_it_is_to_the_shell(
         ("--time-budget=soon", "argument --time-budget: a time is like"),
         ("--cpus-per-trial=0.5", "--cpus-per-trial must be at least 1"),
         ("--gpus-per-trial=1.5", "--gpus-per-trial must be a part of a GPU"),
+        ("--world-size=0", "world_size must be at least 1, but got 0"),
         ("--ray-address=", "argument --ray-address: a Ray cluster is at HOST:PORT"),
         ("--ray-address=head", "argument --ray-address: a Ray cluster is at HOST:PORT"),
         ("--ray-address=http://head:8265", "ray://HOST:PORT, or auto, not 'http://head:8265'"),
@@ -68,6 +76,36 @@ def test_bad_values_are_one_line(
     assert experiment.main(TABLE1, command) == 2
     said = capsys.readouterr().err
     assert says in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "world_size"),
+    [
+        ([], None),
+        (["--gpus-per-trial=0.25"], None),
+        (["--gpus-per-trial=1"], None),
+        (["--gpus-per-trial=4"], 4),
+        (["--gpus-per-trial=1.5"], None),
+        (["--gpus-per-trial=inf"], None),
+        (["--world-size=2"], 2),
+        (["--gpus-per-trial=4", "--world-size=2"], 2),
+    ],
+)
+def test_a_trial_is_trained_on_all_gpus_that_it_is_given(
+    given: list[str], world_size: int | None
+) -> None:
+    """What has other GPUs than ranks is refused when its share is worked out."""
+    assert world_size_of(experiment.parser(TABLE1).parse_args(given)) == world_size
+
+
+def test_more_gpus_than_ranks_are_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command = ["--profile=digits", "--dry-run", f"--results={tmp_path}", "--world-size=2"]
+    assert experiment.main(TABLE1, [*command, "--gpus-per-trial=4"]) == 2
+    said = capsys.readouterr().err
+    assert "uses no GPUs, but --gpus-per-trial is 4: give --world-size" in said
     assert said.count("\n") == 1
 
 

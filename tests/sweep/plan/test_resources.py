@@ -60,7 +60,6 @@ def test_a_larger_batch_keeps_the_gpu_busier() -> None:
 
 def test_what_is_given_is_taken() -> None:
     assert share(paper("A_1024-128"), 80e9, gpus=0.25, cpus=4) == Share(cpus=4, gpus=0.25)
-    assert share(paper("C_8-32"), 80e9, gpus=2) == Share(cpus=1, gpus=2)
     assert share(CPU_TRIAL, None) == Share(cpus=1, gpus=0)
     assert share(CPU_TRIAL, None, gpus=0) == Share(cpus=1, gpus=0)
 
@@ -69,6 +68,33 @@ def test_what_is_given_is_taken() -> None:
 def test_no_such_part_of_a_gpu(gpus: float) -> None:
     with pytest.raises(UsageError, match=r"--gpus-per-trial .* but got"):
         share(paper("C_8-32"), None, gpus=gpus)
+
+
+def test_every_rank_has_a_gpu_or_threads_of_its_own() -> None:
+    on_gpus = paper("E_2048-64", world_size=4)
+    assert share(on_gpus, 80e9) == share(on_gpus, 80e9, gpus=4) == Share(cpus=4, gpus=4)
+    assert share(on_gpus, 80e9, cpus=16) == Share(cpus=16, gpus=4)
+    on_cpus = trial_config("digits", "C_32-32", "sn", 0, threads=2, world_size=3)
+    assert share(on_cpus, None) == Share(cpus=6, gpus=0)
+    with pytest.raises(UsageError, match="at least 6, the threads of a trial, but got 4"):
+        share(on_cpus, None, cpus=4)
+    # Nothing fits on two nodes of two GPUs each: a trial is on one.
+    assert resources.slots([share(on_gpus, 80e9)], 2 * [{"CPU": 8.0, "GPU": 2.0}]) == 0
+    assert resources.slots([share(on_gpus, 80e9)], [{"CPU": 8.0, "GPU": 4.0}]) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "gpus", "said"),
+    [
+        (paper("C_8-32"), 2.0, "a world size of 1 uses 1 GPU, but --gpus-per-trial is 2: give"),
+        (paper("C_64-32", world_size=2), 4.0, "a world size of 2 uses 2 GPUs, but --gpus-per-tri"),
+        (paper("C_64-32", world_size=2), 0.5, "uses 2 GPUs, but --gpus-per-trial is 0.5: give"),
+        (CPU_TRIAL, 2.0, "on cpu with a world size of 1 uses no GPUs, but --gpus-per-trial is 2"),
+    ],
+)
+def test_gpus_that_would_idle_are_refused(config: TrialConfig, gpus: float, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        share(config, 80e9, gpus=gpus)
 
 
 @pytest.mark.parametrize("cpus", [0.5, -1.0, 1.0, float("nan")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from trainer.config.own_images import OwnImages, Reading
 from trainer.config.settings import METHODS
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.interruption import Interrupted
+from trainer.parallel.processes import RankDied
 from trainer.thresholds import DEFAULT_THRESHOLDS
 
 CONFIG = trial_config("digits", "C_8-32", "sr-static", 0, iterations=6)
@@ -274,6 +277,27 @@ def test_a_trial_that_raises_is_recorded(tmp_path: Path) -> None:
     assert "Traceback" in row["traceback"]
     assert "from_bytes" in row["traceback"]
     assert Store(tmp_path).list("claims") == []
+
+
+def test_the_death_of_a_rank_is_that_of_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tune starts the trial again: nothing is recorded as failed, and its files have no owner."""
+
+    @contextlib.contextmanager
+    def launched_ranks(*_: Any, **__: Any) -> Iterator[None]:
+        raise RankDied("rank 1 of 2 (process 7) was killed by SIGKILL")
+        yield
+
+    monkeypatch.setattr(trainable, "launched_ranks", launched_ranks)
+    with pytest.raises(RankDied, match="rank 1 of 2"):
+        trial(tmp_path)
+    store = Store(tmp_path)
+    (row,) = store.read_rows("trials", CONFIG.trial_id)
+    assert (row["status"], row["failures"]) == ("running", 0)
+    assert store.list("claims") == []
+    monkeypatch.undo()
+    assert trial(tmp_path)[-1]["status"] == "completed"
 
 
 def test_failures_are_counted(tmp_path: Path) -> None:
