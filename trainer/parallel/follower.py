@@ -45,6 +45,8 @@ def main() -> int:
         _train(config, Ranks(rank, config.ranks), request)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
+            # If it is the end of rank 0 that failed an exchange, that is seen by now.
+            time.sleep(2 * _LOOK_SECONDS)
             raise
         sys.stderr.write(f"rank {rank}: {error}\n")
         return OUT_OF_MEMORY

@@ -152,7 +152,11 @@ def test_the_command_ends_with_its_ranks(tmp_path, number):
     """Told to end, all of its processes at once, it saves; killed, it takes the others with it."""
     command = [sys.executable, "-m", "trainer", "--profile", "digits", "--setting", "C_8-32"]
     command += ["--iterations", "100000", "--world-size", "2", "--out", str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+    (folder := tmp_path / "temporary").mkdir()
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as run:
         try:
             assert run.stdout is not None
             assert '"iteration": 0' in run.stdout.readline()
@@ -167,3 +171,4 @@ def test_the_command_ends_with_its_ranks(tmp_path, number):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert (tmp_path / "checkpoint.pt").exists()
+    assert list(folder.glob("srgan-ranks-*")) == []
