@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from api import preload
 from api.compare import page as compare_page
 from api.compare import routes as compare_routes
+from api.notes import routes as note_routes
 from api.pages import assets, login, rendering
 from api.paper import detector_routes
 from api.paper import page as paper_page
@@ -62,6 +63,7 @@ ROUTERS = (
     mean_routes.router,
     sweep_routes.router,
     trial_routes.router,
+    note_routes.router,
     generator_routes.router,
     paper_routes.router,
     detector_routes.router,

@@ -122,6 +122,42 @@ class Client:
         """State and progress of every sweep."""
         return Rows(lambda: self._items("/sweeps", {}))
 
+    def notes(
+        self, *, trial_id: str | None = None, sweep: str | None = None, tag: Choice = None
+    ) -> Rows:
+        """Notes, oldest first: on a trial, on a sweep, or on all with a tag, or all."""
+        if trial_id is not None:
+            return Rows(lambda: self._items(f"{_trial_path(trial_id)}/notes", {}))
+        if sweep is not None:
+            return Rows(lambda: self._items(f"{_sweep_path(sweep)}/notes", {}))
+        return Rows(lambda: self._items("/notes", {"tag": tag}))
+
+    def add_note(
+        self,
+        text: str = "",
+        *,
+        author: str,
+        trial_id: str | None = None,
+        sweep: str | None = None,
+        tags: Sequence[str] = (),
+        removed_tags: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Adds a note (Markdown) or tags to a trial or a sweep; needs the control token.
+
+        Raises ValueError unless one of `trial_id` and `sweep` is given.
+        """
+        if trial_id is not None and sweep is None:
+            path = _trial_path(trial_id)
+        elif sweep is not None and trial_id is None:
+            path = _sweep_path(sweep)
+        else:
+            raise ValueError("a note is on one trial or on one sweep: give trial_id or sweep")
+        body = {"author": author, "text": text, "tags": [*tags], "removed_tags": [*removed_tags]}
+        answer = self._http.post(f"{path}/notes", json=body)
+        if answer.is_error:
+            raise Refused(answer.status_code, _document(answer))
+        return answer.json()
+
     def groups(
         self,
         by: Sequence[str] = (),
@@ -176,6 +212,10 @@ class Client:
 
 def _trial_path(trial_id: str) -> str:
     return f"/trials/{quote(trial_id, safe='')}"
+
+
+def _sweep_path(name: str) -> str:
+    return f"/sweeps/{quote(name, safe='')}"
 
 
 def _retry_after(answer: httpx2.Response) -> float | None:

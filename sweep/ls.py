@@ -97,11 +97,11 @@ def tagged_records(
     if patterns == ["*"]:
         return list(records)
     own = {record["trial_id"]: tags.get(record["trial_id"], ()) for record in records}
-    there = dict.fromkeys(sorted(tag for each in own.values() for tag in each))
-    if not there:
+    tag_names = dict.fromkeys(sorted(tag for each in own.values() for tag in each))
+    if not tag_names:
         raise UsageError(f"no trial here has a tag: `python -m sweep.note ID --tag {patterns[0]}`")
-    wanted = set(select("tag", there, patterns))
-    return [record for record in records if wanted & {*own[record["trial_id"]]}]
+    selected = set(select("tag", tag_names, patterns))
+    return [record for record in records if selected & {*own[record["trial_id"]]}]
 
 
 def matching_records(

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from api.notes.queries import NoteItem
 from api.trials.differences import Difference
 from api.trials.models import ScoresAt, Verdict
 
@@ -41,6 +42,8 @@ class ComparedTrial(BaseModel):
         description="at the last iteration at which all that have begun were evaluated"
     )
     seconds: float | None
+    tags: list[str] = Field(description="that notes have put on it")
+    notes: list[NoteItem] = Field(description="on it, oldest first")
 
 
 class Comparison(BaseModel):

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 # Of routes that answer a program; figures and streams are for pages.
-TAGS = frozenset(["results", "trials", "paper", "compare", "actions"])
+TAGS = frozenset(["results", "trials", "paper", "compare", "actions", "notes"])
 MEDIA = frozenset(["application/json", "image/png"])
 # Of a list's parameters this one is an object whose properties are sent as parameters.
 SPREAD = "ranges"
@@ -68,7 +68,9 @@ def route_tools(description: Mapping[str, Any]) -> dict[str, RouteTool]:
 def _media(operation: Mapping[str, Any]) -> set[str]:
     responses = operation["responses"]
     return {
-        media for code in ("200", "202") for media in responses.get(code, {}).get("content", ())
+        media
+        for code in ("200", "201", "202")
+        for media in responses.get(code, {}).get("content", ())
     }
 
 
@@ -102,7 +104,10 @@ def _property(parameter: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name(path: str, method: str) -> str:
-    """`/trials/{trial_id}/evaluations` is `trial_evaluations`: one of the many is singular."""
+    """`/trials/{trial_id}/evaluations` is `trial_evaluations`: one of the many is singular.
+
+    What is added to `/trials/{trial_id}/notes` is `add_trial_note`; `/actions` are asked.
+    """
     words = []
     for word in path.strip("/").split("/"):
         if word.startswith("{"):
@@ -110,5 +115,5 @@ def _name(path: str, method: str) -> str:
         else:
             words.append(word)
     if method == "POST":
-        return f"ask_{words[0]}"
+        return f"ask_{words[0]}" if words[-1] == "actions" else f"add_{'_'.join(words)[:-1]}"
     return "_".join(words)

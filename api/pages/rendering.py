@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from starlette.templating import Jinja2Templates
 
 from api.drawing import look
+from api.pages.markdown import markdown
 from api.reading.version import code_version
 from api.web.addresses import base_of, path_of
 from api.web.words import duration, number, verdict
@@ -46,7 +47,12 @@ _environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"number": number, "duration": duration, "verdict": verdict}
+_environment.filters |= {
+    "number": number,
+    "duration": duration,
+    "verdict": verdict,
+    "markdown": markdown,
+}
 _environment.globals |= {
     "GLYPHS": GLYPHS,
     "glyph": glyph,

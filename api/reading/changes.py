@@ -14,6 +14,7 @@ from datetime import datetime
 
 from api.reading.plans import states
 from api.reading.snapshot import Snapshot
+from sweep.store.notes import subject
 
 MAX_CHANGES = 1000
 # A store that comes back changes every trial at once: ids in all, about 100 B each.
@@ -81,20 +82,29 @@ def _trials(old: Snapshot, new: Snapshot) -> frozenset[str]:
         for trial_id, row in new.records.items()
         if (old_row := old.records.get(trial_id)) is not row and old_row != row
     )
-    return frozenset(deleted).union(changed)
+    return frozenset(deleted).union(changed, _noted("trial", old, new))
 
 
 def _sweeps(old: Snapshot, new: Snapshot, trials: frozenset[str]) -> frozenset[str]:
     if old is new:
         return frozenset()
     names = old.plans.keys() | new.plans.keys() | old.drivers.keys() | new.drivers.keys()
-    return frozenset(
+    return frozenset(_noted("sweep", old, new)).union(
         name
         for name in names
         if old.drivers.get(name) != new.drivers.get(name)
         or old.plans.get(name) != new.plans.get(name)
         or any(row["trial_id"] in trials for row in new.plans.get(name, ()))
     )
+
+
+def _noted(kind: str, old: Snapshot, new: Snapshot) -> set[str]:
+    """Trials or sweeps with a note that is only in one of the snapshots."""
+    if old.notes == new.notes:
+        return set()
+    differing = {*old.notes} ^ {*new.notes}
+    subjects = {subject(note) for note in differing}
+    return {name for of_kind, name in subjects if of_kind == kind}
 
 
 def _bounded(changes: tuple[Change, ...]) -> tuple[Change, ...]:

@@ -1,4 +1,5 @@
-"""Files of a store as a snapshot keeps them: plans and trials as rows, drivers' heartbeats."""
+"""Files of a store as a snapshot keeps them: plans and trials as rows, drivers' heartbeats,
+notes."""
 
 from __future__ import annotations
 
@@ -10,8 +11,10 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from sweep.store import notes
 from sweep.store.compact_rows import CompactRow
 from sweep.store.index import INDEXED
+from sweep.store.notes import Note
 from sweep.store.read_files import READ_ERRORS, ReadFile, read_files
 from sweep.store.store import Store, StoredFile
 from sweep.store.tables import first_line, planned_row
@@ -58,6 +61,7 @@ class KnownFile:
     rows: Sequence[CompactRow] = ()
     planned: Mapping[str, CompactRow] = field(default_factory=dict)
     driver: Driver | None = None
+    note: Note | None = None
     trouble: Trouble | None = None
 
     @property
@@ -119,10 +123,15 @@ def read_known(
 def _other(store: Store, file: StoredFile, failures: int) -> KnownFile | None:
     settled, digest = file.is_settled(), ""
     try:
+        if file.path.startswith(f"{notes.FOLDER}/"):
+            notes.check_size(file)
         raw = store.read(file.path)
         if raw is None:
             return None
         digest = hashlib.sha256(raw).hexdigest()
+        if file.path.startswith(f"{notes.FOLDER}/"):
+            note = notes.parse_note(file, raw)
+            return KnownFile(file=file, digest=digest, settled=settled, note=note)
         if not (file.path.startswith("sweeps/") and file.path.endswith(".json")):
             raise ValueError("not a file of the store")
         driver = _driver(raw)

@@ -1,8 +1,8 @@
 """Snapshots of the store in memory, refreshed by a thread: requests never wait for it.
 
-A pass lists `trials/` and `sweeps/` and reads again only what changed (size or time), is so young
-that its time could hide a second change, or could not be read the last time. What is left out is
-named with the reason.
+A pass lists `trials/`, `sweeps/` and `notes/` and reads again only what changed (size or time), is
+so young that its time could hide a second change, or could not be read the last time. What is left
+out is named with the reason.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import pyarrow.fs as pafs
 from api.reading import cache
 from api.reading.files import Driver, KnownFile, known_file, read_known
 from sweep.store import index
+from sweep.store.notes import FOLDER, Note, in_order
 from sweep.store.read_files import READ_ERRORS, ReadFile
 from sweep.store.store import Store, StoredFile
 from sweep.store.tables import planned_row
@@ -36,6 +37,7 @@ PERIOD = 1.0
 # as the first, which reads everything, nobody waits much longer for the next.
 BUSY_SHARE = 0.2
 LONGEST_PAUSE = 20.0
+FOLDERS = ("trials", "sweeps", FOLDER)
 # Files that are worth a process of its own to read them.
 MANY_FILES = 2000
 
@@ -46,7 +48,8 @@ class Snapshot:
 
     `records` has every known trial by id, in the order of `ids`: its row of `trials`, or for one
     that is only planned, or whose file cannot be read, the same columns, null but for its identity
-    and its status. `skipped` says by path why a file or part of it is left out.
+    and its status. `skipped` says by path why a file or part of it is left out. `notes` are those
+    on all trials and sweeps, oldest first.
     """
 
     id: str
@@ -56,6 +59,7 @@ class Snapshot:
     plans: Mapping[str, Sequence[Row]]
     drivers: Mapping[str, Driver]
     skipped: Mapping[str, str]
+    notes: Sequence[Note] = ()
     # What was worked out from it, which goes when it goes: api/reading/memo.py.
     results: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -193,7 +197,7 @@ class Watcher:
         return sum(not self._is_fresh(path, file, now) for path, file in files.items())
 
     def _listed(self) -> dict[str, StoredFile]:
-        files = {f.path: f for folder in ("trials", "sweeps") for f in self.store.list(folder)}
+        files = {f.path: f for folder in FOLDERS for f in self.store.list(folder)}
         return {path: f for path, f in files.items() if not path.endswith(_NO_SWEEP)}
 
     def _pass(self) -> bool:
@@ -244,7 +248,9 @@ def _snapshot(exists: bool, files: Mapping[str, KnownFile], before: Snapshot | N
         known = files[path]
         if path.startswith("trials/"):
             trials.update((row["trial_id"], row) for row in known.rows)
-        elif known.rows or (known.problem is None and known.driver is None):
+        elif path.startswith("sweeps/") and (
+            known.rows or (known.problem is None and known.driver is None)
+        ):
             plans[known.file.key] = known.rows
             planned |= known.planned
     records = planned | _unreadable(files, before.records if before else {}) | trials
@@ -257,6 +263,7 @@ def _snapshot(exists: bool, files: Mapping[str, KnownFile], before: Snapshot | N
         plans=plans,
         drivers={f.file.key: f.driver for f in files.values() if f.driver is not None},
         skipped={path: problem for path in paths if (problem := files[path].problem) is not None},
+        notes=in_order(known.note for known in files.values() if known.note is not None),
     )
 
 

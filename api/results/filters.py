@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from api.notes.queries import trials_by_tag
 from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from sweep.store.judgement import healthy
@@ -48,6 +49,7 @@ class Filters:
     profile: Sequence[str] = ()
     dataset: Sequence[str] = ()
     sweep: Sequence[str] = ()
+    tag: Sequence[str] = ()
     form: Sequence[str] = ()
     host: Sequence[str] = ()
     parent: Sequence[str] = ()
@@ -212,6 +214,9 @@ def _sieves(snapshot: Snapshot, filters: Filters) -> list[Sieve]:
     allowed |= {name: set(values) for name in EXACT_FILTERS if (values := getattr(filters, name))}
     if filters.sweep:
         allowed["trial_id"] = _planned_in(snapshot, filters.sweep)
+    if filters.tag:
+        tagged = _tagged(snapshot, filters.tag)
+        allowed["trial_id"] = allowed.get("trial_id", tagged) & tagged
     sieves = [_has_any_value(name, values) for name, values in allowed.items()]
     sieves += [
         _has_value(onset_column, expected)
@@ -235,6 +240,13 @@ def _in_range(name: str, edge: str, limit: float) -> Sieve:
     if edge == "lt":
         return lambda rows: [r for r in rows if r[name] is not None and r[name] < limit]
     return lambda rows: [r for r in rows if r[name] is not None and r[name] > limit]
+
+
+def _tagged(snapshot: Snapshot, patterns: Sequence[str]) -> set[str]:
+    trials = trials_by_tag(snapshot)
+    if not trials:
+        raise UsageError(f"unknown tag {patterns[0]!r}: no trial in the store has a tag")
+    return {trial_id for tag in select("tag", trials, patterns) for trial_id in trials[tag]}
 
 
 def _planned_in(snapshot: Snapshot, patterns: Sequence[str]) -> set[str]:

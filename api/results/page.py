@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
+from api.notes.queries import trials_by_tag
 from api.pages.rendering import page
 from api.reading import plans
 from api.reading.memo import memoise_by_snapshot
@@ -57,7 +58,7 @@ GROUPINGS = (
     "method", "method,i_ratio", "setting,method", "setting,method,i_ratio", "group,method",
     "dataset,method", "status", "host",
 )  # fmt: skip
-FILTERS = (*NAMED_FILTERS, *EXACT_FILTERS, *COLLAPSE_FILTERS, *RANGES, "sweep")
+FILTERS = (*NAMED_FILTERS, *EXACT_FILTERS, *COLLAPSE_FILTERS, *RANGES, "sweep", "tag")
 # What the form of the curves keeps in the address of groups.
 OF_CURVES = ("x", "score", "band", "log", "log_x")
 OWN = ("sort", "columns", "by", "limit", "cursor", *OF_CURVES)
@@ -115,7 +116,10 @@ def trial_list(
         request,
         "trials.html",
         **shared,
-        rows=[(queries.trial(row), {n: row.get(n) for n in names}) for row in listed.records],
+        rows=[
+            (queries.tagged_trial(snapshot, row), {n: row.get(n) for n in names})
+            for row in listed.records
+        ],
         score_of=score_of,
         n=sum(1 for _ in matching(snapshot, filters)),
         of=len(snapshot.records),
@@ -147,6 +151,7 @@ def _choices(snapshot: Snapshot) -> dict[str, Any]:
     stored = stored_names(snapshot)
     return {
         "sweeps": plans.sweep_names(snapshot),
+        "tags": [*trials_by_tag(snapshot)],
         "present": {
             name: [value for value in filter_names(snapshot)[name] if value in stored[name]]
             for name in ("profile", "setting", "method", "status", "group", "dataset")

@@ -9,7 +9,8 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from api.reading.snapshot import Row
+from api.notes.queries import TRIAL, tags_of
+from api.reading.snapshot import Row, Snapshot
 from api.results import groups, paging
 from api.results.filters import columns_like, matching
 from api.results.parameters import RANGE_PARAMETERS, TrialFilters
@@ -18,6 +19,7 @@ from api.web import formats, parameters, problems
 from api.web.etags import not_modified_or_continue
 from api.web.parameters import TABLES, Format, Now, known_parameters, separated
 from api.web.problems import RESPONSES
+from sweep.store.notes import TAGS
 from sweep.store.schemas import SCHEMAS
 from sweep.store.tables import columns
 
@@ -84,21 +86,30 @@ def results(
     if media != formats.JSON:
         file_columns = fields_shown if names else LISTED
         return formats.file_response(
-            request, media, "results", lambda: _tables(page.records, file_columns)
+            request,
+            media,
+            "results",
+            lambda: _tables(snapshot, page.records, file_columns, with_tags=not names),
         )
     page_facts = {"next_cursor": page.next_cursor, "snapshot": snapshot.id}
     if names:
         rows = [queries.stored_values(record, fields_shown) for record in page.records]
         return formats.json_response(models.TrialRows(items=rows, **page_facts))
-    items = [queries.trial(record) for record in page.records]
+    items = [queries.tagged_trial(snapshot, record) for record in page.records]
     return formats.json_response(models.TrialPage(items=items, **page_facts))
 
 
-def _tables(records: Sequence[Row], names: Sequence[str]) -> Iterator[pa.Table]:
+def _tables(
+    snapshot: Snapshot, records: Sequence[Row], names: Sequence[str], *, with_tags: bool
+) -> Iterator[pa.Table]:
     """The trials in tables of at most ROWS_AT_ONCE, one at least."""
     for first in range(0, max(len(records), 1), ROWS_AT_ONCE):
-        rows = [{n: row[n] for n in names} for row in records[first : first + ROWS_AT_ONCE]]
-        yield columns("trials", rows).select(names)
+        part = records[first : first + ROWS_AT_ONCE]
+        table = columns("trials", [{n: row[n] for n in names} for row in part]).select(names)
+        if with_tags:
+            tags = [tags_of(snapshot, TRIAL, row["trial_id"]) for row in part]
+            table = table.append_column(TAGS, pa.array(tags, TAGS.type))
+        yield table
 
 
 @router.get(

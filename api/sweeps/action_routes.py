@@ -89,8 +89,8 @@ def act_on_trial(
 
 def _accepted_response(request: Request, accepted: Accepted, page: str) -> Response:
     """202 with where to look; a form's sender goes back to the page."""
-    if (back := back_to_page(request, page)) is not None:
-        return back
+    if (redirect := back_to_page(request, page)) is not None:
+        return redirect
     address = public_address(request, quote(accepted.see))
     body = accepted.model_copy(update={"see": address}).model_dump()
     return JSONResponse(body, 202, headers={"Location": address})

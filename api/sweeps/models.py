@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from api.notes.queries import NoteItem
 from api.web.expense import Expense
 from api.web.nonfinite import Nonfinite
 
@@ -82,6 +83,7 @@ class Sweep(BaseModel):
     attempt: str | None
     command: str | None
     slots: int | None
+    tags: list[str] = Field(description="that notes have put on it")
     nonfinite: Nonfinite = {}
 
 
@@ -92,6 +94,7 @@ class SweepList(BaseModel):
 
 class SweepDetail(Sweep):
     trials: list[str] = Field(description="trial ids in the plan's order")
+    notes: list[NoteItem] = Field(description="on the sweep itself, oldest first")
     snapshot: str
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api.drawing.look import in_order
+from api.notes.queries import SWEEP, notes_on
 from api.pages.rendering import page
 from api.reading import on_demand, plans
 from api.reading.memo import memoise_by_snapshot
@@ -97,7 +98,8 @@ def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Respo
     summary = progress.sweep(snapshot, name, now, service.rates)
     records = plans.plan_records(snapshot, name)
     running = [row for row in records if row["status"] == "running"]
-    controls = getattr(request.state, "may_control", False) and summary.state == "running"
+    may_control = getattr(request.state, "may_control", False)
+    controls = may_control and summary.state == "running"
     tables = _sweep_matrices(snapshot, name)
     return page(
         request,
@@ -109,6 +111,8 @@ def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Respo
         running=[queries.trial(row) for row in running[:RUNNING]],
         score_of=score_of,
         more_running=max(0, len(running) - RUNNING),
+        may_control=may_control,
+        notes_on_it=notes_on(snapshot, SWEEP, name),
         controls=controls,
         asked=actions.pending_requests(service.store, name) if controls else [],
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api.notes.queries import SWEEP, notes_on, tags_of
 from api.reading.memo import memoise_by_snapshot
 from api.reading.plans import _state, hours, plan_records
 from api.reading.snapshot import Driver, Row, Snapshot
@@ -44,6 +45,7 @@ def sweep(snapshot: Snapshot, name: str, now: datetime, rates: GpuRates = NO_RAT
             **tally,
             "name": name,
             "state": state,
+            "tags": tags_of(snapshot, SWEEP, name),
             "sentence": _sentence(state, tally, driver, _time_left_text(remaining, eta)),
             "eta_seconds": eta,
             "time_left": remaining,
@@ -115,7 +117,8 @@ def sweep_detail(
     """Raises NotFound."""
     summary = sweep(snapshot, name, now, rates)
     trials = [record["trial_id"] for record in plan_records(snapshot, name)]
-    return SweepDetail(**summary.model_dump(), trials=trials, snapshot=snapshot.id)
+    notes = notes_on(snapshot, SWEEP, name)
+    return SweepDetail(**summary.model_dump(), trials=trials, notes=notes, snapshot=snapshot.id)
 
 
 def _progress(records: Sequence[Row]) -> Progress:

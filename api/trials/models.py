@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from api.notes.queries import NoteItem
 from api.web.expense import Expense
 from api.web.nonfinite import Nonfinite
 
@@ -120,6 +121,7 @@ class Trial(BaseModel):
     seconds: float | None
     started_at: datetime | None
     updated_at: datetime | None
+    tags: list[str] = Field([], description="that notes have put on it")
     nonfinite: Nonfinite = {}
 
 
@@ -169,6 +171,7 @@ class TrialDetail(Trial):
     """A trial and everything that is stored beside its scores."""
 
     sweeps: list[str] = Field(description="sweeps whose plan has the trial")
+    notes: list[NoteItem] = Field(description="on it, oldest first")
     verdict: Verdict
     ancestors: list[Relative] = Field(description="what it branched off, the parent first")
     children: list[Relative] = Field(description="what branched off it")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.drawing import thinning
+from api.notes.queries import TRIAL, notes_on, tags_of, with_tags
 from api.reading.memo import memoise_by_rows, memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from api.trials.models import Relative, ScoresAt, Trial, TrialDetail, Verdict
@@ -25,6 +26,11 @@ from sweep.store.vocabulary import JSON_COLUMNS, SIGNALS
 
 def trial(record: Row) -> Trial:
     return _trial([record])
+
+
+def tagged_trial(snapshot: Snapshot, record: Row) -> Trial:
+    """The trial with the tags that stand on it."""
+    return with_tags(snapshot, TRIAL, record["trial_id"], trial(record))
 
 
 # About 8 KB each.
@@ -52,6 +58,8 @@ def trial_detail(snapshot: Snapshot, record: Row, rates: GpuRates = NO_RATES) ->
         | {
             "sweeps": _sweeps_by_trial(snapshot).get(trial_id, []),
             **{n: _json(record[n]) for n in ("config", "thresholds", "verdict_rules", "software")},
+            "tags": tags_of(snapshot, TRIAL, trial_id),
+            "notes": notes_on(snapshot, TRIAL, trial_id),
             "verdict": verdict_on(trial(record), rules),
             "ancestors": ancestors(snapshot, record),
             "children": children(snapshot, record),

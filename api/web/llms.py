@@ -22,6 +22,7 @@ router = APIRouter(
 SECTIONS = {
     "results": "Trials and sweeps",
     "trials": "One trial",
+    "notes": "Notes and tags",
     "compare": "Trials side by side",
     "paper": "The paper beside what was measured",
     "actions": "Actions (with the control token, `Authorization: Bearer ...`)",

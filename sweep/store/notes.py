@@ -100,10 +100,14 @@ def add(store: Store, note: Note) -> None:
     store.write(f"{FOLDER}/{note.id}.json", content.encode())
 
 
+def check_size(file: StoredFile) -> None:
+    """Raises NoteError for a file that is too long to be a note, and to be read."""
+    if file.size > MOST_BYTES:
+        raise NoteError(f"is longer than a note can be, {MOST_BYTES} bytes")
+
+
 def parse_note(file: StoredFile, content: bytes) -> Note:
     """The note of a stored file. Raises ValueError, TypeError or KeyError if it is none."""
-    if len(content) > MOST_BYTES:
-        raise NoteError(f"is longer than a note can be, {MOST_BYTES} bytes")
     fields = json.loads(content)
     at = datetime.fromisoformat(fields["at"])
     if at.tzinfo is None:
@@ -128,8 +132,7 @@ def read_notes(store: Store) -> tuple[list[Note], dict[str, str]]:
 
     def read(file: StoredFile) -> Note | None:
         try:
-            if file.size > MOST_BYTES:
-                raise NoteError(f"is longer than a note can be, {MOST_BYTES} bytes")
+            check_size(file)
             content = store.read(file.path)
             return None if content is None else parse_note(file, content)
         except READ_ERRORS as error:

@@ -24,7 +24,7 @@ def test_every_question_of_a_program_is_a_tool() -> None:
         "fig", "fig8", "fig12",
     } <= TOOLS.keys()  # fmt: skip
     assert {name for name, tool in TOOLS.items() if tool.method != "GET"} == {
-        "ask_sweep", "ask_trial",
+        "ask_sweep", "ask_trial", "add_sweep_note", "add_trial_note",
     }  # fmt: skip
     paths = [(tool.method, tool.path) for tool in TOOLS.values()]
     assert len(set(paths)) == len(paths)

@@ -1,0 +1,1 @@
+"""Notes and tags on trials and sweeps."""
