@@ -14,6 +14,7 @@ A leaf: pyarrow, obstore and the standard library. Under one root (a folder or a
     sweeps/<sweep>.control.json, .study.json   what is asked of it; what a search has found
     notifications/<sweep>/<key>.json     each event that somebody was told of
     notes/<time>-<id>.json               what somebody noted of a trial or a sweep, and tags
+    orders/<id>.json, <id>.state.json    what is ordered of `sweep.serve`, and what came of it
     mirrors/<sweep>.<tracker>-<hash8>.json   what another tracker was sent of each trial
     index/<table>.parquet                all of trials or sweeps, derived (sweep/store/index.py)
     .tmp/                                files that are being written, of a folder alone
