@@ -19,6 +19,8 @@ from api import preload
 from api.compare import page as compare_page
 from api.compare import routes as compare_routes
 from api.notes import routes as note_routes
+from api.orders import page as orders_page
+from api.orders import routes as order_routes
 from api.pages import assets, login, rendering
 from api.paper import detector_routes
 from api.paper import page as paper_page
@@ -84,6 +86,8 @@ ROUTERS = (
     login.router,
     events.router,
     action_routes.router,
+    order_routes.router,
+    orders_page.router,
 )
 DESCRIPTION = """\
 Sweeps over SN-GAN and SR-GAN training, what was measured so far, and the paper's Table II.
@@ -141,6 +145,7 @@ def create_app(
         # Compressed inside, and asked for by parts, which have to be of the same bytes.
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, PARQUET, BYTES),
     )
+    app.state.order_files = {}
     app.state.downloads = Downloads()
     app.state.response_cache = ResponseCache()
     app.add_middleware(ResponseCaching, response_cache=app.state.response_cache)

@@ -68,7 +68,10 @@ _environment.globals |= {
 
 def _shared(request: Request) -> dict[str, Any]:
     # The guard's findings are missing if it was the guard that failed.
-    session = {name: getattr(request.state, name, False) for name in ("logged_in", "can_log_in")}
+    session = {
+        name: getattr(request.state, name, False)
+        for name in ("logged_in", "can_log_in", "may_control")
+    }
     return {"base": base_of(request), "path": path_of(request), **session}
 
 
@@ -82,7 +85,13 @@ def page(request: Request, template: str, code: int = 200, **context: Any) -> Re
 
 def render(template: str, **context: Any) -> str:
     """Renders the template for no request: as at the service's root, for nobody who logged in."""
-    shared = {"base": "", "path": "", "logged_in": False, "can_log_in": False}
+    shared = {
+        "base": "",
+        "path": "",
+        "logged_in": False,
+        "can_log_in": False,
+        "may_control": False,
+    }
     return _environment.get_template(template).render(shared | context)
 
 

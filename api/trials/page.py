@@ -16,6 +16,7 @@ from api.trials import dataset_facts, queries
 from api.trials.curve_figures import RANKS
 from api.trials.differences import differences
 from api.trials.evidence import evidence, later_low
+from api.trials.extension import extension
 from api.trials.film import moments
 from api.trials.neighbours import neighbours
 from api.trials.timeline import chronicle, folded
@@ -61,6 +62,7 @@ def trial(request: Request, snapshot: Now, service: Serving, trial_id: str) -> R
         differences=differences(pair),
         ranks=RANKS,
         may_control=may_control,
+        more=extension(record, nearby.seeds),
         steps=sorted({row["iteration"] for row in rows} | set(samples)),
         events=folded(chronicle(detail, rows)),
         evidence=evidence(detail, rows),

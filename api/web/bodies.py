@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 MAX_BYTES = 16_384
-MAX_FIELDS = 16
+MAX_FIELDS = 256
 
 
 def media_of(request: Request) -> str:
@@ -28,13 +29,21 @@ async def fields(request: Request) -> dict[str, Any]:
     content = await _content(request)
     try:
         if media == FORM:
-            return dict(parse_qsl(content.decode(), True, True, max_num_fields=MAX_FIELDS))
+            return _by_name(parse_qsl(content.decode(), True, True, max_num_fields=MAX_FIELDS))
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, f"the body is not {media}: {str(error)[:200]}") from error
     if not isinstance(document, dict):
         raise HTTPException(400, 'the body is no JSON object such as {"action": "stop"}')
     return document
+
+
+def _by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The values of a form; a name that comes more than once, as of boxes, has a list of them."""
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return {name: each if len(each) > 1 else each[0] for name, each in values.items()}
 
 
 async def _content(request: Request) -> bytes:

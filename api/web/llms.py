@@ -26,6 +26,7 @@ SECTIONS = {
     "compare": "Trials side by side",
     "paper": "The paper beside what was measured",
     "actions": "Actions (with the control token, `Authorization: Bearer ...`)",
+    "orders": "Orders of trials (placed with the control token)",
     "operation": "The service itself",
 }
 NOTES = """\

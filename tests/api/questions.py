@@ -18,7 +18,7 @@ QUERIES = (
     "/groups", "/groups?by=method,i_ratio&score=best_fid", "/groups?by=setting&format=csv",
     "/groups?agg=n,mean,sd,ci95,min,median,max&score=seconds", "/sweeps", "/sweeps/demo",
     "/sweeps/demo/matrix", "/sweeps/demo/matrix?format=csv", "/sweeps/demo/actions",
-    "/notes", "/notes?format=csv",
+    "/notes", "/notes?format=csv", "/orders", "/orders?format=csv", "/view/orders",
     "/sweeps/demo/notes", "/trials/{id}/notes",
     "/trials/{id}/notes?format=parquet",
     "/trials/{id}", "/trials/{id}/evaluations", "/trials/{id}/evaluations?max_points=3",
