@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from sweep.plan.search_space import I_STEPS, Space
@@ -34,7 +35,7 @@ class Finding:
     not_judged: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """A study at the end of a run: `suggested` trials of the `trials` asked for, `findings` of
     those that finished, best first."""
@@ -47,6 +48,23 @@ class Outcome:
     @property
     def exhausted(self) -> bool:
         return self.suggested == len(self.space.trials)
+
+    @cached_property
+    def importances(self) -> dict[str, dict[str, float] | str]:
+        """Importances by the trials that they are taken over: each parameter's share, highest
+        first, or a sentence on why there is none.
+
+        i_ratio is a parameter of the trials that lift only, so its share is taken over those.
+        Kept, as both the text and the record have them: of a thousand trials they take seconds.
+        """
+        space, findings = self.space, self.findings
+        if not space.categories:
+            return {f"{len(findings)} trials": "i_ratio is all that is searched over"}
+        lifting = [result for result in findings if "i_ratio" in result.parameters]
+        return {
+            f"{len(findings)} trials": _shares(space, findings, [*space.categories]),
+            f"{len(lifting)} that lift": _shares(space, lifting, [*space.categories, "i_ratio"]),
+        }
 
 
 def objective(row: Mapping[str, Any]) -> float:
@@ -65,22 +83,6 @@ def finding(parameters: Mapping[str, Any], row: Mapping[str, Any]) -> Finding:
         status=row["status"],
         not_judged=standing_reason("mode_collapse_at", reasons_not_judged(row)),
     )
-
-
-def importances(outcome: Outcome) -> dict[str, dict[str, float] | str]:
-    """Importances by the trials that they are taken over: each parameter's share, highest first,
-    or a sentence on why there is none.
-
-    i_ratio is a parameter of the trials that lift only, so its share is taken over those.
-    """
-    space, findings = outcome.space, outcome.findings
-    if not space.categories:
-        return {f"{len(findings)} trials": "i_ratio is all that is searched over"}
-    lifting = [result for result in findings if "i_ratio" in result.parameters]
-    return {
-        f"{len(findings)} trials": _shares(space, findings, [*space.categories]),
-        f"{len(lifting)} that lift": _shares(space, lifting, [*space.categories, "i_ratio"]),
-    }
 
 
 def _shares(space: Space, findings: Sequence[Finding], names: list[str]) -> dict[str, float] | str:
@@ -133,7 +135,7 @@ def lines(outcome: Outcome) -> list[str]:
             f"  mode collapse was not judged in {len(reasons)} of {len(findings)}, whose best may "
             f"lie after one: {reasons[0]}"
         )
-    for trial_group, shares in importances(outcome).items():
+    for trial_group, shares in outcome.importances.items():
         if not isinstance(shares, str):
             shares = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
         text_lines.append(f"  importance over {trial_group}: {shares}")
@@ -151,7 +153,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "asked_for": outcome.trials,
         "suggested": outcome.suggested,
         "exhausted": outcome.exhausted,
-        "importances": importances(outcome),
+        "importances": outcome.importances,
         "finished": [asdict(result) for result in outcome.findings],
     }
 

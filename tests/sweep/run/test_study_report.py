@@ -11,7 +11,7 @@ import pytest
 
 from sweep.plan.search_space import Space, spaces_over_everything, spaces_over_i
 from sweep.run.rows import PENALTY
-from sweep.run.study_report import Outcome, finding, importances, lines, record
+from sweep.run.study_report import Outcome, finding, lines, record
 from trainer.config.trial import TrialConfig
 
 
@@ -80,7 +80,7 @@ def test_importance_is_that_of_what_matters_whatever_the_penalty(
             return PENALTY
         return len(value) if isinstance(value, str) else value
 
-    every, lifting = importances(outcome(full, 80, objective)).values()
+    every, lifting = outcome(full, 80, objective).importances.values()
     for shares in (every, lifting):
         assert not isinstance(shares, str)
         assert sum(shares.values()) == pytest.approx(1)
@@ -90,7 +90,7 @@ def test_importance_is_that_of_what_matters_whatever_the_penalty(
 
 
 def test_the_importance_of_i_is_taken_where_there_is_one(full: Space) -> None:
-    found = importances(outcome(full, 40, lambda config: config.i_ratio or 2.0))
+    found = outcome(full, 40, lambda config: config.i_ratio or 2.0).importances
     n = sum(dict(one).get("i_ratio") is not None for one in full.parameters().values())
     assert 0 < n < len(full.trials)
     every, lifting = found.values()
@@ -101,11 +101,22 @@ def test_the_importance_of_i_is_taken_where_there_is_one(full: Space) -> None:
     assert [name.split(maxsplit=1)[1] for name in found] == ["trials", "that lift"]
 
 
+def test_text_and_record_take_the_importance_once(
+    full: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand trials it takes seconds."""
+    found = outcome(full, 12, lambda config: config.channels)
+    once = found.importances
+    monkeypatch.setattr("sweep.run.study_report._shares", lambda *_: pytest.fail("again"))
+    assert record(found)["importances"] is once
+    assert any("importance over 12 trials" in line for line in lines(found))
+
+
 def test_too_few_or_equal_trials_have_no_importance(full: Space) -> None:
-    assert importances(outcome(full, 9, lambda config: config.channels))["9 trials"] == (
+    assert outcome(full, 9, lambda config: config.channels).importances["9 trials"] == (
         "too few trials to tell, 10 are needed"
     )
-    assert importances(outcome(full, 12, lambda config: 1.0))["12 trials"] == (
+    assert outcome(full, 12, lambda config: 1.0).importances["12 trials"] == (
         "nothing to tell, all have the same objective"
     )
 
