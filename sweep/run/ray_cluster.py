@@ -52,7 +52,11 @@ LISTENER_SECONDS = 30.0
 # Starts of a cluster here whose own processes die, or are not up in Ray's 30 s, before it is lost.
 STARTS = 3
 # What Ray 2.60 says of such a start, which raises it without a class of its own.
-DIED_AT_START = ("timed out during startup", "Failed to start GCS")
+DIED_AT_START = (
+    "timed out during startup",
+    "Failed to start GCS",
+    "Timed out waiting for file",  # that a GCS writes once it listens
+)
 # Between two looks whether a trial may start, while none runs.
 IDLE_SECONDS = 0.5
 # Where Tune puts its state, by a name that pyarrow.fs knows. Workers get it too, and use it only

@@ -179,7 +179,12 @@ def test_a_cluster_of_our_own_has_the_memory_that_we_may_use(
 
 
 @pytest.mark.parametrize(
-    "words", ["The current node timed out during startup.", "Failed to start GCS"]
+    "words",
+    [
+        "The current node timed out during startup.",
+        "Failed to start GCS",
+        "Timed out waiting for file /tmp/ray/session_2026/gcs_server_port_fb0a05",
+    ],
 )
 def test_a_cluster_of_our_own_that_dies_as_it_starts_is_started_again(
     monkeypatch: pytest.MonkeyPatch, words: str
