@@ -101,8 +101,8 @@ KINDS ?= kill,s3,hosts
 JOBS ?= 2
 
 .PHONY: campaign
-campaign: $(READY)  ## kill, cut off and lie to sweeps, by seed, for hours (ROUNDS=, SEED=, KINDS=, JOBS=)
-	$(BIN)/python -m tests.campaign --rounds $(ROUNDS) --seed $(SEED) --kinds $(KINDS) --jobs $(JOBS)
+campaign: $(READY)  ## kill, cut off and lie to sweeps, by seed, for hours (ROUNDS=, SEED=, KINDS=, JOBS=, MINUTES=)
+	$(BIN)/python -m tests.campaign --rounds $(ROUNDS) --seed $(SEED) --kinds $(KINDS) --jobs $(JOBS)$(if $(MINUTES), --minutes $(MINUTES))
 
 ENGINE ?= docker
 

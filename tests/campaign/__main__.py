@@ -1,11 +1,14 @@
 """Campaign of seeded rounds: sweeps are killed, cut off and lied to, and must lose nothing.
 
     make campaign ROUNDS=1000 SEED=0 KINDS=kill,s3,hosts
+    make campaign MINUTES=10 SEED=40 KINDS=kill
     python -m tests.campaign --rounds 20 --kinds s3 --jobs 4
     python -m tests.campaign --repeat kill-17
 
 A round is a small real sweep under a schedule that its kind and seed determine. At its end every
-row must be there once, with the bits of an undisturbed run. The same command again goes on with
+row must be there once, with the bits of an undisturbed run. On two idle cores a round of kills
+takes about a minute and one on a bucket half of that; two run side by side. With MINUTES no round
+begins later than that. The same command again goes on with
 the rounds that the ledger lacks for this version of the code. A round that failed keeps its store
 and logs in a folder of its name; it is repeated by `--repeat`. Exit code: 0 no round failed, 1
 some did, 143 ended before.
