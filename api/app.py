@@ -32,6 +32,8 @@ from api.reading.version import code_version
 from api.results import mean_routes
 from api.results import page as results_page
 from api.results import routes as results_routes
+from api.searches import page as search_page
+from api.searches import routes as search_routes
 from api.sql import routes as sql_routes
 from api.sweeps import action_routes
 from api.sweeps import page as sweeps_page
@@ -64,6 +66,7 @@ ROUTERS = (
     sql_routes.router,
     mean_routes.router,
     sweep_routes.router,
+    search_routes.router,
     trial_routes.router,
     note_routes.router,
     generator_routes.router,
@@ -72,11 +75,13 @@ ROUTERS = (
     operation.router,
     llms.router,
     sweep_routes.figure_router,
+    search_routes.figure_router,
     paper_figure_routes.router,
     detector_routes.figure_router,
     trial_figure_routes.router,
     compare_routes.router,
     sweeps_page.router,
+    search_page.router,
     results_page.router,
     trial_page.router,
     compare_page.router,

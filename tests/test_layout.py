@@ -21,6 +21,7 @@ WITHOUT_A_FILE_OF_THEIR_NAME = frozenset(
         "api/paper/figures/groups.py",
         "api/reading/plans.py",
         "api/results/parameters.py",
+        "api/searches/models.py",
         "api/sweeps/action_routes.py",
         "api/sweeps/models.py",
         "api/sweeps/routes.py",

@@ -121,6 +121,16 @@ def add_heatmap(drawing: Drawing, cell: Cell = FIRST, **fields: Any) -> None:
     _add_trace(drawing, "heatmap", cell, fields)
 
 
+def add_bar(drawing: Drawing, cell: Cell = FIRST, **fields: Any) -> None:
+    """Adds bars to a panel."""
+    _add_trace(drawing, "bar", cell, fields)
+
+
+def add_contour(drawing: Drawing, cell: Cell = FIRST, **fields: Any) -> None:
+    """Adds lines of equal height to a panel."""
+    _add_trace(drawing, "contour", cell, fields)
+
+
 def _add_trace(drawing: Drawing, kind: str, cell: Cell, fields: Mapping[str, Any]) -> None:
     number = drawing.numbers[cell]
     axes = {"xaxis": f"x{number}", "yaxis": f"y{number}"}

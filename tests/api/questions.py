@@ -11,12 +11,15 @@ import httpx2
 from api.app import create_app
 from sweep.store.store import Store
 
+SEARCH_FIGURES = ("slices", "contour", "parallel", "best", "importance")
 QUERIES = (
     "/results", "/results?sort=-best_fid&limit=2", "/results?sort=updated_at&format=csv",
     "/results?format=parquet", "/results?fields=*&sort=-method", "/results?fid_lt=20&seed=0",
     "/results?method=sn&status=completed&collapsed=true", "/results?sweep=demo&setting=C_*",
     "/groups", "/groups?by=method,i_ratio&score=best_fid", "/groups?by=setting&format=csv",
     "/groups?agg=n,mean,sd,ci95,min,median,max&score=seconds", "/sweeps", "/sweeps/demo",
+    "/searches/demo", "/searches/fig8?format=csv", "/view/searches/demo",
+    *(f"/figures/searches/demo/{name}" for name in SEARCH_FIGURES),
     "/sweeps/demo/matrix", "/sweeps/demo/matrix?format=csv", "/sweeps/demo/actions",
     "/notes", "/notes?format=csv", "/orders", "/orders?format=csv", "/view/orders",
     "/sweeps/demo/notes", "/trials/{id}/notes",

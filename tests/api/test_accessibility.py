@@ -18,6 +18,7 @@ SERIOUS = ("serious", "critical")
     [
         "/",
         "/view/sweeps/fig8",
+        "/view/searches/demo",
         "/view/trials",
         "/view/trials?by=setting,method&setting=C_*",
         "/view/trials/{sn}",

@@ -45,6 +45,7 @@ def weight(request: Request) -> int:
     [
         ("/", "10,000 trials in"),
         ("/view/sweeps/everything", "trials: "),
+        ("/view/searches/everything", "trials count"),
         ("/view/trials", "10,000 trials, 50 on this page"),
         ("/view/trials?by=setting,method", "groups of 10,000 trials"),
         ("/view/trials/{id}", "Mode collapse from iteration"),

@@ -7,3 +7,4 @@ import "./columns.js";
 import "./times.js";
 import "./live.js";
 import "./selection.js";
+import "./brushes.js";

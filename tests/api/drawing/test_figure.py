@@ -28,6 +28,9 @@ PAPER = (
     "fig/11", "fig/14", "fig/2?layer=99", "fig/7?profile=paper", "fig5", "fig5?setting=C_64-32",
     "fig5?setting=C_64-32&seed=99", "fig8?setting=A_128-128", "fig8?setting=C_8-32", "fig12",
     "fig12?profile=paper", "survival", "seeds", "sweeps/drawn/best", "rivals", "detectors",
+    "searches/drawn/slices", "searches/drawn/slices?log=true", "searches/drawn/contour",
+    "searches/drawn/contour?x=i_ratio&y=batch_size", "searches/drawn/parallel",
+    "searches/drawn/best", "searches/drawn/importance",
     "groups/curves?profile=digits",
     "groups/curves?method=s*&band=ci95&log=true&log_x=true&score=modes&by=method",
 )  # fmt: skip

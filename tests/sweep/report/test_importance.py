@@ -29,6 +29,7 @@ def drawn_trials(n: int, seed: int) -> tuple[list[dict[str, Any]], list[float]]:
         penalty = 1.0 + METHODS.index(trial["method"])
         if trial["method"] == "sr-static":
             trial["i_ratio"] = draw.uniform(0.0, 1.0)
+            trial["batch_size"] = 2 ** draw.randrange(3, 12)
             penalty = 4 * abs(trial["i_ratio"] - 0.3)
         trials.append(trial)
         objectives.append(penalty + 0.2 * draw.random())
@@ -47,7 +48,7 @@ def optunas(
     distributions: dict[str, BaseDistribution] = {
         name: CategoricalDistribution(list(axis.choices))
         if axis.choices
-        else FloatDistribution(axis.low, axis.high)
+        else FloatDistribution(axis.low, axis.high, log=axis.log)
         for name, axis in axes.items()
     }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -86,7 +87,7 @@ def test_importances_are_optunas(made: tuple[list[dict[str, Any]], list[float]])
 def test_equal_objectives_are_told_apart_by_nothing() -> None:
     trials, _ = drawn_trials(30, 0)
     found = importances(trials, [1.0] * 30, axes_of(trials))
-    assert [each.share for each in found] == pytest.approx([1 / 3] * 3)
+    assert [each.share for each in found] == pytest.approx([1 / 4] * 4)
 
 
 def test_the_interval_narrows_with_trials_and_holds_the_share() -> None:
@@ -117,4 +118,5 @@ def test_too_few_trials_have_no_importance() -> None:
 def test_axes_are_steps_for_many_numbers_alone() -> None:
     assert axis_of([3, 1, 2, 1]) == Axis(choices=[1, 2, 3])
     assert axis_of([0.5, 0.1, 0.2, 0.3, 0.4, 0.7]) == Axis(low=0.1, high=0.7)
+    assert axis_of([8, 16, 64, 128, 512, 2048]) == Axis(low=8, high=2048, log=True)
     assert axis_of([True, False, 2]).choices  # a flag is no number
