@@ -18,7 +18,7 @@ def test_slices_have_each_trial_in_the_panels_of_its_parameters() -> None:
     assert sorted(marks) == [("sn", 1), ("sn", 1)] + [("sr-static", 2)] * 3
     without = [y for trace in figure.data if trace["name"] == "sn" for y in trace["y"]]
     assert without == [900.0, 900.0]  # at the worst score that there is
-    assert "△ at the worst score are 1 without one" in (figure.says or "")
+    assert "△ at the worst score are 1 without a score" in (figure.says or "")
 
 
 def test_a_contour_goes_through_the_trials_and_stays_between_them() -> None:
