@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,8 +17,8 @@ from api.reading import on_demand, plans
 from api.reading.memo import memoise_by_snapshot
 from api.reading.snapshot import Row, Snapshot
 from api.sweeps import actions, matrix, progress
-from api.sweeps.alerts import alerts
-from api.sweeps.models import Cell
+from api.sweeps.alerts import alerts, silent_trials
+from api.sweeps.models import Cell, Seed
 from api.trials import queries
 from api.trials.dataset_facts import score_of
 from api.web.parameters import Now, Serving
@@ -28,6 +29,13 @@ from trainer.config.settings import ALL_SETTINGS, SETTINGS
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 _PLACES = {name: place for place, name in enumerate(ALL_SETTINGS)}
+# As on the bars of the pages.
+_STATUS_PLACES = {
+    status: place
+    for place, status in enumerate(
+        ("completed", "collapsed", "stopped", "failed", "unreadable", "running", "planned")
+    )
+}
 CountedCell = tuple[Cell, Mapping[str, int]]
 
 # A matrix shows every trial up to this many, then counts: a page stays a page.
@@ -71,8 +79,9 @@ def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
     for cell in matrix.cells(records):
         part = cell.profile, None if cell.setting in SETTINGS else cell.dataset
         methods = parts.setdefault(part, {}).setdefault(cell.setting, {})
-        counts = Counter(seed.status for seed in cell.seeds)
-        methods.setdefault(cell.method, []).append((cell, counts))
+        ordered = cell.model_copy(update={"seeds": sorted(cell.seeds, key=_status_place)})
+        counts = Counter(seed.status for seed in ordered.seeds)
+        methods.setdefault(cell.method, []).append((ordered, counts))
     return {
         f"{profile} profile" + (f", {dataset}" if dataset else ""): {
             "profile": profile,
@@ -85,6 +94,11 @@ def matrices(records: Sequence[Row]) -> Mapping[str, Mapping[str, Any]]:
     }
 
 
+def _status_place(seed: Seed) -> int:
+    """The place of a trial's status: what has ended, what runs, what is to come."""
+    return _STATUS_PLACES.get(seed.status, len(_STATUS_PLACES))
+
+
 def _place_of(setting: str) -> tuple[int, str]:
     """The place of a setting among those that this version names, the others by their names."""
     return _PLACES.get(setting, len(_PLACES)), setting
@@ -94,9 +108,10 @@ def _place_of(setting: str) -> tuple[int, str]:
 def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Response:
     """A sweep: how it stands, what needs a look, what was asked of it, its matrix."""
     requests_stamp = on_demand.stamp(service.store, requests.path(name))
-    now = tag_sweeps(request, snapshot, requests_stamp)
-    summary = progress.sweep(snapshot, name, now, service.rates)
     records = plans.plan_records(snapshot, name)
+    silent = silent_trials(records, datetime.now(UTC))
+    now = tag_sweeps(request, snapshot, f"{requests_stamp} {len(silent)}")
+    summary = progress.sweep(snapshot, name, now, service.rates)
     running = [row for row in records if row["status"] == "running"]
     may_control = getattr(request.state, "may_control", False)
     controls = may_control and summary.state == "running"
@@ -105,7 +120,7 @@ def sweep(request: Request, snapshot: Now, service: Serving, name: str) -> Respo
         request,
         "sweep.html",
         sweep=summary,
-        alerts=alerts(summary.state, summary.sentence, records),
+        alerts=alerts(summary.state, summary.sentence, records, silent),
         matrices=tables,
         methods=in_order({row["method"] for row in records}),
         running=[queries.trial(row) for row in running[:RUNNING]],

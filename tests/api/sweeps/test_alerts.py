@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.sweeps.alerts import alerts
+from api.sweeps.alerts import alerts, silent_trials
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 def row(status: str = "completed", method: str = "sn", **columns: Any) -> dict[str, Any]:
@@ -57,3 +60,33 @@ def test_divergence_and_dead_discriminators_are_their_own() -> None:
         "1 trial diverged: a loss or a weight was not finite",
         "A dead discriminator in 1 trial",
     ]
+
+
+def running(minutes: float, host: str | None = "worker-1", **columns: Any) -> dict[str, Any]:
+    """A running trial that last wrote so many minutes ago, an evaluation each minute."""
+    return row(
+        "running",
+        updated_at=NOW - timedelta(minutes=minutes),
+        host=host,
+        **{"seconds": 600.0, "iteration": 100, "config": '{"evaluate_every": 10}', **columns},
+    )
+
+
+def test_a_running_trial_is_silent_after_minutes_and_three_of_its_evaluations() -> None:
+    slow = {"seconds": 6000.0}  # ten minutes for an evaluation
+    rows = [running(4.9), running(5.1), running(29, **slow), running(31, **slow)]
+    assert silent_trials(rows, NOW) == [rows[3], rows[1]]
+    assert silent_trials([running(6, config=None), running(4, iteration=None)], NOW)
+    assert silent_trials([running(90) | {"status": "completed"}], NOW) == []
+
+
+def test_silent_trials_are_told_with_their_hosts() -> None:
+    rows = [running(9, host) for host in ("a", "b", "b", None, "d")]
+    (alert,) = alerts("running", "", rows, silent_trials(rows, NOW))
+    assert alert.sentence.startswith("5 trials run and have not written for longer than 3 eval")
+    assert alert.sentence.endswith(
+        "since 2026-03-01 11:51 UTC, on a, b, a host without a name and 1 more"
+    )
+    assert alert.serious
+    assert alert.query["status"] == "running"
+    assert alerts("finished", "", rows, silent_trials(rows, NOW)) == []

@@ -42,6 +42,19 @@ def test_only_finished_trials_count(http: httpx2.Client) -> None:
     }
 
 
+def test_cells_of_a_page_are_ordered_by_status(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    trials = [identity("C_32-32", "sr-static", seed) for seed in range(3)]
+    for who, status in zip(trials, ("failed", "running", "completed"), strict=True):
+        write_trial(store, who, status)
+    write_plan(store, "mixed", trials)
+    with serving(tmp_path) as http:
+        page = http.get("/view/sweeps/mixed").text
+    matrix_part = page.partition('class="matrix"')[2]
+    places = [matrix_part.index(f"seed {seed}: ") for seed in (2, 0, 1)]
+    assert places == sorted(places)
+
+
 def test_shares_of_the_images_have_cells_of_their_own(tmp_path: Path) -> None:
     store, whole = Store(tmp_path), identity("A_64-128", "sn", 0)
     part = whole | {"trial_id": "digits.A_64-128.sn.-.s0-0badcafe", "data_share": 0.1}
