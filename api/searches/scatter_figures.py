@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from api.drawing.figure import Figure, below_legend, no_figure, styled_figure
@@ -32,6 +32,8 @@ CONTOUR_CELLS = 25
 # Further from every trial than this, as a share of both axes, the contour is left open.
 REACH = 0.35
 TICKS = 7
+# Place across and upward, the mean of the values there, and their number.
+Point = tuple[float, float, float, int]
 PLAIN = "trials"
 SYMBOLS = {"scored": "circle", "rung": "circle-open", "none": "triangle-up-open"}
 
@@ -225,14 +227,14 @@ def contour(study: SearchStudy, x: str, y: str, source: str) -> Figure:
     if not trials:
         return no_figure(f"No trial has both {across.title} and {upward.title}.", source)
     drawing = panel_grid()
-    points = [
+    points = _mean_points(
         (
             _share(across, trial.parameters[x]),
             _share(upward, trial.parameters[y]),
             height(study, trial),
         )
         for trial in trials
-    ]
+    )
     grid_x, grid_y = _grid(across), _grid(upward)
     heights = [
         [_shepard(points, (share_x, share_y)) for share_x, _ in grid_x] for share_y, _ in grid_y
@@ -287,16 +289,22 @@ def _share(parameter: SearchParameter, value: Any) -> float:
     return axis(parameter).share(value)
 
 
-def _shepard(
-    points: Sequence[tuple[float, float, float]], place: tuple[float, float]
-) -> float | None:
-    """The mean of the points near a place, those at the place alone if there are any."""
-    squares = [(px - place[0]) ** 2 + (py - place[1]) ** 2 for px, py, _ in points]
-    pairs = [(square, value) for square, (_, _, value) in zip(squares, points, strict=True)]
-    at_place = [value for square, value in pairs if square < 1e-12]
-    if at_place:
-        return math.fsum(at_place) / len(at_place)
-    near = [(1 / square, value) for square, value in pairs if square <= REACH**2]
-    if not near:
-        return None
-    return math.fsum(w * value for w, value in near) / math.fsum(w for w, _ in near)
+def _mean_points(points: Iterable[tuple[float, float, float]]) -> list[Point]:
+    """The mean of the values at each place, and their number: many trials are at few places."""
+    values: dict[tuple[float, float], list[float]] = {}
+    for across, upward, value in points:
+        values.setdefault((across, upward), []).append(value)
+    return [(*place, math.fsum(own) / len(own), len(own)) for place, own in values.items()]
+
+
+def _shepard(points: Sequence[Point], place: tuple[float, float]) -> float | None:
+    """The mean of the points near a place, the one at the place alone if there is one."""
+    weights, total = 0.0, 0.0
+    for across, upward, value, count in points:
+        square = (across - place[0]) ** 2 + (upward - place[1]) ** 2
+        if square < 1e-12:
+            return value
+        if square <= REACH**2:
+            weights += count / square
+            total += count / square * value
+    return total / weights if weights else None
