@@ -64,16 +64,18 @@ def test_divergence_and_dead_discriminators_are_their_own() -> None:
 
 def running(minutes: float, host: str | None = "worker-1", **columns: Any) -> dict[str, Any]:
     """A running trial that last wrote so many minutes ago, an evaluation each minute."""
+    defaults: dict[str, Any] = {"seconds": 600.0, "iteration": 100}
+    defaults["config"] = '{"evaluate_every": 10}'
     return row(
         "running",
         updated_at=NOW - timedelta(minutes=minutes),
         host=host,
-        **{"seconds": 600.0, "iteration": 100, "config": '{"evaluate_every": 10}', **columns},
+        **(defaults | columns),
     )
 
 
 def test_a_running_trial_is_silent_after_minutes_and_three_of_its_evaluations() -> None:
-    slow = {"seconds": 6000.0}  # ten minutes for an evaluation
+    slow: dict[str, Any] = {"seconds": 6000.0}  # ten minutes for an evaluation
     rows = [running(4.9), running(5.1), running(29, **slow), running(31, **slow)]
     assert silent_trials(rows, NOW) == [rows[3], rows[1]]
     assert silent_trials([running(6, config=None), running(4, iteration=None)], NOW)
