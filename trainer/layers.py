@@ -22,10 +22,8 @@ from trainer.spectral import (
     Compensation,
     apply_compensation,
     as_matrix,
-    power_iteration,
     spectral_norm,
 )
-from trainer.stacks import in_stacks, power_iterations
 
 NORMALISATIONS = ("none", "sn", "wn")
 # A layer's weight and bias in another type than their own.
@@ -40,6 +38,7 @@ class Conv2d(nn.Conv2d):
     v: Tensor
     gain: Tensor
     compensation: Compensation | None = None
+    normalised: Tensor | None = None
     narrow: Narrow | None = None
 
     def __init__(
@@ -74,6 +73,7 @@ class Linear(nn.Linear):
     v: Tensor
     gain: Tensor
     compensation: Compensation | None = None
+    normalised: Tensor | None = None
     narrow: Narrow | None = None
 
     def __init__(
@@ -94,6 +94,7 @@ class Embedding(nn.Embedding):
     v: Tensor
     gain: Tensor
     compensation: Compensation | None = None
+    normalised: Tensor | None = None
 
     def __init__(self, classes: int, features: int, *, normalisation: str = "sn") -> None:
         super().__init__(classes, features)
@@ -112,6 +113,7 @@ class Normalised(Protocol):
 
     normalisation: str
     compensation: Compensation | None
+    normalised: Tensor | None
     u: Tensor
     v: Tensor
     gain: Tensor
@@ -137,7 +139,12 @@ def _add_buffers(layer: Layer) -> None:
 
 
 def effective_weight(layer: Normalised) -> Tensor:
-    """The weight that the forward pass uses, of the layer's own W: see `normalised`."""
+    """The weight that the forward pass uses, of the layer's own W: see `normalised`.
+
+    For the duration of `normalisation.normalised` it is what all forward passes share.
+    """
+    if layer.normalised is not None:
+        return layer.normalised
     return normalised(layer, layer.weight)
 
 
@@ -212,25 +219,23 @@ def _cast(tensors: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, ...]:
 
 
 @torch.no_grad()
-def advance(layers: Sequence[Normalised]) -> None:
-    """Takes one power iteration in every layer; on a GPU layers of one shape take it together."""
-    if layers and layers[0].weight.is_cuda:
-        advance_in_stacks(layers)
-        return
-    for layer in layers:
-        u, v = power_iteration(layer.weight, layer.u)
-        layer.u.copy_(u)
-        layer.v.copy_(v)
-
-
-@torch.no_grad()
-def advance_in_stacks(layers: Sequence[Normalised]) -> None:
-    """Like `advance`, in a few launches, whatever the number of layers."""
+def advance(layers: Sequence[Normalised]) -> list[Tensor]:
+    """Takes one power iteration in every layer; returns the products W v [out] of it."""
+    if not layers:
+        return []
     matrices = [as_matrix(layer.weight) for layer in layers]
-    vectors = in_stacks(power_iterations, matrices, [layer.u for layer in layers])
-    for layer, (u, v) in zip(layers, vectors, strict=True):
-        layer.u.copy_(u)
-        layer.v.copy_(v)
+    v = _units([matrix.mT @ layer.u for matrix, layer in zip(matrices, layers, strict=True)])
+    products = [matrix @ direction for matrix, direction in zip(matrices, v, strict=True)]
+    kept = [layer.u for layer in layers] + [layer.v for layer in layers]
+    torch._foreach_copy_(kept, [*_units(products), *v])  # pyright: ignore[reportPrivateImportUsage]
+    return products
+
+
+def _units(vectors: list[Tensor]) -> list[Tensor]:
+    """The vectors divided by their norms, as F.normalize does with each."""
+    norms = torch._foreach_norm(vectors)  # pyright: ignore[reportPrivateImportUsage]
+    torch._foreach_clamp_min_(norms, 1e-12)  # pyright: ignore[reportPrivateImportUsage]
+    return list(torch._foreach_div(vectors, norms))  # pyright: ignore[reportPrivateImportUsage]
 
 
 @torch.no_grad()

@@ -34,13 +34,31 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.beta = nn.Parameter(torch.zeros(classes, channels))
 
     def forward(self, input: Tensor, labels: Tensor | None = None) -> Tensor:
-        h = super().forward(input)
+        # Without the count of batches, which nothing here rests on: `count_batch` keeps it.
+        h = F.batch_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum or 0.0,
+            self.eps,
+        )
         if self.affine:
             return h
         gamma, beta = (
             table[labels, :, None, None].to(h.dtype) for table in (self.gamma, self.beta)
         )
         return gamma * h + beta
+
+
+def count_batch(norms: Sequence[BatchNorm2d]) -> None:
+    """Counts a batch in those that are training, as torch's own do one by one."""
+    counts = [norm.num_batches_tracked for norm in norms if norm.training]
+    present = [count for count in counts if count is not None]
+    if present:
+        torch._foreach_add_(present, 1)  # pyright: ignore[reportPrivateImportUsage]
 
 
 class GeneratorBlock(nn.Module):
@@ -90,6 +108,7 @@ class Generator(nn.Module):
         self.c = Conv2d(channels, 3, 3, normalisation=normalisation)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        count_batch([module for module in self.modules() if isinstance(module, BatchNorm2d)])
         h = self.l1(as_input(z, self.l1)).unflatten(1, (-1, self.bottom, self.bottom))
         for block in self.blocks:
             h = block(h, labels)

@@ -40,6 +40,8 @@ class OwnWeight(nn.Module):
     u: Tensor
     v: Tensor
     gain: Tensor
+    # Never held for several passes: each goes through the parametrization.
+    normalised: Tensor | None = None
 
     def __init__(
         self, owner: nn.Module, name: str, normalisation: str, *, outputs_second: bool

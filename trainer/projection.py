@@ -47,17 +47,11 @@ def is_due(config: TrialConfig, iteration: int, k: int) -> bool:
 def project(config: TrialConfig, state: TrainState) -> None:
     """Overwrites the weights of D's regularised layers; its last layer is left alone."""
     layers = state.discriminator.regularised_layers()
-    if layers and runs_in_stacks(layers[0].weight.device):
+    if layers and stacks.runs_in_stacks(layers[0].weight.device):
         project_in_stacks(config, state, range(len(layers)))
     else:
         for k in range(len(layers)):
             project_one(config, state, k)
-
-
-def runs_in_stacks(device: torch.device) -> bool:
-    """A GPU waits for launches, and a loop of small factorisations waits for each of them; a CPU
-    gains little by stacks, and its loop stays what it was, bit for bit."""
-    return device.type == "cuda"
 
 
 def project_one(config: TrialConfig, state: TrainState, k: int) -> None:
@@ -186,7 +180,7 @@ def reparametrised(config: TrialConfig, state: TrainState, on: bool) -> Iterator
     """Lets D's regularised layers use W_SR, Eq. (10), for its duration, where `on`."""
     layers = state.discriminator.regularised_layers() if on else ()
     by_one: Iterable[int] = range(len(layers))
-    if layers and runs_in_stacks(layers[0].weight.device):
+    if layers and stacks.runs_in_stacks(layers[0].weight.device):
         by_one = _reparametrise_in_stacks(config, state)
     for k in by_one:
         _reparametrise_one(config, state, k)

@@ -22,6 +22,12 @@ from trainer.subspace import largest_eigenvalue
 EIGHTH_POWERS = 6
 
 
+def runs_in_stacks(device: torch.device) -> bool:
+    """A GPU waits for launches, and a loop of small factorisations waits for each of them; a CPU
+    gains little by stacks, and its loop stays what it was, bit for bit."""
+    return device.type == "cuda"
+
+
 def in_stacks(
     function: Callable[..., Sequence[Tensor | Sequence[Any]]], *columns: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
@@ -148,9 +154,3 @@ def _factor(sigma: Tensor, u: Tensor, target: Tensor, renormalise: bool) -> Tens
     identity = torch.eye(u.shape[1], dtype=u.dtype, device=u.device)
     factor = identity + (u[:, :, :i] * gain[:, None]) @ u[:, :, :i].mT
     return factor / sigma1[:, :, None] if renormalise else factor
-
-
-def power_iterations(matrices: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """`spectral.power_iteration` of matrices[k, m, n] with u[k, m]: new u[k, m] and v[k, n]."""
-    v = F.normalize((matrices.mT @ u[:, :, None]).squeeze(2), dim=1, eps=1e-12)
-    return F.normalize((matrices @ v[:, :, None]).squeeze(2), dim=1, eps=1e-12), v

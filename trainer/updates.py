@@ -10,6 +10,7 @@ Where several ranks train together each takes its share of the parts.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable
 
@@ -17,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from trainer import ema, hessian, penalties
+from trainer import ema, hessian, penalties, stacks
 from trainer.augmentation import augmentation_of, shifted
 from trainer.config.costs import HESSIAN_IMAGES, hessian_images
 from trainer.config.methods import METHODS
 from trainer.config.trial import TrialConfig
 from trainer.data.sources import Source
-from trainer.layers import advance
 from trainer.losses import discriminator_loss_of, generator_loss_of
+from trainer.normalisation import advance_all, normalised
 from trainer.packing import shuffled, whole_packs
 from trainer.parallel.ranks import ALONE, Ranks, running_figures
 from trainer.precision import mixed_precision, training_pass
@@ -66,7 +67,7 @@ def train_iteration(
         for k in range(config.n_critic):
             keep = seen if k == 0 else None
             d_loss = update_discriminator(config, state, data, k, keep, ranks)
-            measured[0] += d_loss / config.n_critic
+            measured[0] += _share(d_loss, config.n_critic)
             if is_due(config, state.iteration, k):
                 project(config, state)
                 # A factorisation may differ in its last bits between two GPUs.
@@ -97,12 +98,16 @@ def update_discriminator(
     """
     d = state.discriminator
     method = METHODS[config.method]
-    advance(d.normalised_layers())
     state.discriminator_optimiser.zero_grad()
-    total = torch.zeros((), device=config.device)
+    losses: list[Tensor] = []
     parts = config.batch_size // config.micro_batch
     means: list[Tensor] | None = [] if method.penalty == "lecam" else None
-    with reparametrised(config, state, method.reparametrised and k == config.n_critic - 1):
+    is_reparametrised = method.reparametrised and k == config.n_critic - 1
+    with (
+        reparametrised(config, state, is_reparametrised),
+        normalised(d.normalised_layers(), shares=shares_weights(config)),
+        normalised(state.generator.normalised_layers(), advances=False),
+    ):
         for part in ranks.parts(parts):
             purpose = draw_purpose(k, part)
             rng = generator(config.device, config.seed, state.iteration, purpose)
@@ -111,13 +116,15 @@ def update_discriminator(
                 keep.append((real, labels))
             with training_pass(config):
                 loss = discriminator_loss(config, state, real, labels, rng, means)
-                (loss / parts).backward()
-            total += loss.detach() / parts
+                loss = _share(loss, parts)
+                loss.backward()
+            losses.append(loss.detach())
     # It sees no images: of all ranks it counts once.
     penalty = weight_penalty(config, state, k) if ranks.leads else None
     if penalty is not None:
         penalty.backward()
-        total += penalty.detach()
+        losses.append(penalty.detach())
+    total = functools.reduce(torch.add, losses)
     mean = None if means is None else torch.stack(means).mean(0)
     averaged_over_ranks = running_figures(state.generator) + ([] if mean is None else [mean])
     ranks.reduce(d.parameters(), total, means=averaged_over_ranks)
@@ -126,6 +133,25 @@ def update_discriminator(
         state.directions = penalties.averaged(state.directions, mean)
     state.discriminator_optimiser.step()
     return total
+
+
+def _share(loss: Tensor, parts: int) -> Tensor:
+    """The part's share of the mean over the batch."""
+    return loss if parts == 1 else loss / parts
+
+
+def shares_weights(config: TrialConfig) -> bool:
+    """True if all passes of an update may share the normalised weights.
+
+    Where they are several the sum of their gradients is rounded before it goes through the
+    quotient, not after: a CPU's numbers stay what they were. Second derivatives need the quotient
+    in the graph.
+    """
+    method = METHODS[config.method]
+    if method.differentiates_twice:
+        return False
+    is_one_pass = config.batch_size == config.micro_batch and method.penalty != "bcr"
+    return is_one_pass or stacks.runs_in_stacks(torch.device(config.device))
 
 
 def weight_penalty(config: TrialConfig, state: TrainState, k: int) -> Tensor | None:
@@ -243,28 +269,31 @@ def update_generator(
     A loss over pairs and foreseen updates of D need in `seen` the real images of each of this
     rank's parts.
     """
-    advance(state.discriminator.normalised_layers())
-    advance(state.generator.normalised_layers())
+    d, g = state.discriminator, state.generator
     state.generator_optimiser.zero_grad()
-    total = torch.zeros((), device=config.device)
+    losses: list[Tensor] = []
     parts = config.batch_size // config.micro_batch
-    state.discriminator.requires_grad_(False)
-    for k, part in enumerate(ranks.parts(parts)):
-        purpose = part_purpose("G update", part)
-        rng = generator(config.device, config.seed, state.iteration, purpose)
-        n, real = config.generator_batch_size // parts, None if seen is None else seen[k]
-        with training_pass(config):
-            if config.unrolled_steps is None:
-                loss = generator_loss(config, state, n, rng, real)
-            else:
-                assert real is not None
-                loss = unrolled_loss(config, state, n, rng, *real)
-            (loss / parts).backward()
-        total += loss.detach() / parts
-    ranks.reduce(state.generator.parameters(), total, means=running_figures(state.generator))
+    d.requires_grad_(False)
+    shares = shares_weights(config)
+    with normalised(d.normalised_layers()), normalised(g.normalised_layers(), shares=shares):
+        for k, part in enumerate(ranks.parts(parts)):
+            purpose = part_purpose("G update", part)
+            rng = generator(config.device, config.seed, state.iteration, purpose)
+            n, real = config.generator_batch_size // parts, None if seen is None else seen[k]
+            with training_pass(config):
+                if config.unrolled_steps is None:
+                    loss = generator_loss(config, state, n, rng, real)
+                else:
+                    assert real is not None
+                    loss = unrolled_loss(config, state, n, rng, *real)
+                loss = _share(loss, parts)
+                loss.backward()
+            losses.append(loss.detach())
+    total = functools.reduce(torch.add, losses)
+    ranks.reduce(g.parameters(), total, means=running_figures(g))
     if config.nudge_k is not None:
         nudge(config, state, ranks)
-    state.discriminator.requires_grad_(True)
+    d.requires_grad_(True)
     state.generator_optimiser.step()
     return total
 
@@ -330,8 +359,8 @@ def update_both(
     Only plain simultaneous descent has more than one part: the penalties do not add up.
     """
     d, g = state.discriminator, state.generator
-    advance(d.normalised_layers())
-    advance(g.normalised_layers())
+    advance_all(d.normalised_layers())
+    advance_all(g.normalised_layers())
     state.discriminator_optimiser.zero_grad()
     state.generator_optimiser.zero_grad()
     measured = torch.zeros(4, device=config.device)

@@ -31,7 +31,7 @@ from timing import Clock, medians
 from trainer.config.methods import METHODS, PROJECTION_PERIOD
 from trainer.config.trial import TrialConfig, trial_config
 from trainer.data.images import Images, load
-from trainer.layers import advance
+from trainer.normalisation import advance_all
 from trainer.projection import project
 from trainer.state import initial_state
 from trainer.updates import train_iteration, update_discriminator, update_generator
@@ -53,7 +53,7 @@ def parts_of(config: TrialConfig, data: Images) -> dict[str, Callable[[], object
     parts: dict[str, Callable[[], object]] = {
         "D": lambda: update_discriminator(config, state, data, 0),
         "G": lambda: update_generator(config, state),
-        "power iteration": lambda: advance(state.discriminator.normalised_layers()),
+        "power iteration": lambda: advance_all(state.discriminator.normalised_layers()),
     }
     parts |= {name: partial(project, of(name), state) for name in PROJECTED}
     parts |= {name: partial(torch.no_grad()(naive), state) for name, naive in NAIVE.items()}

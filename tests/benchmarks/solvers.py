@@ -27,11 +27,12 @@ from timing import medians
 
 from trainer import projection, subspace
 from trainer.config.trial import trial_config
-from trainer.layers import advance, advance_in_stacks
+from trainer.layers import advance
 from trainer.spectral import wide_matrix
 from trainer.stacks import padded
 from trainer.state import TrainState, initial_state
 from trainer.tf32 import without_tf32
+from trainer.weight_stacks import advance_stacks, stacked_by_shape
 
 STEP = 0.004
 UPDATES = 5
@@ -110,7 +111,7 @@ def parts_of(width: int, device: str) -> dict:
         ),
         "warm": way(lambda: projection.project_in_stacks(config, state, everything), leading),
         "power iteration": lambda: advance(layers),
-        "power iteration, stacked": lambda: advance_in_stacks(layers),
+        "power iteration, stacked": lambda: advance_stacks(stacked_by_shape(layers)),
     }
     check(weights, parts)
     if device == "cuda":

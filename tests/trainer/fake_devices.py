@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from trainer import convolution, hessian, measure, networks, projection, updates
+from trainer import convolution, hessian, measure, networks, stacks, updates
 from trainer.config.trial import TrialConfig
 from trainer.data.images import Images
 from trainer.ema import weights_of
@@ -62,13 +62,13 @@ class Counted(TorchDispatchMode):
         name = func._schema.name.removeprefix("aten::")
         if not func.is_view and name not in _NO_LAUNCH and "prim" not in name:
             # What works in place on lists gives nothing back.
-            self._note(name, args[0] if out is None else out)
+            self._note(name, args[0] if out is None else out, _launches(name, args))
         for tensor in _tensors(out):
             self._keep(tensor)
         return out
 
-    def _note(self, name: str, out: Any) -> None:
-        self.launches += 1
+    def _note(self, name: str, out: Any, launches: int) -> None:
+        self.launches += launches
         for tensor in _tensors(out):
             self.written[tensor.dtype] += tensor.numel() * tensor.element_size()
             self.operators[name, tensor.dtype, is_on()] += 1
@@ -85,6 +85,18 @@ class Counted(TorchDispatchMode):
 
     def _drop(self, key: int) -> None:
         self.live -= self._sizes.pop(key, 0)
+
+
+def _launches(name: str, args: Any) -> int:
+    """1, but one for each where a list of tensors meets a list of others: torch then takes them
+    one by one."""
+    if not name.startswith("_foreach"):
+        return 1
+    lists = [arg for arg in args if isinstance(arg, list) and isinstance(arg[0], Tensor)]
+    if len(lists) < 2:
+        return 1
+    layouts = [[(tensor.shape, tensor.stride()) for tensor in each] for each in lists]
+    return 1 if layouts[0] == layouts[1] else len(lists[0])
 
 
 def _tensors(out: Any) -> list[Tensor]:
@@ -154,7 +166,7 @@ def fake_trial(
     """The trial's state and data on fake tensors, in stacks as on a GPU, and what is counted."""
     for module in (updates, measure, hessian):
         patch.setattr(module, "generator", lambda device, *_: _Generator(device))
-    patch.setattr(projection, "runs_in_stacks", lambda _: True)
+    patch.setattr(stacks, "runs_in_stacks", lambda _: True)
     shapes = _shapes(config)
     # It remembers tensors: real ones would be mixed with fake ones.
     convolution._taps.cache_clear()
@@ -174,6 +186,10 @@ def without_engine(state: TrainState, patch: pytest.MonkeyPatch) -> None:
                 if p.requires_grad:
                     zero = torch.zeros_like(p) + 0 * loss.to(p.dtype)
                     p.grad = zero if p.grad is None else p.grad + zero
+            for layer in network.modules():
+                weight = getattr(layer, "normalised", None)
+                if weight is not None and weight.requires_grad:
+                    weight.grad = torch.zeros_like(weight) + 0 * loss.to(weight.dtype)
 
     def grad(outputs: Any, inputs: Any, *_: Any, **__: Any) -> tuple[Tensor, ...]:
         first = outputs if isinstance(outputs, Tensor) else outputs[0]

@@ -3,7 +3,6 @@
 In float64, so that what differs is the method and not the rounding.
 """
 
-import copy
 import math
 
 import pytest
@@ -17,7 +16,6 @@ from trainer.layers import (
     Embedding,
     Linear,
     advance,
-    advance_in_stacks,
     effective_weight,
 )
 from trainer.layers import initialise as initialise_network
@@ -280,17 +278,3 @@ def test_another_seed_is_another_start():
     initialise_network(a, seeded(0))
     initialise_network(b, seeded(1))
     assert not torch.equal(a.last.weight, b.last.weight)
-
-
-def test_layers_advance_in_stacks_as_they_do_one_by_one():
-    layers = [layer_of(kind, "sn") for kind in (CONV, LINEAR, CONV, EMBEDDING, LINEAR)]
-    with torch.no_grad():
-        for layer in layers[2:]:
-            layer.u.normal_(generator=seeded(5))
-    twins = copy.deepcopy(layers)
-    for _ in range(3):
-        advance(layers)
-        advance_in_stacks(twins)
-        for layer, twin in zip(layers, twins, strict=True):
-            torch.testing.assert_close((twin.u, twin.v), (layer.u, layer.v))
-    assert not torch.equal(layers[0].u, layers[2].u)

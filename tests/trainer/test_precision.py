@@ -40,7 +40,7 @@ def in_tf32(method):
 
 # What a training pass is made of, and what an iteration and its evaluation have beside it.
 INSIDE = {"generator_loss", "discriminator_loss"}
-OUTSIDE = {"advance", "project", "weight_penalty", "_evaluate"}
+OUTSIDE = {"normalised", "project", "weight_penalty", "_evaluate"}
 
 
 @pytest.mark.parametrize("method", ["sr-static", "srip"])

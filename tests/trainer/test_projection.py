@@ -14,6 +14,7 @@ from trainer.config.trial import trial_config
 from trainer.data import images
 from trainer.layers import effective_weight
 from trainer.projection import project, reparametrised
+from trainer.stacks import runs_in_stacks
 from trainer.state import branch, from_bytes, initial_state, to_bytes
 from trainer.updates import train_iteration
 
@@ -36,7 +37,7 @@ def digits():
 @pytest.fixture
 def stacked(monkeypatch):
     """Projects as on a GPU."""
-    monkeypatch.setattr(projection, "runs_in_stacks", lambda _: True)
+    monkeypatch.setattr("trainer.stacks.runs_in_stacks", lambda _: True)
 
 
 @pytest.fixture
@@ -83,8 +84,8 @@ def in_the_loop(config, state):
 
 
 def test_stacks_are_for_a_gpu():
-    assert projection.runs_in_stacks(torch.device("cuda", 1))
-    assert not projection.runs_in_stacks(torch.device("cpu"))
+    assert runs_in_stacks(torch.device("cuda", 1))
+    assert not runs_in_stacks(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("method", PROJECTED)
@@ -124,7 +125,7 @@ def test_stacks_do_what_the_loop_does(stacked, one_by_one, method):
 def test_a_run_through_stacks_stays_close_to_that_of_the_loop(digits, monkeypatch, method):
     found = []
     for on in (False, True):
-        monkeypatch.setattr(projection, "runs_in_stacks", lambda _, on=on: on)
+        monkeypatch.setattr("trainer.stacks.runs_in_stacks", lambda _, on=on: on)
         found.append(weights(trained(small(method), digits, 7)))
     for loop, stacks in zip(*found, strict=True):
         assert float((stacks - loop).norm()) <= 1e-3 * float(loop.norm())
@@ -285,7 +286,7 @@ def test_reparam_through_stacks_is_that_of_the_loop(monkeypatch, method):
     config = in_place_of_w(method)
     found = []
     for on in (False, True):
-        monkeypatch.setattr(projection, "runs_in_stacks", lambda _, on=on: on)
+        monkeypatch.setattr("trainer.stacks.runs_in_stacks", lambda _, on=on: on)
         state = initial_state(config)
         found.append([])
         for _ in range(3):
@@ -316,7 +317,7 @@ def test_reparam_through_stacks_waits_once_and_masks_nothing(stacked, method):
 def test_reparam_of_a_bad_weight_leaves_the_others_alone(monkeypatch, method, value):
     config, found = in_place_of_w(method), []
     for on in (False, True):
-        monkeypatch.setattr(projection, "runs_in_stacks", lambda _, on=on: on)
+        monkeypatch.setattr("trainer.stacks.runs_in_stacks", lambda _, on=on: on)
         state = initial_state(config)
         used(config, state)
         with torch.no_grad():
@@ -335,7 +336,7 @@ def test_reparam_of_a_bad_weight_leaves_the_others_alone(monkeypatch, method, va
 def test_a_reparam_run_through_stacks_stays_close_to_that_of_the_loop(digits, monkeypatch, method):
     found = []
     for on in (False, True):
-        monkeypatch.setattr(projection, "runs_in_stacks", lambda _, on=on: on)
+        monkeypatch.setattr("trainer.stacks.runs_in_stacks", lambda _, on=on: on)
         found.append(weights(trained(in_place_of_w(method), digits, 5)))
     for loop, stacks in zip(*found, strict=True):
         assert float((stacks - loop).norm()) <= 1e-3 * float(loop.norm())

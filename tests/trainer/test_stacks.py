@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainer import stacks
-from trainer.spectral import RANK_DEFICIENT, compensate, power_iteration
+from trainer.spectral import RANK_DEFICIENT, compensate
 
 torch.set_num_threads(1)
 
@@ -189,10 +189,3 @@ def test_padding_is_undone():
         assert wide.shape == (5, 5)
         assert wide.count_nonzero() == tensor.numel()
         assert torch.equal(stacks.first(wide, len(tensor)), tensor)
-
-
-def test_power_iterations_are_those_of_each_matrix():
-    matrices, u = torch.randn(3, 6, 20).double(), torch.randn(3, 6).double()
-    us, vs = stacks.power_iterations(matrices, u)
-    for k in range(3):
-        torch.testing.assert_close((us[k], vs[k]), power_iteration(matrices[k], u[k]))

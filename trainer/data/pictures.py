@@ -93,4 +93,4 @@ def image_files(folder: Path, resolution: int) -> ImageFiles:
 def dequantise(images: Tensor, rng: torch.Generator) -> Tensor:
     """x / 128 - 1 + U(0, 1/128), float32 in [-1, 1]; released code, data loader."""
     noise = torch.rand(images.shape, generator=rng, device=images.device)
-    return images.float().add_(noise).div_(128).sub_(1)
+    return noise.add_(images).div_(128).sub_(1)
