@@ -44,21 +44,43 @@ _MOST_AT_ONCE, _PIXELS_AT_ONCE = 1_000, 1_000 * 32**2
 _INCEPTION = 5.7e9
 # The same of FD-pictures' extractor, whose pictures are 32x32: 196 patches of 108 values.
 _GAUGE = 196 * 108 * (108 + 128)
-# Operators per D update and per G update at up to 32 pixels, at more by as much more as D has
-# layers; where G is normalised, as on ImageNet, per iteration and per micro-batch in it. All with
-# spectral normalisation; views do not count.
-_SMALL_LAUNCHES = (378, 305)
-_LARGE_LAUNCHES = (504, 1275)
+# Operators on a CPU, lists of tensors counted each, per D update and per G update at up to 32
+# pixels, at more by as much more as D has layers; where G is normalised, as on ImageNet, per
+# iteration and per micro-batch in it. All with spectral normalisation; views do not count.
+_SMALL_OPERATORS = (378, 305)
+_LARGE_OPERATORS = (504, 1275)
 # Per D update with a gradient penalty, which comes without spectral normalisation.
-_PENALISED_LAUNCHES = 440
+_PENALISED_OPERATORS = 440
 # With D's updates foreseen: per D update, without spectral normalisation, and per foreseen one.
-_UNROLLED_LAUNCHES = (253, 1019)
+_UNROLLED_OPERATORS = (253, 1019)
 # Of an update of D and of one of G with augmented images, and of D's with those beside.
-_AUGMENTED_LAUNCHES, _CONSISTENCY_LAUNCHES = (67, 47), 262
+_AUGMENTED_OPERATORS, _CONSISTENCY_OPERATORS = (67, 47), 262
 # Per D update where the loss is one of pairs, which comes without spectral normalisation, too.
-_PAIRED_LAUNCHES = {None: 249, "r1r2": 357}
+_PAIRED_OPERATORS = {None: 249, "r1r2": 357}
 # The same of an iteration of players that step at once.
-_SIMULTANEOUS_LAUNCHES = {None: 376, "jare": 1852, "conopt": 2012}
+_SIMULTANEOUS_OPERATORS = {None: 376, "jare": 1852, "conopt": 2012}
+
+# Launches on a GPU, lists of tensors in one, of the same iterations on fake tensors: per update of
+# D, per part of its batch, per update of G, per part of its batch, at up to 32 pixels.
+_SMALL_LAUNCHES = {
+    "sn": (60, 122, 38, 139),
+    "none": (33, 122, 33, 139),
+    "wn": (33, 300, 33, 174),
+    "orthonormal": (173, 122, 33, 139),
+    "srip": (482, 122, 33, 139),
+    "lecam": (66, 152, 38, 139),
+    "bcr": (60, 235, 38, 139),
+    "augments": (60, 180, 38, 186),
+    "input gradients": (33, 301, 33, 141),
+    "paired": (33, 118, 33, 171),
+    "paired, r1r2": (33, 226, 33, 171),
+}
+# The same on ImageNet, where G is normalised.
+_LARGE_LAUNCHES = (206, 275, 210, 408)
+_FORESEEN_LAUNCHES = 993
+_SIMULTANEOUS_LAUNCHES = {None: 286, "jare": 1751, "conopt": 1914}
+# A projection of D's ten layers in stacks; SN's W_SR takes more of an update in place of it.
+_PROJECTION_LAUNCHES, _REPARAM_LAUNCHES = 124, 342
 
 
 # One core: fitted to 52 whole trials of the digits profile, two at a time on two cores of a Xeon
@@ -194,39 +216,76 @@ def _evaluation(config: TrialConfig, generator: float, discriminator: float) -> 
 def cpu_seconds(config: TrialConfig) -> float:
     """Seconds of the whole trial on a CPU like the one that was measured, as if several ranks lost
     no time to each other."""
-    seconds = launches(config) * CPU_LAUNCH_SECONDS
+    seconds = _operators(config) * CPU_LAUNCH_SECONDS
     seconds += 2 * work(config) / (CPU_FLOPS_PER_SECOND * config.threads)
     return seconds / config.ranks
 
 
 @per_kind
 def launches(config: TrialConfig) -> float:
-    """Operators of all training iterations, each at least one kernel on a GPU."""
+    """Operators that a GPU is told to run in all training iterations, each a kernel or more."""
+    parts = config.batch_size // config.micro_batch
+    method = METHODS[config.method]
+    layers = LAYERS.get(config.resolution or 0, USUAL_LAYERS)
+    if config.network_facts is not None:
+        return _operators(config)
+    if method.simultaneous:
+        each = parts * _SIMULTANEOUS_LAUNCHES[method.penalty] * layers / USUAL_LAYERS
+        return float(config.iterations * each)
+    is_large = config.generator_normalisation != "none"
+    d, d_part, g, g_part = _LARGE_LAUNCHES if is_large else _SMALL_LAUNCHES[_kind(config)]
+    if config.unrolled_steps is not None:
+        g_part += _FORESEEN_LAUNCHES * config.unrolled_steps
+    more = 1 if is_large else layers / USUAL_LAYERS
+    # Larger networks have more shapes of weights, too (fitted at 64 and 128 pixels, to 7 %).
+    each = more**1.5 * (config.n_critic * d + g)
+    each += more * parts * (config.n_critic * d_part + g_part)
+    if method.reparametrised:
+        each += _REPARAM_LAUNCHES
+    elif config.projection_period is not None:
+        each += _PROJECTION_LAUNCHES * config.n_critic / config.projection_period
+    return float(config.iterations * each)
+
+
+def _kind(config: TrialConfig) -> str:
+    """The row of launches that the method belongs to."""
+    method = METHODS[config.method]
+    if config.loss == "relativistic":
+        return "paired, r1r2" if method.penalty == "r1r2" else "paired"
+    if method.penalty in OF_INPUT_GRADIENTS:
+        return "input gradients"
+    if method.penalty in _SMALL_LAUNCHES:
+        return str(method.penalty)
+    return "augments" if method.augments else method.normalisation
+
+
+def _operators(config: TrialConfig) -> float:
+    """Operators of all training iterations on a CPU, lists of tensors counted each."""
     parts = config.batch_size // config.micro_batch
     method = METHODS[config.method]
     if config.network_facts is not None:
-        each = parts * _own_launches(config, *config.network_facts.operators)
+        each = parts * _own_operators(config, *config.network_facts.operators)
     elif method.simultaneous:
-        each = parts * _SIMULTANEOUS_LAUNCHES[method.penalty]
+        each = parts * _SIMULTANEOUS_OPERATORS[method.penalty]
     elif config.generator_normalisation != "none":
-        fixed, part = _LARGE_LAUNCHES
+        fixed, part = _LARGE_OPERATORS
         each = fixed + parts * part * (1 + config.n_critic) / 2
     else:
-        d, g = _SMALL_LAUNCHES
-        d = _PENALISED_LAUNCHES if method.penalty in OF_INPUT_GRADIENTS else d
+        d, g = _SMALL_OPERATORS
+        d = _PENALISED_OPERATORS if method.penalty in OF_INPUT_GRADIENTS else d
         if method.augments:
-            d, g = d + _AUGMENTED_LAUNCHES[0], g + _AUGMENTED_LAUNCHES[1]
-        d += _CONSISTENCY_LAUNCHES if method.penalty == "bcr" else 0
+            d, g = d + _AUGMENTED_OPERATORS[0], g + _AUGMENTED_OPERATORS[1]
+        d += _CONSISTENCY_OPERATORS if method.penalty == "bcr" else 0
         if config.unrolled_steps is not None:
-            d, foreseen = _UNROLLED_LAUNCHES
+            d, foreseen = _UNROLLED_OPERATORS
             g += foreseen * config.unrolled_steps
-        d = _PAIRED_LAUNCHES[method.penalty] if config.loss == "relativistic" else d
+        d = _PAIRED_OPERATORS[method.penalty] if config.loss == "relativistic" else d
         layers = LAYERS.get(config.resolution or 0, USUAL_LAYERS)
         each = parts * (config.n_critic * d + g) * layers / USUAL_LAYERS
     return float(config.iterations * each)
 
 
-def _own_launches(config: TrialConfig, g: float, d: float) -> float:
+def _own_operators(config: TrialConfig, g: float, d: float) -> float:
     """Operators of an iteration of a person's own networks, of g and d in a forward pass: twice as
     many on the way back, and for a gradient penalty once more both ways."""
     d_passes = 2 * 3.0 * d

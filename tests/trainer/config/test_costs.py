@@ -219,6 +219,12 @@ def test_evaluations_draw_and_score():
         ("C_8-32", "sn", {}),
         ("C_8-32", "pacgan", {}),
         ("C_8-32", "bcr", {}),
+        ("C_8-32", "none", {}),
+        ("C_8-32", "wn", {}),
+        ("C_8-32", "srip", {}),
+        ("C_8-32", "orthonormal", {}),
+        ("C_8-32", "sr-dynamic-reparam", {}),
+        ("C_8-32", "sn", {"micro_batch": 4}),
         ("C_8-32", "diffaug", {}),
         ("C_8-32", "lecam", {}),
         ("C_8-32", "r1", {}),
@@ -231,8 +237,9 @@ def test_evaluations_draw_and_score():
         ("E_512-64", "sn", {"batch_size": 2, "micro_batch": 1}),
     ],
 )
-def test_operators_of_an_iteration(setting, method, changes):
+def test_launches_of_an_iteration(setting, method, changes, monkeypatch):
     """They do not depend on widths, so the networks here are as narrow as can be."""
+    monkeypatch.setattr("trainer.stacks.runs_in_stacks", lambda _: True)
     narrow = {"channels": 1, "generator_channels": 1, "generator_batch_size": 2, "device": "cpu"}
     if not changes:
         narrow["generator_batch_size"] = 8
@@ -250,7 +257,8 @@ def test_operators_of_an_iteration(setting, method, changes):
 
 @pytest.mark.parametrize("method", ["sn", "r1", "diffaug"])
 @pytest.mark.parametrize("resolution", [64, 128])
-def test_operators_on_own_pictures(resolution, method):
+def test_launches_on_own_pictures(resolution, method, monkeypatch):
+    monkeypatch.setattr("trainer.stacks.runs_in_stacks", lambda _: True)
     narrow = {"channels": 1, "generator_channels": 1, "batch_size": 2, "micro_batch": 2}
     config = own_config(resolution, method, generator_batch_size=2, **narrow)
     pixels = torch.zeros((4, 3, resolution, resolution), dtype=torch.uint8)
