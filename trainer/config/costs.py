@@ -236,10 +236,10 @@ def launches(config: TrialConfig) -> float:
     d, d_part, g, g_part = _LARGE_LAUNCHES if is_large else _SMALL_LAUNCHES[_kind(config)]
     if config.unrolled_steps is not None:
         g_part += _FORESEEN_LAUNCHES * config.unrolled_steps
-    more = 1 if is_large else layers / USUAL_LAYERS
+    scale = 1 if is_large else layers / USUAL_LAYERS
     # Larger networks have more shapes of weights, too (fitted at 64 and 128 pixels, to 7 %).
-    each = more**1.5 * (config.n_critic * d + g)
-    each += more * parts * (config.n_critic * d_part + g_part)
+    each = scale**1.5 * (config.n_critic * d + g)
+    each += scale * parts * (config.n_critic * d_part + g_part)
     if method.reparametrised:
         each += _REPARAM_LAUNCHES
     elif config.projection_period is not None:
