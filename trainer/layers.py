@@ -226,8 +226,8 @@ def advance(layers: Sequence[Normalised]) -> list[Tensor]:
     matrices = [as_matrix(layer.weight) for layer in layers]
     v = _units([matrix.mT @ layer.u for matrix, layer in zip(matrices, layers, strict=True)])
     products = [matrix @ direction for matrix, direction in zip(matrices, v, strict=True)]
-    kept = [layer.u for layer in layers] + [layer.v for layer in layers]
-    torch._foreach_copy_(kept, [*_units(products), *v])  # pyright: ignore[reportPrivateImportUsage]
+    buffers = [layer.u for layer in layers] + [layer.v for layer in layers]
+    torch._foreach_copy_(buffers, [*_units(products), *v])  # pyright: ignore[reportPrivateImportUsage]
     return products
 
 

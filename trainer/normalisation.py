@@ -69,12 +69,12 @@ def _shared(layers: Sequence[Layer], advances: bool, shares: bool) -> Iterator[N
         return
     products = advance(layers) if advances else [None for _ in layers]
     pairs = zip(layers, products, strict=True)
-    held = _Held([(layer, product) for layer, product in pairs if _is_held(layer, shares)])
+    holder = _Held([(layer, product) for layer, product in pairs if _is_held(layer, shares)])
     try:
         yield
-        held.set_gradients()
+        holder.set_gradients()
     finally:
-        _release(held.layers)
+        _release(holder.layers)
 
 
 def _is_held(layer: Layer, shares: bool) -> bool:
@@ -148,21 +148,21 @@ def _set_gradient(layer: Layer, gradient: Tensor) -> None:
 @contextmanager
 def _in_stacks(layers: Sequence[Layer], advances: bool, shares: bool) -> Iterator[None]:
     """The same in a few launches, whatever the number of layers."""
-    found = stacked_by_shape(layers)
-    shared = [stack for stack in found if _is_held(stack.layers[0], shares)]
+    groups = stacked_by_shape(layers)
+    shared = [stack for stack in groups if _is_held(stack.layers[0], shares)]
     if advances:
-        advance_stacks(found)
+        advance_stacks(groups)
     else:
         for stack in shared:
             stack.recall()
     for layer, weight in normalise_stacks(shared):
         _hold(layer, weight)
-    held = [layer for stack in shared for layer in stack.layers]
+    holder = [layer for stack in shared for layer in stack.layers]
     try:
         yield
         _set_stack_gradients(shared)
     finally:
-        _release(held)
+        _release(holder)
 
 
 def _set_stack_gradients(shared: Sequence[WeightStack]) -> None:

@@ -57,27 +57,29 @@ class WeightStack:
 
 
 @torch.no_grad()
-def advance_stacks(found: Sequence[WeightStack]) -> None:
+def advance_stacks(groups: Sequence[WeightStack]) -> None:
     """Takes one power iteration in every layer of the stacks, as `layers.advance` does."""
-    directions = [products(stack.matrices.mT, stack.u) for stack in found]
+    directions = [products(stack.matrices.mT, stack.u) for stack in groups]
     _, lengths = _norms(directions)
-    for stack, direction, length in zip(found, directions, lengths, strict=True):
+    for stack, direction, length in zip(groups, directions, lengths, strict=True):
         stack.v = direction / length[:, None]
-    images = [products(stack.matrices, stack.v) for stack in found]
+    images = [products(stack.matrices, stack.v) for stack in groups]
     # sigma = u^T W v is the norm of W v, u being its direction.
-    for stack, image, sigma, length in zip(found, images, *_norms(images), strict=True):
+    for stack, image, sigma, length in zip(groups, images, *_norms(images), strict=True):
         stack.sigma, stack.u = sigma, image / length[:, None]
-    us = [pair for s in found for pair in zip([x.u for x in s.layers], s.u, strict=True)]
-    vs = [pair for s in found for pair in zip([x.v for x in s.layers], s.ordered_v(), strict=True)]
-    kept, moved = zip(*us, *vs, strict=True)
-    torch._foreach_copy_(kept, moved)  # pyright: ignore[reportPrivateImportUsage]
+    us = [pair for s in groups for pair in zip([x.u for x in s.layers], s.u, strict=True)]
+    vs = [
+        pair for s in groups for pair in zip([x.v for x in s.layers], s.ordered_v(), strict=True)
+    ]
+    buffers, moved = zip(*us, *vs, strict=True)
+    torch._foreach_copy_(buffers, moved)  # pyright: ignore[reportPrivateImportUsage]
 
 
 @torch.no_grad()
-def normalise_stacks(found: Sequence[WeightStack]) -> list[tuple[Layer, Tensor]]:
+def normalise_stacks(groups: Sequence[WeightStack]) -> list[tuple[Layer, Tensor]]:
     """(layer, its W / sigma in the layout of its weight) of all layers of the stacks."""
     normalised = []
-    for stack in found:
+    for stack in groups:
         stack.quotients = stack.weights / stack.per_weight(stack.sigma)
         normalised += zip(stack.layers, map(_outer, stack.quotients), strict=True)
     return normalised
@@ -85,13 +87,13 @@ def normalise_stacks(found: Sequence[WeightStack]) -> list[tuple[Layer, Tensor]]
 
 @torch.no_grad()
 def stack_gradients(
-    found: Sequence[WeightStack], gradients: Sequence[Sequence[Tensor]]
+    groups: Sequence[WeightStack], gradients: Sequence[Sequence[Tensor]]
 ) -> list[tuple[Layer, Tensor]]:
     """(layer, dL/dW) of all layers of the stacks, from the gradients in each one's W / sigma."""
     stacked = [_stack([_inner(gradient) for gradient in row]) for row in gradients]
-    terms = torch._foreach_mul(stacked, [stack.quotients for stack in found])  # pyright: ignore[reportPrivateImportUsage]
+    terms = torch._foreach_mul(stacked, [stack.quotients for stack in groups])  # pyright: ignore[reportPrivateImportUsage]
     results = []
-    for stack, gradient, term in zip(found, stacked, terms, strict=True):
+    for stack, gradient, term in zip(groups, stacked, terms, strict=True):
         u = stack.u * term.flatten(1).sum(1)[:, None]
         matrices = torch.baddbmm(gradient.flatten(2), u[:, :, None], stack.v[:, None], alpha=-1)
         result = matrices.view_as(gradient) / stack.per_weight(stack.sigma)
@@ -101,11 +103,11 @@ def stack_gradients(
 
 def stacked_by_shape(layers: Sequence[Layer]) -> list[WeightStack]:
     """The layers in stacks of equal shape, normalisation and reparametrisation."""
-    groups: dict[Hashable, list[Layer]] = {}
+    members_by_kind: dict[Hashable, list[Layer]] = {}
     for layer in layers:
         kind = layer.weight.shape, layer.normalisation, layer.compensation is None
-        groups.setdefault(kind, []).append(layer)
-    return [WeightStack(members) for members in groups.values()]
+        members_by_kind.setdefault(kind, []).append(layer)
+    return [WeightStack(members) for members in members_by_kind.values()]
 
 
 def products(matrices: Tensor, vectors: Tensor) -> Tensor:
