@@ -41,7 +41,8 @@ def test_a_curve_has_the_distances_as_they_are_stored(tmp_path: Path) -> None:
     assert math.isnan(by_iteration[rows[2]["iteration"]]["fd_digits"])
     assert by_iteration[rows[4]["iteration"]]["fid"] == 12.5
     assert by_iteration[rows[5]["iteration"]] == {
-        "iteration": rows[5]["iteration"], "fd_digits": rows[5]["fd_digits"], "fid": None, "fd_pictures": None,
+        "iteration": rows[5]["iteration"], "fd_digits": rows[5]["fd_digits"], "fid": None,
+        "fd_pictures": None,
     }  # fmt: skip
 
 
