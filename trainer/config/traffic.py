@@ -26,16 +26,16 @@ VALUE = 4.0  # bytes
 # reads weight, gradient and two moments and writes all but the gradient. G's moving average is
 # read and written, and the weight read.
 _ADVANCE, _ACCUMULATE, _ADAM, _AVERAGE = 4, 3, 7, 3
-_FORWARD = {"none": 1, "sn": 6, "wn": 6}
-_BACKWARD = {"none": 2, "sn": 18, "wn": 23}
+_FORWARD = {"none": 1, "sn": 5, "wn": 6}
+_BACKWARD = {"none": 2, "sn": 14, "wn": 23}
 # Scales and shifts per class: a row is read, but the gradient is of the whole table.
 _TABLE = 3
 # D's frozen weights are read once to take the gradient through to G.
 _INPUT_BACKWARD = 1
 # Of each value of a folded convolution's 4x4 kernel, which is made from the weight anew for each
-# pass: after upsampling, and before pooling, where it is divided by four.
+# pass: after upsampling, and before pooling.
 _UPSAMPLED_FORWARD, _UPSAMPLED_BACKWARD = 2, 3
-_POOLED_FORWARD, _POOLED_BACKWARD = 4, 5
+_POOLED_FORWARD, _POOLED_BACKWARD = 2, 3
 # Bytes per value of a real image: drawn as uint8, dequantised in steps; joined with the fakes.
 _DRAW, _JOIN = 39.0, 4 * VALUE
 
