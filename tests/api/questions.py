@@ -18,7 +18,7 @@ QUERIES = (
     "/results?method=sn&status=completed&collapsed=true", "/results?sweep=demo&setting=C_*",
     "/groups", "/groups?by=method,i_ratio&score=best_fid", "/groups?by=setting&format=csv",
     "/groups?agg=n,mean,sd,ci95,min,median,max&score=seconds", "/sweeps", "/sweeps/demo",
-    "/searches/demo", "/searches/fig8?format=csv", "/view/searches/demo",
+    "/searches/demo", "/searches/demo?format=csv", "/view/searches/demo",
     *(f"/figures/searches/demo/{name}" for name in SEARCH_FIGURES),
     "/sweeps/demo/matrix", "/sweeps/demo/matrix?format=csv", "/sweeps/demo/actions",
     "/notes", "/notes?format=csv", "/orders", "/orders?format=csv", "/view/orders",

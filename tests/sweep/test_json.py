@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 import tomllib
@@ -21,7 +22,7 @@ from trainer.config.trial import trial_config
 ROOT = Path(__file__).parents[2]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 (ROOMS,) = [c["layers"] for c in CONTRACTS["contracts"] if c.get("containers") == ["sweep"]]
-COMMANDS = ROOMS[0].split(" | ")
+COMMANDS = [name for layer in ROOMS[: ROOMS.index("cli")] for name in layer.split(" | ")]
 TRIAL = trial_config("digits", "C_8-32", "sn", 0, iterations=2)
 
 
@@ -32,6 +33,8 @@ def test_every_command_has_it(name: str, capsys: pytest.CaptureFixture[str]) -> 
         "api.publish.__main__" if name == "publish" else f"sweep.{name}"
     )
     experiments = [value for value in vars(module).values() if isinstance(value, Experiment)]
+    if "experiment" not in inspect.signature(module.main).parameters:
+        experiments = []
     with pytest.raises(SystemExit) as ended:
         module.main(*experiments, ["--help"])
     assert ended.value.code == 0

@@ -279,10 +279,10 @@ def test_source_is_told_where_training_goes_on_and_when_it_ends(images):
         if evaluation.iteration == 4:
             break
     # The generator was left: its `finally` has run.
-    assert source.asked == [("follow", 0, 0, 1, 16, 8), ("close",)]
+    assert source.asked == [("follow", 0, 0, 1, 16, 8, 0, 1), ("close",)]
     for _ in train(config, state, source, None):
         continue
-    assert source.asked[2:] == [("follow", 0, 4, 1, 16, 8), ("close",)]
+    assert source.asked[2:] == [("follow", 0, 4, 1, 16, 8, 0, 1), ("close",)]
 
 
 def test_final_scores_rest_on_the_full_count(images, scorer):

@@ -659,7 +659,8 @@ def noted(monkeypatch, config, state):
         real = getattr(updates, name)
 
         def call(*arguments):
-            order.append((state.iteration, name, *arguments[3:4]))
+            draw = arguments[3:4] if name == "update_discriminator" else ()
+            order.append((state.iteration, name, *draw))
             return real(*arguments)
 
         monkeypatch.setattr(updates, name, call)

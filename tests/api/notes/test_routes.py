@@ -78,9 +78,7 @@ def check_tags(http: httpx2.Client, client: Client) -> None:
     assert ids(http.get("/results?tag=odd")) == sorted([FIRST, OTHER])
     assert ids(http.get("/results?tag=talk&sweep=demo")) == [FIRST]
     assert [row["trial_id"] for row in client.results(tag="talk")] == [FIRST]
-    assert http.get("/groups?by=method&tag=talk&agg=n").json()["items"][0]["aggregates"] == {
-        "n": 1
-    }
+    assert http.get("/groups?by=method&tag=talk&agg=n").json()["items"][0]["values"] == {"n": 1}
     refused = http.get("/results?tag=tolk")
     assert (refused.status_code, "did you mean: talk" in refused.text) == (422, True)
     lines = list(csv.DictReader(io.StringIO(http.get("/results?format=csv").text)))
@@ -162,7 +160,7 @@ def test_a_note_is_added_on_a_page(http: httpx2.Client, store: Store, browser: B
     page.get_by_text("Add a note or tags").click()
     page.get_by_label("Note, in Markdown").fill("collapses *early*")
     page.get_by_label("Tags, by spaces").fill("odd talk")
-    page.get_by_label("Your name").fill("Ada")
+    page.locator("#note-author").fill("Ada")
     page.get_by_role("button", name="Add it").click()
     page.locator(".notes em", has_text="early").wait_for()
     assert page.url == f"{home}/view/trials/{FIRST}"

@@ -421,7 +421,7 @@ def test_the_share_follows_the_gpu_that_the_cluster_adds(
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     nodes = [{"CPU": 8.0}]
-    trials = [trial_config("paper", "C_64-32", "sn", seed) for seed in range(2)]
+    trials = [trial_config("paper", "A_16-128", "sn", seed) for seed in range(2)]
     driver = make(trials)
     driver.prepare(trials, lambda: nodes)
     assert driver.backlog is not None
