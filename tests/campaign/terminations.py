@@ -57,8 +57,8 @@ class Finder(importlib.abc.MetaPathFinder):
             execute(module)
             train_iteration, counters = module.train_iteration, {}
 
-            def counted(config, state, data):
-                measured = train_iteration(config, state, data)
+            def counted(config, state, *others):
+                measured = train_iteration(config, state, *others)
                 if config.trial_id not in counters:
                     path = os.path.join(os.environ["ITERATION_COUNTERS"], config.trial_id)
                     counters[config.trial_id] = os.open(path, os.O_WRONLY | os.O_CREAT)
