@@ -53,7 +53,8 @@ types: $(READY)
 	$(BIN)/pyright
 
 # By files: what the tests of one share, such as a sweep, a service or a browser, is built once.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+# As collected: by the number of its tests a file of one long test would come last, beside nothing.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test fast
 test: style  ## check, and every test that is not slow

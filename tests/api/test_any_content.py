@@ -197,4 +197,4 @@ def test_no_content_is_a_failure(original: dict[str, list[dict[str, Any]]]) -> N
 
 @pytest.mark.slow
 def test_no_content_is_a_failure_at_length(original: dict[str, list[dict[str, Any]]]) -> None:
-    check(120, original)
+    check(80, original)
