@@ -10,15 +10,21 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from starlette.exceptions import HTTPException
 
 from api.notes import queries
 from api.notes.queries import SWEEP, TRIAL, NoteItem, NoteList
 from api.reading.plans import plan_records
-from api.reading.snapshot import Snapshot, log, trial_record
+from api.reading.snapshot import Snapshot, trial_record
 from api.web import formats
 from api.web.bodies import Fields
-from api.web.control import CONTROL, CONTROL_RESPONSES, back_to_page, request_bodies, validated
+from api.web.control import (
+    CONTROL,
+    CONTROL_RESPONSES,
+    back_to_page,
+    request_bodies,
+    validated,
+    writing,
+)
 from api.web.etags import not_modified_or_continue
 from api.web.flattening import flat_table
 from api.web.parameters import TABLES, Format, Now, Serving, known_parameters, separated
@@ -153,16 +159,8 @@ def _new_note(sent: dict[str, Any], **on: str) -> Note:
 
 
 def _added(request: Request, service: Service, note: Note, address: str) -> Response:
-    try:
+    with writing("a note", "use `python -m sweep.note` where it can be written"):
         add(service.store, note)
-    except OSError as error:
-        log.warning("a note could not be written: %s", error)
-        raise HTTPException(
-            503,
-            f"the service cannot write to the store ({error.strerror or error}): use "
-            "`python -m sweep.note` where it can be written",
-            headers={"Retry-After": "60"},
-        ) from error
     deadline = time.monotonic() + SEEN_SECONDS
     while time.monotonic() < deadline and not _is_seen(service.watcher.current, note):
         time.sleep(LOOK_SECONDS)

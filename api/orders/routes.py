@@ -7,15 +7,13 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from starlette.exceptions import HTTPException
 
 from api.orders import queries
 from api.orders.queries import OrderItem, OrderList
-from api.reading.snapshot import log
 from api.web import formats
 from api.web.addresses import public_address
 from api.web.bodies import FORM, Fields, media_of
-from api.web.control import CONTROL, CONTROL_RESPONSES, request_bodies, validated
+from api.web.control import CONTROL, CONTROL_RESPONSES, request_bodies, validated, writing
 from api.web.etags import not_modified_or_continue
 from api.web.flattening import flat_table
 from api.web.parameters import TABLES, Format, Now, Serving, known_parameters
@@ -144,14 +142,7 @@ def act(request: Request, snapshot: Now, service: Serving, sent: Fields) -> Resp
 def _write(action: Any) -> Any:
     """What `action` returns. Raises HTTPException if the store cannot be written to."""
     try:
-        return action()
+        with writing("an order", "run the command itself where it can be written"):
+            return action()
     except OrderError as error:
         raise UsageError(str(error)) from error
-    except OSError as error:
-        log.warning("an order could not be written: %s", error)
-        raise HTTPException(
-            503,
-            f"the service cannot write to the store ({error.strerror or error}): run the "
-            "command itself where it can be written",
-            headers={"Retry-After": "60"},
-        ) from error

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from api.reading.plans import plan_records
 from api.reading.snapshot import Snapshot, log, trial_record
+from api.web.control import writing
 from sweep.store import requests
 from sweep.store.ownership import is_live, read_owner
 from sweep.store.store import Store
@@ -136,17 +137,9 @@ def _resume_advice(snapshot: Snapshot, name: str) -> str:
 
 def _write_request(store: Store, sweeps: list[str], action: str, trial_id: str | None) -> Accepted:
     request_id = requests.new_id()
-    try:
+    with writing("a request", "use `python -m sweep.control` where the sweep runs"):
         for name in sweeps:
             requests.ask(store, name, action, trial_id, request_id)
-    except OSError as error:
-        log.warning("a request could not be written: %s", error)
-        raise HTTPException(
-            503,
-            f"the service cannot write to the store ({error.strerror or error}): "
-            f"use `python -m sweep.control` where the sweep runs",
-            headers={"Retry-After": "60"},
-        ) from error
     log.info("asked %s: %s %s, request %s", ", ".join(sweeps), action, trial_id or "", request_id)
     return Accepted(
         id=request_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fastapi import Depends, Request
@@ -10,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
+from api.reading.snapshot import log
 from api.web import problems
 from api.web.access import local_address_or
 from api.web.addresses import path_in, public_address
@@ -67,6 +70,20 @@ def validated(model: type[Model], sent: dict[str, Any]) -> Model:
     except ValidationError as error:
         details = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
         raise RequestValidationError(details) from error
+
+
+@contextmanager
+def writing(what: str, instead: str) -> Iterator[None]:
+    """Raises HTTPException, 503 with what to do `instead`, if the store takes no write of it."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s could not be written: %s", what, error)
+        raise HTTPException(
+            503,
+            f"the service cannot write to the store ({error.strerror or error}): {instead}",
+            headers={"Retry-After": "60"},
+        ) from error
 
 
 def back_to_page(request: Request, page: str) -> Response | None:
