@@ -213,11 +213,7 @@ def _score_collapse(
     first = history[0]["fid"] if history[0]["iteration"] == 0 else math.inf
     late = [r for r in history if r["iteration"] >= burn_in]
     never = streak(late, t.patience, lambda r: r["fid"] > t.fid_never * first)
-    best = itertools.accumulate(
-        ((r["inception_score"], r["fid"]) for r in history),
-        lambda a, b: (max(a[0], b[0]), min(a[1], b[1])),
-    )
-    so_far = dict(zip((r["iteration"] for r in history), best, strict=True))
+    so_far = _best_so_far(history, "inception_score", "fid")
 
     def has_fallen(record: Record) -> bool:
         highest, lowest = so_far[record["iteration"]]
@@ -232,14 +228,21 @@ def _score_collapse(
     return never, f"{rule}, {t.patience} times"
 
 
+def _best_so_far(
+    history: Sequence[Record], rising: str, falling: str
+) -> dict[int, tuple[float, float]]:
+    """(highest of `rising`, lowest of `falling`) up to each evaluation, by its iteration."""
+    best = itertools.accumulate(
+        ((r[rising], r[falling]) for r in history),
+        lambda a, b: (max(a[0], b[0]), min(a[1], b[1])),
+    )
+    return dict(zip((r["iteration"] for r in history), best, strict=True))
+
+
 def _gauge_collapse(history: Sequence[Record], t: Thresholds) -> tuple[int | None, str]:
     """FD-pictures rose and coverage fell from the best so far, both."""
     history = [r for r in history if is_gauged(r)]
-    best = itertools.accumulate(
-        ((r["coverage"], r["fd_pictures"]) for r in history),
-        lambda a, b: (max(a[0], b[0]), min(a[1], b[1])),
-    )
-    so_far = dict(zip((r["iteration"] for r in history), best, strict=True))
+    so_far = _best_so_far(history, "coverage", "fd_pictures")
 
     def has_fallen(record: Record) -> bool:
         highest, lowest = so_far[record["iteration"]]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -126,7 +127,8 @@ def update_discriminator(
         losses.append(penalty.detach())
     total = functools.reduce(torch.add, losses)
     mean = None if means is None else torch.stack(means).mean(0)
-    averaged_over_ranks = running_figures(state.generator) + ([] if mean is None else [mean])
+    of_lecam = () if mean is None else (mean,)
+    averaged_over_ranks = itertools.chain(running_figures(state.generator), of_lecam)
     ranks.reduce(d.parameters(), total, means=averaged_over_ranks)
     if mean is not None:
         # Once per update, however its batch is divided.

@@ -8,7 +8,7 @@ rank 0 is one of all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -95,10 +95,11 @@ def _copy_back(tensors: Sequence[Tensor], flat: Tensor) -> None:
 ALONE = Ranks()
 
 
-def running_figures(network: nn.Module) -> list[Tensor]:
-    """Running means and variances of batch normalisation, which are those of the rank's parts."""
-    return [
-        buffer
-        for name, buffer in network.named_buffers()
-        if name.endswith(("running_mean", "running_var"))
-    ]
+def running_figures(network: nn.Module) -> Iterator[Tensor]:
+    """Running means and variances of batch normalisation, which are those of the rank's parts.
+
+    Looked for as they are taken, which `reduce` does among several ranks alone.
+    """
+    for name, buffer in network.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            yield buffer

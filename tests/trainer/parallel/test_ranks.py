@@ -107,6 +107,6 @@ def test_a_rank_alone_exchanges_nothing():
 
 def test_running_figures_are_batch_norm_s():
     network = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), nn.BatchNorm1d(2))
-    figures = running_figures(network)
+    figures = list(running_figures(network))
     assert [figure.tolist() for figure in figures] == [[0] * 3, [1] * 3, [0] * 2, [1] * 2]
     assert figures[0] is network[0].running_mean
