@@ -53,8 +53,7 @@ types: $(READY)
 	$(BIN)/pyright
 
 # By files: what the tests of one share, such as a sweep, a service or a browser, is built once.
-# As collected: by the number of its tests a file of one long test would come last, beside nothing.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: test fast
 test: style  ## check, and every test that is not slow
